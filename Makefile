@@ -1,0 +1,49 @@
+# mastering: data mastering inside PostgreSQL.
+#
+#   make, make install, make installcheck   the usual PGXS targets, for a server you already have
+#   make demo, make stop                    a private server in the tree, from dirty records to golden ones
+#   make check                              build, lint, all tests; needs nothing installed but the packages
+#   make lint, make quality, make bench     format and warnings; F1 on labelled data; timings beside peers
+
+MODULE_big = mastering
+EXTENSION  = mastering
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" mastering.control)
+PGFILEDESC = "mastering - record linkage, golden records and governed environments"
+
+KERNEL_SRC := $(sort $(wildcard src/kernel/*.c))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/kernel/*.c src/engine/*.c src/sql/*.c src/storage/*.c)))
+
+INSTALL_SQL = mastering--$(EXTVERSION).sql
+DATA        = $(wildcard sql/updates/mastering--*--*.sql)
+DATA_built  = $(INSTALL_SQL)
+EXTRA_CLEAN = $(INSTALL_SQL) $(wildcard mastering--*.sql)
+
+# The regression tests, in an order in which later ones may use what earlier ones showed to work.
+REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=mastering
+
+# Bitcode would be compiled without -fopenmp; PGXS overwrites a plain assignment, hence override.
+override with_llvm = no
+
+PKG_CONFIG ?= pkg-config
+ICU_CFLAGS := $(shell $(PKG_CONFIG) --cflags icu-i18n icu-uc 2>/dev/null)
+ICU_LIBS   := $(shell $(PKG_CONFIG) --libs icu-i18n icu-uc 2>/dev/null || echo -licui18n -licuuc)
+
+# -ffp-contract=off: scores are the same to the bit on every processor. Hidden visibility: a backend
+# loads libraries into one global namespace.
+PG_CPPFLAGS = -I$(CURDIR)/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(ICU_CFLAGS)
+PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
+              -Wno-declaration-after-statement -Wno-sign-compare -fvisibility=hidden -ffp-contract=off -fopenmp
+SHLIB_LINK  = -fopenmp $(ICU_LIBS) -lroaring -lm
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(INSTALL_SQL): $(sort $(wildcard sql/*.sql))
+	cat $^ > $@
+
+# Objects depend on every header: the tree is small, a stale object is not worth the cleverness.
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+
+.DEFAULT_GOAL := all

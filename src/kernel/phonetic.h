@@ -1,0 +1,22 @@
+/*
+ * phonetic.h: keys under which words that sound alike fall together. ASCII letters count, any case; all
+ * else is skipped (callers transliterate first). A key is written as ASCII into the caller's buffer.
+ */
+#ifndef MASTERING_KERNEL_PHONETIC_H
+#define MASTERING_KERNEL_PHONETIC_H
+
+#include "kernel/text_view.h"
+
+/* American Soundex (Russell 1918, as the US National Archives define it): 4 characters, or "" without a letter. */
+#define SOUNDEX_KEY_LENGTH 4
+uint32_t soundex_key(text_view word, char key[SOUNDEX_KEY_LENGTH + 1]);
+
+/* NYSIIS (Taft 1970), not truncated: at most as many characters as the word has. capacity includes the NUL. */
+uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
+
+/* Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each. */
+#define DOUBLE_METAPHONE_MAX 15
+void double_metaphone_keys(text_view word, uint32_t max_length, char primary[DOUBLE_METAPHONE_MAX + 1],
+                           char alternate[DOUBLE_METAPHONE_MAX + 1]);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * mastering.c: the library's entry point. Nothing is started here: a thread made in the postmaster would
+ * be lost by every backend forked later.
+ */
+#include "compat.h"
+
+#include "settings.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+    mastering_define_settings();
+}
