@@ -1,0 +1,42 @@
+/*
+ * dictionary.h: the distinct values of a column, numbered from 1 in the order of their arrival. Code 0 is
+ * the missing value. Equal values have equal codes, so the engine compares codes.
+ *
+ * Of a text longer than COMPARED_CHARACTERS only the beginning is kept; what tells it from others is
+ * then a 128-bit hash of the whole. Memory is that of the context it was made in, allocated in big slices.
+ */
+#ifndef MASTERING_ENGINE_DICTIONARY_H
+#define MASTERING_ENGINE_DICTIONARY_H
+
+#include "compat.h"
+
+#include "kernel/similarity.h"
+#include "kernel/text_view.h"
+
+#define COMPARED_CHARACTERS 4096
+
+typedef struct dictionary {
+    MemoryContext context;
+    uint32 count;     /* codes in use, with code 0 */
+    uint32 allocated;
+    text_view *texts; /* by code */
+    uint64 *hashes;   /* of the whole content */
+    uint32 *records;  /* that have the value */
+    double *numbers;  /* by code, when values are numbers; else NULL */
+    calendar_date *dates;
+    uint32 *table;    /* open addressing: codes, 0 is free */
+    uint32 table_mask;
+    char *slice;      /* where the next characters go */
+    Size slice_left;
+    uint64 long_values; /* longer than COMPARED_CHARACTERS */
+} dictionary;
+
+extern dictionary *dictionary_create(MemoryContext context);
+
+/* The code of a value, new or known; counts one more record that has it. */
+extern uint32 dictionary_add(dictionary *dictionary, text_view text);
+
+/* The code of a value, 0 when it is not there. */
+extern uint32 dictionary_find(const dictionary *dictionary, text_view text);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * query.h: what can be said of a query text, and of SQL expressions over its columns, before anything
+ * runs. All of it happens with the rights of the caller.
+ */
+#ifndef MASTERING_ENGINE_QUERY_H
+#define MASTERING_ENGINE_QUERY_H
+
+#include "compat.h"
+
+#include "access/tupdesc.h"
+#include "nodes/pg_list.h"
+
+/* A query's text and columns. */
+typedef struct query_shape {
+    char *query; /* without trailing semicolon */
+    TupleDesc columns;
+    bool has_source;
+} query_shape;
+
+/* Checks that text is one SELECT with a column id (else 42601, 42703) and describes it. */
+extern query_shape *query_describe(const char *text);
+
+/* Position of a column, -1 when there is none of that name. */
+extern int query_column(const query_shape *shape, const char *name);
+
+/* Raises 22023 with the specification's path and the nearest name when the query has no such column. */
+extern void query_check_column(const query_shape *shape, const char *column, const char *path);
+
+/* Checks an SQL expression over the query's columns; returns its type. Errors name the path. */
+extern Oid query_check_expression(const query_shape *shape, const char *expression, const char *path);
+
+/* Names (char *) of the columns that an expression reads. */
+extern List *query_expression_columns(const char *expression, const char *path);
+
+/* The column's name when the expression is nothing but a column, else NULL. */
+extern char *query_plain_column(const char *expression, const char *path);
+
+#endif

@@ -1,0 +1,497 @@
+/*
+ * record_store.c: reads a query into rows of codes; see record_store.h.
+ */
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "engine/json_reader.h"
+#include "engine/record_store.h"
+#include "engine/value_reader.h"
+#include "executor/spi.h"
+#include "kernel/hash.h"
+#include "kernel/radix_sort.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#define MAX_LIST_LENGTH 1024 /* keys of one record in one array; more says nothing and costs quadratically */
+#define ID_SLICE (256 * 1024)
+
+typedef struct store_receiver {
+    DestReceiver receiver;
+    record_store *store;
+    value_reader **readers; /* by column */
+    value_reader *source_reader;
+    value_reader *id_reader; /* of ids that are not integers */
+    FmgrInfo id_output;
+    int source_attribute; /* -1: none */
+    Size allocated;       /* records */
+    Size id_slice_left;
+    char *id_slice;
+    MemoryContext row_context;
+    uint64 cut_lists;
+} store_receiver;
+
+int
+record_store_column(store_column *columns, int *count, const char *expression, value_form form, const char *path,
+                    bool allow_list)
+{
+    for (int i = 0; i < *count; i++)
+        if (strcmp(columns[i].expression, expression) == 0 && columns[i].form == form &&
+            columns[i].allow_list == allow_list)
+            return i;
+    columns[*count] =
+        (store_column){.expression = expression, .path = path, .form = form, .allow_list = allow_list, .type = InvalidOid};
+    return (*count)++;
+}
+
+/* ---- receiving ---- */
+
+static void
+grow_records(store_receiver *state)
+{
+    record_store *store = state->store;
+    Size records = state->allocated == 0 ? 1024 : mul_size(state->allocated, 2);
+    Size row_bytes = mul_size(records, mul_size(store->records.stride, sizeof(uint32)));
+
+    if (state->allocated == 0) {
+        store->records.rows = MemoryContextAllocHuge(store->context, row_bytes);
+        if (store->id_type == INT8OID)
+            store->integer_ids = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(int64)));
+        else
+            store->text_ids = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(char *)));
+    } else {
+        store->records.rows = repalloc_huge((void *)store->records.rows, row_bytes);
+        if (store->integer_ids != NULL)
+            store->integer_ids = repalloc_huge(store->integer_ids, mul_size(records, sizeof(int64)));
+        else
+            store->text_ids = repalloc_huge(store->text_ids, mul_size(records, sizeof(char *)));
+    }
+    state->allocated = records;
+}
+
+static char *
+keep_id(store_receiver *state, const char *text)
+{
+    Size size = strlen(text) + 1;
+    char *kept;
+
+    if (size > ID_SLICE / 4)
+        return MemoryContextStrdup(state->store->context, text);
+    if (size > state->id_slice_left) {
+        state->id_slice = MemoryContextAlloc(state->store->context, ID_SLICE);
+        state->id_slice_left = ID_SLICE;
+    }
+    kept = memcpy(state->id_slice, text, size);
+    state->id_slice += size;
+    state->id_slice_left -= size;
+    return kept;
+}
+
+static void
+receive_id(store_receiver *state, Oid type, Datum value, bool is_null)
+{
+    record_store *store = state->store;
+    uint32 record = store->records.count;
+
+    if (is_null)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the query returned a record whose \"id\" is NULL"),
+                        errhint("Leave such records out (WHERE id IS NOT NULL) or give them an id, for example with row_number().")));
+    if (store->integer_ids != NULL)
+        store->integer_ids[record] = type == INT2OID   ? DatumGetInt16(value)
+                                     : type == INT4OID ? DatumGetInt32(value)
+                                                       : DatumGetInt64(value);
+    else
+        store->text_ids[record] = keep_id(state, OutputFunctionCall(&state->id_output, value));
+}
+
+static uint32
+receive_value(store_receiver *state, int i, Datum value)
+{
+    store_column *column = &state->store->columns[i];
+    text_view text;
+
+    switch (value_reader_read(state->readers[i], value, &text)) {
+    case VALUE_READ:
+        return dictionary_add(column->values, text);
+    case VALUE_UNREADABLE:
+        column->unreadable++;
+        break;
+    case VALUE_MISSING:
+        break;
+    }
+    return 0;
+}
+
+static int
+compare_codes(const void *a, const void *b)
+{
+    uint32 x = *(const uint32 *)a, y = *(const uint32 *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* An array as the place of its list of distinct codes. */
+static uint32
+receive_list(store_receiver *state, int i, Datum value)
+{
+    record_store *store = state->store;
+    ArrayType *array = DatumGetArrayTypeP(value);
+    int16 length;
+    bool by_value;
+    char alignment;
+    Datum *elements;
+    bool *nulls;
+    int count, used = 0;
+    uint32 *codes;
+    Size place;
+
+    get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
+    deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment, &elements, &nulls, &count);
+    if (count > MAX_LIST_LENGTH) {
+        state->cut_lists++;
+        count = MAX_LIST_LENGTH;
+    }
+    codes = palloc((Size)Max(count, 1) * sizeof(uint32));
+    for (int e = 0; e < count; e++) {
+        uint32 code = nulls[e] ? 0 : receive_value(state, i, elements[e]);
+
+        if (code != 0)
+            codes[used++] = code;
+    }
+    qsort(codes, used, sizeof(uint32), compare_codes);
+    for (int e = 0, kept = 0; e < used; e++) {
+        if (kept == 0 || codes[kept - 1] != codes[e])
+            codes[kept++] = codes[e];
+        if (e == used - 1)
+            used = kept;
+    }
+    if (used == 0)
+        return 0;
+
+    if (store->lists_used + used + 1 > PG_UINT32_MAX)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many keys in arrays"),
+                        errhint("Use a blocking expression that gives fewer keys a record.")));
+    while (store->lists_used + used + 1 > store->lists_allocated) {
+        store->lists_allocated = store->lists_allocated == 0 ? 4096 : store->lists_allocated * 2;
+        store->lists = store->lists == NULL
+                           ? MemoryContextAllocHuge(store->context, store->lists_allocated * sizeof(uint32))
+                           : repalloc_huge(store->lists, mul_size(store->lists_allocated, sizeof(uint32)));
+    }
+    if (store->lists_used == 0)
+        store->lists_used = 1;
+    place = store->lists_used;
+    store->lists[place] = (uint32)used;
+    memcpy(&store->lists[place + 1], codes, used * sizeof(uint32));
+    store->lists_used += used + 1;
+    return (uint32)place;
+}
+
+static bool
+receive_record(TupleTableSlot *slot, DestReceiver *self)
+{
+    store_receiver *state = (store_receiver *)self;
+    record_store *store = state->store;
+    MemoryContext before;
+    uint32 *row;
+
+    slot_getallattrs(slot);
+    if (store->records.count == state->allocated)
+        grow_records(state);
+    if (store->records.count >= PG_INT32_MAX)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("more than %d records in one run", PG_INT32_MAX)));
+
+    MemoryContextReset(state->row_context);
+    before = MemoryContextSwitchTo(state->row_context);
+    receive_id(state, TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid, slot->tts_values[0], slot->tts_isnull[0]);
+    row = (uint32 *)store->records.rows + (Size)store->records.count * store->records.stride;
+    for (int i = 0; i < store->column_count; i++) {
+        Datum value = slot->tts_values[i + 1];
+
+        if (slot->tts_isnull[i + 1])
+            row[i] = 0;
+        else
+            row[i] = store->columns[i].is_list ? receive_list(state, i, value) : receive_value(state, i, value);
+    }
+    if (store->source_slot >= 0) {
+        text_view text;
+
+        row[store->source_slot] = 0;
+        if (!slot->tts_isnull[state->source_attribute] &&
+            value_reader_read(state->source_reader, slot->tts_values[state->source_attribute], &text) == VALUE_READ)
+            row[store->source_slot] = dictionary_add(store->sources, text);
+    }
+    MemoryContextSwitchTo(before);
+    store->records.count++;
+    return true;
+}
+
+static void
+start_receiving(DestReceiver *self, int operation, TupleDesc description)
+{
+    store_receiver *state = (store_receiver *)self;
+    record_store *store = state->store;
+    Oid id_type = TupleDescAttr(description, 0)->atttypid;
+
+    if (id_type == INT2OID || id_type == INT4OID || id_type == INT8OID)
+        store->id_type = INT8OID;
+    else {
+        Oid function;
+        bool is_varlena;
+
+        store->id_type = id_type;
+        getTypeOutputInfo(id_type, &function, &is_varlena);
+        fmgr_info_cxt(function, &state->id_output, store->context);
+    }
+    for (int i = 0; i < store->column_count; i++) {
+        store_column *column = &store->columns[i];
+        Oid type = TupleDescAttr(description, i + 1)->atttypid, element = get_base_element_type(type);
+
+        column->type = type;
+        column->is_list = column->allow_list && OidIsValid(element);
+        column->values = dictionary_create(store->context);
+        state->readers[i] = value_reader_create(store->context, column->is_list ? element : type, column->form);
+    }
+    if (store->source_slot >= 0) {
+        state->source_reader = value_reader_create(
+            store->context, TupleDescAttr(description, state->source_attribute)->atttypid, FORM_NONE);
+        store->sources = dictionary_create(store->context);
+    }
+    grow_records(state);
+}
+
+static void
+ignore_receiver(DestReceiver *self)
+{
+}
+
+/* ---- ids ---- */
+
+const char *
+record_store_id(const record_store *store, uint32 record, char *buffer)
+{
+    if (store->integer_ids == NULL)
+        return store->text_ids[record];
+    pg_lltoa(store->integer_ids[record], buffer);
+    return buffer;
+}
+
+int
+record_store_compare_ids(const record_store *store, uint32 a, uint32 b)
+{
+    Size length_a, length_b;
+
+    if (store->integer_ids != NULL)
+        return store->integer_ids[a] < store->integer_ids[b] ? -1 : store->integer_ids[a] > store->integer_ids[b];
+    length_a = strlen(store->text_ids[a]);
+    length_b = strlen(store->text_ids[b]);
+    if (length_a != length_b)
+        return length_a < length_b ? -1 : 1;
+    return memcmp(store->text_ids[a], store->text_ids[b], length_a);
+}
+
+static void
+duplicate_id(const record_store *store, uint32 record)
+{
+    char buffer[24];
+
+    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION),
+                    errmsg("the query returned id \"%s\" more than once", record_store_id(store, record, buffer)),
+                    errhint("Make \"id\" unique, for example source || ':' || key, or remove the duplicates with DISTINCT ON (id).")));
+}
+
+/* The records in the order of their ids' hashes, ties by the ids themselves. */
+static keyed_record *
+canonical_order(record_store *store)
+{
+    Size count = store->records.count;
+    keyed_record *order = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *scratch = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    char buffer[24];
+
+    for (uint32 i = 0; i < count; i++) {
+        const char *id = record_store_id(store, i, buffer);
+
+        order[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
+    }
+    radix_sort_hashed(order, scratch, count);
+    pfree(scratch);
+    for (Size i = 1; i < count; i++) {
+        for (Size j = i; j > 0 && order[j].key == order[j - 1].key; j--) {
+            int comparison = record_store_compare_ids(store, order[j - 1].record, order[j].record);
+            keyed_record swap = order[j];
+
+            if (comparison == 0)
+                duplicate_id(store, order[j].record);
+            if (comparison < 0)
+                break;
+            order[j] = order[j - 1];
+            order[j - 1] = swap;
+        }
+    }
+    return order;
+}
+
+static void
+renumber(record_store *store)
+{
+    Size count = store->records.count, stride = store->records.stride;
+    keyed_record *order = canonical_order(store);
+    uint32 *rows = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
+
+    for (Size i = 0; i < count; i++)
+        memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride, stride * sizeof(uint32));
+    pfree((void *)store->records.rows);
+    store->records.rows = rows;
+    if (store->integer_ids != NULL) {
+        int64 *ids = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(int64)));
+
+        for (Size i = 0; i < count; i++)
+            ids[i] = store->integer_ids[order[i].record];
+        pfree(store->integer_ids);
+        store->integer_ids = ids;
+    } else {
+        char **ids = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(char *)));
+
+        for (Size i = 0; i < count; i++)
+            ids[i] = store->text_ids[order[i].record];
+        pfree(store->text_ids);
+        store->text_ids = ids;
+    }
+    pfree(order);
+}
+
+/* ---- reading ---- */
+
+/* Numbers and dates once a distinct value; a word about what was not as it should be. */
+static void
+finish_columns(record_store *store)
+{
+    for (int i = 0; i < store->column_count; i++) {
+        store_column *column = &store->columns[i];
+        dictionary *values = column->values;
+
+        if (column->form == FORM_NUMBER) {
+            values->numbers = MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(double)));
+            for (uint32 code = 1; code < values->count; code++)
+                values->numbers[code] = value_number(values->texts[code]);
+        } else if (column->form == FORM_DATE) {
+            values->dates = MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(calendar_date)));
+            for (uint32 code = 1; code < values->count; code++)
+                values->dates[code] = value_date(values->texts[code]);
+        }
+        if (values->long_values > 0)
+            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters", column->expression,
+                                    values->long_values, COMPARED_CHARACTERS),
+                             errdetail("Beyond that only equality counts.")));
+        if (column->unreadable > 0)
+            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are no %s and count as missing", column->expression,
+                                    column->unreadable, value_form_name(column->form))));
+    }
+}
+
+/* SELECT id, expressions, source FROM (query). */
+static char *
+reading_query(const query_shape *shape, const store_column *columns, int column_count, bool want_source,
+              bool only_some)
+{
+    StringInfoData sql;
+
+    initStringInfo(&sql);
+    appendStringInfoString(&sql, "SELECT record.id");
+    for (int i = 0; i < column_count; i++)
+        appendStringInfo(&sql, columns[i].is_plain ? ", record.%s" : ", (%s\n)", columns[i].expression);
+    if (want_source)
+        appendStringInfoString(&sql, ", record.source");
+    appendStringInfo(&sql, "\nFROM (%s\n) AS record", shape->query);
+    if (only_some)
+        appendStringInfoString(&sql, "\nWHERE record.id::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)");
+    return sql.data;
+}
+
+static void
+check_columns_exist(const query_shape *shape, store_column *columns, int column_count)
+{
+    for (int i = 0; i < column_count; i++) {
+        char *plain = query_plain_column(columns[i].expression, columns[i].path);
+        Oid type;
+
+        if (plain != NULL) {
+            query_check_column(shape, plain, columns[i].path);
+            columns[i].expression = quote_identifier(plain);
+            columns[i].is_plain = true;
+            type = TupleDescAttr(shape->columns, query_column(shape, plain))->atttypid;
+        } else
+            type = query_check_expression(shape, columns[i].expression, columns[i].path);
+        if (get_typtype(type) == TYPTYPE_COMPOSITE || type == RECORDOID) {
+            json_node node = {{.type = jbvNull}, columns[i].path};
+
+            json_error(&node, psprintf("%s is a row, not a value", columns[i].expression), NULL, "Take one of its fields.");
+        }
+    }
+}
+
+record_store *
+record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns, int column_count,
+                  bool want_source, const char *const only_ids[2])
+{
+    record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
+    store_receiver state = {.receiver = {receive_record, start_receiving, ignore_receiver, ignore_receiver, DestNone}};
+    SPIExecuteOptions options = {0};
+    SPIPlanPtr plan;
+    Oid argument_type = TEXTARRAYOID;
+    int result;
+
+    store->context = context;
+    store->column_count = column_count;
+    store->columns = MemoryContextAllocZero(context, sizeof(store_column) * Max(column_count, 1));
+    memcpy(store->columns, columns, sizeof(store_column) * column_count);
+    check_columns_exist(shape, store->columns, column_count);
+    store->source_slot = want_source && shape->has_source ? column_count : -1;
+    store->records.stride = (uint32)Max(column_count + (store->source_slot >= 0 ? 1 : 0), 1);
+
+    state.store = store;
+    state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
+    state.source_attribute = column_count + 1;
+    state.row_context = AllocSetContextCreate(context, "mastering row", ALLOCSET_DEFAULT_SIZES);
+
+    SPI_connect();
+    plan = SPI_prepare_cursor(reading_query(shape, store->columns, column_count, store->source_slot >= 0, only_ids != NULL),
+                              only_ids != NULL ? 1 : 0, &argument_type, CURSOR_OPT_PARALLEL_OK);
+    if (plan == NULL)
+        elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+    options.read_only = true;
+    options.dest = &state.receiver;
+    if (only_ids != NULL) {
+        ParamListInfo parameters = makeParamList(1);
+        Datum ids[2] = {CStringGetTextDatum(only_ids[0]), CStringGetTextDatum(only_ids[1])};
+
+        parameters->params[0].value = PointerGetDatum(construct_array(ids, 2, TEXTOID, -1, false, TYPALIGN_INT));
+        parameters->params[0].isnull = false;
+        parameters->params[0].pflags = PARAM_FLAG_CONST;
+        parameters->params[0].ptype = TEXTARRAYOID;
+        options.params = parameters;
+    }
+    result = SPI_execute_plan_extended(plan, &options);
+    if (result < 0)
+        elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(result));
+    SPI_finish();
+
+    MemoryContextDelete(state.row_context);
+    renumber(store);
+    finish_columns(store);
+    if (state.cut_lists > 0)
+        ereport(WARNING, (errmsg(UINT64_FORMAT " records have more than %d keys in an array; the rest is left out",
+                                 state.cut_lists, MAX_LIST_LENGTH)));
+    return store;
+}
+
+value_table
+record_store_values(const record_store *store, int slot)
+{
+    const dictionary *values = store->columns[slot].values;
+
+    return (value_table){values->texts, values->numbers, values->dates};
+}

@@ -1,0 +1,81 @@
+/*
+ * run.h: one pass over the candidate pairs of a query: what match_pairs, match_clusters, train_model and
+ * blocking_report have in common.
+ *
+ * A run lives in a memory context of its own; what its threads allocate is freed when that context goes,
+ * also after an error. While worker threads run, the main thread waits; between batches it answers
+ * cancel requests and hands results on.
+ */
+#ifndef MASTERING_ENGINE_RUN_H
+#define MASTERING_ENGINE_RUN_H
+
+#include "compat.h"
+
+#include "engine/record_store.h"
+#include "engine/spec.h"
+#include "kernel/blocking.h"
+#include "portability/instr_time.h"
+
+typedef struct match_run {
+    MemoryContext context;
+    const match_spec *spec;
+    query_shape *shape;
+    record_store *store;
+    scorer scorer;
+    int comparison_slots[MAX_COMPARISONS];
+    int rule_slots[MAX_RULES][MAX_KEY_PARTS];
+    blocking_rule rules[MAX_RULES];
+    block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
+    pair_counters counters[MAX_RULES];      /* the same */
+    uint64 cut_keys[MAX_RULES]; /* keys of arrays left out */
+    int threads;
+    comparison_thread *thread_memory;
+    pair_unit *units;
+    instr_time phase_start;
+} match_run;
+
+typedef struct match_run_options {
+    bool without_blocking;        /* comparisons only */
+    bool without_comparisons;     /* blocking only */
+    const char *const *only_ids;  /* two ids: read these two records alone */
+    const char *entity_expression; /* a further column to read, for blocking_report */
+} match_run_options;
+
+/* Reads the query under the specification. With trained weights the scorer has them, otherwise weights are 0. */
+extern match_run *match_run_open(const char *query, const match_spec *spec, const match_run_options *options);
+
+/* Frees what the run holds. */
+extern void match_run_close(match_run *run);
+
+/* Takes over weights (and term frequencies) of a specification with the same comparisons. */
+extern void match_run_set_weights(match_run *run, const match_spec *spec);
+
+/* Receives the pairs of one unit; called on the main thread, in an order that does not depend on threads. */
+typedef void (*pair_consumer)(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context);
+
+typedef struct visit_options {
+    pair_mode mode;
+    int64 least_weight;
+    uint64 sample_pairs;      /* PAIRS_SAMPLED: pairs to take of each rule, about */
+    const uint32 *entities;
+} visit_options;
+
+/* Visits the candidate pairs of all rules in turn. */
+extern void match_run_visit(match_run *run, const visit_options *options, pair_consumer consume, void *context);
+
+/* The share of a rule's pairs that PAIRS_SAMPLED takes. */
+extern double match_run_sample_share(const match_run *run, int rule, uint64 sample_pairs);
+
+/* A WARNING for blocks that were cut. */
+extern void match_run_warn_of_cuts(const match_run *run);
+
+/* Ends a phase: a NOTICE with its time where mastering.log_progress is on. */
+extern void match_run_phase(match_run *run, const char *phase, const char *format, ...) pg_attribute_printf(3, 4);
+
+/* Raises what a kernel reported. */
+extern void raise_kernel_status(kernel_status status);
+
+/* Clears the per-thread level caches (after a change of levels). */
+extern void match_run_forget_levels(match_run *run);
+
+#endif

@@ -1,0 +1,522 @@
+/*
+ * spec.c: see spec.h.
+ */
+#include "compat.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "common/shortest_dec.h"
+#include "engine/json_reader.h"
+#include "engine/spec.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+const char *const comparison_method_names[] = {
+    "exact",   "jaro",       "jaro_winkler", "levenshtein",  "levenshtein_distance", "damerau", "damerau_distance", "lcs",
+    "qgram",   "token",      "token_sort",   "token_set",    "monge_elkan",          "initials", "numeric",         "date",
+    NULL};
+static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
+static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
+static const char *const link_names[] = {"all", "across_sources", NULL};
+
+bool
+method_is_distance(comparison_method method)
+{
+    return method == METHOD_LEVENSHTEIN_DISTANCE || method == METHOD_DAMERAU_DISTANCE;
+}
+
+const char *
+method_name(comparison_method method)
+{
+    return comparison_method_names[method];
+}
+
+const char *
+value_form_name(value_form form)
+{
+    switch (form) {
+    case FORM_NUMBER:
+        return "number";
+    case FORM_DATE:
+        return "date";
+    default:
+        return form_names[form];
+    }
+}
+
+int
+spec_level_count(const comparison_spec *comparison)
+{
+    return comparison->threshold_count + 2;
+}
+
+/* ---- blocking ---- */
+
+static void
+read_key_parts(const json_node *node, rule_spec *rule)
+{
+    if (json_is_string(node)) {
+        rule->part_count = 1;
+        rule->parts[0] = json_string(node);
+        rule->part_paths[0] = node->path;
+        return;
+    }
+    if (!json_is_array(node))
+        json_error(node, psprintf("expected an SQL expression or an array of them, found %s", json_found(node)), NULL,
+                   NULL);
+    rule->part_count = json_length(node);
+    if (rule->part_count < 1 || rule->part_count > MAX_KEY_PARTS)
+        json_error(node, psprintf("a key has from 1 to %d parts, found %d", MAX_KEY_PARTS, rule->part_count), NULL,
+                   NULL);
+    for (int i = 0; i < rule->part_count; i++) {
+        json_node part = json_element(node, i);
+
+        rule->parts[i] = json_string(&part);
+        rule->part_paths[i] = part.path;
+    }
+}
+
+static void
+read_rule(const json_node *node, const match_spec *spec, rule_spec *rule)
+{
+    static const char *const members[] = {"keys", "normalize", "max_block", "window", NULL};
+    json_node member;
+
+    rule->path = node->path;
+    rule->form = spec->form;
+    rule->max_block = DEFAULT_MAX_BLOCK;
+    rule->window = DEFAULT_WINDOW;
+    if (!json_is_object(node)) {
+        read_key_parts(node, rule);
+        return;
+    }
+    json_expect_members(node, members);
+    if (!json_member(node, "keys", &member))
+        json_error(node, "member \"keys\" is missing", "It is an SQL expression or an array of them.", NULL);
+    read_key_parts(&member, rule);
+    if (json_member(node, "normalize", &member))
+        rule->form = (value_form)json_choice(&member, "normalization", form_names);
+    if (json_member(node, "max_block", &member))
+        rule->max_block = json_integer(&member, 2, 1000000000);
+    if (json_member(node, "window", &member))
+        rule->window = json_integer(&member, 1, 1000000);
+}
+
+/* ---- comparisons ---- */
+
+static void
+default_thresholds(comparison_spec *comparison)
+{
+    static const double similar[] = {0.92, 0.8};
+    static const double date[] = {0.9, 0.7};
+    static const double distance[] = {1, 2};
+    static const double loose[] = {0.8, 0.5};
+    const double *defaults = similar;
+
+    comparison->threshold_count = 2;
+    switch (comparison->method) {
+    case METHOD_EXACT:
+        comparison->threshold_count = 0;
+        break;
+    case METHOD_DATE:
+        defaults = date;
+        break;
+    case METHOD_LEVENSHTEIN_DISTANCE:
+    case METHOD_DAMERAU_DISTANCE:
+        defaults = distance;
+        break;
+    case METHOD_QGRAM:
+    case METHOD_TOKEN:
+    case METHOD_NUMERIC:
+        defaults = loose;
+        break;
+    default:
+        break;
+    }
+    memcpy(comparison->thresholds, defaults, comparison->threshold_count * sizeof(double));
+}
+
+static void
+read_levels(const json_node *node, comparison_spec *comparison)
+{
+    bool distance = method_is_distance(comparison->method);
+
+    comparison->threshold_count = json_length(node);
+    if (comparison->threshold_count > MAX_THRESHOLDS)
+        json_error(node, psprintf("at most %d levels, found %d", MAX_THRESHOLDS, comparison->threshold_count), NULL,
+                   NULL);
+    if (comparison->method == METHOD_EXACT && comparison->threshold_count > 0)
+        json_error(node, "method \"exact\" has no levels", "Two values are equal or they are not.",
+                   "Leave \"levels\" out, or choose a method that measures similarity.");
+    for (int i = 0; i < comparison->threshold_count; i++) {
+        json_node level = json_element(node, i);
+
+        comparison->thresholds[i] = distance ? json_integer(&level, 1, 1000000) : json_number(&level, 0.0, 1.0);
+        if (i > 0 && (distance ? comparison->thresholds[i] <= comparison->thresholds[i - 1]
+                               : comparison->thresholds[i] >= comparison->thresholds[i - 1]))
+            json_error(&level, distance ? "distances must rise from level to level"
+                                        : "similarities must fall from level to level",
+                       NULL, "List the levels from the most alike to the least alike.");
+    }
+}
+
+static void
+read_frequencies(const json_node *node, comparison_spec *comparison)
+{
+    static const char *const members[] = {"other", "values", NULL};
+    term_frequencies *frequencies = &comparison->frequencies;
+    json_node member;
+    JsonbIterator *iterator;
+    JsonbIteratorToken token;
+    JsonbValue value;
+    int allocated = 0;
+
+    json_expect_members(node, members);
+    if (!json_member(node, "other", &member))
+        json_error(node, "member \"other\" is missing", "It is the share of records that any value not listed has.", NULL);
+    frequencies->other = json_number(&member, DBL_MIN, 1.0);
+    if (!json_member(node, "values", &member) || !json_is_object(&member))
+        json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
+    iterator = JsonbIteratorInit(member.value.val.binary.data);
+    while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE) {
+        if (token == WJB_KEY) {
+            if (frequencies->count == allocated) {
+                allocated = allocated == 0 ? 256 : allocated * 2;
+                frequencies->values = frequencies->count == 0
+                                          ? palloc(allocated * sizeof(char *))
+                                          : repalloc(frequencies->values, allocated * sizeof(char *));
+                frequencies->shares = frequencies->count == 0
+                                          ? palloc(allocated * sizeof(double))
+                                          : repalloc(frequencies->shares, allocated * sizeof(double));
+            }
+            frequencies->values[frequencies->count] = pnstrdup(value.val.string.val, value.val.string.len);
+        } else if (token == WJB_VALUE) {
+            json_node share = {value, psprintf("%s[\"%s\"]", member.path, frequencies->values[frequencies->count])};
+
+            frequencies->shares[frequencies->count] = json_number(&share, DBL_MIN, 1.0);
+            pfree(unconstify(char *, share.path));
+            frequencies->count++;
+        }
+    }
+}
+
+/* The trained part: one object a level, from exact to else. */
+static void
+read_trained(const json_node *node, comparison_spec *comparison)
+{
+    static const char *const members[] = {"level", "m", "u", "weight", NULL};
+    int levels = spec_level_count(comparison);
+
+    if (json_length(node) != levels)
+        json_error(node, psprintf("expected %d levels, found %d", levels, json_length(node)),
+                   "There is one for \"exact\", one for each threshold of \"levels\", and one for \"else\".",
+                   "Train the model again with mastering.train_model after a change of levels.");
+    for (int level = LEVEL_EXACT; level <= levels; level++) {
+        json_node entry = json_element(node, level - 1), member;
+        double bits;
+
+        json_expect_members(&entry, members);
+        if (json_member(&entry, "m", &member))
+            comparison->m[level] = json_number(&member, 0, 1);
+        if (json_member(&entry, "u", &member))
+            comparison->u[level] = json_number(&member, 0, 1);
+        if (!json_member(&entry, "weight", &member))
+            json_error(&entry, "member \"weight\" is missing", "It is log2(m/u).", NULL);
+        bits = json_number(&member, -WEIGHT_LIMIT / WEIGHT_UNITS, WEIGHT_LIMIT / WEIGHT_UNITS);
+        comparison->weights[level] = (int32)floor(bits * WEIGHT_UNITS + 0.5);
+    }
+    comparison->trained = true;
+}
+
+static void
+read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
+{
+    static const char *const members[] = {"name",   "column",  "expression", "method",         "levels",  "normalize",   "q",
+                                          "measure", "scale", "term_frequency", "trained", "frequencies", NULL};
+    json_node member;
+
+    comparison->path = node->path;
+    comparison->method = METHOD_JARO_WINKLER;
+    comparison->form = spec->form;
+    comparison->q = 3;
+    comparison->scale = 1.0;
+    if (json_is_string(node)) {
+        comparison->column = json_string(node);
+        comparison->expression = pstrdup(quote_identifier(comparison->column));
+        comparison->name = comparison->column;
+        default_thresholds(comparison);
+        return;
+    }
+    json_expect_members(node, members);
+
+    if (json_member(node, "column", &member)) {
+        comparison->column = json_string(&member);
+        comparison->expression = pstrdup(quote_identifier(comparison->column));
+        comparison->name = comparison->column;
+    }
+    if (json_member(node, "expression", &member)) {
+        if (comparison->column != NULL)
+            json_error(node, "both \"column\" and \"expression\" are given", NULL, "Keep one of them.");
+        comparison->expression = json_string(&member);
+        comparison->name = comparison->expression;
+        comparison->path = member.path;
+    }
+    if (comparison->expression == NULL)
+        json_error(node, "neither \"column\" nor \"expression\" is given", NULL,
+                   "Name the column to compare: {\"column\": \"surname\"}.");
+    if (json_member(node, "name", &member))
+        comparison->name = json_string(&member);
+    if (json_member(node, "method", &member))
+        comparison->method = (comparison_method)json_choice(&member, "method", comparison_method_names);
+
+    if (comparison->method == METHOD_NUMERIC)
+        comparison->form = FORM_NUMBER;
+    else if (comparison->method == METHOD_DATE)
+        comparison->form = FORM_DATE;
+    if (json_member(node, "normalize", &member)) {
+        if (comparison->method == METHOD_NUMERIC || comparison->method == METHOD_DATE)
+            json_error(&member, psprintf("method \"%s\" brings its values to a form of its own",
+                                         method_name(comparison->method)),
+                       NULL, "Leave \"normalize\" out.");
+        comparison->form = (value_form)json_choice(&member, "normalization", form_names);
+    }
+    default_thresholds(comparison);
+    if (json_member(node, "levels", &member))
+        read_levels(&member, comparison);
+    if (json_member(node, "q", &member))
+        comparison->q = json_integer(&member, 1, 8);
+    if (json_member(node, "measure", &member))
+        comparison->measure = (set_measure)json_choice(&member, "measure", measure_names);
+    else if (comparison->method == METHOD_TOKEN)
+        comparison->measure = MEASURE_JACCARD;
+    if (json_member(node, "scale", &member)) {
+        comparison->scale = json_number(&member, 0, DBL_MAX);
+        if (comparison->scale <= 0)
+            json_error(&member, "the scale must be greater than 0", "A difference of one scale makes similarity 0.", NULL);
+    }
+    if (json_member(node, "term_frequency", &member))
+        comparison->term_frequency = json_boolean(&member);
+    if (json_member(node, "trained", &member))
+        read_trained(&member, comparison);
+    if (json_member(node, "frequencies", &member))
+        read_frequencies(&member, comparison);
+}
+
+match_spec *
+spec_read(Jsonb *document, const char *what)
+{
+    static const char *const members[] = {"normalize", "blocking", "comparisons", "link",
+                                          "threshold", "prior",    "training",    NULL};
+    match_spec *spec = palloc0(sizeof(match_spec));
+    json_node root = json_root(document, what), member;
+
+    json_expect_members(&root, members);
+    if (json_member(&root, "normalize", &member))
+        spec->form = (value_form)json_choice(&member, "normalization", form_names);
+    if (json_member(&root, "link", &member))
+        spec->across_sources = json_choice(&member, "kind of link", link_names) == 1;
+    spec->threshold = DEFAULT_THRESHOLD;
+    if (json_member(&root, "threshold", &member)) {
+        spec->threshold = json_number(&member, 0, 1);
+        if (spec->threshold <= 0 || spec->threshold >= 1)
+            json_error(&member, "the threshold is a probability between 0 and 1, both excluded", NULL, NULL);
+    }
+
+    if (!json_member(&root, "blocking", &member))
+        json_error(&root, "member \"blocking\" is missing",
+                   "It lists the keys; two records are compared when they share one of them.",
+                   "For example {\"blocking\": [\"email\", [\"surname\", \"city\"]], ...}.");
+    spec->rule_count = json_length(&member);
+    if (spec->rule_count < 1 || spec->rule_count > MAX_RULES)
+        json_error(&member, psprintf("from 1 to %d blocking rules, found %d", MAX_RULES, spec->rule_count), NULL, NULL);
+    for (int i = 0; i < spec->rule_count; i++) {
+        json_node rule = json_element(&member, i);
+
+        read_rule(&rule, spec, &spec->rules[i]);
+    }
+
+    if (!json_member(&root, "comparisons", &member))
+        json_error(&root, "member \"comparisons\" is missing", "It lists the columns to compare, and how.",
+                   "For example {\"comparisons\": [{\"column\": \"surname\", \"method\": \"jaro_winkler\"}], ...}.");
+    spec->comparison_count = json_length(&member);
+    if (spec->comparison_count < 1 || spec->comparison_count > MAX_COMPARISONS)
+        json_error(&member, psprintf("from 1 to %d comparisons, found %d", MAX_COMPARISONS, spec->comparison_count),
+                   NULL, NULL);
+    for (int i = 0; i < spec->comparison_count; i++) {
+        json_node comparison = json_element(&member, i);
+
+        read_comparison(&comparison, spec, &spec->comparisons[i]);
+        for (int j = 0; j < i; j++)
+            if (strcmp(spec->comparisons[i].name, spec->comparisons[j].name) == 0)
+                json_error(&comparison, psprintf("there is a comparison \"%s\" already", spec->comparisons[i].name), NULL,
+                           "Give one of them another \"name\".");
+    }
+
+    spec->trained = json_member(&root, "prior", &member);
+    if (spec->trained) {
+        spec->prior = json_number(&member, 0, 1);
+        if (spec->prior <= 0 || spec->prior >= 1)
+            json_error(&member, "the prior is a probability between 0 and 1, both excluded", NULL, NULL);
+    }
+    for (int i = 0; i < spec->comparison_count; i++)
+        spec->trained = spec->trained && spec->comparisons[i].trained;
+    if (json_member(&root, "training", &member) && json_is_object(&member)) {
+        Jsonb *training = JsonbValueToJsonb(&member.value);
+
+        spec->training = JsonbToCString(NULL, &training->root, VARSIZE_ANY_EXHDR(training));
+    }
+    return spec;
+}
+
+void
+spec_require_trained(const match_spec *spec)
+{
+    if (!spec->trained)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the model has no trained weights"),
+                        errdetail("It is a specification: \"prior\" or a comparison's \"trained\" is missing."),
+                        errhint("Train it first: SELECT mastering.train_model(query, spec).")));
+}
+
+/* ---- back to JSON ---- */
+
+void
+append_json_number(StringInfo out, double number)
+{
+    char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+    double_to_shortest_decimal_buf(number, digits);
+    appendStringInfoString(out, digits);
+}
+
+void
+append_json_string(StringInfo out, const char *text)
+{
+    escape_json(out, text);
+}
+
+char *
+spec_level_label(const comparison_spec *comparison, int level)
+{
+    StringInfoData label;
+
+    if (level == LEVEL_MISSING)
+        return pstrdup("missing");
+    if (level == LEVEL_EXACT)
+        return pstrdup("exact");
+    if (level == spec_level_count(comparison))
+        return pstrdup("else");
+    initStringInfo(&label);
+    appendStringInfoString(&label, method_is_distance(comparison->method) ? "<= " : ">= ");
+    append_json_number(&label, comparison->thresholds[level - 2]);
+    return label.data;
+}
+
+static void
+write_rule(StringInfo out, const rule_spec *rule)
+{
+    appendStringInfoString(out, "{\"keys\":[");
+    for (int i = 0; i < rule->part_count; i++) {
+        if (i > 0)
+            appendStringInfoChar(out, ',');
+        append_json_string(out, rule->parts[i]);
+    }
+    appendStringInfo(out, "],\"normalize\":\"%s\",\"max_block\":%d,\"window\":%d}", value_form_name(rule->form),
+                     rule->max_block, rule->window);
+}
+
+static void
+write_trained(StringInfo out, const comparison_spec *comparison)
+{
+    appendStringInfoString(out, ",\"trained\":[");
+    for (int level = LEVEL_EXACT; level <= spec_level_count(comparison); level++) {
+        appendStringInfoString(out, level > LEVEL_EXACT ? ",{\"level\":" : "{\"level\":");
+        append_json_string(out, spec_level_label(comparison, level));
+        appendStringInfoString(out, ",\"m\":");
+        append_json_number(out, comparison->m[level]);
+        appendStringInfoString(out, ",\"u\":");
+        append_json_number(out, comparison->u[level]);
+        appendStringInfoString(out, ",\"weight\":");
+        append_json_number(out, weight_to_bits(comparison->weights[level]));
+        appendStringInfoChar(out, '}');
+    }
+    appendStringInfoChar(out, ']');
+    if (!comparison->term_frequency)
+        return;
+    appendStringInfoString(out, ",\"frequencies\":{\"other\":");
+    append_json_number(out, comparison->frequencies.other);
+    appendStringInfoString(out, ",\"values\":{");
+    for (int i = 0; i < comparison->frequencies.count; i++) {
+        if (i > 0)
+            appendStringInfoChar(out, ',');
+        append_json_string(out, comparison->frequencies.values[i]);
+        appendStringInfoChar(out, ':');
+        append_json_number(out, comparison->frequencies.shares[i]);
+    }
+    appendStringInfoString(out, "}}");
+}
+
+static void
+write_comparison(StringInfo out, const comparison_spec *comparison)
+{
+    appendStringInfoString(out, "{\"name\":");
+    append_json_string(out, comparison->name);
+    appendStringInfoString(out, comparison->column != NULL ? ",\"column\":" : ",\"expression\":");
+    append_json_string(out, comparison->column != NULL ? comparison->column : comparison->expression);
+    appendStringInfo(out, ",\"method\":\"%s\"", method_name(comparison->method));
+    if (comparison->method != METHOD_EXACT) {
+        appendStringInfoString(out, ",\"levels\":[");
+        for (int i = 0; i < comparison->threshold_count; i++) {
+            if (i > 0)
+                appendStringInfoChar(out, ',');
+            append_json_number(out, comparison->thresholds[i]);
+        }
+        appendStringInfoChar(out, ']');
+    }
+    if (comparison->form != FORM_NUMBER && comparison->form != FORM_DATE)
+        appendStringInfo(out, ",\"normalize\":\"%s\"", value_form_name(comparison->form));
+    if (comparison->method == METHOD_QGRAM)
+        appendStringInfo(out, ",\"q\":%d", comparison->q);
+    if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TOKEN)
+        appendStringInfo(out, ",\"measure\":\"%s\"", measure_names[comparison->measure]);
+    if (comparison->method == METHOD_NUMERIC) {
+        appendStringInfoString(out, ",\"scale\":");
+        append_json_number(out, comparison->scale);
+    }
+    appendStringInfo(out, ",\"term_frequency\":%s", comparison->term_frequency ? "true" : "false");
+    if (comparison->trained)
+        write_trained(out, comparison);
+    appendStringInfoChar(out, '}');
+}
+
+Jsonb *
+spec_write(const match_spec *spec)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    appendStringInfo(&out, "{\"normalize\":\"%s\",\"link\":\"%s\",\"threshold\":", value_form_name(spec->form),
+                     link_names[spec->across_sources]);
+    append_json_number(&out, spec->threshold);
+    appendStringInfoString(&out, ",\"blocking\":[");
+    for (int i = 0; i < spec->rule_count; i++) {
+        if (i > 0)
+            appendStringInfoChar(&out, ',');
+        write_rule(&out, &spec->rules[i]);
+    }
+    appendStringInfoString(&out, "],\"comparisons\":[");
+    for (int i = 0; i < spec->comparison_count; i++) {
+        if (i > 0)
+            appendStringInfoChar(&out, ',');
+        write_comparison(&out, &spec->comparisons[i]);
+    }
+    appendStringInfoChar(&out, ']');
+    if (spec->trained) {
+        appendStringInfoString(&out, ",\"prior\":");
+        append_json_number(&out, spec->prior);
+    }
+    if (spec->training != NULL)
+        appendStringInfo(&out, ",\"training\":%s", spec->training);
+    appendStringInfoChar(&out, '}');
+    return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+}

@@ -1,0 +1,105 @@
+/*
+ * spec.h: the matching specification (JSON) as the engine works with it, and back to JSON.
+ *
+ * A model is a specification whose comparisons carry trained weights. Everything that can change a result
+ * is in here, nothing of it is a setting. The members are described in doc/specification.md.
+ */
+#ifndef MASTERING_ENGINE_SPEC_H
+#define MASTERING_ENGINE_SPEC_H
+
+#include "compat.h"
+
+#include "kernel/blocking.h"
+#include "kernel/comparison.h"
+#include "kernel/fixed_point.h"
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+/* How values are brought to one form before they are compared. */
+typedef enum value_form {
+    FORM_TEXT,         /* case, accents, punctuation and white space evened out */
+    FORM_ALPHANUMERIC, /* the same without any space */
+    FORM_DIGITS,       /* decimal digits only */
+    FORM_NONE,         /* as it is */
+    FORM_NUMBER,       /* the number in the text */
+    FORM_DATE,         /* the date in the text */
+} value_form;
+
+#define DEFAULT_MAX_BLOCK 5000
+#define DEFAULT_WINDOW 50
+#define DEFAULT_THRESHOLD 0.95
+
+typedef struct rule_spec {
+    const char *path;
+    int part_count;
+    char *parts[MAX_KEY_PARTS]; /* SQL expressions */
+    const char *part_paths[MAX_KEY_PARTS];
+    value_form form;
+    int max_block;
+    int window;
+} rule_spec;
+
+/* Term frequencies of one attribute: how many of the records the model was trained on have a value. */
+typedef struct term_frequencies {
+    int count;
+    char **values; /* normalised, in the database's encoding */
+    double *shares; /* of the records that have a value */
+    double other;   /* the share of any value that is not listed */
+} term_frequencies;
+
+typedef struct comparison_spec {
+    const char *path;
+    char *name;
+    char *column;     /* or NULL */
+    char *expression; /* SQL; of a column its quoted name */
+    value_form form;
+    comparison_method method;
+    int threshold_count;
+    double thresholds[MAX_THRESHOLDS];
+    int q;
+    set_measure measure;
+    double scale;
+    bool term_frequency;
+
+    bool trained;
+    double m[MAX_LEVELS], u[MAX_LEVELS]; /* by level */
+    int32 weights[MAX_LEVELS];
+    term_frequencies frequencies;
+} comparison_spec;
+
+typedef struct match_spec {
+    value_form form; /* of rules and comparisons that say nothing else */
+    int rule_count;
+    rule_spec rules[MAX_RULES];
+    int comparison_count;
+    comparison_spec comparisons[MAX_COMPARISONS];
+    bool across_sources;
+    double threshold; /* probability */
+    bool trained;
+    double prior;     /* share of matches among all pairs */
+    char *training;   /* JSON of what the model was trained on, or NULL */
+} match_spec;
+
+/* Reads and checks a document; what is "specification" or "model". Raises 22023. */
+extern match_spec *spec_read(Jsonb *document, const char *what);
+
+/* Raises 22023 when the specification has no trained weights. */
+extern void spec_require_trained(const match_spec *spec);
+
+/* The whole of it, defaults written out, in a fixed order. */
+extern Jsonb *spec_write(const match_spec *spec);
+
+/* Level as people read it: "missing", "exact", ">= 0.92", "else". */
+extern char *spec_level_label(const comparison_spec *comparison, int level);
+
+extern int spec_level_count(const comparison_spec *comparison);
+extern bool method_is_distance(comparison_method method);
+extern const char *method_name(comparison_method method);
+extern const char *const comparison_method_names[];
+extern const char *value_form_name(value_form form);
+
+/* A JSON number that reads back as the same double; appended to out. */
+extern void append_json_number(StringInfo out, double number);
+extern void append_json_string(StringInfo out, const char *text);
+
+#endif

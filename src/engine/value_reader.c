@@ -1,0 +1,301 @@
+/*
+ * value_reader.c: see value_reader.h.
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
+#include "engine/normalize.h"
+#include "engine/value_reader.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "parser/parse_coerce.h"
+
+struct value_reader {
+    Oid type;
+    value_form form;
+    normalizer *normalizer;
+    FmgrInfo output; /* of types that are not text */
+    char buffer[64];
+};
+
+value_reader *
+value_reader_create(MemoryContext context, Oid type, value_form form)
+{
+    MemoryContext before = MemoryContextSwitchTo(context);
+    value_reader *reader = palloc0(sizeof(value_reader));
+    normalize_mode mode = form == FORM_TEXT           ? NORMALIZE_TEXT
+                          : form == FORM_ALPHANUMERIC ? NORMALIZE_ALPHANUMERIC
+                          : form == FORM_DIGITS       ? NORMALIZE_DIGITS
+                                                      : NORMALIZE_NONE;
+
+    reader->type = getBaseType(type);
+    reader->form = form;
+    reader->normalizer = normalizer_create(context, mode);
+    if (TypeCategory(reader->type) != TYPCATEGORY_STRING || reader->type == CHAROID) {
+        Oid function;
+        bool is_varlena;
+
+        getTypeOutputInfo(reader->type, &function, &is_varlena);
+        fmgr_info_cxt(function, &reader->output, context);
+    }
+    MemoryContextSwitchTo(before);
+    return reader;
+}
+
+/* ---- numbers and dates in text ---- */
+
+static inline bool
+is_digit(uint32 character)
+{
+    return character >= '0' && character <= '9';
+}
+
+static inline uint32
+at(text_view text, uint32 i)
+{
+    return i < text.length ? text_view_at(text, i) : 0;
+}
+
+static uint32
+digits_from(text_view text, uint32 i)
+{
+    uint32 count = 0;
+
+    while (is_digit(at(text, i + count)))
+        count++;
+    return count;
+}
+
+bool
+parse_number(text_view text, double *number)
+{
+    char digits[512];
+    int used = 0;
+    uint32 start = 0, i, points = 0, commas = 0, last = 0, decimal = PG_UINT32_MAX;
+
+    while (start < text.length && !is_digit(at(text, start)))
+        start++;
+    if (start == text.length)
+        return false;
+    if (start > 0 && at(text, start - 1) == '.' && (start == 1 || !is_digit(at(text, start - 2))))
+        start--; /* .5 */
+    for (i = start; is_digit(at(text, i)) || ((at(text, i) == '.' || at(text, i) == ',') && is_digit(at(text, i + 1))); i++) {
+        if (at(text, i) == '.')
+            points++, last = i;
+        else if (at(text, i) == ',')
+            commas++, last = i;
+    }
+    if (points > 0 && commas > 0)
+        decimal = last;
+    else if (points == 1)
+        decimal = last;
+    else if (commas == 1 && digits_from(text, last + 1) != 3)
+        decimal = last;
+
+    if (start > 0 && at(text, start - 1) == '-' && (start == 1 || !is_digit(at(text, start - 2))))
+        digits[used++] = '-';
+    for (uint32 j = start; j < i && used < (int)sizeof digits - 16; j++) {
+        if (is_digit(at(text, j)))
+            digits[used++] = (char)at(text, j);
+        else if (j == decimal)
+            digits[used++] = '.';
+    }
+    if ((at(text, i) == 'e' || at(text, i) == 'E')) {
+        uint32 sign = at(text, i + 1) == '-' || at(text, i + 1) == '+' ? 1 : 0;
+        uint32 exponent = digits_from(text, i + 1 + sign);
+
+        if (exponent > 0 && exponent <= 3)
+            for (uint32 j = i; j < i + 1 + sign + exponent; j++)
+                digits[used++] = (char)at(text, j);
+    }
+    digits[used] = '\0';
+    *number = strtod(digits, NULL);
+    return isfinite(*number);
+}
+
+static uint32
+digits_value(text_view text, uint32 from, uint32 count)
+{
+    uint32 value = 0;
+
+    for (uint32 i = from; i < from + count; i++)
+        value = value * 10 + (at(text, i) - '0');
+    return value;
+}
+
+static bool
+make_date(uint32 year, uint32 month, uint32 day, calendar_date *date)
+{
+    *date = (calendar_date){(int32)year, (uint8)month, (uint8)day};
+    return true;
+}
+
+/* Two digits of a year: up to 29 this century, from 30 the last. */
+static uint32
+full_year(uint32 year, uint32 digits)
+{
+    return digits > 2 ? year : year < 30 ? 2000 + year : 1900 + year;
+}
+
+bool
+parse_date(text_view text, calendar_date *date)
+{
+    uint32 start[3], length[3], value[3], groups = 0, i = 0;
+
+    while (i < text.length && groups < 3) {
+        uint32 digits = digits_from(text, i);
+
+        if (digits == 0) {
+            i++;
+            continue;
+        }
+        if (digits == 8 && groups == 0) {
+            uint32 year = digits_value(text, i, 4);
+
+            if (year >= 1000 && year < 3000)
+                return make_date(year, digits_value(text, i + 4, 2), digits_value(text, i + 6, 2), date);
+            return make_date(digits_value(text, i + 4, 4), digits_value(text, i + 2, 2), digits_value(text, i, 2), date);
+        }
+        if (digits > 4)
+            return false;
+        start[groups] = i;
+        length[groups] = digits;
+        value[groups] = digits_value(text, i, digits);
+        groups++;
+        i += digits;
+    }
+    if (groups < 3 || length[1] > 2)
+        return false;
+    if (length[0] > 2)
+        return length[2] <= 2 && make_date(value[0], value[1], value[2], date);
+    if (length[2] != 4 && length[2] != 2)
+        return false;
+    /* The year last. With slashes the month comes first, as Americans write it, unless it cannot. */
+    if (at(text, start[0] + length[0]) == '/' && value[0] <= 12)
+        return make_date(full_year(value[2], length[2]), value[0], value[1], date);
+    if (value[1] > 12 && value[0] <= 12)
+        return make_date(full_year(value[2], length[2]), value[0], value[1], date);
+    return make_date(full_year(value[2], length[2]), value[1], value[0], date);
+}
+
+double
+value_number(text_view text)
+{
+    double number = 0;
+
+    (void)parse_number(text, &number);
+    return number;
+}
+
+calendar_date
+value_date(text_view text)
+{
+    calendar_date date = {0, 0, 0};
+
+    (void)parse_date(text, &date);
+    return date;
+}
+
+/* ---- datums ---- */
+
+static text_view
+buffer_view(value_reader *reader, int length)
+{
+    return (text_view){reader->buffer, (uint32)length, 1};
+}
+
+static value_state
+read_date(value_reader *reader, calendar_date date, text_view *text)
+{
+    int length = snprintf(reader->buffer, sizeof reader->buffer, "%04d-%02d-%02d", date.year, date.month, date.day);
+
+    *text = buffer_view(reader, length);
+    return VALUE_READ;
+}
+
+static value_state
+read_number(value_reader *reader, double number, text_view *text)
+{
+    if (isnan(number))
+        return VALUE_UNREADABLE;
+    *text = buffer_view(reader, double_to_shortest_decimal_bufn(number == 0 ? 0.0 : number, reader->buffer));
+    return VALUE_READ;
+}
+
+/* Dates and times as ISO 8601, whatever the session's DateStyle. */
+static bool
+read_calendar_type(value_reader *reader, Datum value, text_view *text, value_state *state)
+{
+    int year, month, day;
+
+    if (reader->type == DATEOID) {
+        DateADT date = DatumGetDateADT(value);
+
+        if (DATE_NOT_FINITE(date)) {
+            *state = VALUE_MISSING;
+            return true;
+        }
+        j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+    } else if (reader->form == FORM_DATE && reader->type == TIMESTAMPOID) {
+        Timestamp timestamp = DatumGetTimestamp(value);
+        struct pg_tm broken;
+        fsec_t fraction;
+
+        if (TIMESTAMP_NOT_FINITE(timestamp) || timestamp2tm(timestamp, NULL, &broken, &fraction, NULL, NULL) != 0) {
+            *state = VALUE_MISSING;
+            return true;
+        }
+        year = broken.tm_year;
+        month = broken.tm_mon;
+        day = broken.tm_mday;
+    } else
+        return false;
+    *state = read_date(reader, (calendar_date){year, (uint8)month, (uint8)day}, text);
+    return true;
+}
+
+value_state
+value_reader_read(value_reader *reader, Datum value, text_view *text)
+{
+    const char *bytes;
+    int length;
+    value_state state;
+
+    if (read_calendar_type(reader, value, text, &state))
+        return state;
+    if (reader->output.fn_oid != InvalidOid) {
+        if (reader->form == FORM_NUMBER && reader->type == FLOAT8OID)
+            return read_number(reader, DatumGetFloat8(value), text);
+        bytes = OutputFunctionCall(&reader->output, value);
+        length = (int)strlen(bytes);
+    } else if (reader->type == NAMEOID) {
+        bytes = NameStr(*DatumGetName(value));
+        length = (int)strlen(bytes);
+    } else {
+        struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+
+        bytes = VARDATA_ANY(packed);
+        length = (int)VARSIZE_ANY_EXHDR(packed);
+    }
+    *text = normalizer_apply(reader->normalizer, bytes, length);
+    if (text->length == 0)
+        return VALUE_MISSING;
+
+    if (reader->form == FORM_NUMBER) {
+        double number;
+
+        return parse_number(*text, &number) ? read_number(reader, number, text) : VALUE_UNREADABLE;
+    }
+    if (reader->form == FORM_DATE) {
+        calendar_date date;
+
+        return parse_date(*text, &date) ? read_date(reader, date, text) : VALUE_UNREADABLE;
+    }
+    return VALUE_READ;
+}

@@ -1,0 +1,158 @@
+/*
+ * blocking.h: candidate pairs: two records that share a key of a blocking rule.
+ *
+ * Pairs are iterated, never stored: a rule's (key, record) entries are sorted so that a block lies
+ * together, and the pairs of its records are visited. A pair that several rules find belongs to the first
+ * of them. A block of more than max_block records is not compared in full but within a window of its
+ * nearest records in an order by content; what that leaves out is counted.
+ *
+ * Records are numbered in an order of their own content, so all of this is independent of the order in
+ * which they were read.
+ */
+#ifndef MASTERING_KERNEL_BLOCKING_H
+#define MASTERING_KERNEL_BLOCKING_H
+
+#include "kernel/comparison.h"
+#include "kernel/radix_sort.h"
+
+#define MAX_RULES 64
+#define MAX_KEY_PARTS 8
+#define NO_POSITION UINT32_MAX
+
+typedef struct record_table {
+    const uint32_t *rows; /* count * stride codes */
+    uint32_t stride;
+    uint32_t count;
+} record_table;
+
+static inline const uint32_t *
+record_row(const record_table *records, uint32_t record)
+{
+    return records->rows + (size_t)record * records->stride;
+}
+
+/* How to tell whether a rule finds a pair. */
+typedef struct blocking_rule {
+    int part_count;
+    uint32_t slots[MAX_KEY_PARTS];
+    uint32_t max_block;
+    uint32_t window;
+
+    /* A rule with an array among its parts: the sorted key hashes of each record. NULL for other rules. */
+    const uint64_t *list_starts; /* count + 1 */
+    const uint64_t *list_keys;
+    uint32_t *list_positions; /* place of the record in its windowed block, else NO_POSITION; NULL: no windowed block */
+
+    uint32_t *positions; /* the same for a rule of single keys, by record */
+} blocking_rule;
+
+typedef struct block {
+    uint64_t first; /* entry */
+    uint32_t count;
+    bool windowed;
+} block;
+
+/* The blocks of one rule, in the order of their keys' hashes; blocks of one record are left out. */
+typedef struct block_index {
+    const keyed_record *entries;
+    const block *blocks;
+    uint64_t block_count;
+} block_index;
+
+typedef struct block_statistics {
+    uint64_t keys;          /* entries: records with a key, once a key */
+    uint64_t blocks;        /* of at least two records */
+    uint64_t pairs;         /* that will be visited */
+    uint64_t largest_block; /* records */
+    uint64_t cut_blocks;    /* windowed */
+    uint64_t cut_pairs;     /* left out by windows */
+} block_statistics;
+
+/* Two columns whose leading characters order the records of a windowed block; slot UINT32_MAX: none. */
+typedef struct window_order {
+    uint32_t slots[2];
+    const value_table *values[2];
+} window_order;
+
+/*
+ * Sorts a rule's entries and finds its blocks. Pass blocks NULL to count them: the return value is the
+ * number of blocks; then call again with room for them, which also orders the windowed blocks and writes
+ * their positions into the rule (positions or list_positions must have room, filled with NO_POSITION,
+ * when statistics->cut_blocks > 0).
+ */
+void blocking_sort(keyed_record *entries, keyed_record *scratch, uint64_t count);
+uint64_t blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t count,
+                        block_statistics *statistics);
+void blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order, keyed_record *entries,
+                   keyed_record *scratch, uint64_t count, block *blocks);
+
+/* Whether the rule finds the pair. */
+bool blocking_rule_finds(const blocking_rule *rule, const record_table *records, uint32_t a, uint32_t b);
+
+/* ---- visiting the pairs of one rule ---- */
+
+typedef struct scored_pair {
+    uint32_t a, b;    /* a < b */
+    int32_t weight;
+    uint32_t is_new;  /* no earlier rule finds it */
+    uint64_t pattern; /* or, for PAIRS_LISTED, a bit for each rule that finds the pair */
+} scored_pair;
+
+typedef enum pair_mode {
+    PAIRS_COUNTED, /* counters only */
+    PAIRS_LISTED,  /* new pairs with the rules that find them */
+    PAIRS_SCORED,  /* new pairs that reach least_weight, with weight and pattern */
+    PAIRS_SAMPLED, /* a share of all pairs, new or not, with pattern */
+} pair_mode;
+
+typedef struct pair_counters {
+    uint64_t found;     /* pairs of the rule, of different sources where asked for, sampled where asked for */
+    uint64_t found_new; /* that no earlier rule finds */
+    uint64_t found_true;     /* of one entity, where entities are given */
+    uint64_t found_new_true;
+} pair_counters;
+
+#define PAIR_UNIT_PAIRS 16384  /* visited by one unit of work, about */
+#define PAIR_UNIT_OUTPUT 16384 /* pairs that a unit can hold */
+
+typedef struct pair_cursor {
+    uint64_t block;
+    uint32_t row;    /* within the block */
+    uint32_t column; /* next partner within the block; 0: the first one */
+} pair_cursor;
+
+/* A unit of work: the pairs from next up to (not including) row end.row of block end.block. */
+typedef struct pair_unit {
+    pair_cursor next, end;
+    bool done;
+    kernel_status status;
+    uint32_t output_count;
+    scored_pair *output; /* PAIR_UNIT_OUTPUT */
+    pair_counters counters;
+} pair_unit;
+
+typedef struct pair_visit {
+    const record_table *records;
+    const blocking_rule *rules; /* all rules */
+    int rule_count;
+    int rule; /* the one visited */
+    const block_index *index;
+    uint32_t source_slot; /* pairs of two sources only; UINT32_MAX: all */
+    pair_mode mode;
+    const scorer *scorer;
+    int64_t least_weight;
+    uint64_t sample_limit; /* PAIRS_SAMPLED: a pair is taken when its hash is at most this */
+    const uint32_t *entities; /* by record; 0: unknown; NULL: none given */
+    comparison_thread *threads;
+} pair_visit;
+
+/* Marks off the next unit of work behind *from; false when there is none. Advances *from. */
+bool pair_unit_next(const pair_visit *visit, pair_cursor *from, pair_unit *unit);
+
+/*
+ * Goes on with a unit until it is done, its output is full, or a stop is requested. At least one pair is
+ * visited, so that whoever calls again comes to an end.
+ */
+void pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * comparison.h: how the values of one attribute are compared, and what a pair of records weighs.
+ *
+ * Records are rows of 32-bit codes: code 0 is a missing value, other codes number the distinct values of
+ * their column, so equality of values is equality of codes. A comparison puts a pair into one ordered
+ * level: 0 missing (either value), 1 exact, then one level a threshold of similarity, last "else". Each
+ * level has a weight log2(m/u) (Fellegi & Sunter 1969); the weight of a missing value is 0. Where rare
+ * values say more than common ones, the weight of an exact level has an adjustment for each value.
+ *
+ * The levels of all comparisons of a pair make its pattern, packed into 64 bits.
+ *
+ * All of it is immutable while threads read it; what a thread writes is in its comparison_thread.
+ */
+#ifndef MASTERING_KERNEL_COMPARISON_H
+#define MASTERING_KERNEL_COMPARISON_H
+
+#include "kernel/similarity.h"
+#include "kernel/text_view.h"
+
+#define MAX_COMPARISONS 32
+#define MAX_THRESHOLDS 12
+#define LEVEL_MISSING 0
+#define LEVEL_EXACT 1
+#define MAX_LEVELS (MAX_THRESHOLDS + 3) /* missing, exact, thresholds, else */
+
+typedef enum comparison_method {
+    METHOD_EXACT,
+    METHOD_JARO,
+    METHOD_JARO_WINKLER,
+    METHOD_LEVENSHTEIN,
+    METHOD_LEVENSHTEIN_DISTANCE,
+    METHOD_DAMERAU,
+    METHOD_DAMERAU_DISTANCE,
+    METHOD_LCS,
+    METHOD_QGRAM,
+    METHOD_TOKEN,
+    METHOD_TOKEN_SORT,
+    METHOD_TOKEN_SET,
+    METHOD_MONGE_ELKAN,
+    METHOD_INITIALS,
+    METHOD_NUMERIC,
+    METHOD_DATE,
+} comparison_method;
+
+/* The distinct values of one column; element 0 is the missing value and never read. */
+typedef struct value_table {
+    const text_view *texts;
+    const double *numbers;      /* METHOD_NUMERIC only */
+    const calendar_date *dates; /* METHOD_DATE only */
+} value_table;
+
+typedef struct comparison {
+    comparison_method method;
+    uint32_t slot;        /* the code's place in a record's row */
+    int level_count;      /* levels but the missing one: exact, thresholds, else */
+    double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 …; descending, for distances ascending */
+    uint32_t q;           /* METHOD_QGRAM */
+    set_measure measure;  /* METHOD_QGRAM, METHOD_TOKEN */
+    double scale;         /* METHOD_NUMERIC */
+    int pattern_shift;
+    int pattern_bits;
+    value_table values;
+    int32_t weights[MAX_LEVELS];
+    const int32_t *value_weights; /* by code, added at LEVEL_EXACT; NULL without term frequencies */
+    int32_t best_inexact; /* the largest weight of the levels 2 to level_count */
+} comparison;
+
+typedef struct scorer {
+    int comparison_count;
+    comparison comparisons[MAX_COMPARISONS];
+    int order[MAX_COMPARISONS]; /* comparisons as they are best evaluated: what decides most at least cost first */
+    int32_t prior_weight;
+} scorer;
+
+/* Prepares pattern places, bounds and order, after levels and weights are set. False: more than 64 bits of pattern. */
+bool scorer_prepare(scorer *scorer);
+
+typedef struct level_cache_entry {
+    uint64_t codes;
+    uint64_t level; /* 0: empty */
+} level_cache_entry;
+
+#define LEVEL_CACHE_SIZE 4096 /* entries a comparison */
+
+typedef struct comparison_thread {
+    kernel_workspace workspace;
+    level_cache_entry *cache; /* comparison_count * LEVEL_CACHE_SIZE, zeroed; NULL: nothing is remembered */
+} comparison_thread;
+
+/* The similarity (or distance) of two values of a comparison by its method; METHOD_EXACT: 1 or 0. */
+kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace,
+                                 double *result);
+
+/* The level of two codes. */
+kernel_status comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread,
+                               int *level);
+
+/*
+ * Scores the pair of rows a and b. *qualifies tells whether the weight reaches least_weight; only then
+ * are *weight and *pattern set. Comparisons that can no longer change that are skipped. With least_weight
+ * INT64_MIN every pair qualifies.
+ */
+kernel_status scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t least_weight,
+                           comparison_thread *thread, bool *qualifies, int64_t *weight, uint64_t *pattern);
+
+static inline int
+pattern_level(const comparison *comparison, uint64_t pattern)
+{
+    return (int)(pattern >> comparison->pattern_shift & ((UINT64_C(1) << comparison->pattern_bits) - 1));
+}
+
+#endif

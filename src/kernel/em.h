@@ -1,0 +1,55 @@
+/*
+ * em.h: the probabilities m and u of each level, learnt without labels.
+ *
+ * Fellegi & Sunter (1969) with expectation maximisation (Dempster, Laird & Rubin 1977; Winkler 1988) over
+ * counts of agreement patterns, so its cost does not depend on the number of pairs. u comes from outside
+ * (random pairs and value counts) and is fixed. m is learnt from the pairs of all blocking rules at once:
+ * each rule has its own share of matches, the m of a comparison are common to all rules, and a
+ * comparison whose attribute a rule blocks on is left out of that rule's evidence, because there it
+ * agrees by construction.
+ */
+#ifndef MASTERING_KERNEL_EM_H
+#define MASTERING_KERNEL_EM_H
+
+#include "kernel/comparison.h"
+
+typedef struct pattern_count {
+    uint64_t pattern;
+    double count; /* pairs; whole, or scaled up from a sample */
+} pattern_count;
+
+typedef struct em_session {
+    const pattern_count *patterns; /* in ascending order of pattern, so that sums have one order */
+    size_t pattern_count;
+    uint32_t left_out; /* bit c: comparison c says nothing here */
+    double match_share; /* in and out: matches among the pairs of this rule */
+} em_session;
+
+typedef struct em_parameters {
+    double m[MAX_COMPARISONS][MAX_LEVELS]; /* by level; [LEVEL_MISSING] unused; the others sum to 1 */
+    double u[MAX_COMPARISONS][MAX_LEVELS];
+} em_parameters;
+
+typedef struct em_report {
+    int iterations;
+    double last_change; /* largest change of an m in the last iteration */
+    double expected_matches[MAX_COMPARISONS]; /* that had a value on both sides and taught the comparison's m */
+} em_report;
+
+/*
+ * Learns m and each session's match_share from what they hold at the call, keeping u; true when no m
+ * changed by tolerance or more, false after max_iterations, when it can be called again to go on. start
+ * is the prior of m, worth a few matches: it decides only where data are scarce.
+ */
+bool em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations,
+                       double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report);
+
+/*
+ * The share of matches among all_pairs pairs: the fixed point of the expected number of matches among the
+ * candidates (patterns, all comparisons counted; pairs that are no candidates are taken for
+ * non-matches) under the prior that this number gives. start: matches to begin with, > 0.
+ */
+double em_match_prior(const scorer *layout, const em_parameters *parameters, const pattern_count *patterns,
+                      size_t count, double all_pairs, double start);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * hash.h: 64-bit hashes of content. They name values and keys across records, so they depend on the
+ * bytes alone: never on addresses, processor or byte order of the run (little-endian loads are spelled
+ * out). Not for adversaries: whoever can choose the data can only slow a run down, because equality is
+ * always decided on the content itself or costs one more candidate pair.
+ */
+#ifndef MASTERING_KERNEL_HASH_H
+#define MASTERING_KERNEL_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Folds the 128-bit product of two words: every input bit reaches every output bit. */
+static inline uint64_t
+hash_fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* A well mixed word from a word (never used to hide anything). */
+static inline uint64_t
+hash_word(uint64_t word)
+{
+    return hash_fold(word ^ UINT64_C(0x8ebc6af09c88c6e3), UINT64_C(0x589965cc75374cc3));
+}
+
+/* The hash of a sequence so far, and one more word. Order matters. */
+static inline uint64_t
+hash_combine(uint64_t hash, uint64_t word)
+{
+    return hash_fold(hash ^ UINT64_C(0xa0761d6478bd642f), word ^ UINT64_C(0xe7037ed1a0b428db));
+}
+
+static inline uint64_t
+hash_load(const unsigned char *bytes, size_t count)
+{
+    uint64_t word = 0;
+
+    memcpy(&word, bytes, count);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+static inline uint64_t
+hash_bytes(const void *data, size_t length)
+{
+    const unsigned char *bytes = data;
+    uint64_t hash = hash_word((uint64_t)length);
+
+    for (; length >= 16; bytes += 16, length -= 16)
+        hash = hash_fold(hash ^ hash_load(bytes, 8), hash_load(bytes + 8, 8) ^ UINT64_C(0x8bb84b93962eacc9));
+    if (length >= 8) {
+        hash = hash_combine(hash, hash_load(bytes, 8));
+        bytes += 8;
+        length -= 8;
+    }
+    if (length > 0)
+        hash = hash_combine(hash, hash_load(bytes, length));
+    return hash;
+}
+
+/*
+ * A sequence of pseudo-random words from a seed: word i of a stream is a function of seed and i, so
+ * threads can take any part of it.
+ */
+static inline uint64_t
+hash_stream(uint64_t seed, uint64_t i)
+{
+    return hash_word(hash_combine(seed, i) + i);
+}
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * parallel.h: the only door to threads. Everything that runs behind it is kernel code over private,
+ * immutable arrays: it calls no PostgreSQL function, does not throw, and reports by return code.
+ */
+#ifndef MASTERING_KERNEL_PARALLEL_H
+#define MASTERING_KERNEL_PARALLEL_H
+
+#include <stdint.h>
+
+/* Threads this process may use: processor affinity and the control group's quota, at least 1, at most 256. */
+int parallel_available_threads(void);
+
+/*
+ * Calls work(context, item, thread) for each item in [0, items), on at most threads threads (thread is in
+ * [0, threads)); items are handed out one by one in order. Returns when all are done. Workers have every
+ * signal blocked. With one thread or one item nothing is started.
+ */
+typedef void (*parallel_work)(void *context, int64_t item, int thread);
+void parallel_for(int threads, int64_t items, parallel_work work, void *context);
+
+/* Ends the pool that parallel_for keeps between calls; to be called at the end of a run. */
+void parallel_release(void);
+
+#endif
