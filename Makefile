@@ -39,6 +39,7 @@ SHLIB_LINK  = -fopenmp $(ICU_LIBS) -lroaring -lm
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+include mk/unit.mk
 
 $(INSTALL_SQL): $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
