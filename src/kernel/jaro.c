@@ -41,29 +41,30 @@ jaro_value(uint32_t matches, uint32_t moved, uint32_t length_a, uint32_t length_
     return (m / (double)length_a + m / (double)length_b + (m - (double)(moved / 2)) / m) / 3.0;
 }
 
-/* Texts of at most 64 characters; adds to *matches, sets *moved to the matched pairs that differ in order. */
-KERNEL_INLINE void
-match_short(text_view pattern, text_view columns, uint32_t window, mask_kind kind, uint32_t *matches,
-            uint32_t *moved)
+/* Texts of at most 64 characters. *moved: the matched pairs that differ when each side is read in order. */
+KERNEL_INLINE kernel_status
+match_short_kind(mask_kind kind, text_view pattern, text_view columns, uint32_t window, uint32_t *matches,
+                 uint32_t *moved)
 {
     pattern_masks masks;
     uint64_t reach = ~UINT64_C(0) >> (STRIP_LENGTH - 1 - window);
-    uint64_t used = 0, used_columns = 0, disorder = 0;
+    uint64_t rows = ~UINT64_C(0) >> (STRIP_LENGTH - pattern.length);
+    uint64_t free_rows = rows, used, used_columns = 0, disorder = 0;
     uint32_t end = pattern.length + window < columns.length ? pattern.length + window : columns.length;
     uint32_t differ = 0;
 
-    pattern_masks_clear_for(&masks, kind, columns);
-    pattern_masks_set(&masks, kind, pattern, 0, pattern.length);
+    pattern_masks_open(&masks, kind, pattern, columns);
     for (uint32_t j = 0; j < end; j++) {
-        uint64_t hit = pattern_masks_get(&masks, kind, columns.chars, j) & reach & ~used;
+        uint64_t hit = pattern_masks_get(&masks, kind, columns.chars, j) & reach & free_rows;
         uint64_t first = hit & (0 - hit);
 
-        disorder |= first - 1 < used;
-        used |= first;
-        used_columns |= (uint64_t)(first != 0) << j;
+        disorder |= first - 1 < (rows ^ free_rows);
+        free_rows ^= first;
+        used_columns |= (uint64_t)(hit != 0) << j;
         reach = (reach << 1) | (j < window);
     }
-    *matches += count_bits(used);
+    used = rows ^ free_rows;
+    *matches = count_bits(used);
 
     /* Pairs that were found in order stay in order: nothing has moved. */
     if (disorder)
@@ -71,6 +72,14 @@ match_short(text_view pattern, text_view columns, uint32_t window, mask_kind kin
             differ +=
                 text_view_at(pattern, lowest_bit(used)) != text_view_at(columns, lowest_bit(used_columns));
     *moved = differ;
+    return KERNEL_OK;
+}
+
+static kernel_status
+match_short(text_view pattern, text_view columns, uint32_t window, uint32_t *matches, uint32_t *moved)
+{
+    RETURN_FOR_SHORT_KIND(pattern_masks_kind_short(pattern, columns), match_short_kind, pattern, columns,
+                          window, matches, moved)
 }
 
 /* One list of positions a character, of the shorter text, and the marks of what is matched in both. */
@@ -181,7 +190,7 @@ count_moved(const match_lists *lists, text_view listed, text_view columns)
     }
 }
 
-/* Texts of any length; scratch as jaro_scratch_size says. Adds to *matches, sets *moved. */
+/* Texts of any length; scratch as jaro_scratch_size says. */
 static kernel_status
 match_long(text_view listed, text_view columns, uint32_t window, void *scratch,
            const volatile sig_atomic_t *stop, uint32_t *matches, uint32_t *moved)
@@ -223,110 +232,87 @@ match_long(text_view listed, text_view columns, uint32_t window, void *scratch,
     return KERNEL_OK;
 }
 
-/* *prefix: leading characters in common. scratch may be NULL for texts of at most 64 characters. */
+/* scratch may be NULL for texts of at most 64 characters. */
 static inline kernel_status
-jaro(text_view a, text_view b, void *scratch, const volatile sig_atomic_t *stop, uint32_t *prefix,
-     double *result)
+jaro(text_view a, text_view b, void *scratch, const volatile sig_atomic_t *stop, double *result)
 {
-    uint32_t length_a = a.length, length_b = b.length;
-    uint32_t window = match_window(length_a, length_b);
-    uint32_t matches, moved = 0;
+    uint32_t window = match_window(a.length, b.length);
+    uint32_t matches = 0, moved = 0;
     kernel_status status = KERNEL_OK;
 
-    *prefix = 0;
-    if (length_a == 0 || length_b == 0) {
-        *result = length_a == length_b ? 1.0 : 0.0;
+    if (a.length == 0 || b.length == 0) {
+        *result = a.length == b.length ? 1.0 : 0.0;
         return KERNEL_OK;
     }
-
-    /* The characters of a common prefix match each other, whatever follows. */
-    *prefix = matches = common_prefix(a, b);
-    a = text_view_slice(a, matches, length_a - matches);
-    b = text_view_slice(b, matches, length_b - matches);
     if (a.length < b.length) {
         text_view swap = a;
 
         a = b;
         b = swap;
     }
-    if (b.length == 0) {
-        *result = jaro_value(matches, 0, length_a, length_b);
-        return KERNEL_OK;
-    }
-    if (length_a <= STRIP_LENGTH && length_b <= STRIP_LENGTH) {
-        switch (pattern_masks_kind(a, b)) {
-        case MASKS_BYTE_COLUMNS:
-            match_short(a, b, window, MASKS_BYTE_COLUMNS, &matches, &moved);
-            break;
-        case MASKS_BYTE_PATTERN:
-            match_short(a, b, window, MASKS_BYTE_PATTERN, &matches, &moved);
-            break;
-        default:
-            match_short(a, b, window, MASKS_WIDE, &matches, &moved);
-        }
-    } else {
+    if (a.length <= STRIP_LENGTH)
+        status = match_short(a, b, window, &matches, &moved);
+    else
         status = match_long(b, a, window, scratch, stop, &matches, &moved);
-    }
-    *result = jaro_value(matches, moved, length_a, length_b);
+    *result = jaro_value(matches, moved, a.length, b.length);
     return status;
 }
 
+/* Jaro becomes Jaro-Winkler. */
 static inline double
-winkler(double value, uint32_t prefix)
+winkler(text_view a, text_view b, double value)
 {
-    if (value > WINKLER_THRESHOLD)
-        value += WINKLER_SCALE * (double)(prefix < WINKLER_PREFIX ? prefix : WINKLER_PREFIX) * (1.0 - value);
-    return value;
+    uint32_t most = a.length < b.length ? a.length : b.length;
+    uint32_t prefix = 0;
+
+    if (value <= WINKLER_THRESHOLD)
+        return value;
+    most = most < WINKLER_PREFIX ? most : WINKLER_PREFIX;
+    while (prefix < most && text_view_at(a, prefix) == text_view_at(b, prefix))
+        prefix++;
+    return value + WINKLER_SCALE * (double)prefix * (1.0 - value);
 }
 
 kernel_status
 jaro_winkler_in(text_view a, text_view b, void *scratch, const volatile sig_atomic_t *stop, double *result)
 {
-    uint32_t prefix;
-    kernel_status status = jaro(a, b, scratch, stop, &prefix, result);
+    kernel_status status = jaro(a, b, scratch, stop, result);
 
-    *result = winkler(*result, prefix);
+    *result = winkler(a, b, *result);
     return status;
 }
 
 /* Compares texts of which one is longer than 64 characters. */
 static kernel_status
-jaro_long(text_view a, text_view b, kernel_workspace *workspace, uint32_t *prefix, double *result)
+jaro_long(text_view a, text_view b, kernel_workspace *workspace, double *result)
 {
     void *scratch;
 
     if (a.length <= STACK_LENGTH && b.length <= STACK_LENGTH) {
         uint64_t on_stack[2 * STACK_LENGTH / 64 + (2 * 2 * STACK_LENGTH + STACK_LENGTH) / 2];
 
-        return jaro(a, b, on_stack, workspace->stop, prefix, result);
+        return jaro(a, b, on_stack, workspace->stop, result);
     }
     scratch = kernel_workspace_reserve(workspace, jaro_scratch_size(a.length, b.length));
     if (scratch == NULL)
         return KERNEL_NO_MEMORY;
-    return jaro(a, b, scratch, workspace->stop, prefix, result);
+    return jaro(a, b, scratch, workspace->stop, result);
 }
 
 kernel_status
 jaro_similarity(text_view a, text_view b, kernel_workspace *workspace, double *result)
 {
-    uint32_t prefix;
-
     if (a.length > STRIP_LENGTH || b.length > STRIP_LENGTH)
-        return jaro_long(a, b, workspace, &prefix, result);
-    return jaro(a, b, NULL, NULL, &prefix, result);
+        return jaro_long(a, b, workspace, result);
+    return jaro(a, b, NULL, NULL, result);
 }
 
 kernel_status
 jaro_winkler_similarity(text_view a, text_view b, kernel_workspace *workspace, double *result)
 {
-    uint32_t prefix;
-    kernel_status status;
+    kernel_status status = jaro_similarity(a, b, workspace, result);
 
-    if (a.length > STRIP_LENGTH || b.length > STRIP_LENGTH)
-        status = jaro_long(a, b, workspace, &prefix, result);
-    else
-        status = jaro(a, b, NULL, NULL, &prefix, result);
     if (status == KERNEL_OK)
-        *result = winkler(*result, prefix);
+        *result = winkler(a, b, *result);
     return status;
 }

@@ -12,14 +12,13 @@
 
 /* A pattern of one strip. */
 KERNEL_INLINE kernel_status
-length_one_strip(text_view pattern, text_view columns, mask_kind kind, const volatile sig_atomic_t *stop,
-                 uint32_t *result)
+length_one_strip(mask_kind kind, text_view pattern, text_view columns, const volatile sig_atomic_t *stop,
+                 uint32_t shared, uint32_t *result)
 {
     pattern_masks masks;
     uint64_t flat = ~UINT64_C(0);
 
-    pattern_masks_clear_for(&masks, kind, columns);
-    pattern_masks_set(&masks, kind, pattern, 0, pattern.length);
+    pattern_masks_open(&masks, kind, pattern, columns);
     for (uint32_t from = 0, to; from < columns.length; from = to) {
         to = columns.length - from > STOP_COLUMNS ? from + STOP_COLUMNS : columns.length;
         for (uint32_t j = from; j < to; j++) {
@@ -30,17 +29,17 @@ length_one_strip(text_view pattern, text_view columns, mask_kind kind, const vol
         if (to < columns.length && stop != NULL && *stop)
             return KERNEL_STOPPED;
     }
-    *result = count_bits(~flat & (~UINT64_C(0) >> (STRIP_LENGTH - pattern.length)));
+    *result = shared + count_bits(~flat & (~UINT64_C(0) >> (STRIP_LENGTH - pattern.length)));
     return KERNEL_OK;
 }
 
 /* A pattern of any length; carry holds a byte a column. */
 KERNEL_INLINE kernel_status
-length_strips(text_view pattern, text_view columns, mask_kind kind, uint8_t *carry,
-              const volatile sig_atomic_t *stop, uint32_t *result)
+length_strips(mask_kind kind, text_view pattern, text_view columns, uint8_t *carry,
+              const volatile sig_atomic_t *stop, uint32_t shared, uint32_t *result)
 {
     pattern_masks masks;
-    uint32_t length = 0;
+    uint32_t length = shared;
 
     pattern_masks_clear_all(&masks, kind);
     memset(carry, 0, columns.length);
@@ -74,38 +73,17 @@ lcs_length(text_view a, text_view b, uint8_t *carry, const volatile sig_atomic_t
 {
     uint32_t shared = a.length > 0 && b.length > 0 ? strip_common_affixes(&a, &b) : 0;
     text_view pattern, columns;
-    kernel_status status;
 
     if (a.length == 0 || b.length == 0) {
         *result = shared;
         return KERNEL_OK;
     }
     choose_pattern(a, b, &pattern, &columns);
-    if (pattern.length <= STRIP_LENGTH) {
-        switch (pattern_masks_kind(pattern, columns)) {
-        case MASKS_BYTE_COLUMNS:
-            status = length_one_strip(pattern, columns, MASKS_BYTE_COLUMNS, stop, result);
-            break;
-        case MASKS_BYTE_PATTERN:
-            status = length_one_strip(pattern, columns, MASKS_BYTE_PATTERN, stop, result);
-            break;
-        default:
-            status = length_one_strip(pattern, columns, MASKS_WIDE, stop, result);
-        }
-    } else {
-        switch (pattern_masks_kind(pattern, columns)) {
-        case MASKS_BYTE_COLUMNS:
-            status = length_strips(pattern, columns, MASKS_BYTE_COLUMNS, carry, stop, result);
-            break;
-        case MASKS_BYTE_PATTERN:
-            status = length_strips(pattern, columns, MASKS_BYTE_PATTERN, carry, stop, result);
-            break;
-        default:
-            status = length_strips(pattern, columns, MASKS_WIDE, carry, stop, result);
-        }
-    }
-    *result += shared;
-    return status;
+    if (pattern.length > STRIP_LENGTH)
+        RETURN_FOR_KIND(pattern_masks_kind(pattern, columns), length_strips, pattern, columns, carry, stop,
+                        shared, result)
+    RETURN_FOR_SHORT_KIND(pattern_masks_kind_short(pattern, columns), length_one_strip, pattern, columns,
+                          stop, shared, result)
 }
 
 kernel_status

@@ -10,84 +10,86 @@
 #include "kernel/pattern_masks.h"
 #include "kernel/similarity.h"
 
-#define CARRY_PLUS 1
-#define CARRY_MINUS 2
+/* Bit 0 of a column's carry: the difference between columns is not +1; bit 1: it is -1. */
+#define CARRY_NO_PLUS 1
 #define STACK_COLUMNS 1024
 
-/* A pattern of one strip. */
+/*
+ * A pattern of one strip. The recurrence is written so that the longest chain of operations from a column
+ * to the next is short: where the published form takes the +1 differences between columns, this takes
+ * their complement. Down the last column the differences add up to the distance.
+ */
 KERNEL_INLINE kernel_status
-distance_one_strip(text_view pattern, text_view columns, mask_kind kind, const volatile sig_atomic_t *stop,
+distance_one_strip(mask_kind kind, text_view pattern, text_view columns, const volatile sig_atomic_t *stop,
                    uint32_t *result)
 {
     pattern_masks masks;
     uint64_t plus = ~UINT64_C(0), minus = 0;
-    uint32_t last = pattern.length - 1;
-    uint32_t distance = pattern.length;
+    uint64_t rows = ~UINT64_C(0) >> (STRIP_LENGTH - pattern.length);
 
-    pattern_masks_clear_for(&masks, kind, columns);
-    pattern_masks_set(&masks, kind, pattern, 0, pattern.length);
+    pattern_masks_open(&masks, kind, pattern, columns);
     for (uint32_t from = 0, to; from < columns.length; from = to) {
         to = columns.length - from > STOP_COLUMNS ? from + STOP_COLUMNS : columns.length;
         for (uint32_t j = from; j < to; j++) {
             uint64_t equal = pattern_masks_get(&masks, kind, columns.chars, j);
-            uint64_t diagonal = (((equal & plus) + plus) ^ plus) | equal | minus;
-            uint64_t right_plus = minus | ~(diagonal | plus);
-            uint64_t right_minus = diagonal & plus;
+            uint64_t reached = equal | minus;
+            uint64_t sum = (equal & plus) + plus;
+            uint64_t diagonal = (sum ^ plus) | reached;
+            uint64_t no_plus = ((sum | plus | reached) & ~minus) << 1;
 
-            distance += (uint32_t)(right_plus >> last) & 1;
-            distance -= (uint32_t)(right_minus >> last) & 1;
-            right_plus = (right_plus << 1) | 1;
-            plus = (right_minus << 1) | ~(diagonal | right_plus);
-            minus = right_plus & diagonal;
+            plus = ((diagonal & plus) << 1) | (~diagonal & no_plus);
+            minus = diagonal & ~no_plus;
         }
         if (to < columns.length && stop != NULL && *stop)
             return KERNEL_STOPPED;
     }
-    *result = distance;
+    *result = columns.length + count_bits(plus & rows) - count_bits(minus & rows);
     return KERNEL_OK;
 }
 
 /* A pattern of any length; carry holds a byte a column. */
 KERNEL_INLINE kernel_status
-distance_strips(text_view pattern, text_view columns, mask_kind kind, uint8_t *carry,
+distance_strips(mask_kind kind, text_view pattern, text_view columns, uint8_t *carry,
                 const volatile sig_atomic_t *stop, uint32_t *result)
 {
     pattern_masks masks;
-    uint32_t distance = pattern.length;
+    uint32_t distance = columns.length;
 
+    /* Above the first row every difference between columns is +1. */
     pattern_masks_clear_all(&masks, kind);
-    memset(carry, CARRY_PLUS, columns.length);
+    memset(carry, 0, columns.length);
     for (uint32_t start = 0, count; start < pattern.length; start += count) {
-        uint64_t plus = ~UINT64_C(0), minus = 0;
+        uint64_t plus = ~UINT64_C(0), minus = 0, diagonal;
+        uint64_t rows;
         uint32_t last;
-        bool final;
 
         count = pattern.length - start > STRIP_LENGTH ? STRIP_LENGTH : pattern.length - start;
         last = count - 1;
-        final = start + count == pattern.length;
+        rows = ~UINT64_C(0) >> (STRIP_LENGTH - count);
         pattern_masks_set(&masks, kind, pattern, start, count);
         for (uint32_t from = 0, to; from < columns.length; from = to) {
             to = columns.length - from > STOP_COLUMNS ? from + STOP_COLUMNS : columns.length;
             for (uint32_t j = from; j < to; j++) {
-                uint64_t in_plus = carry[j] & CARRY_PLUS, in_minus = carry[j] >> 1;
+                uint64_t in = carry[j], in_minus = in >> 1;
                 uint64_t equal = pattern_masks_get(&masks, kind, columns.chars, j) | in_minus;
-                uint64_t diagonal = (((equal & plus) + plus) ^ plus) | equal | minus;
-                uint64_t right_plus = minus | ~(diagonal | plus);
-                uint64_t right_minus = diagonal & plus;
+                uint64_t reached = equal | minus;
+                uint64_t sum = (equal & plus) + plus;
+                uint64_t no_plus = (sum | plus | reached) & ~minus;
+                uint64_t right_minus;
 
-                carry[j] = (uint8_t)(((right_plus >> last) & 1) | (((right_minus >> last) & 1) << 1));
-                right_plus = (right_plus << 1) | in_plus;
-                right_minus = (right_minus << 1) | in_minus;
-                plus = right_minus | ~(diagonal | right_plus);
-                minus = right_plus & diagonal;
+                diagonal = (sum ^ plus) | reached;
+                right_minus = diagonal & plus;
+                carry[j] =
+                    (uint8_t)(((no_plus >> last) & CARRY_NO_PLUS) | (((right_minus >> last) & 1) << 1));
+                no_plus = (no_plus << 1) | (in & CARRY_NO_PLUS);
+                plus = (right_minus << 1) | in_minus | (~diagonal & no_plus);
+                minus = diagonal & ~no_plus;
             }
             if (stop != NULL && *stop)
                 return KERNEL_STOPPED;
         }
         pattern_masks_unset(&masks, kind, pattern, start, count);
-        if (final)
-            for (uint32_t j = 0; j < columns.length; j++)
-                distance += (carry[j] & CARRY_PLUS) - (carry[j] >> 1);
+        distance += count_bits(plus & rows) - count_bits(minus & rows);
     }
     *result = distance;
     return KERNEL_OK;
@@ -104,14 +106,8 @@ distance_long(text_view pattern, text_view columns, kernel_workspace *workspace,
         if (carry == NULL)
             return KERNEL_NO_MEMORY;
     }
-    switch (pattern_masks_kind(pattern, columns)) {
-    case MASKS_BYTE_COLUMNS:
-        return distance_strips(pattern, columns, MASKS_BYTE_COLUMNS, carry, workspace->stop, result);
-    case MASKS_BYTE_PATTERN:
-        return distance_strips(pattern, columns, MASKS_BYTE_PATTERN, carry, workspace->stop, result);
-    default:
-        return distance_strips(pattern, columns, MASKS_WIDE, carry, workspace->stop, result);
-    }
+    RETURN_FOR_KIND(pattern_masks_kind(pattern, columns), distance_strips, pattern, columns, carry,
+                    workspace->stop, result)
 }
 
 kernel_status
@@ -128,14 +124,8 @@ levenshtein_distance(text_view a, text_view b, kernel_workspace *workspace, uint
     choose_pattern(a, b, &pattern, &columns);
     if (pattern.length > STRIP_LENGTH)
         return distance_long(pattern, columns, workspace, result);
-    switch (pattern_masks_kind(pattern, columns)) {
-    case MASKS_BYTE_COLUMNS:
-        return distance_one_strip(pattern, columns, MASKS_BYTE_COLUMNS, workspace->stop, result);
-    case MASKS_BYTE_PATTERN:
-        return distance_one_strip(pattern, columns, MASKS_BYTE_PATTERN, workspace->stop, result);
-    default:
-        return distance_one_strip(pattern, columns, MASKS_WIDE, workspace->stop, result);
-    }
+    RETURN_FOR_SHORT_KIND(pattern_masks_kind_short(pattern, columns), distance_one_strip, pattern, columns,
+                          workspace->stop, result)
 }
 
 kernel_status

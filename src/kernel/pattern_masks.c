@@ -3,6 +3,40 @@
  */
 #include "kernel/pattern_masks.h"
 
+/* Of two words as loaded from memory, given what differs: how many of their first bytes are equal. */
+static inline uint32_t
+equal_low_bytes(uint64_t difference)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return lowest_bit(difference) / 8;
+#else
+    uint32_t count = 0;
+    uint8_t bytes[8];
+
+    memcpy(bytes, &difference, 8);
+    while (bytes[count] == 0)
+        count++;
+    return count;
+#endif
+}
+
+/* The same of their last bytes. */
+static inline uint32_t
+equal_high_bytes(uint64_t difference)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && defined(__GNUC__)
+    return (uint32_t)__builtin_clzll(difference) / 8;
+#else
+    uint32_t count = 0;
+    uint8_t bytes[8];
+
+    memcpy(bytes, &difference, 8);
+    while (bytes[7 - count] == 0)
+        count++;
+    return count;
+#endif
+}
+
 /* Bytes that two byte strings share at their start. */
 static uint32_t
 common_prefix_bytes(const uint8_t *a, const uint8_t *b, uint32_t length)
@@ -15,7 +49,7 @@ common_prefix_bytes(const uint8_t *a, const uint8_t *b, uint32_t length)
         memcpy(&word_a, a + i, 8);
         memcpy(&word_b, b + i, 8);
         if (word_a != word_b)
-            break;
+            return i + equal_low_bytes(word_a ^ word_b);
     }
     while (i < length && a[i] == b[i])
         i++;
@@ -34,7 +68,7 @@ common_suffix_bytes(const uint8_t *a, const uint8_t *b, uint32_t length)
         memcpy(&word_a, a - i - 8, 8);
         memcpy(&word_b, b - i - 8, 8);
         if (word_a != word_b)
-            break;
+            return i + equal_high_bytes(word_a ^ word_b);
     }
     while (i < length && a[-1 - (ptrdiff_t)i] == b[-1 - (ptrdiff_t)i])
         i++;
@@ -74,15 +108,4 @@ strip_common_affixes(text_view *a, text_view *b)
     a->length -= suffix;
     b->length -= suffix;
     return prefix + suffix;
-}
-
-void
-choose_pattern(text_view a, text_view b, text_view *pattern, text_view *columns)
-{
-    uint64_t work_a = ((uint64_t)a.length + STRIP_LENGTH - 1) / STRIP_LENGTH * b.length;
-    uint64_t work_b = ((uint64_t)b.length + STRIP_LENGTH - 1) / STRIP_LENGTH * a.length;
-    bool a_is_pattern = work_a <= work_b;
-
-    *pattern = a_is_pattern ? a : b;
-    *columns = a_is_pattern ? b : a;
 }
