@@ -3,6 +3,7 @@
 #   make, make install, make installcheck   the usual PGXS targets, for a server you already have
 #   make demo, make stop                    a private server in the tree, from dirty records to golden ones
 #   make check                              build, lint, all tests; needs nothing installed but the packages
+#   make psql                               psql on the private server; make distclean removes it
 #   make lint, make quality, make bench     format and warnings; F1 on labelled data; timings beside peers
 
 MODULE_big = mastering
@@ -31,13 +32,21 @@ ICU_LIBS   := $(shell $(PKG_CONFIG) --libs icu-i18n icu-uc 2>/dev/null || echo -
 
 # -ffp-contract=off: scores are the same to the bit on every processor. Hidden visibility: a backend
 # loads libraries into one global namespace.
-PG_CPPFLAGS = -I$(CURDIR)/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(ICU_CFLAGS)
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) $(ICU_CFLAGS)
 PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
               -Wno-declaration-after-statement -Wno-sign-compare -fvisibility=hidden -ffp-contract=off -fopenmp
 SHLIB_LINK  = -fopenmp $(ICU_LIBS) -lroaring -lm
 
 PG_CONFIG ?= pg_config
+
+# The house's own targets are in mk/ and call scripts that make what they need. They do without PGXS: it may
+# not be installed yet, and its target `check` only says that there is none.
+HOUSE = demo stop psql check lint quality bench
+ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error no PGXS: install postgresql-server-dev-15 (scripts/packages.sh build), or name the server with PG_CONFIG=)
+endif
 include $(PGXS)
 include mk/unit.mk
 
@@ -46,5 +55,8 @@ $(INSTALL_SQL): $(sort $(wildcard sql/*.sql))
 
 # Objects depend on every header: the tree is small, a stale object is not worth the cleverness.
 $(OBJS): $(wildcard src/*.h src/*/*.h)
+endif
+
+include $(sort $(wildcard mk/*.mk))
 
 .DEFAULT_GOAL := all
