@@ -55,6 +55,8 @@ $(INSTALL_SQL): $(sort $(wildcard sql/*.sql))
 
 # Objects depend on every header: the tree is small, a stale object is not worth the cleverness.
 $(OBJS): $(wildcard src/*.h src/*/*.h)
+else
+.NOTPARALLEL:
 endif
 
 include $(sort $(wildcard mk/*.mk))
