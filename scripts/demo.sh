@@ -1,0 +1,61 @@
+#!/bin/bash
+# demo.sh: the demonstration. Without DATA it makes up the customers of a company (ROWS records) and tells the
+# story of demo/demo.sql on them; with DATA=file.csv it finds the duplicates of that file (demo/csv.sql).
+#
+# Everything happens in the database "demo" of the tree's own server, which is made anew each time.
+. "$(dirname "$0")/common.sh"
+. "$TREE/scripts/place.sh"
+
+ROWS=${ROWS:-30000}
+DATA=${DATA:-}
+ENCODING=${ENCODING:-}
+started=$SECONDS
+
+[[ $ROWS =~ ^[1-9][0-9]{0,7}$ ]] && [ "$ROWS" -le 10000000 ] || fail "ROWS=$ROWS: a number from 1 to 10000000 is wanted"
+[ -z "$DATA" ] || { [ -f "$DATA" ] && [ -r "$DATA" ]; } || fail "DATA=$DATA: there is no such file, or it may not be read"
+
+scripts/packages.sh demo
+mkdir -p "$BUILD/demo" 2>/dev/null && [ -w "$BUILD/demo" ] || fail "cannot write to $BUILD/demo"
+scripts/server.sh install
+scripts/server.sh start
+find_place known
+prepared=$SECONDS
+
+admin() { server_psql -q -d postgres "$@"; }
+demo_psql() { server_psql -q -d demo "$@"; }
+
+admin -c 'SET client_min_messages TO warning' -c 'DROP DATABASE IF EXISTS demo WITH (FORCE)' \
+    -c "CREATE DATABASE demo TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" \
+    -c 'ALTER DATABASE demo SET search_path = mastering, public' \
+    -c "ALTER DATABASE demo SET DateStyle = 'ISO, YMD'"
+
+# What is run is shown: comments are the story, statements what a reader can type.
+tell() {
+    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset)/d'
+    return "${PIPESTATUS[0]}"
+}
+
+if [ -z "$DATA" ]; then
+    [ build/demo/generate -nt demo/generate.c ] && [ build/demo/generate -nt demo/people.c ] || build build/demo/generate
+    build/demo/generate "$ROWS" build/demo
+    demo_psql -f demo/sources.sql
+    rm -f build/demo/{crm,shop,billing,truth}.csv
+    tell -f demo/demo.sql
+else
+    demo/read_csv.pl "$DATA" "$ENCODING" build/demo/names >build/demo/records.csv
+    demo_psql -c 'CREATE SCHEMA data'
+    demo_psql -At -f demo/csv_table.sql >build/demo/load.sql
+    demo_psql -f build/demo/load.sql || fail "$DATA could not be loaded: see the line above"
+    rm -f build/demo/records.csv
+    records=$(demo_psql -Atc 'SELECT count(*) FROM data.records')
+    [ "$records" -gt 0 ] || fail "$DATA has a header but no records"
+    # A column that identifies the record is its id; otherwise its number in the file is.
+    query=$(demo_psql -At -v ON_ERROR_STOP=1 -f demo/csv_query.sql)
+    say "$DATA: $records records"
+    tell -v query="$query" -f demo/csv.sql
+fi
+
+say
+say "This took $((SECONDS - prepared)) seconds, and $((prepared - started)) before that to build and start."
+say "Look around:  make psql        or  psql -h $PLACE/run -U $SERVER_SUPERUSER demo"
+say "Stop it with: make stop        and remove it with: make distclean"
