@@ -40,25 +40,32 @@ SHLIB_LINK  = -fopenmp $(ICU_LIBS) -lroaring -lm
 PG_CONFIG ?= pg_config
 
 # The house's own targets are in mk/ and call scripts that make what they need. They do without PGXS: it may
-# not be installed yet, and its target `check` only says that there is none.
-HOUSE = demo stop psql check lint quality bench
-ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
+# not be installed yet, and has a target `check` that only says that there is none. Goals of both kinds are
+# made one by one.
+HOUSE  = demo stop psql check lint quality bench
+OTHERS = $(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all))
+ifeq ($(OTHERS),)
+.NOTPARALLEL:
+include $(sort $(wildcard mk/*.mk))
+else ifneq ($(filter $(HOUSE),$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+.PHONY: $(MAKECMDGOALS)
+$(MAKECMDGOALS):
+	@$(MAKE) --no-print-directory $@
+else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 ifeq ($(PGXS),)
 $(error no PGXS: install postgresql-server-dev-15 (scripts/packages.sh build), or name the server with PG_CONFIG=)
 endif
 include $(PGXS)
-include mk/unit.mk
 
 $(INSTALL_SQL): $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
 
 # Objects depend on every header: the tree is small, a stale object is not worth the cleverness.
 $(OBJS): $(wildcard src/*.h src/*/*.h)
-else
-.NOTPARALLEL:
-endif
 
 include $(sort $(wildcard mk/*.mk))
+endif
 
 .DEFAULT_GOAL := all

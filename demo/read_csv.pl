@@ -64,6 +64,7 @@ until (defined $end) {
     }
     if (!defined $more) { $end = length $text unless defined $end; }
 }
+$text =~ s/^\x{FEFF}// and $end--;
 my $header = substr($text, 0, $end);
 $text = substr($text, $end);
 $header =~ /\S/ or stop("$file has no header in its first line");
@@ -80,7 +81,7 @@ while ($header =~ /\G(?:\s*"((?:[^"]|"")*)"\s*|([^\Q$delimiter\E]*))(\Q$delimite
     my $name = defined $1 ? $1 : $2;
     my $last = $3 eq '';
     $name =~ s/""/"/g;
-    $name =~ s/[[:space:]\x{FEFF}\x{00A0}]+/ /g;
+    $name =~ s/[[:space:][:cntrl:]\x{FEFF}\x{00A0}]+/ /g;
     $name =~ s/^ | $//g;
     $name = 'column_' . (@names + 1) if $name eq '';
     # PostgreSQL cuts names at 63 bytes; leave room for a number.

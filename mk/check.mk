@@ -1,10 +1,12 @@
 # check.mk: tests and checks. `make check` is scripts/check.sh; the rest here builds what it runs.
 
-.PHONY: check lint lint-compile unit-programs
+.PHONY: check lint lint-compile
 
-# KINDS="lint unit guard regress isolation tap": some of the tests only.
+ifndef PGXS
+# KINDS="lint unit scripts guard regress isolation tap": some of the tests only.
 check:
 	@scripts/check.sh $(KINDS)
+endif
 
 lint:
 	@scripts/packages.sh check
@@ -17,12 +19,3 @@ build/lint/%.o: %.c $(wildcard src/*.h src/*/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -fPIC -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 	    -Wno-sign-compare -Werror -c -o $@ $<
-
-# Each kernel test is a program of its own, linked with all kernels and nothing of PostgreSQL.
-UNIT_PROGRAMS = $(patsubst test/unit/%.c,build/unit/%,$(wildcard test/unit/test_*.c))
-unit-programs: $(UNIT_PROGRAMS)
-
-$(UNIT_PROGRAMS): build/unit/%: test/unit/%.c $(KERNEL_SRC:.c=.o) $(wildcard test/unit/*.h src/kernel/*.h)
-	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -g -O2 -Wall -Wextra -ffp-contract=off -fopenmp -Isrc -Itest/unit $(ICU_CFLAGS) -o $@ \
-	    $< $(KERNEL_SRC:.c=.o) $(SHLIB_LINK)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # check.sh: builds, lints and tests everything, and counts. The last line is "N passed, N failed[, N skipped]".
 #
-# Kinds of tests: lint (scripts/lint.sh), unit (test/unit/test_*.c, kernels without a server), guard
+# Kinds of tests: lint (scripts/lint.sh), unit (test/unit/test_*.c, kernels without a server), scripts (test/scripts/test_*.sh), guard
 # (test/guard/*.sql, queries that return what breaks a rule of the house), regress (test/sql with expected/),
 # isolation (test/specs with test/expected) and tap (test/t/*.pl, servers of their own). With names as
 # arguments only those kinds run. Results lie in build/check/.
@@ -66,16 +66,31 @@ run_lint() {
     count_tap lint "$status" "$RESULTS/lint.tap" >/dev/null
 }
 
+# Each program runs as shipped and under the sanitizers (mk/unit.mk).
 run_unit() {
-    local source program status
+    local source program variant status
     compgen -G 'test/unit/test_*.c' >/dev/null || return 0
     heading unit
     build unit-programs || { fault 'the unit tests do not compile'; return 0; }
     for source in test/unit/test_*.c; do
-        program=$BUILD/unit/$(basename "$source" .c)
+        for variant in plain sanitized; do
+            program=$(basename "$source" .c)
+            program=$BUILD/unit/$variant/${program#test_}
+            status=0
+            timeout 300 "$program" >"$program.tap" 2>&1 </dev/null || status=$?
+            count_tap "$source, $variant" "$status" "$program.tap"
+        done
+    done
+}
+
+# Tests of the scripts and of the demonstration's tools, TAP from shell.
+run_scripts() {
+    local file status
+    heading scripts
+    for file in test/scripts/test_*.sh; do
         status=0
-        timeout 300 "$program" >"$program.tap" 2>&1 </dev/null || status=$?
-        count_tap "$source" "$status" "$program.tap"
+        timeout 300 "$file" >"$RESULTS/$(basename "$file").tap" 2>&1 </dev/null || status=$?
+        count_tap "$file" "$status" "$RESULTS/$(basename "$file").tap"
     done
 }
 
@@ -176,7 +191,7 @@ run_guard() {
 # What git sees of the tree: nothing of a check may be left in it.
 tree_state() { git -c safe.directory="$TREE" status --porcelain 2>/dev/null || true; }
 
-[ $# -gt 0 ] || set -- lint unit guard regress isolation tap
+[ $# -gt 0 ] || set -- lint unit scripts guard regress isolation tap
 started=$SECONDS
 state=$(tree_state)
 
@@ -200,8 +215,12 @@ find_place known
 pass
 say "ok - built and installed into $PLACE"
 
+counts=()
 for kind in "$@"; do
+    declare -F "run_$kind" >/dev/null || fail "no tests are of the kind $kind"
+    before=("$passed" "$failed" "$skipped")
     "run_$kind"
+    counts+=("$(printf '%-10s %5d passed %5d failed %5d skipped' "$kind" $((passed - before[0])) $((failed - before[1])) $((skipped - before[2])))")
 done
 
 [ "$was_running" = yes ] || scripts/server.sh stop >/dev/null
@@ -213,4 +232,6 @@ if [ "$(tree_state)" = "$state" ]; then
 else
     fault "the check changed the tree: $(tree_state)"
 fi
-printf '\n%s\n' "check: $((SECONDS - started)) seconds"
+heading "all of it, in $((SECONDS - started)) seconds"
+printf '%s\n' "${counts[@]}"
+

@@ -7,21 +7,22 @@
 #   PG_CONFIG  the pg_config to build with   BUILD     $TREE/build, which git ignores
 set -euo pipefail
 
+# Somebody's PGHOST or PGSERVICE must not lead a script of ours to their server.
+for variable in $(compgen -e PG); do
+    unset "$variable"
+done
+unset variable MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES CDPATH GREP_OPTIONS
+
 PG_MAJOR=15
 PG_HOME=/usr/lib/postgresql/$PG_MAJOR
-export PG_SHARE=/usr/share/postgresql/$PG_MAJOR
+# shellcheck disable=SC2034 # for server.sh
+PG_SHARE=/usr/share/postgresql/$PG_MAJOR
 PG_BIN=$PG_HOME/bin
 export PG_CONFIG=$PG_BIN/pg_config
 
 TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 BUILD=$TREE/build
 cd "$TREE"
-
-# Somebody's PGHOST or PGSERVICE must not lead a script of ours to their server.
-for variable in $(compgen -e PG); do
-    [ "$variable" = PG_CONFIG ] || unset "$variable"
-done
-unset variable MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES CDPATH GREP_OPTIONS
 
 export LC_ALL=C.UTF-8
 export PATH=$PATH:/usr/sbin:/sbin
