@@ -6,6 +6,12 @@ ifndef PGXS
 # KINDS="lint unit scripts guard regress isolation tap": some of the tests only.
 check:
 	@scripts/check.sh $(KINDS)
+else
+# pg_regress looks for expected/ beside its output.
+installcheck: build/regress/expected
+build/regress/expected:
+	@mkdir -p $(@D)
+	ln -sfn ../../expected $@
 endif
 
 lint:
