@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # place.sh: where the private server lives and who runs it. Sourced after common.sh by what talks to it.
 #
-# The place holds a copy of the installation (usr/), the cluster (data/), the socket (run/) and log. It is
-# build/server in the tree. Where that cannot work - the user who runs the server may not enter the tree, or
-# the socket's path would pass the kernel's 107 bytes - it is a private folder below TMPDIR instead, whose
-# name is kept in build/server.place.
+# The place holds a copy of the installation (usr/), the cluster (data/), and in run/ the socket and the log. It is
+# build/server in the tree. Where that cannot work - the user who runs the server may not enter the tree, the
+# socket's path would pass the kernel's 107 bytes, or has a comma or a quote in it - it is a private folder
+# below TMPDIR instead, whose name is kept in build/server.place.
 #
 # PostgreSQL refuses to run as root. Root lets the owner of data/ run it, at first the user postgres; anybody
 # else runs it as oneself. Only that user and root can reach the socket: its folder has mode 0700.
@@ -39,6 +39,7 @@ place_suits() {
     local socket=$1/run/.s.PGSQL.5432 bytes
     bytes=$(printf %s "$socket" | wc -c)
     [ "$bytes" -le 107 ] || { REASON="the socket's path would have $bytes bytes"; return 1; }
+    case $1 in *[,\']*) REASON="clients and makefiles cannot cope with its name"; return 1 ;; esac
     set_server_user "$1"
     mkdir -p "$1/run" 2>/dev/null && chmod 755 "$1" 2>/dev/null || { REASON="cannot write there"; return 1; }
     if [ "$(id -u)" -eq 0 ]; then

@@ -23,9 +23,9 @@
 #define PGDLLEXPORT __attribute__((visibility("default")))
 
 /* Declares, registers and opens the definition of an SQL-callable function. */
-#define MASTERING_FUNCTION(name)                                                                                  \
-    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                     \
-    PG_FUNCTION_INFO_V1(name);                                                                                    \
+#define MASTERING_FUNCTION(name)                                                                             \
+    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                \
+    PG_FUNCTION_INFO_V1(name);                                                                               \
     Datum name(PG_FUNCTION_ARGS)
 
 #endif
