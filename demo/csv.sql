@@ -25,9 +25,9 @@ SELECT format(
          GROUP BY cluster_id ORDER BY n LIMIT 3),
      numbered AS (SELECT s.n, c.id, row_number() OVER (PARTITION BY s.n ORDER BY length(c.id), c.id) AS place
          FROM shown AS s JOIN data.clusters AS c USING (cluster_id))
-     SELECT n.n AS cluster, n.id, %1$s FROM numbered AS n JOIN (%2$s) AS r ON r.id::text = n.id WHERE n.place <= 8
-     UNION ALL SELECT s.n, ''= golden'', %3$s FROM shown AS s JOIN data.golden USING (cluster_id)
-     ORDER BY cluster, 2 = ''= golden'', 2',
+     SELECT n.n AS cluster, n.place AS record, n.id, %1$s FROM numbered AS n JOIN (%2$s) AS r ON r.id::text = n.id WHERE n.place <= 8
+     UNION ALL SELECT s.n, NULL, ''= golden'', %3$s FROM shown AS s JOIN data.golden USING (cluster_id)
+     ORDER BY cluster, record',
     string_agg(format('left(r.%1$I, 20) AS %1$I', name), ', ' ORDER BY n),
     :'query',
     string_agg(format('left(golden ->> %L, 20)', name), ', ' ORDER BY n))

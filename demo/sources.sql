@@ -34,7 +34,8 @@ CREATE TABLE demo.truth (source text, id text PRIMARY KEY, entity_id bigint NOT 
 \copy billing.debtors FROM 'build/demo/billing.csv' WITH (FORMAT csv, HEADER)
 \copy demo.truth FROM 'build/demo/truth.csv' WITH (FORMAT csv, HEADER)
 
--- One shape for all three: plain SQL, no cleansing. Telephone numbers only get their country's code.
+-- One shape for all three, in plain SQL: telephone numbers get their country's code, billing's capital letters
+-- become small ones. Errors stay what they are.
 CREATE FUNCTION demo.international_phone(phone text, calling_code text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN regexp_replace(regexp_replace(regexp_replace(phone, '\(0\)|[^0-9+]', '', 'g'), '^00', '+'), '^0?(?=[1-9])', calling_code);
@@ -56,8 +57,9 @@ SELECT account_id, 'shop',
 FROM shop.accounts
     CROSS JOIN LATERAL regexp_match(regexp_replace(address, '^.*, ', ''), '^([0-9]+|[A-Z]+[0-9]+ [0-9][A-Z]+) (.+)$') AS place
 UNION ALL
-SELECT debtor_no, 'billing', nullif(split_part(name, ', ', 2), ''), split_part(name, ', ', 1), to_date(date_of_birth, 'DD.MM.YYYY'),
-    CASE address_1 WHEN 'C/O' THEN address_2 ELSE address_1 END, zip, city, NULL, NULL, to_date(updated, 'DD.MM.YYYY')
+SELECT debtor_no, 'billing',
+    initcap(nullif(split_part(name, ', ', 2), '')), initcap(split_part(name, ', ', 1)), to_date(date_of_birth, 'DD.MM.YYYY'),
+    initcap(CASE address_1 WHEN 'C/O' THEN address_2 ELSE address_1 END), zip, initcap(city), NULL, NULL, to_date(updated, 'DD.MM.YYYY')
 FROM billing.debtors;
 
 ANALYZE;
