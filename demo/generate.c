@@ -193,6 +193,8 @@ see_birth(struct view *view, const struct person *person)
         view->birth.day = between(1, 28);
     } else if (chance(8)) {
         view->birth.year += chance(500) ? 1 : -10;
+        if (view->birth.month == 2 && view->birth.day == 29)
+            view->birth.day = 28; /* the systems take real dates only */
     } else if (chance(4)) {
         view->birth = (struct date){1900, 1, 1}; /* somebody had to fill in something */
     }

@@ -34,6 +34,8 @@ is 'as many records as asked for' "$(($(cat crm.csv shop.csv billing.csv | wc -l
 is 'the truth knows each record once' "$(tail -q -n +2 crm.csv shop.csv billing.csv | cut -d, -f1 | sort -u | cksum)" \
     "$(tail -n +2 truth.csv | cut -d, -f2 | sort | cksum)"
 is 'it is UTF-8' "$(iconv -f UTF-8 -t UTF-8 ./*.csv | cksum)" "$(cat ./*.csv | cksum)"
+generate many 300000
+is 'every 29 February is one' "$(grep -ohE '[0-9]{4}-02-29' ../many/crm.csv ../many/shop.csv | awk '$1 % 4 || $1 + 0 == 1900' | wc -l)" 0
 is 'one record is possible' "$(cd ../.. && generate one 1 && cat "$scratch"/one/{crm,shop,billing}.csv | wc -l)" 4
 cd - >/dev/null
 
