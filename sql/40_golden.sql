@@ -1,0 +1,561 @@
+-- 40_golden.sql: survivorship: one golden record of every cluster.
+--
+-- golden_records reads the rules, checks them against the columns of the query and lets golden_sql write one
+-- statement that does all the work set by set. Both run as the caller.
+--
+-- What survives is a total order over the records of a cluster, one order for each attribute (or group of
+-- attributes that must come from one record):
+--   1. records with a value before records without (NULL, blank text, empty array, JSON null);
+--   2. the rules of the attribute, one after the other;
+--   3. for a group, the record that fills more of it;
+--   4. the smaller value, texts in byte order (collation "C");
+--   5. the shorter id, then the smaller id in byte order, which for whole numbers is their order.
+-- No step looks at the order of the input, and ids are distinct, so the result does not depend on it.
+
+-- Where one value of a golden record came from.
+CREATE TYPE mastering.value_lineage AS (record text, source text, rule text, agreeing bigint);
+COMMENT ON TYPE mastering.value_lineage IS
+'Where a surviving value came from: the record and its source, the rule that chose it, how many records of the cluster agree.';
+
+-- Its transition function is reached only from the second value on, and golden_sql passes one a group.
+CREATE FUNCTION mastering.first_of_two(anyelement, anyelement) RETURNS anyelement
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT $1';
+COMMENT ON FUNCTION mastering.first_of_two(anyelement, anyelement) IS 'Internal. The transition function of only_value.';
+
+CREATE AGGREGATE mastering.only_value(anyelement) (SFUNC = mastering.first_of_two, STYPE = anyelement, PARALLEL = SAFE);
+COMMENT ON AGGREGATE mastering.only_value(anyelement) IS 'Internal. The value of the one row that its FILTER lets through.';
+
+CREATE FUNCTION mastering.json_path_step(key text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT '.' || CASE WHEN key ~ '^[A-Za-z_][A-Za-z0-9_]*$' THEN key ELSE to_json(key)::text END $$;
+COMMENT ON FUNCTION mastering.json_path_step(text) IS 'Internal. A key as one step of a JSON path.';
+
+-- Raises for a part of a JSON specification that cannot be used.
+CREATE FUNCTION mastering.reject_json(path text, problem text, allowed text, hint text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid rules at %s: %s', path, problem),
+        DETAIL = allowed, HINT = coalesce(hint, '');
+END
+$$;
+COMMENT ON FUNCTION mastering.reject_json(text, text, text, text) IS
+'Internal. Raises 22023 with the JSON path, what was found there and what is allowed.';
+
+CREATE FUNCTION mastering.reject_name(path text, kind text, found text, allowed text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM mastering.reject_json(path, format('unknown %s "%s"', kind, found),
+        format('Allowed are: %s.', mastering.quoted_list(allowed)),
+        format('Did you mean "%s"?', mastering.nearest_name(found, allowed)));
+END
+$$;
+COMMENT ON FUNCTION mastering.reject_name(text, text, text, text[]) IS
+'Internal. Raises 22023 for a name that is not in a list, with the nearest one that is.';
+
+CREATE FUNCTION mastering.require_json(value jsonb, wanted text, path text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(value) <> wanted THEN
+        PERFORM mastering.reject_json(path, format('found a JSON %s, %s', jsonb_typeof(value), left(value::text, 60)),
+            format('Allowed is a JSON %s.', wanted));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_json(jsonb, text, text) IS 'Internal. Raises 22023 unless the value has the JSON type wanted.';
+
+CREATE FUNCTION mastering.require_json_keys(value jsonb, allowed text[], path text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    key text;
+BEGIN
+    PERFORM mastering.require_json(value, 'object', path);
+    FOR key IN SELECT k FROM jsonb_object_keys(value) AS k WHERE k <> ALL (allowed) ORDER BY k COLLATE "C" LOOP
+        PERFORM mastering.reject_name(path || mastering.json_path_step(key), 'key', key, allowed);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_json_keys(jsonb, text[], text) IS 'Internal. Raises 22023 unless the value is an object with allowed keys only.';
+
+CREATE FUNCTION mastering.require_json_names(value jsonb, path text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    item jsonb;
+    names text[] := '{}';
+BEGIN
+    PERFORM mastering.require_json(value, 'array', path);
+    FOR item IN SELECT i FROM jsonb_array_elements(value) AS i LOOP
+        PERFORM mastering.require_json(item, 'string', format('%s[%s]', path, cardinality(names)));
+        IF item #>> '{}' = ANY (names) THEN
+            PERFORM mastering.reject_json(format('%s[%s]', path, cardinality(names)), format('"%s" is named twice', item #>> '{}'),
+                'A name may appear once in the list.');
+        END IF;
+        names := names || (item #>> '{}');
+    END LOOP;
+    IF names = '{}' THEN
+        PERFORM mastering.reject_json(path, 'found an empty list', 'Allowed is a list of at least one name.');
+    END IF;
+    RETURN names;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_json_names(jsonb, text) IS 'Internal. The strings of a JSON list of distinct names; raises 22023 for anything else.';
+
+-- Turns what a user wrote as the rule of an attribute (a name, an object or a list of either) into a flat list of
+-- steps, each {"rule": ..., "sources": [...], "recency": column}. The context holds what applies unless the
+-- object says otherwise: sources, recency, and what the query offers: dated (columns that can be recency),
+-- has_source.
+CREATE FUNCTION mastering.golden_steps(rule jsonb, path text, context jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    known constant text[] := ARRAY['most_frequent', 'most_recent', 'least_recent', 'longest', 'shortest',
+        'source_priority', 'most_complete_record', 'min', 'max', 'union'];
+    name text := rule #>> '{}';
+    steps jsonb := '[]';
+    item jsonb;
+    place integer := 0;
+BEGIN
+    CASE jsonb_typeof(rule)
+    WHEN 'string' THEN
+        IF name <> ALL (known) THEN
+            PERFORM mastering.reject_name(path, 'rule', name, known);
+        ELSIF name = 'source_priority' AND NOT (context->'has_source')::boolean THEN
+            PERFORM mastering.reject_json(path, 'source_priority needs to know the source of each record',
+                'The query has no column "source".', 'Name the column in the query: SELECT ... AS source.');
+        ELSIF name = 'source_priority' AND NOT context ? 'sources' THEN
+            PERFORM mastering.reject_json(path, 'source_priority needs the sources in order',
+                'Neither the rule has "sources" nor the rules "source_priority".',
+                'Write {"rule": "source_priority", "sources": ["crm", "shop"]}, or "source_priority": ["crm", "shop"] for all rules.');
+        ELSIF name IN ('most_recent', 'least_recent') AND NOT context ? 'recency' THEN
+            PERFORM mastering.reject_json(path, format('%s needs the column that dates a record', name),
+                'The rules have no "recency".', 'Add "recency": "updated_at" with the name of that column.');
+        END IF;
+        RETURN jsonb_build_array(jsonb_build_object('rule', name, 'sources', context->'sources', 'recency', context->'recency'));
+    WHEN 'array' THEN
+        IF rule = '[]' THEN
+            PERFORM mastering.reject_json(path, 'found an empty list', 'Allowed is a list of at least one rule.');
+        END IF;
+        FOR item IN SELECT i FROM jsonb_array_elements(rule) AS i LOOP
+            steps := steps || mastering.golden_steps(item, format('%s[%s]', path, place), context);
+            place := place + 1;
+        END LOOP;
+        IF place > 1 AND steps @> '[{"rule": "union"}]' THEN
+            PERFORM mastering.reject_json(path, 'union keeps every value, so it cannot be one of several rules',
+                'Allowed is union alone.');
+        END IF;
+        RETURN steps;
+    WHEN 'object' THEN
+        PERFORM mastering.require_json_keys(rule, ARRAY['rule', 'sources', 'recency'], path);
+        IF NOT rule ? 'rule' THEN
+            PERFORM mastering.reject_json(path, 'the key "rule" is missing', format('Allowed rules are: %s.', mastering.quoted_list(known)));
+        END IF;
+        IF rule ? 'sources' THEN
+            context := context || jsonb_build_object('sources', mastering.require_json_names(rule->'sources', path || '.sources'));
+        END IF;
+        IF rule ? 'recency' THEN
+            context := context || jsonb_build_object('recency', mastering.golden_recency(rule->'recency', path || '.recency', context->'dated'));
+        END IF;
+        RETURN mastering.golden_steps(rule->'rule', path || '.rule', context);
+    ELSE
+        PERFORM mastering.reject_json(path, format('found a JSON %s, %s', jsonb_typeof(rule), left(rule::text, 60)),
+            'Allowed are the name of a rule, an object with the key "rule", or a list of either.');
+    END CASE;
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_steps(jsonb, text, jsonb) IS
+'Internal. The rule of an attribute, as written, as a flat list of steps; raises 22023 with the JSON path of what is wrong.';
+
+CREATE FUNCTION mastering.golden_recency(value jsonb, path text, dated jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM mastering.require_json(value, 'string', path);
+    IF NOT dated ? (value #>> '{}') THEN
+        PERFORM mastering.reject_name(path, 'column', value #>> '{}', ARRAY(SELECT jsonb_array_elements_text(dated)));
+    END IF;
+    RETURN value #>> '{}';
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_recency(jsonb, text, jsonb) IS 'Internal. The recency column that rules name; raises 22023 unless it is a column that has an order.';
+
+-- The units of survivorship: one for each group of attributes and for each attribute that is in no group, in the
+-- order of the query: attributes (their names) and steps. columns: the query's columns, as query_columns gives them.
+CREATE FUNCTION mastering.golden_units(rules jsonb, attributes text[], sortable text[], has_source boolean)
+RETURNS TABLE (unit bigint, members text[], steps jsonb)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    context jsonb := jsonb_build_object('has_source', has_source, 'dated', sortable);
+    fallback jsonb;
+    own jsonb := '{}';
+    grouped text[] := '{}';
+    item jsonb;
+    path text;
+    place integer := 0;
+    name text;
+    step jsonb;
+    found jsonb := '[]';
+BEGIN
+    PERFORM mastering.require_json_keys(rules, ARRAY['default', 'attributes', 'groups', 'recency', 'source_priority'], '$');
+    IF rules ? 'recency' THEN
+        context := context || jsonb_build_object('recency', mastering.golden_recency(rules->'recency', '$.recency', context->'dated'));
+    END IF;
+    IF rules ? 'source_priority' THEN
+        context := context || jsonb_build_object('sources', mastering.require_json_names(rules->'source_priority', '$.source_priority'));
+    END IF;
+    fallback := mastering.golden_steps(coalesce(rules->'default', '"most_frequent"'), '$.default', context);
+
+    IF rules ? 'attributes' THEN
+        PERFORM mastering.require_json(rules->'attributes', 'object', '$.attributes');
+        FOR name, item IN SELECT key, value FROM jsonb_each(rules->'attributes') ORDER BY key COLLATE "C" LOOP
+            path := '$.attributes' || mastering.json_path_step(name);
+            IF name <> ALL (attributes) THEN
+                PERFORM mastering.reject_name(path, 'attribute', name, attributes);
+            END IF;
+            own := own || jsonb_build_object(name, mastering.golden_steps(item, path, context));
+        END LOOP;
+    END IF;
+
+    IF rules ? 'groups' THEN
+        PERFORM mastering.require_json(rules->'groups', 'array', '$.groups');
+    END IF;
+    FOR item IN SELECT i FROM jsonb_array_elements(coalesce(rules->'groups', '[]')) AS i LOOP
+        path := format('$.groups[%s]', place);
+        place := place + 1;
+        steps := fallback;
+        IF jsonb_typeof(item) = 'object' THEN
+            PERFORM mastering.require_json_keys(item, ARRAY['attributes', 'rule', 'sources', 'recency'], path);
+            IF NOT item ? 'attributes' THEN
+                PERFORM mastering.reject_json(path, 'the key "attributes" is missing', 'Allowed is a list of attributes that survive together.');
+            END IF;
+            IF item ? 'rule' THEN
+                steps := mastering.golden_steps(item - 'attributes', path, context);
+            END IF;
+            path := path || '.attributes';
+            item := item->'attributes';
+        END IF;
+        members := mastering.require_json_names(item, path);
+        FOR i IN 1 .. cardinality(members) LOOP
+            IF members[i] <> ALL (attributes) THEN
+                PERFORM mastering.reject_name(format('%s[%s]', path, i - 1), 'attribute', members[i], attributes);
+            ELSIF members[i] = ANY (grouped) THEN
+                PERFORM mastering.reject_json(format('%s[%s]', path, i - 1), format('"%s" is in another group already', members[i]),
+                    'An attribute may be in one group.');
+            ELSIF own ? members[i] THEN
+                PERFORM mastering.reject_json('$.attributes' || mastering.json_path_step(members[i]),
+                    format('"%s" is in a group and has a rule of its own', members[i]),
+                    'The attributes of a group survive together, under the rule of the group.',
+                    'Give the rule to the group: {"attributes": [...], "rule": ...}.');
+            END IF;
+        END LOOP;
+        FOR step IN SELECT s FROM jsonb_array_elements(steps) AS s LOOP
+            IF step->>'rule' IN ('min', 'max', 'union') THEN
+                PERFORM mastering.reject_json(path, format('the rule %s cannot choose a group', step->>'rule'),
+                    'It looks at one value, and a group has several.', 'Give the group a rule: {"attributes": [...], "rule": "most_recent"}.');
+            END IF;
+        END LOOP;
+        grouped := grouped || members;
+        found := found || jsonb_build_array(jsonb_build_object('members', members, 'steps', steps));
+    END LOOP;
+
+    FOR name IN SELECT a FROM unnest(attributes) WITH ORDINALITY AS u (a, o) WHERE a <> ALL (grouped) ORDER BY o LOOP
+        FOR step IN SELECT s FROM jsonb_array_elements(coalesce(own->name, fallback)) AS s LOOP
+            IF step->>'rule' IN ('min', 'max') AND name <> ALL (sortable) THEN
+                PERFORM mastering.reject_json(CASE WHEN own ? name THEN '$.attributes' || mastering.json_path_step(name) ELSE '$.default' END,
+                    format('the type of attribute "%s" has no order for %s', name, step->>'rule'), 'The rule needs values that can be sorted.');
+            END IF;
+        END LOOP;
+        found := found || jsonb_build_array(jsonb_build_object('members', ARRAY[name], 'steps', coalesce(own->name, fallback)));
+    END LOOP;
+
+    RETURN QUERY
+    SELECT o, ARRAY(SELECT jsonb_array_elements_text(f->'members')), f->'steps'
+    FROM jsonb_array_elements(found) WITH ORDINALITY AS u (f, o);
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
+'Internal. The survivorship rules, checked against the attributes of a query, as units that survive from one record each.';
+
+-- The statement that makes the golden records: a SELECT of cluster_id, record_count, source_count, then either
+-- golden and lineage as jsonb, or (typed) each attribute under its own name and type, then lineage.
+--
+-- Its shape: record reads the query, member the clusters; numbered brings them together, sorted once by
+-- cluster and id. A cluster of one record, the most common one, needs no rules and is passed on. The others get,
+-- for every unit u, how many records agree (c<u>: a window over cluster and value) and the place of the
+-- record in the order of survivors (k<u>: a row number), and the record with place 1 gives the value.
+-- The sorts are incremental: within a cluster only. Attributes are called a1, a2, ... inside, whatever their names.
+CREATE FUNCTION mastering.golden_sql(query text, clusters text, rules jsonb, typed boolean) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+DECLARE
+    columns text[];
+    sortable text[];
+    attributes text[];
+    has_source boolean;
+    blank_to_null text;     -- record: the attributes, blanks made NULL
+    flags text;             -- counted: c<u>, and f<u> for a union
+    places text;            -- ranked: k<u>
+    single_values text;     -- v<n> and l<n> of a cluster with one record
+    merged_values text;     -- the same of a cluster with several
+    filled text;            -- number of attributes that have a value
+    recency_id text := '';
+BEGIN
+    IF rules IS NULL THEN
+        rules := '{}';
+    END IF;
+    SELECT pg_catalog.array_agg(c.name ORDER BY c."position"),
+        pg_catalog.array_agg(c.name ORDER BY c."position") FILTER (WHERE c.sortable AND c.name <> 'source'),
+        pg_catalog.array_agg(c.name ORDER BY c."position") FILTER (WHERE c.name NOT IN ('id', 'source'))
+        INTO columns, sortable, attributes
+        FROM mastering.query_columns(query, 'query') AS c;
+    columns := COALESCE(columns, '{}');
+    sortable := COALESCE(sortable, '{}');
+    attributes := COALESCE(attributes, '{}');
+    PERFORM mastering.require_columns(columns, '{id}', 'query');
+    PERFORM mastering.require_columns(
+        ARRAY(SELECT c.name FROM mastering.query_columns(clusters, 'clusters') AS c ORDER BY c."position"),
+        '{id,cluster_id}', 'clusters');
+    has_source := 'source' = ANY (columns);
+    IF typed AND attributes && '{cluster_id,record_count,source_count,lineage}'::pg_catalog.text[] THEN
+        RAISE EXCEPTION USING ERRCODE = '42701',
+            MESSAGE = 'an attribute has the name of a column that every golden record has',
+            DETAIL = 'Taken are: "cluster_id", "record_count", "source_count", "lineage".',
+            HINT = 'Give the attribute another name in the query with AS.';
+    END IF;
+
+    WITH attribute AS (
+        SELECT c.name, t.typcategory = 'S' AS is_text,
+            t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc AND t.typlen = -1 AS is_array,
+            t.oid AS base_type, 'a' || a.n AS value,
+            -- What is compared and sorted: texts by their bytes, a type without an order by its text.
+            CASE WHEN NOT c.sortable THEN pg_catalog.format('a%s::pg_catalog.text COLLATE "C"', a.n)
+                WHEN t.typcollation <> 0 THEN pg_catalog.format('a%s COLLATE "C"', a.n)
+                ELSE 'a' || a.n END AS key, a.n
+        FROM mastering.query_columns(query, 'query') AS c
+        JOIN pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n) ON a.name = c.name
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE base AS (
+                SELECT b.oid, b.typtype, b.typbasetype FROM pg_catalog.pg_type AS b WHERE b.oid = c.type
+                UNION ALL
+                SELECT b.oid, b.typtype, b.typbasetype FROM base JOIN pg_catalog.pg_type AS b ON b.oid = base.typbasetype
+                WHERE base.typtype = 'd')
+            SELECT p.oid, p.typcategory, p.typsubscript, p.typlen, p.typcollation
+            FROM base JOIN pg_catalog.pg_type AS p ON p.oid = base.oid
+            WHERE base.typtype <> 'd') AS t
+    ),
+    unit AS (
+        SELECT u.unit, u.members, u.steps,
+            u.steps->0->>'rule' = 'union' AS is_union,
+            (SELECT pg_catalog.string_agg(s->>'rule', ', ' ORDER BY o)
+                FROM pg_catalog.jsonb_array_elements(u.steps) WITH ORDINALITY AS e (s, o)) AS rule,
+            pg_catalog.string_agg(a.key, ', ' ORDER BY m.o) AS keys,
+            pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)', a.value), ' OR ' ORDER BY m.o) AS has_value,
+            pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)::pg_catalog.int4', a.value), ' + ' ORDER BY m.o) AS filled,
+            pg_catalog.string_agg(pg_catalog.format('COALESCE(pg_catalog.length(%s::pg_catalog.text), 0)', a.value), ' + ' ORDER BY m.o) AS length,
+            pg_catalog.bool_or(a.is_array) AS is_array
+        FROM mastering.golden_units(rules, attributes, sortable, has_source) AS u
+        CROSS JOIN LATERAL pg_catalog.unnest(u.members) WITH ORDINALITY AS m (name, o)
+        JOIN attribute AS a ON a.name = m.name
+        GROUP BY u.unit, u.members, u.steps
+    ),
+    ordered AS (
+        SELECT u.unit, pg_catalog.string_agg(CASE s->>'rule'
+            WHEN 'most_frequent' THEN pg_catalog.format('c%s DESC', u.unit)
+            WHEN 'most_recent' THEN d.value || ' DESC NULLS LAST'
+            WHEN 'least_recent' THEN d.value || ' ASC NULLS LAST'
+            WHEN 'longest' THEN pg_catalog.format('%s DESC', u.length)
+            WHEN 'shortest' THEN u.length
+            WHEN 'source_priority' THEN pg_catalog.format('pg_catalog.array_position(%L::pg_catalog.text[], source) NULLS LAST',
+                ARRAY(SELECT pg_catalog.jsonb_array_elements_text(s->'sources')))
+            WHEN 'most_complete_record' THEN 'filled DESC'
+            WHEN 'min' THEN u.keys
+            WHEN 'max' THEN u.keys || ' DESC'
+            END, ', ' ORDER BY o) AS keys
+        FROM unit AS u
+        CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(u.steps) WITH ORDINALITY AS e (s, o)
+        LEFT JOIN LATERAL (
+            SELECT a.key AS value FROM attribute AS a WHERE a.name = s->>'recency'
+            UNION ALL SELECT 'id_value' WHERE s->>'recency' = 'id') AS d ON true
+        GROUP BY u.unit
+    ),
+    output AS (
+        SELECT a.n, a.name, u.unit, a.value, u.is_union, u.has_value, u.rule, a.key
+        FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members)
+    )
+    SELECT
+        (SELECT pg_catalog.string_agg(', ' || CASE
+                WHEN a.is_text THEN pg_catalog.format(
+                    'CASE WHEN pg_catalog.btrim(q.%1$I::pg_catalog.text, E'' \t\n\r\f\v'') = '''' THEN NULL ELSE q.%1$I END', a.name)
+                WHEN a.is_array THEN pg_catalog.format(
+                    'CASE WHEN pg_catalog.cardinality(q.%1$I) = 0 THEN NULL ELSE q.%1$I END', a.name)
+                WHEN a.base_type = 'pg_catalog.jsonb'::pg_catalog.regtype THEN pg_catalog.format(
+                    'CASE WHEN pg_catalog.jsonb_typeof(q.%1$I) = ''null'' THEN NULL ELSE q.%1$I END', a.name)
+                WHEN a.base_type = 'pg_catalog.json'::pg_catalog.regtype THEN pg_catalog.format(
+                    'CASE WHEN pg_catalog.json_typeof(q.%1$I) = ''null'' THEN NULL ELSE q.%1$I END', a.name)
+                ELSE pg_catalog.format('q.%I', a.name) END || ' AS ' || a.value,
+                E'\n        ' ORDER BY a.n) FROM attribute AS a),
+        (SELECT pg_catalog.string_agg(pg_catalog.format(CASE WHEN u.is_union
+                THEN ', pg_catalog.row_number() OVER (PARTITION BY cluster_no, %2$s ORDER BY record_no) = 1 AS f%1$s'
+                ELSE ', pg_catalog.count(*) OVER (PARTITION BY cluster_no, %2$s) AS c%1$s' END, u.unit, u.keys),
+                E'\n        ' ORDER BY u.unit) FROM unit AS u),
+        (SELECT pg_catalog.string_agg(pg_catalog.format(
+                ', pg_catalog.row_number() OVER (PARTITION BY cluster_no ORDER BY (%s) DESC, %s, %s%s, record_no) AS k%s',
+                u.has_value, o.keys,
+                CASE WHEN pg_catalog.cardinality(u.members) > 1 THEN u.filled || ' DESC, ' ELSE '' END, u.keys, u.unit),
+                E'\n        ' ORDER BY u.unit) FROM unit AS u JOIN ordered AS o USING (unit) WHERE NOT u.is_union),
+        (SELECT pg_catalog.string_agg(CASE WHEN o.is_union THEN pg_catalog.format(
+                ', CASE WHEN %1$s THEN ARRAY[%2$s] END AS v%3$s, CASE WHEN %1$s THEN ROW(NULL, NULL, %4$L, 1)::mastering.value_lineage END AS l%3$s',
+                o.has_value, o.value, o.n, o.rule)
+            ELSE pg_catalog.format(
+                ', %2$s AS v%3$s, CASE WHEN %1$s THEN ROW(id, source, %4$L, 1)::mastering.value_lineage END AS l%3$s',
+                o.has_value, o.value, o.n, o.rule) END, E'\n        ' ORDER BY o.n) FROM output AS o),
+        (SELECT pg_catalog.string_agg(CASE WHEN o.is_union THEN pg_catalog.format(
+                ', pg_catalog.array_agg(%2$s ORDER BY %6$s) FILTER (WHERE f%5$s AND (%1$s)), '
+                'CASE WHEN pg_catalog.bool_or(%1$s) THEN ROW(NULL, NULL, %4$L, pg_catalog.count(*) FILTER (WHERE %1$s))::mastering.value_lineage END',
+                o.has_value, o.value, o.n, o.rule, o.unit, o.key)
+            ELSE pg_catalog.format(
+                ', mastering.only_value(%2$s) FILTER (WHERE k%5$s = 1), '
+                'mastering.only_value(ROW(id, source, %4$L, c%5$s)::mastering.value_lineage) FILTER (WHERE k%5$s = 1 AND (%1$s))',
+                o.has_value, o.value, o.n, o.rule, o.unit) END, E'\n        ' ORDER BY o.n) FROM output AS o),
+        (SELECT pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)::pg_catalog.int4', a.value), ' + ' ORDER BY a.n)
+            FROM attribute AS a WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"rule": "most_complete_record"}]')),
+        (SELECT ', q.id AS id_value' WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"recency": "id"}]'))
+    INTO blank_to_null, flags, places, single_values, merged_values, filled, recency_id;
+
+    RETURN pg_catalog.format(
+$sql$WITH record AS (
+    SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
+            'the query in argument "query" gives a row without id',
+            'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q)::pg_catalog.text, 200) || '.',
+            'Leave such rows out with WHERE id IS NOT NULL.')) COLLATE "C" AS id,
+        %3$s COLLATE "C" AS source%4$s
+        %5$s
+    FROM (
+%1$s
+    ) AS q
+),
+member AS (
+    %2$s
+),
+numbered AS MATERIALIZED (
+    SELECT *,
+        pg_catalog.dense_rank() OVER (ORDER BY cluster_id) AS cluster_no,
+        pg_catalog.count(*) OVER (PARTITION BY cluster_id) AS record_count,
+        pg_catalog.row_number() OVER by_id AS record_no,
+        pg_catalog.lag(id) OVER by_id = id AS is_twice
+        %6$s
+    FROM (SELECT COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone, r.*
+        FROM record AS r LEFT JOIN member AS m ON m.id = r.id) AS joined
+    WINDOW by_id AS (PARTITION BY cluster_id ORDER BY pg_catalog.length(id), id)
+),
+counted AS (
+    SELECT *,
+        %7$s AS source_no
+        %8$s
+    FROM numbered
+    WHERE record_count > 1
+),
+ranked AS (
+    SELECT *
+        %9$s
+    FROM counted
+),
+golden AS (
+    SELECT cluster_id, record_count, %10$s AS source_count
+        %11$s
+    FROM numbered
+    WHERE record_count = 1
+    UNION ALL
+    SELECT pg_catalog.min(cluster_id), pg_catalog.min(record_count), %12$s
+        %13$s
+    FROM ranked
+    GROUP BY cluster_no
+    HAVING CASE
+        WHEN pg_catalog.bool_or(is_twice) THEN mastering.refuse('21000',
+            pg_catalog.format('the query in argument "query" gives id "%%s" more than once', pg_catalog.min(id) FILTER (WHERE is_twice)),
+            'The id must identify the record.', 'Make it unique, for example source || '':'' || id AS id.') IS NULL
+        WHEN pg_catalog.bool_or(is_alone) THEN mastering.refuse('21000',
+            pg_catalog.format('record "%%s" has no cluster, and another cluster has its id as name', pg_catalog.min(id) FILTER (WHERE is_alone)),
+            'A record without a cluster is a cluster of its own under its id.',
+            'Give every record a cluster in argument "clusters".') IS NULL
+        ELSE true END
+)$sql$,
+        mastering.query_body(query, 'query'),
+        mastering.assignment_sql(clusters, 'clusters', 'cluster_id'),
+        CASE WHEN has_source THEN 'q.source::pg_catalog.text' ELSE 'NULL::pg_catalog.text' END,
+        recency_id, blank_to_null,
+        ', ' || filled || ' AS filled',
+        CASE WHEN has_source THEN 'pg_catalog.dense_rank() OVER (PARTITION BY cluster_no ORDER BY source)' ELSE 'NULL::pg_catalog.int8' END,
+        flags, places,
+        CASE WHEN has_source THEN '(source IS NOT NULL)::pg_catalog.int4::pg_catalog.int8' ELSE 'NULL::pg_catalog.int8' END,
+        single_values,
+        CASE WHEN has_source THEN 'COALESCE(pg_catalog.max(source_no) FILTER (WHERE source IS NOT NULL), 0)' ELSE 'NULL::pg_catalog.int8' END,
+        merged_values)
+    || E'\nSELECT f.cluster_id, f.record_count, f.source_count, '
+    || CASE WHEN typed
+        THEN COALESCE((SELECT pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I, ', n, name), '' ORDER BY n)
+            FROM pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n)), '')
+        ELSE 'pg_catalog.to_jsonb(g) AS golden, ' END
+    || E'pg_catalog.to_jsonb(l) AS lineage\nFROM golden AS f'
+    || CASE WHEN typed THEN '' ELSE COALESCE((
+            SELECT E'\nCROSS JOIN LATERAL (SELECT ' || pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I', n, name), ', ' ORDER BY n)
+            FROM pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n)), E'\nCROSS JOIN LATERAL (SELECT') || ') AS g' END
+    || COALESCE((SELECT E'\nCROSS JOIN LATERAL (SELECT ' || pg_catalog.string_agg(pg_catalog.format('f.l%s AS %I', n, name), ', ' ORDER BY n)
+            FROM pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n)), E'\nCROSS JOIN LATERAL (SELECT') || ') AS l';
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_sql(text, text, jsonb, boolean) IS
+'Internal. The text of the statement that makes golden records: typed, with a column for each attribute, or with the attributes in golden (jsonb).';
+
+CREATE FUNCTION mastering.golden_records(query text, clusters text, rules jsonb DEFAULT '{}')
+RETURNS TABLE (cluster_id text, record_count bigint, source_count bigint, golden jsonb, lineage jsonb)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 100000
+AS $$
+BEGIN
+    RETURN QUERY EXECUTE mastering.golden_sql(query, clusters, rules, false);
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_records(text, text, jsonb) IS
+'One golden record of every cluster. query: a SELECT with id, optionally source, and the attributes. clusters: a SELECT of id and cluster_id; a record that it leaves out is a cluster of its own under its id, ids that are not in query are ignored. rules: {"default": rule, "attributes": {name: rule}, "groups": [[names that survive from one record]], "recency": column, "source_priority": [sources]}; a rule is most_frequent (the default), most_recent, least_recent, longest, shortest, source_priority, most_complete_record, min, max, union, {"rule": ..., "sources": [...], "recency": column}, or a list of rules of which the next breaks the ties of the one before. Empty values never survive over others. golden: the values; lineage: for each the record, its source, the rule and how many records agree.';
+
+CREATE FUNCTION mastering.golden_records_as(record_type anyelement, query text, clusters text, rules jsonb DEFAULT '{}')
+RETURNS SETOF anyelement
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 100000
+AS $$
+DECLARE
+    row_type regtype := pg_catalog.pg_typeof(record_type);
+    statement text;
+    columns text[];
+    wanted text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = row_type AND t.typtype = 'c') THEN
+        RAISE EXCEPTION USING ERRCODE = '42804',
+            MESSAGE = pg_catalog.format('the record type must be the row type of a table or view, not %s', row_type),
+            HINT = 'Write NULL::my_table as the first argument.';
+    END IF;
+    statement := mastering.golden_sql(query, clusters, rules, true);
+    columns := ARRAY(SELECT c.name FROM mastering.query_columns(statement, 'query') AS c);
+    SELECT pg_catalog.string_agg(CASE WHEN a.attname = ANY (columns)
+            THEN pg_catalog.format('g.%I::%s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
+            ELSE pg_catalog.format('NULL::%s', pg_catalog.format_type(a.atttypid, a.atttypmod)) END, ', ' ORDER BY a.attnum)
+        INTO wanted
+        FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.typrelid = a.attrelid
+        WHERE t.oid = row_type AND a.attnum > 0 AND NOT a.attisdropped;
+    RETURN QUERY EXECUTE pg_catalog.format(E'SELECT %s FROM (\n%s\n) AS g', wanted, statement);
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_records_as(anyelement, text, text, jsonb) IS
+'golden_records with typed columns: golden_records_as(NULL::customer, ...) gives rows of the type of table customer, filled by name from the attributes and cluster_id, record_count, source_count, lineage; other columns are NULL.';
