@@ -12,11 +12,6 @@
 --   5. the shorter id, then the smaller id in byte order, which for whole numbers is their order.
 -- No step looks at the order of the input, and ids are distinct, so the result does not depend on it.
 
--- Where one value of a golden record came from.
-CREATE TYPE mastering.value_lineage AS (record text, source text, rule text, agreeing bigint);
-COMMENT ON TYPE mastering.value_lineage IS
-'Where a surviving value came from: the record and its source, the rule that chose it, how many records of the cluster agree.';
-
 -- Its transition function is reached only from the second value on, and golden_sql passes one a group.
 CREATE FUNCTION mastering.first_of_two(anyelement, anyelement) RETURNS anyelement
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT $1';
@@ -292,8 +287,7 @@ COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
 -- The statement that makes the golden records: a SELECT of cluster_id, record_count, source_count, then either
 -- golden and lineage as jsonb, or (typed) each attribute under its own name and type, then lineage.
 --
--- Its shape: record reads the query, member the clusters; numbered brings them together, sorted once by
--- cluster and id. A cluster of one record, the most common one, needs no rules and is passed on. The others get,
+-- Its shape: numbered brings query and clusters together, sorted once by cluster and id. A cluster of one record, the most common one, needs no rules and is passed on. The others get,
 -- for every unit u, how many records agree (c<u>: a window over cluster and value) and the place of the
 -- record in the order of survivors (k<u>: a row number), and the record with place 1 gives the value.
 -- The sorts are incremental: within a cluster only. Attributes are called a1, a2, ... inside, whatever their names.
@@ -308,10 +302,13 @@ DECLARE
     blank_to_null text;     -- record: the attributes, blanks made NULL
     flags text;             -- counted: c<u>, and f<u> for a union
     places text;            -- ranked: k<u>
-    single_values text;     -- v<n> and l<n> of a cluster with one record
+    single_lineage text;    -- e<r>: the lineage that attributes with the same rules have in a cluster with one record
+    single_values text;     -- v<n> and l<n>, value and lineage, of a cluster with one record
     merged_values text;     -- the same of a cluster with several
     filled text;            -- number of attributes that have a value
-    recency_id text := '';
+    recency_id text;        -- the id in its own type, where it dates the records
+    renamed_values text;    -- the attributes under their own names
+    renamed_lineage text;
 BEGIN
     IF rules IS NULL THEN
         rules := '{}';
@@ -392,7 +389,8 @@ BEGIN
         GROUP BY u.unit
     ),
     output AS (
-        SELECT a.n, a.name, u.unit, a.value, u.is_union, u.has_value, u.rule, a.key
+        SELECT a.n, a.name, u.unit, a.value, u.is_union, u.has_value, u.rule, a.key,
+            pg_catalog.dense_rank() OVER (ORDER BY u.rule) AS rule_no
         FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members)
     )
     SELECT
@@ -416,49 +414,54 @@ BEGIN
                 u.has_value, o.keys,
                 CASE WHEN pg_catalog.cardinality(u.members) > 1 THEN u.filled || ' DESC, ' ELSE '' END, u.keys, u.unit),
                 E'\n        ' ORDER BY u.unit) FROM unit AS u JOIN ordered AS o USING (unit) WHERE NOT u.is_union),
+        (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format(
+                ', pg_catalog.jsonb_build_object(''record'', %s, ''source'', %s, ''rule'', %L, ''agreeing'', 1) AS e%s',
+                CASE WHEN o.is_union THEN 'NULL' ELSE 'id' END, CASE WHEN o.is_union THEN 'NULL' ELSE 'source' END, o.rule, o.rule_no),
+                E'\n            ') FROM output AS o),
+        (SELECT pg_catalog.string_agg(pg_catalog.format(', %s AS v%s, CASE WHEN %s THEN e%s END AS l%2$s',
+                CASE WHEN o.is_union THEN pg_catalog.format('CASE WHEN %s THEN ARRAY[%s] END', o.has_value, o.value) ELSE o.value END,
+                o.n, o.has_value, o.rule_no), E'\n        ' ORDER BY o.n) FROM output AS o),
         (SELECT pg_catalog.string_agg(CASE WHEN o.is_union THEN pg_catalog.format(
-                ', CASE WHEN %1$s THEN ARRAY[%2$s] END AS v%3$s, CASE WHEN %1$s THEN ROW(NULL, NULL, %4$L, 1)::mastering.value_lineage END AS l%3$s',
-                o.has_value, o.value, o.n, o.rule)
+                ', pg_catalog.array_agg(%2$s ORDER BY %5$s) FILTER (WHERE f%4$s AND (%1$s)), CASE WHEN pg_catalog.bool_or(%1$s) THEN '
+                'pg_catalog.jsonb_build_object(''record'', NULL, ''source'', NULL, ''rule'', %3$L, ''agreeing'', pg_catalog.count(*) FILTER (WHERE %1$s)) END',
+                o.has_value, o.value, o.rule, o.unit, o.key)
             ELSE pg_catalog.format(
-                ', %2$s AS v%3$s, CASE WHEN %1$s THEN ROW(id, source, %4$L, 1)::mastering.value_lineage END AS l%3$s',
-                o.has_value, o.value, o.n, o.rule) END, E'\n        ' ORDER BY o.n) FROM output AS o),
-        (SELECT pg_catalog.string_agg(CASE WHEN o.is_union THEN pg_catalog.format(
-                ', pg_catalog.array_agg(%2$s ORDER BY %6$s) FILTER (WHERE f%5$s AND (%1$s)), '
-                'CASE WHEN pg_catalog.bool_or(%1$s) THEN ROW(NULL, NULL, %4$L, pg_catalog.count(*) FILTER (WHERE %1$s))::mastering.value_lineage END',
-                o.has_value, o.value, o.n, o.rule, o.unit, o.key)
-            ELSE pg_catalog.format(
-                ', mastering.only_value(%2$s) FILTER (WHERE k%5$s = 1), '
-                'mastering.only_value(ROW(id, source, %4$L, c%5$s)::mastering.value_lineage) FILTER (WHERE k%5$s = 1 AND (%1$s))',
-                o.has_value, o.value, o.n, o.rule, o.unit) END, E'\n        ' ORDER BY o.n) FROM output AS o),
+                ', mastering.only_value(%2$s) FILTER (WHERE k%4$s = 1), mastering.only_value('
+                'pg_catalog.jsonb_build_object(''record'', id, ''source'', source, ''rule'', %3$L, ''agreeing'', c%4$s)) FILTER (WHERE k%4$s = 1 AND (%1$s))',
+                o.has_value, o.value, o.rule, o.unit) END, E'\n        ' ORDER BY o.n) FROM output AS o),
         (SELECT pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)::pg_catalog.int4', a.value), ' + ' ORDER BY a.n)
             FROM attribute AS a WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"rule": "most_complete_record"}]')),
-        (SELECT ', q.id AS id_value' WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"recency": "id"}]'))
-    INTO blank_to_null, flags, places, single_values, merged_values, filled, recency_id;
+        (SELECT ', q.id AS id_value' WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"recency": "id"}]')),
+        (SELECT pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a),
+        (SELECT pg_catalog.string_agg(pg_catalog.format('f.l%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a)
+    INTO blank_to_null, flags, places, single_lineage, single_values, merged_values, filled, recency_id,
+        renamed_values, renamed_lineage;
 
     RETURN pg_catalog.format(
-$sql$WITH record AS (
-    SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
-            'the query in argument "query" gives a row without id',
-            'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q)::pg_catalog.text, 200) || '.',
-            'Leave such rows out with WHERE id IS NOT NULL.')) COLLATE "C" AS id,
-        %3$s COLLATE "C" AS source%4$s
-        %5$s
-    FROM (
-%1$s
-    ) AS q
-),
-member AS (
-    %2$s
-),
-numbered AS MATERIALIZED (
+$sql$WITH numbered AS MATERIALIZED (
     SELECT *,
         pg_catalog.dense_rank() OVER (ORDER BY cluster_id) AS cluster_no,
         pg_catalog.count(*) OVER (PARTITION BY cluster_id) AS record_count,
         pg_catalog.row_number() OVER by_id AS record_no,
         pg_catalog.lag(id) OVER by_id = id AS is_twice
         %6$s
-    FROM (SELECT COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone, r.*
-        FROM record AS r LEFT JOIN member AS m ON m.id = r.id) AS joined
+    FROM (
+        SELECT COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone, r.*
+        FROM (
+            SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
+                    'the query in argument "query" gives a row without id',
+                    'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q)::pg_catalog.text, 200) || '.',
+                    'Leave such rows out with WHERE id IS NOT NULL.')) COLLATE "C" AS id,
+                %3$s COLLATE "C" AS source%4$s
+                %5$s
+            FROM (
+%1$s
+            ) AS q
+        ) AS r
+        LEFT JOIN (
+            %2$s
+        ) AS m ON m.id = r.id
+    ) AS joined
     WINDOW by_id AS (PARTITION BY cluster_id ORDER BY pg_catalog.length(id), id)
 ),
 counted AS (
@@ -472,12 +475,18 @@ ranked AS (
     SELECT *
         %9$s
     FROM counted
-),
-golden AS (
+)
+SELECT f.cluster_id, f.record_count, f.source_count, %15$s
+FROM (
     SELECT cluster_id, record_count, %10$s AS source_count
         %11$s
-    FROM numbered
-    WHERE record_count = 1
+    FROM (
+        SELECT *
+            %14$s
+        FROM numbered
+        WHERE record_count = 1
+        OFFSET 0
+    ) AS single
     UNION ALL
     SELECT pg_catalog.min(cluster_id), pg_catalog.min(record_count), %12$s
         %13$s
@@ -492,7 +501,8 @@ golden AS (
             'A record without a cluster is a cluster of its own under its id.',
             'Give every record a cluster in argument "clusters".') IS NULL
         ELSE true END
-)$sql$,
+) AS f
+%16$s$sql$,
         mastering.query_body(query, 'query'),
         mastering.assignment_sql(clusters, 'clusters', 'cluster_id'),
         CASE WHEN has_source THEN 'q.source::pg_catalog.text' ELSE 'NULL::pg_catalog.text' END,
@@ -503,18 +513,10 @@ golden AS (
         CASE WHEN has_source THEN '(source IS NOT NULL)::pg_catalog.int4::pg_catalog.int8' ELSE 'NULL::pg_catalog.int8' END,
         single_values,
         CASE WHEN has_source THEN 'COALESCE(pg_catalog.max(source_no) FILTER (WHERE source IS NOT NULL), 0)' ELSE 'NULL::pg_catalog.int8' END,
-        merged_values)
-    || E'\nSELECT f.cluster_id, f.record_count, f.source_count, '
-    || CASE WHEN typed
-        THEN COALESCE((SELECT pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I, ', n, name), '' ORDER BY n)
-            FROM pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n)), '')
-        ELSE 'pg_catalog.to_jsonb(g) AS golden, ' END
-    || E'pg_catalog.to_jsonb(l) AS lineage\nFROM golden AS f'
-    || CASE WHEN typed THEN '' ELSE COALESCE((
-            SELECT E'\nCROSS JOIN LATERAL (SELECT ' || pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I', n, name), ', ' ORDER BY n)
-            FROM pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n)), E'\nCROSS JOIN LATERAL (SELECT') || ') AS g' END
-    || COALESCE((SELECT E'\nCROSS JOIN LATERAL (SELECT ' || pg_catalog.string_agg(pg_catalog.format('f.l%s AS %I', n, name), ', ' ORDER BY n)
-            FROM pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n)), E'\nCROSS JOIN LATERAL (SELECT') || ') AS l';
+        merged_values, single_lineage,
+        CASE WHEN NOT typed THEN 'pg_catalog.to_jsonb(g) AS golden, ' ELSE COALESCE(renamed_values || ', ', '') END || 'pg_catalog.to_jsonb(l) AS lineage',
+        CASE WHEN typed THEN '' ELSE pg_catalog.format(E'CROSS JOIN LATERAL (SELECT %s) AS g\n', renamed_values) END
+            || pg_catalog.format('CROSS JOIN LATERAL (SELECT %s) AS l', renamed_lineage));
 END
 $$;
 COMMENT ON FUNCTION mastering.golden_sql(text, text, jsonb, boolean) IS
@@ -523,6 +525,7 @@ COMMENT ON FUNCTION mastering.golden_sql(text, text, jsonb, boolean) IS
 CREATE FUNCTION mastering.golden_records(query text, clusters text, rules jsonb DEFAULT '{}')
 RETURNS TABLE (cluster_id text, record_count bigint, source_count bigint, golden jsonb, lineage jsonb)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 100000
+SET jit = off   -- the statement is wide: compiling it costs seconds and gains less
 AS $$
 BEGIN
     RETURN QUERY EXECUTE mastering.golden_sql(query, clusters, rules, false);
@@ -534,6 +537,7 @@ COMMENT ON FUNCTION mastering.golden_records(text, text, jsonb) IS
 CREATE FUNCTION mastering.golden_records_as(record_type anyelement, query text, clusters text, rules jsonb DEFAULT '{}')
 RETURNS SETOF anyelement
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 100000
+SET jit = off   -- the statement is wide: compiling it costs seconds and gains less
 AS $$
 DECLARE
     row_type regtype := pg_catalog.pg_typeof(record_type);
