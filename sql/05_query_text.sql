@@ -6,7 +6,7 @@
 
 CREATE FUNCTION mastering.query_columns(query text, argument text DEFAULT 'query')
 RETURNS TABLE ("position" integer, name text, type regtype, sortable boolean)
-LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 10
+LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 10 -- not strict: a query that is NULL is an error, not no columns
 AS 'MODULE_PATHNAME', 'mastering_query_columns';
 COMMENT ON FUNCTION mastering.query_columns(text, text) IS
 'The columns of a query given as text, without running it. The text must be one SELECT that only reads. sortable: the type has an order. argument: the parameter that errors name.';
@@ -20,13 +20,13 @@ COMMENT ON FUNCTION mastering.query_body(text, text) IS
 
 -- Raises from within a query: CASE WHEN <bad row> THEN mastering.refuse(...) END. Volatile, or the planner would call
 -- it while planning.
-CREATE FUNCTION mastering.refuse(sqlstate text, message text, detail text, hint text) RETURNS text
+CREATE FUNCTION mastering.refuse(error_code text, message text, detail text, hint text) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = refuse.sqlstate, MESSAGE = refuse.message,
-        DETAIL = coalesce(refuse.detail, ''), HINT = coalesce(refuse.hint, '');
+    RAISE EXCEPTION USING ERRCODE = refuse.error_code, MESSAGE = refuse.message,
+        DETAIL = refuse.detail, HINT = refuse.hint;
 END
 $$;
 COMMENT ON FUNCTION mastering.refuse(text, text, text, text) IS

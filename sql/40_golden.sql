@@ -32,8 +32,10 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid rules at %s: %s', path, problem),
-        DETAIL = allowed, HINT = coalesce(hint, '');
+    IF hint IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid rules at %s: %s', path, problem), DETAIL = allowed;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid rules at %s: %s', path, problem), DETAIL = allowed, HINT = hint;
 END
 $$;
 COMMENT ON FUNCTION mastering.reject_json(text, text, text, text) IS
@@ -46,7 +48,7 @@ AS $$
 BEGIN
     PERFORM mastering.reject_json(path, format('unknown %s "%s"', kind, found),
         format('Allowed are: %s.', mastering.quoted_list(allowed)),
-        format('Did you mean "%s"?', mastering.nearest_name(found, allowed)));
+        'Did you mean "' || mastering.nearest_name(found, allowed) || '"?');
 END
 $$;
 COMMENT ON FUNCTION mastering.reject_name(text, text, text, text[]) IS
@@ -287,10 +289,12 @@ COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
 -- The statement that makes the golden records: a SELECT of cluster_id, record_count, source_count, then either
 -- golden and lineage as jsonb, or (typed) each attribute under its own name and type, then lineage.
 --
--- Its shape: numbered brings query and clusters together, sorted once by cluster and id. A cluster of one record, the most common one, needs no rules and is passed on. The others get,
--- for every unit u, how many records agree (c<u>: a window over cluster and value) and the place of the
--- record in the order of survivors (k<u>: a row number), and the record with place 1 gives the value.
--- The sorts are incremental: within a cluster only. Attributes are called a1, a2, ... inside, whatever their names.
+-- Its shape: numbered brings query and clusters together, sorted once by cluster and id. A cluster of one
+-- record, the most common one, needs no rules and is passed on. The others get, for every unit u, how many
+-- records agree (c<u>: a window over cluster and value) and the place of the record in the order of survivors
+-- (k<u>: a row number); the record in place 1 gives the value. The sorts are incremental: within a cluster only.
+-- Attributes are called a1, a2, ... inside, whatever their names. Duplicate ids are found in passing: they lie
+-- side by side in the order by cluster and id.
 CREATE FUNCTION mastering.golden_sql(query text, clusters text, rules jsonb, typed boolean) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
@@ -450,7 +454,7 @@ $sql$WITH numbered AS MATERIALIZED (
         FROM (
             SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
                     'the query in argument "query" gives a row without id',
-                    'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q)::pg_catalog.text, 200) || '.',
+                    'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q.*)::pg_catalog.text, 200) || '.',
                     'Leave such rows out with WHERE id IS NOT NULL.')) COLLATE "C" AS id,
                 %3$s COLLATE "C" AS source%4$s
                 %5$s
@@ -514,7 +518,7 @@ FROM (
         single_values,
         CASE WHEN has_source THEN 'COALESCE(pg_catalog.max(source_no) FILTER (WHERE source IS NOT NULL), 0)' ELSE 'NULL::pg_catalog.int8' END,
         merged_values, single_lineage,
-        CASE WHEN NOT typed THEN 'pg_catalog.to_jsonb(g) AS golden, ' ELSE COALESCE(renamed_values || ', ', '') END || 'pg_catalog.to_jsonb(l) AS lineage',
+        CASE WHEN NOT typed THEN 'pg_catalog.to_jsonb(g.*) AS golden, ' ELSE COALESCE(renamed_values || ', ', '') END || 'pg_catalog.to_jsonb(l.*) AS lineage',
         CASE WHEN typed THEN '' ELSE pg_catalog.format(E'CROSS JOIN LATERAL (SELECT %s) AS g\n', renamed_values) END
             || pg_catalog.format('CROSS JOIN LATERAL (SELECT %s) AS l', renamed_lineage));
 END
@@ -552,6 +556,14 @@ BEGIN
     END IF;
     statement := mastering.golden_sql(query, clusters, rules, true);
     columns := ARRAY(SELECT c.name FROM mastering.query_columns(statement, 'query') AS c);
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.typrelid = a.attrelid
+        WHERE t.oid = row_type AND a.attnum > 0 AND a.attname = ANY (columns))
+    THEN
+        RAISE EXCEPTION USING ERRCODE = '42804',
+            MESSAGE = pg_catalog.format('type %s has no column of the golden records', row_type),
+            DETAIL = pg_catalog.format('The golden records have: %s.', mastering.quoted_list(columns)),
+            HINT = 'Columns are matched by name: give the attributes the names of the columns with AS.';
+    END IF;
     SELECT pg_catalog.string_agg(CASE WHEN a.attname = ANY (columns)
             THEN pg_catalog.format('g.%I::%s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
             ELSE pg_catalog.format('NULL::%s', pg_catalog.format_type(a.atttypid, a.atttypmod)) END, ', ' ORDER BY a.attnum)

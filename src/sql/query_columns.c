@@ -97,8 +97,12 @@ MASTERING_FUNCTION(mastering_query_columns)
     Query *query;
     ListCell *cell;
 
+    examined.argument = PG_ARGISNULL(1) ? "query" : text_to_cstring(PG_GETARG_TEXT_PP(1));
+    if (PG_ARGISNULL(0))
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                errmsg("argument \"%s\" must not be NULL", examined.argument),
+                errhint("Give the text of a single SELECT, for example 'SELECT * FROM people'."));
     examined.text = text_to_cstring(PG_GETARG_TEXT_PP(0));
-    examined.argument = text_to_cstring(PG_GETARG_TEXT_PP(1));
     InitMaterializedSRF(fcinfo, 0);
 
     callback.previous = error_context_stack;
