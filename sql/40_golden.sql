@@ -41,14 +41,14 @@ $$;
 COMMENT ON FUNCTION mastering.reject_json(text, text, text, text) IS
 'Internal. Raises 22023 with the JSON path, what was found there and what is allowed.';
 
-CREATE FUNCTION mastering.reject_name(path text, kind text, found text, allowed text[]) RETURNS void
+CREATE FUNCTION mastering.reject_name(path text, kind text, given text, allowed text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM mastering.reject_json(path, format('unknown %s "%s"', kind, found),
+    PERFORM mastering.reject_json(path, format('unknown %s "%s"', kind, given),
         format('Allowed are: %s.', mastering.quoted_list(allowed)),
-        'Did you mean "' || mastering.nearest_name(found, allowed) || '"?');
+        'Did you mean "' || mastering.nearest_name(given, allowed) || '"?');
 END
 $$;
 COMMENT ON FUNCTION mastering.reject_name(text, text, text, text[]) IS
@@ -204,7 +204,7 @@ DECLARE
     place integer := 0;
     name text;
     step jsonb;
-    found jsonb := '[]';
+    units jsonb := '[]';
 BEGIN
     PERFORM mastering.require_json_keys(rules, ARRAY['default', 'attributes', 'groups', 'recency', 'source_priority'], '$');
     IF rules ? 'recency' THEN
@@ -265,7 +265,7 @@ BEGIN
             END IF;
         END LOOP;
         grouped := grouped || members;
-        found := found || jsonb_build_array(jsonb_build_object('members', members, 'steps', steps));
+        units := units || jsonb_build_array(jsonb_build_object('members', members, 'steps', steps));
     END LOOP;
 
     FOR name IN SELECT a FROM unnest(attributes) WITH ORDINALITY AS u (a, o) WHERE a <> ALL (grouped) ORDER BY o LOOP
@@ -275,12 +275,12 @@ BEGIN
                     format('the type of attribute "%s" has no order for %s', name, step->>'rule'), 'The rule needs values that can be sorted.');
             END IF;
         END LOOP;
-        found := found || jsonb_build_array(jsonb_build_object('members', ARRAY[name], 'steps', coalesce(own->name, fallback)));
+        units := units || jsonb_build_array(jsonb_build_object('members', ARRAY[name], 'steps', coalesce(own->name, fallback)));
     END LOOP;
 
     RETURN QUERY
-    SELECT o, ARRAY(SELECT jsonb_array_elements_text(f->'members')), f->'steps'
-    FROM jsonb_array_elements(found) WITH ORDINALITY AS u (f, o);
+    SELECT o, ARRAY(SELECT jsonb_array_elements_text(u->'members')), u->'steps'
+    FROM jsonb_array_elements(units) WITH ORDINALITY AS e (u, o);
 END
 $$;
 COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
@@ -313,6 +313,7 @@ DECLARE
     recency_id text;        -- the id in its own type, where it dates the records
     renamed_values text;    -- the attributes under their own names
     renamed_lineage text;
+    united_array text;      -- an array under the rule union
 BEGIN
     IF rules IS NULL THEN
         rules := '{}';
@@ -437,9 +438,16 @@ BEGIN
             FROM attribute AS a WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"rule": "most_complete_record"}]')),
         (SELECT ', q.id AS id_value' WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"recency": "id"}]')),
         (SELECT pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a),
-        (SELECT pg_catalog.string_agg(pg_catalog.format('f.l%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a)
+        (SELECT pg_catalog.string_agg(pg_catalog.format('f.l%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a),
+        (SELECT pg_catalog.min(u.members[1]) FROM unit AS u WHERE u.is_union AND u.is_array)
     INTO blank_to_null, flags, places, single_lineage, single_values, merged_values, filled, recency_id,
-        renamed_values, renamed_lineage;
+        renamed_values, renamed_lineage, united_array;
+    IF united_array IS NOT NULL THEN
+        PERFORM mastering.reject_json(CASE WHEN rules->'attributes' ? united_array
+                THEN '$.attributes' || mastering.json_path_step(united_array) ELSE '$.default' END,
+            pg_catalog.format('attribute "%s" is an array, which union cannot take', united_array),
+            'union makes an array of single values.', 'Give the attribute another rule, for example "longest".');
+    END IF;
 
     RETURN pg_catalog.format(
 $sql$WITH numbered AS MATERIALIZED (

@@ -11,6 +11,7 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
@@ -121,7 +122,9 @@ MASTERING_FUNCTION(mastering_query_columns)
         values[0] = Int32GetDatum(column->resno);
         values[1] = CStringGetTextDatum(column->resname);
         values[2] = ObjectIdGetDatum(type);
-        values[3] = BoolGetDatum(OidIsValid(lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr));
+        /* Whether the fields of an anonymous record have an order is not known before it is seen. */
+        values[3] = BoolGetDatum(type != RECORDOID && type != RECORDARRAYOID &&
+                                 OidIsValid(lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr));
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return (Datum)0;
