@@ -1,0 +1,89 @@
+-- Judging clusters and pairs: small cases that can be checked by hand, then random ones against a computation that
+-- makes every pair.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+
+-- Truth {1 2} {3 4 5}; predicted {1 2 3} {4}, 5 missing, 9 without truth. Right pairs: 1-2. B-cubed precision
+-- (2/3 + 2/3 + 1/3 + 1 + 1) / 5, recall (1 + 1 + 1/3 + 1/3 + 1/3) / 5.
+SELECT * FROM mastering.evaluate_clusters($$SELECT * FROM (VALUES (1, 'a'), (2, 'a'), (3, 'a'), (4, 'b'), (5, NULL), (9, 'z')) AS v (id, cluster_id)$$,
+    $$SELECT * FROM (VALUES (1, 'x'), (2, 'x'), (3, 'y'), (4, 'y'), (5, 'y'), (9, NULL)) AS v (id, person)$$);
+-- The truth itself, under other names and as text; nothing at all; all alone; one cluster.
+SELECT metric, value FROM mastering.evaluate_clusters($$SELECT i::text AS id, -(i / 2) AS cluster_id, 'more' AS more FROM generate_series(1, 9) AS i;$$, $$SELECT i / 2 AS entity_id, 'more' AS more, i AS id FROM generate_series(1, 9) AS i -- all$$);
+SELECT pg_catalog.string_agg(COALESCE(value::text, 'NULL'), ' ') FROM mastering.evaluate_clusters('SELECT 1 AS id, 1 AS cluster_id WHERE false', 'SELECT 1 AS id, 1 AS cluster_id WHERE false');
+SELECT pg_catalog.string_agg(COALESCE(value::text, 'NULL'), ' ') FROM mastering.evaluate_clusters('SELECT 1 AS id, 1 AS cluster_id WHERE false', 'SELECT i AS id, i AS entity_id FROM generate_series(1, 3) AS i');
+SELECT pg_catalog.string_agg(COALESCE(value::text, 'NULL'), ' ') FROM mastering.evaluate_clusters('SELECT i AS id, 1 AS cluster_id FROM generate_series(1, 3) AS i', 'SELECT i AS id, 1 AS entity_id FROM generate_series(1, 3) AS i');
+-- A record without a cluster does not meet a cluster that bears its id as name.
+SELECT metric, value FROM mastering.evaluate_clusters($$SELECT 1 AS id, '2' AS cluster_id$$, 'SELECT i AS id, 1 AS entity_id FROM generate_series(1, 2) AS i') WHERE metric IN ('predicted_clusters', 'predicted_pairs');
+-- Two clusters of 100,000: 9,999,900,000 pairs, counted and not made.
+SELECT metric, value FROM mastering.evaluate_clusters('SELECT i AS id, i % 2 AS cluster_id FROM generate_series(1, 200000) AS i', 'SELECT i AS id, i % 2 AS entity_id FROM generate_series(1, 200000) AS i') WHERE metric LIKE '%pair%' OR metric = 'adjusted_rand';
+
+-- Pairs: without order, once, not with oneself; 1-77 cannot be judged.
+SELECT * FROM mastering.evaluate_pairs($$SELECT * FROM (VALUES (1, 2, .9), (2, 1, .95), (3, 3, 1), (3, 4, .5), (1, 3, .99), (1, 77, .2), (NULL, 1, 1), (5, 4, NULL)) AS v (id_a, id_b, probability)$$,
+    $$SELECT * FROM (VALUES (1, 'x'), (2, 'x'), (3, 'y'), (4, 'y'), (5, 'y')) AS v (id, e)$$);
+-- Verdicts: only pairs that have one count. By weight.
+SELECT * FROM mastering.evaluate_pairs($$SELECT * FROM (VALUES (1, 2, 9), (2, 1, 4), (3, 4, -15), (1, 3, 20), (1, 77, .2), (1, 78, '-infinity')) AS v (id_a, id_b, weight)$$,
+    $$SELECT * FROM (VALUES (2, 1, true), (1, 2, true), (3, 4, true), (1, 3, false), (1, 78, NULL)) AS v (id_a, id_b, is_match)$$);
+-- A list of matches: whatever is not in it is wrong. No score. No pair.
+SELECT * FROM mastering.evaluate_pairs($$SELECT * FROM (VALUES (1, 2), (7, 8)) AS v (id_a, id_b)$$, $$SELECT * FROM (VALUES (2, 1), (3, 4), (1, 3), (4, 3)) AS v (id_a, id_b)$$);
+SELECT * FROM mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS id_b, 0.5 AS weight WHERE false', 'SELECT 1 AS id_a, 2 AS id_b WHERE false');
+
+-- a: {1 2} {3 4} {5} {6} {7 8} {9 10 11} {12}; b: {1 2} {3} {4} {5 6} {7} {8 9 10 11} {13}.
+SELECT * FROM mastering.compare_clusters($$SELECT * FROM (VALUES (1, 'a'), (2, 'a'), (3, 'b'), (4, 'b'), (5, 'c'), (6, 'd'), (7, 'e'), (8, 'e'), (9, 'f'), (10, 'f'), (11, 'f'), (12, 'g')) AS v (id, cluster_id)$$,
+    $$SELECT * FROM (VALUES (1, '1'), (2, '1'), (3, '2'), (4, '3'), (5, '4'), (6, '4'), (7, '5'), (8, '6'), (9, '6'), (10, '6'), (11, '6'), (13, 'g')) AS v (id, cluster_id)$$);
+SELECT kind, clusters, records, examples FROM mastering.compare_clusters('SELECT i AS id, i / 3 AS cluster_id FROM generate_series(1, 10) AS i', 'SELECT i AS id, -(i / 3) AS cluster_id FROM generate_series(1, 10) AS i');
+SELECT kind, clusters, records, examples FROM mastering.compare_clusters('SELECT 1 AS id, 1 AS cluster_id WHERE false', 'SELECT 1 AS id, 1 AS cluster_id WHERE false');
+
+-- What is refused.
+SELECT mastering.evaluate_clusters('SELECT 1 AS id, 2 AS cluster', 'SELECT 1 AS id, 2 AS entity_id');
+SELECT mastering.evaluate_clusters('SELECT 1 AS id, 2 AS cluster_id', 'SELECT 1 AS id');
+SELECT mastering.evaluate_clusters('SELECT 1 AS id, 2 AS cluster_id', 'SELECT 1 AS id, 2 AS a, 3 AS entityid');
+SELECT mastering.evaluate_clusters('SELECT 1 AS id, 2 AS cluster_id', 'SELECT 1 AS idd, 2 AS entity_id');
+SELECT mastering.evaluate_clusters('SELECT 1 AS id, i AS cluster_id FROM generate_series(1, 2) AS i', 'SELECT 1 AS id, 2 AS entity_id');
+SELECT mastering.evaluate_clusters('SELECT 1 AS id, 1 AS cluster_id', 'SELECT NULL AS id, 2 AS entity_id');
+SELECT mastering.evaluate_clusters(NULL, 'SELECT 1 AS id, 2 AS entity_id');
+SELECT mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS b', 'SELECT 1 AS id, 2 AS entity_id');
+SELECT mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS id_b', 'SELECT 1 AS id_a, 2 AS idb');
+SELECT mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS id_b', 'SELECT 1 AS x');
+SELECT mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS id_b', 'SELECT 1 AS id_a, 2 AS id_b, true AS is_match UNION ALL SELECT 2, 1, false');
+SELECT mastering.compare_clusters('SELECT 1 AS id, 1 AS cluster_id', 'SELECT 1 AS id');
+SELECT mastering.compare_clusters('SELECT 1 AS id, 1 AS cluster_id', 'DROP TABLE x');
+
+-- Random clusters, coarse and fine, partly covered, against the definitions.
+CREATE TABLE judged (trial int, id int, predicted int, truth int);
+INSERT INTO judged SELECT t, i, NULLIF(abs(hashint8(i * 1000 + t)) % (3 + t * t), 0), NULLIF(abs(hashint8(i * 7919 + t)) % (2 + t * 3), 1) FROM generate_series(1, 8) AS t, generate_series(1, 60) AS i;
+-- Half of the trials resemble their truth.
+UPDATE judged SET predicted = truth WHERE trial % 2 = 0 AND id % 4 <> 0;
+CREATE FUNCTION naive(trial int) RETURNS TABLE (metric text, value numeric) LANGUAGE sql AS $$
+    WITH record AS (SELECT j.id, j.truth, COALESCE(j.predicted::text, 'alone ' || j.id) AS predicted FROM judged AS j WHERE j.trial = naive.trial AND j.truth IS NOT NULL),
+    pair AS (SELECT x.truth = y.truth AS belongs, x.predicted = y.predicted AS predicted FROM record AS x JOIN record AS y ON x.id < y.id),
+    c AS (SELECT count(*)::numeric AS n, count(*) FILTER (WHERE belongs)::numeric AS t, count(*) FILTER (WHERE predicted)::numeric AS p, count(*) FILTER (WHERE belongs AND predicted)::numeric AS r FROM pair),
+    b AS (SELECT avg((SELECT count(*) FROM record AS y WHERE y.truth = x.truth AND y.predicted = x.predicted)::numeric / (SELECT count(*) FROM record AS y WHERE y.predicted = x.predicted)) AS p,
+            avg((SELECT count(*) FROM record AS y WHERE y.truth = x.truth AND y.predicted = x.predicted)::numeric / (SELECT count(*) FROM record AS y WHERE y.truth = x.truth)) AS r FROM record AS x),
+    e AS (SELECT count(*) AS exact FROM (SELECT array_agg(id ORDER BY id) FROM record GROUP BY truth INTERSECT SELECT array_agg(id ORDER BY id) FROM record GROUP BY predicted) AS same)
+    SELECT v.* FROM c, b, e, (SELECT count(DISTINCT truth) AS t, count(DISTINCT predicted) AS p FROM record) AS k, LATERAL (VALUES ('true_pairs', c.t), ('predicted_pairs', c.p), ('right_pairs', c.r), ('true_clusters', k.t), ('predicted_clusters', k.p), ('exact_clusters', e.exact),
+        ('pair_precision', round(c.r / NULLIF(c.p, 0), 6)), ('pair_recall', round(c.r / NULLIF(c.t, 0), 6)), ('pair_f1', round(2 * c.r / NULLIF(c.p + c.t, 0), 6)),
+        ('bcubed_precision', round(b.p, 6)), ('bcubed_recall', round(b.r, 6)), ('bcubed_f1', round(2 * b.p * b.r / (b.p + b.r), 6)),
+        ('adjusted_rand', round((c.r - c.t * c.p / c.n) / ((c.t + c.p) / 2 - c.t * c.p / c.n), 6))) AS v (metric, value) $$;
+SELECT t AS trial, count(*) AS metrics, count(*) FILTER (WHERE n.value IS DISTINCT FROM e.value) AS wrong, max(e.value) FILTER (WHERE metric = 'exact_clusters') AS exact, max(e.value) FILTER (WHERE metric = 'adjusted_rand') AS adjusted_rand
+FROM generate_series(1, 8) AS t CROSS JOIN LATERAL naive(t) AS n
+JOIN LATERAL mastering.evaluate_clusters(format('SELECT id, predicted AS cluster_id FROM judged WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s ORDER BY id DESC', t)) AS e USING (metric)
+GROUP BY t ORDER BY t;
+
+-- The pairs of clusters, judged as pairs, give what the clusters give.
+SELECT t AS trial, p.predicted_pairs = (m->>'predicted_pairs')::numeric AND p.right_pairs = (m->>'right_pairs')::numeric AND p.true_pairs = (m->>'true_pairs')::numeric
+    AND p.f1 = (m->>'pair_f1')::numeric AS same
+FROM generate_series(1, 8) AS t
+CROSS JOIN LATERAL (SELECT jsonb_object_agg(metric, value) AS m FROM mastering.evaluate_clusters(format('SELECT id, predicted AS cluster_id FROM judged WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s', t))) AS e
+CROSS JOIN LATERAL mastering.evaluate_pairs(format('SELECT x.id AS id_a, y.id AS id_b FROM judged AS x JOIN judged AS y USING (trial, predicted) WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s', t)) AS p
+ORDER BY t;
+-- Every record that both results have is of one kind of change at most, and the equal clusters are those of a naive count.
+SELECT t AS trial, max(records) FILTER (WHERE kind = 'equal') = (SELECT COALESCE(sum(cardinality(ids)), 0) FROM
+        (SELECT array_agg(id ORDER BY id) AS ids FROM judged WHERE trial = t AND predicted IS NOT NULL AND truth IS NOT NULL GROUP BY predicted
+         INTERSECT SELECT array_agg(id ORDER BY id) FROM judged WHERE trial = t AND predicted IS NOT NULL AND truth IS NOT NULL GROUP BY truth) AS same) AS equal_is_right,
+    sum(records) FILTER (WHERE kind LIKE 'only%') = (SELECT count(*) FROM judged WHERE trial = t AND (predicted IS NULL) <> (truth IS NULL)) AS only_is_right,
+    sum(records) FILTER (WHERE kind NOT LIKE 'only%') <= 60 AS within
+FROM generate_series(1, 8) AS t CROSS JOIN LATERAL mastering.compare_clusters(format('SELECT id, predicted AS cluster_id FROM judged WHERE trial = %s', t), format('SELECT id, truth AS cluster_id FROM judged WHERE trial = %s', t)) AS c
+GROUP BY t ORDER BY t;
+SELECT mastering.nearest_name(n, '{most_frequent,longest,email,aehnlich}') FROM unnest('{most_frequnt,lognest,EMAIL,xyz,"",ahnlich,mostfrequent}'::text[]) AS n;
+DROP FUNCTION naive;
+DROP TABLE judged;
