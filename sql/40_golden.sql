@@ -299,6 +299,8 @@ CREATE FUNCTION mastering.golden_sql(query text, clusters text, rules jsonb, typ
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
 DECLARE
+    -- Not an escape string inside the statement: its meaning would hang on standard_conforming_strings.
+    blanks constant text := E' \t\n\r\f\013';
     columns text[];
     sortable text[];
     attributes text[];
@@ -401,7 +403,7 @@ BEGIN
     SELECT
         (SELECT pg_catalog.string_agg(', ' || CASE
                 WHEN a.is_text THEN pg_catalog.format(
-                    'CASE WHEN pg_catalog.btrim(q.%1$I::pg_catalog.text, E'' \t\n\r\f\v'') = '''' THEN NULL ELSE q.%1$I END', a.name)
+                    'CASE WHEN pg_catalog.btrim(q.%1$I::pg_catalog.text, %2$L) = '''' THEN NULL ELSE q.%1$I END', a.name, blanks)
                 WHEN a.is_array THEN pg_catalog.format(
                     'CASE WHEN pg_catalog.cardinality(q.%1$I) = 0 THEN NULL ELSE q.%1$I END', a.name)
                 WHEN a.base_type = 'pg_catalog.jsonb'::pg_catalog.regtype THEN pg_catalog.format(

@@ -131,6 +131,12 @@ CREATE TABLE elsewhere.person AS SELECT 1 AS id, 'elsewhere' AS name;
 SET search_path = elsewhere, public;
 SELECT cluster_id, golden FROM mastering.golden_records('SELECT * FROM person', 'SELECT * FROM assignment');
 RESET search_path;
+-- Blanks are blanks whatever strings mean to the session.
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SELECT golden FROM mastering.golden_records('SELECT 1 AS id, E''\\013 \\t''::text AS blank, ''v''::text AS letter', 'SELECT 1 AS id, 1 AS cluster_id');
+RESET escape_string_warning;
+RESET standard_conforming_strings;
 -- It can be stopped.
 SET statement_timeout = '200ms';
 SELECT count(*) FROM mastering.golden_records('SELECT i AS id, i AS n FROM generate_series(1, 3000000) AS i', 'SELECT i AS id, i / 3 AS cluster_id FROM generate_series(1, 3000000) AS i');
