@@ -38,7 +38,6 @@ typedef struct match_run_options {
     bool without_blocking;        /* comparisons only */
     bool without_comparisons;     /* blocking only */
     const char *const *only_ids;  /* two ids: read these two records alone */
-    const char *entity_expression; /* a further column to read, for blocking_report */
 } match_run_options;
 
 /* Reads the query under the specification. With trained weights the scorer has them, otherwise weights are 0. */

@@ -11,6 +11,7 @@
 #include "engine/value_reader.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -130,7 +131,7 @@ digits_value(text_view text, uint32 from, uint32 count)
 }
 
 static bool
-make_date(uint32 year, uint32 month, uint32 day, calendar_date *date)
+set_date(uint32 year, uint32 month, uint32 day, calendar_date *date)
 {
     *date = (calendar_date){(int32)year, (uint8)month, (uint8)day};
     return true;
@@ -159,8 +160,8 @@ parse_date(text_view text, calendar_date *date)
             uint32 year = digits_value(text, i, 4);
 
             if (year >= 1000 && year < 3000)
-                return make_date(year, digits_value(text, i + 4, 2), digits_value(text, i + 6, 2), date);
-            return make_date(digits_value(text, i + 4, 4), digits_value(text, i + 2, 2), digits_value(text, i, 2), date);
+                return set_date(year, digits_value(text, i + 4, 2), digits_value(text, i + 6, 2), date);
+            return set_date(digits_value(text, i + 4, 4), digits_value(text, i + 2, 2), digits_value(text, i, 2), date);
         }
         if (digits > 4)
             return false;
@@ -173,15 +174,15 @@ parse_date(text_view text, calendar_date *date)
     if (groups < 3 || length[1] > 2)
         return false;
     if (length[0] > 2)
-        return length[2] <= 2 && make_date(value[0], value[1], value[2], date);
+        return length[2] <= 2 && set_date(value[0], value[1], value[2], date);
     if (length[2] != 4 && length[2] != 2)
         return false;
     /* The year last. With slashes the month comes first, as Americans write it, unless it cannot. */
     if (at(text, start[0] + length[0]) == '/' && value[0] <= 12)
-        return make_date(full_year(value[2], length[2]), value[0], value[1], date);
+        return set_date(full_year(value[2], length[2]), value[0], value[1], date);
     if (value[1] > 12 && value[0] <= 12)
-        return make_date(full_year(value[2], length[2]), value[0], value[1], date);
-    return make_date(full_year(value[2], length[2]), value[1], value[0], date);
+        return set_date(full_year(value[2], length[2]), value[0], value[1], date);
+    return set_date(full_year(value[2], length[2]), value[1], value[0], date);
 }
 
 double

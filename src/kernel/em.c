@@ -5,19 +5,20 @@
 
 #include <string.h>
 
-#define M_PSEUDO_MATCHES 2.0 /* weight of the start values, in matches: decides only where data are scarce */
+#define M_PRIOR_MATCHES 2.0 /* what the start values are worth */
+#define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
 /* Product of m/u over the comparisons that count and have a value on both sides. */
 static double
-likelihood_ratio(const scorer *layout, const em_parameters *parameters, uint64_t pattern, uint32_t left_out)
+likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em_session *session, uint64_t pattern)
 {
     double ratio = 1.0;
 
     for (int c = 0; c < layout->comparison_count; c++) {
         int level = pattern_level(&layout->comparisons[c], pattern);
 
-        if (level != LEVEL_MISSING && !(left_out >> c & 1))
-            ratio *= parameters->m[c][level] / parameters->u[c][level];
+        if (level != LEVEL_MISSING && !(session->left_out >> c & 1))
+            ratio *= parameters->m[c][level] / session->u[c][level];
     }
     return ratio;
 }
@@ -31,29 +32,58 @@ posterior(double prior, double ratio)
 }
 
 static double
-expectation(const scorer *layout, const em_parameters *parameters, em_session *session,
-            double sums[MAX_COMPARISONS][MAX_LEVELS])
-{
-    double matches = 0, pairs = 0;
-
-    for (size_t i = 0; i < session->pattern_count; i++) {
-        const pattern_count *entry = &session->patterns[i];
-        double match = entry->count * posterior(session->match_share, likelihood_ratio(layout, parameters, entry->pattern,
-                                                                                       session->left_out));
-
-        matches += match;
-        pairs += entry->count;
-        for (int c = 0; c < layout->comparison_count; c++)
-            if (!(session->left_out >> c & 1))
-                sums[c][pattern_level(&layout->comparisons[c], entry->pattern)] += match;
-    }
-    return pairs > 0 ? matches / pairs : session->match_share;
-}
-
-static double
 clamp_share(double share)
 {
     return share < 1e-9 ? 1e-9 : share > 1.0 - 1e-9 ? 1.0 - 1e-9 : share;
+}
+
+/* Probabilities of the levels from counts, with what they were worth before any was counted. */
+static double
+settle_levels(const comparison *comparison, const double *counts, const double *prior, double prior_count, double *levels)
+{
+    double total = 0, largest = 0;
+
+    for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
+        total += counts[level];
+    for (int level = LEVEL_EXACT; level <= comparison->level_count; level++) {
+        double share = (counts[level] + prior_count * prior[level]) / (total + prior_count);
+        double change = share > levels[level] ? share - levels[level] : levels[level] - share;
+
+        if (change > largest)
+            largest = change;
+        levels[level] = share;
+    }
+    return largest;
+}
+
+/* One E step over a session; its own share and u are settled at once, its matches are added to sums. */
+static void
+visit_session(const scorer *layout, const em_parameters *parameters, em_session *session,
+              double sums[MAX_COMPARISONS][MAX_LEVELS])
+{
+    double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, matches = 0, pairs = 0;
+
+    for (size_t i = 0; i < session->pattern_count; i++) {
+        const pattern_count *entry = &session->patterns[i];
+        double share = posterior(session->match_share, likelihood_ratio(layout, parameters, session, entry->pattern));
+        double match = entry->count * share, other = entry->count * (1.0 - share);
+
+        matches += match;
+        pairs += entry->count;
+        for (int c = 0; c < layout->comparison_count; c++) {
+            int level = pattern_level(&layout->comparisons[c], entry->pattern);
+
+            if (!(session->left_out >> c & 1))
+                sums[c][level] += match;
+            others[c][level] += other;
+        }
+    }
+    if (pairs == 0)
+        return;
+    session->match_share = clamp_share(matches / pairs);
+    for (int c = 0; c < layout->comparison_count; c++)
+        if (!(session->left_out >> c & 1))
+            (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS, session->u[c]);
 }
 
 bool
@@ -66,22 +96,17 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
 
         report->last_change = 0;
         for (int s = 0; s < session_count; s++)
-            sessions[s].match_share = clamp_share(expectation(layout, parameters, &sessions[s], sums));
-
+            visit_session(layout, parameters, &sessions[s], sums);
         for (int c = 0; c < layout->comparison_count; c++) {
-            double total = 0;
+            const comparison *comparison = &layout->comparisons[c];
+            double change;
 
-            for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
-                total += sums[c][level];
-            report->expected_matches[c] = total;
-            for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++) {
-                double m = (sums[c][level] + M_PSEUDO_MATCHES * start->m[c][level]) / (total + M_PSEUDO_MATCHES);
-                double change = m > parameters->m[c][level] ? m - parameters->m[c][level] : parameters->m[c][level] - m;
-
-                if (change > report->last_change)
-                    report->last_change = change;
-                parameters->m[c][level] = m;
-            }
+            report->expected_matches[c] = 0;
+            for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
+                report->expected_matches[c] += sums[c][level];
+            change = settle_levels(comparison, sums[c], start->m[c], M_PRIOR_MATCHES, parameters->m[c]);
+            if (change > report->last_change)
+                report->last_change = change;
         }
         if (report->last_change < tolerance)
             return true;
@@ -91,24 +116,13 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
 }
 
 double
-em_match_prior(const scorer *layout, const em_parameters *parameters, const pattern_count *patterns, size_t count,
-               double all_pairs, double start)
+em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                    const pattern_count *patterns, size_t count)
 {
-    double matches = start;
+    double matches = 0;
 
-    for (int iteration = 0; iteration < 1000; iteration++) {
-        double prior = clamp_share(matches / all_pairs), sum = 0;
-
-        for (size_t i = 0; i < count; i++)
-            sum += patterns[i].count *
-                   posterior(prior, likelihood_ratio(layout, parameters, patterns[i].pattern, 0));
-        if (sum < 0.5)
-            sum = 0.5;
-        if ((sum > matches ? sum - matches : matches - sum) <= 1e-7 * matches) {
-            matches = sum;
-            break;
-        }
-        matches = sum;
-    }
-    return matches / all_pairs;
+    for (size_t i = 0; i < count; i++)
+        matches += patterns[i].count *
+                   posterior(session->match_share, likelihood_ratio(layout, parameters, session, patterns[i].pattern));
+    return matches;
 }

@@ -2,11 +2,11 @@
  * em.h: the probabilities m and u of each level, learnt without labels.
  *
  * Fellegi & Sunter (1969) with expectation maximisation (Dempster, Laird & Rubin 1977; Winkler 1988) over
- * counts of agreement patterns, so its cost does not depend on the number of pairs. u comes from outside
- * (random pairs and value counts) and is fixed. m is learnt from the pairs of all blocking rules at once:
- * each rule has its own share of matches, the m of a comparison are common to all rules, and a
- * comparison whose attribute a rule blocks on is left out of that rule's evidence, because there it
- * agrees by construction.
+ * counts of agreement patterns, so its cost does not depend on the number of pairs. It works on the pairs of
+ * all blocking rules at once. The m of a comparison are common to all rules. Each rule has its own share of
+ * matches and its own u, which starts at that of random pairs: two non-matches with the same name have more
+ * in common than two strangers, and what they have must not be taken for a match. A comparison whose
+ * attribute a rule blocks on is left out of that rule's evidence, because there it agrees by construction.
  */
 #ifndef MASTERING_KERNEL_EM_H
 #define MASTERING_KERNEL_EM_H
@@ -23,6 +23,7 @@ typedef struct em_session {
     size_t pattern_count;
     uint32_t left_out; /* bit c: comparison c says nothing here */
     double match_share; /* in and out: matches among the pairs of this rule */
+    double (*u)[MAX_LEVELS]; /* in and out, by comparison: levels among the non-matches of this rule */
 } em_session;
 
 typedef struct em_parameters {
@@ -37,19 +38,16 @@ typedef struct em_report {
 } em_report;
 
 /*
- * Learns m and each session's match_share from what they hold at the call, keeping u; true when no m
- * changed by tolerance or more, false after max_iterations, when it can be called again to go on. start
- * is the prior of m, worth a few matches: it decides only where data are scarce.
+ * Learns m, and each session's match_share and u, from what they hold at the call; true when no m changed by
+ * tolerance or more, false after max_iterations, when it can be called again to go on. parameters->u, that of
+ * random pairs, is kept: it is the prior of the sessions' u, and start that of m, worth a few pairs each: they
+ * decide only where data are scarce.
  */
 bool em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations,
                        double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report);
 
-/*
- * The share of matches among all_pairs pairs: the fixed point of the expected number of matches among the
- * candidates (patterns, all comparisons counted; pairs that are no candidates are taken for
- * non-matches) under the prior that this number gives. start: matches to begin with, > 0.
- */
-double em_match_prior(const scorer *layout, const em_parameters *parameters, const pattern_count *patterns,
-                      size_t count, double all_pairs, double start);
+/* The matches to expect among pairs of a session with these patterns. */
+double em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                           const pattern_count *patterns, size_t count);
 
 #endif

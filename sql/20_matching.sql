@@ -1,0 +1,80 @@
+-- 20_matching.sql: the set functions. They run a query that the caller gives, as the caller, and keep nothing.
+
+CREATE FUNCTION mastering.candidate_pairs(query text, spec jsonb)
+RETURNS TABLE (id_a text, id_b text, rules integer[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_candidate_pairs';
+COMMENT ON FUNCTION mastering.candidate_pairs(text, jsonb) IS
+'The pairs of records that share a key of a blocking rule, each pair once, with the numbers of the rules that find it (from 1).';
+
+CREATE FUNCTION mastering.candidate_pairs_as(id_type anyelement, query text, spec jsonb)
+RETURNS TABLE (id_a anyelement, id_b anyelement, rules integer[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_candidate_pairs';
+COMMENT ON FUNCTION mastering.candidate_pairs_as(anyelement, text, jsonb) IS
+'candidate_pairs with ids in the type of the first argument: candidate_pairs_as(NULL::bigint, query, spec).';
+
+CREATE FUNCTION mastering.match_pairs(query text, model jsonb, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id_a text, id_b text, weight double precision, probability double precision, levels smallint[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_match_pairs';
+COMMENT ON FUNCTION mastering.match_pairs(text, jsonb, double precision) IS
+'The pairs whose match probability reaches the threshold (the model''s own when NULL): weight in bits (log2 of the odds), probability, and the level of each comparison in the model''s order: 0 missing, 1 exact, then the thresholds, last else.';
+
+CREATE FUNCTION mastering.match_pairs_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id_a anyelement, id_b anyelement, weight double precision, probability double precision, levels smallint[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_match_pairs';
+COMMENT ON FUNCTION mastering.match_pairs_as(anyelement, text, jsonb, double precision) IS
+'match_pairs with ids in the type of the first argument: match_pairs_as(NULL::bigint, query, model).';
+
+CREATE FUNCTION mastering.match_clusters(query text, model jsonb, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_match_clusters';
+COMMENT ON FUNCTION mastering.match_clusters(text, jsonb, double precision) IS
+'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone).';
+
+CREATE FUNCTION mastering.match_clusters_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_match_clusters';
+COMMENT ON FUNCTION mastering.match_clusters_as(anyelement, text, jsonb, double precision) IS
+'match_clusters with ids in the type of the first argument: match_clusters_as(NULL::bigint, query, model).';
+
+CREATE FUNCTION mastering.blocking_report(query text, spec jsonb, truth text DEFAULT NULL)
+RETURNS TABLE (rule integer, key text, keys bigint, blocks bigint, pairs bigint, new_pairs bigint, largest_block bigint,
+               cut_blocks bigint, cut_pairs bigint, completeness double precision, new_completeness double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
+AS 'MODULE_PATHNAME', 'mastering_blocking_report';
+COMMENT ON FUNCTION mastering.blocking_report(text, jsonb, text) IS
+'A row for each blocking rule: records with a key, blocks of at least two records, pairs, pairs that no earlier rule finds, the largest block, blocks compared within a window only and the pairs that left out. With truth (a query of id, entity_id) also the share of true pairs that the rule finds, and that it alone adds to the rules before it.';
+
+CREATE FUNCTION mastering.train_model(query text, spec jsonb, labels text DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'mastering_train_model';
+COMMENT ON FUNCTION mastering.train_model(text, jsonb, text) IS
+'The specification with trained weights: by expectation maximisation without labels, or from labels (a query of id_a, id_b, is_match) with that as the prior.';
+
+CREATE FUNCTION mastering.explain_pair(query text, model jsonb, id_a text, id_b text)
+RETURNS TABLE (comparison text, value_a text, value_b text, similarity double precision, level text,
+               weight double precision, total double precision, probability double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
+AS 'MODULE_PATHNAME', 'mastering_explain_pair';
+COMMENT ON FUNCTION mastering.explain_pair(text, jsonb, text, text) IS
+'Why two records match or do not: a row for the prior and for each comparison with both values as they were compared, their similarity (or distance), level, weight in bits, and the running total with its probability.';
+
+CREATE FUNCTION mastering.dedupe(query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_dedupe';
+COMMENT ON FUNCTION mastering.dedupe(text, jsonb, double precision) IS
+'The whole thing in one call: match_clusters with the given model, or with the given specification trained on the data, or with a specification suggested from the data.';
+
+CREATE FUNCTION mastering.dedupe_as(id_type anyelement, query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_dedupe';
+COMMENT ON FUNCTION mastering.dedupe_as(anyelement, text, jsonb, double precision) IS
+'dedupe with ids in the type of the first argument: dedupe_as(NULL::bigint, query).';

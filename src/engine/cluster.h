@@ -1,0 +1,24 @@
+/*
+ * cluster.h: records that belong together, from the pairs that match.
+ */
+#ifndef MASTERING_ENGINE_CLUSTER_H
+#define MASTERING_ENGINE_CLUSTER_H
+
+#include "compat.h"
+
+#include "engine/run.h"
+
+typedef struct clustering {
+    uint32 *cluster;      /* by record: the member that names its cluster, the one with the least id */
+    uint32 *size;         /* by that member */
+    int32 *weakest_link;  /* by that member: least weight of the links that hold the cluster together */
+    uint64 links;         /* pairs that reached the threshold */
+} clustering;
+
+/*
+ * Connected components of the pairs whose weight reaches least_weight. The weakest link of a cluster is the
+ * least weight in its maximum spanning tree: at a higher threshold the cluster falls apart.
+ */
+extern clustering *cluster_records(match_run *run, int64 least_weight);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * profile.c: what the columns of a query hold; see profile.h. Everything is taken once a distinct value.
+ */
+#include "compat.h"
+
+#include "engine/profile.h"
+#include "engine/value_reader.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define FEW_VALUES 60
+
+/* What a value looks like. */
+typedef struct value_look {
+    bool has_letter, has_digit, has_at, has_other;
+    uint32 digits, letters, words;
+} value_look;
+
+static inline bool
+is_space(uint32 character)
+{
+    return character == ' ' || (character >= 9 && character <= 13) || character == 0xa0 || character == 0x3000;
+}
+
+static value_look
+look_at(text_view text)
+{
+    value_look look = {0};
+    bool in_word = false;
+
+    for (uint32 i = 0; i < text.length; i++) {
+        uint32 character = text_view_at(text, i);
+
+        if (is_space(character)) {
+            in_word = false;
+            continue;
+        }
+        look.words += !in_word;
+        in_word = true;
+        if (character >= '0' && character <= '9')
+            look.digits++;
+        else if ((character | 32) >= 'a' && (character | 32) <= 'z' && character < 128)
+            look.letters++;
+        else if (character > 127)
+            look.letters++;
+        else if (character == '@')
+            look.has_at = true;
+        else
+            look.has_other = true;
+    }
+    look.has_letter = look.letters > 0;
+    look.has_digit = look.digits > 0;
+    return look;
+}
+
+static bool
+looks_like_date(text_view text, const value_look *look)
+{
+    calendar_date date;
+
+    return text.length >= 6 && text.length <= 30 && look->digits >= 4 && look->letters <= 2 && parse_date(text, &date) &&
+           date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31;
+}
+
+/* Digits with the punctuation of a telephone number, 7 to 15 of them. */
+static bool
+looks_like_phone(text_view text, const value_look *look)
+{
+    return look->letters <= 1 && look->digits >= 7 && look->digits <= 15 && text.length <= 25 &&
+           (look->has_other || look->words > 1 || look->digits >= 9);
+}
+
+static bool
+looks_like_number(text_view text, const value_look *look)
+{
+    double number;
+
+    return look->letters == 0 && look->has_digit && !look->has_at && look->words == 1 && parse_number(text, &number);
+}
+
+static column_kind
+kind_of(const column_profile *profile, double date, double phone, double email, double number, double coded)
+{
+    if (profile->distinct <= 1)
+        return KIND_EMPTY;
+    if (email > 0.8)
+        return KIND_EMAIL;
+    if (date > 0.8)
+        return KIND_DATE;
+    if (profile->distinct <= FEW_VALUES && profile->filled >= 10 * profile->distinct)
+        return KIND_CATEGORY;
+    if (phone > 0.8)
+        return KIND_PHONE;
+    if (number > 0.9)
+        return profile->mean_length >= 4 && profile->equal_share < 0.02 ? KIND_CODE : KIND_NUMBER;
+    if (coded > 0.6 && profile->mean_words < 2.5)
+        return KIND_CODE;
+    return profile->mean_words <= 3.0 && profile->mean_length <= 30 ? KIND_NAME : KIND_TEXT;
+}
+
+static void
+note_frequent(column_profile *profile, uint32 code, uint32 records)
+{
+    uint32 place = profile->top_count;
+
+    /* Ties by code would depend on the order of reading: the caller sorts out equals by content. */
+    while (place > 0 && profile->top_records[place - 1] < records)
+        place--;
+    if (place >= lengthof(profile->top_codes))
+        return;
+    if (profile->top_count < lengthof(profile->top_codes))
+        profile->top_count++;
+    for (uint32 i = profile->top_count - 1; i > place; i--) {
+        profile->top_codes[i] = profile->top_codes[i - 1];
+        profile->top_records[i] = profile->top_records[i - 1];
+    }
+    profile->top_codes[place] = code;
+    profile->top_records[place] = records;
+}
+
+static void
+profile_column(column_profile *profile, const dictionary *values, uint64 records)
+{
+    double length = 0, words = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0, coded = 0;
+
+    profile->values = values;
+    profile->records = records;
+    profile->distinct = values->count - 1;
+    for (uint32 code = 1; code < values->count; code++) {
+        text_view text = values->texts[code];
+        value_look look = look_at(text);
+        double weight = values->records[code];
+
+        profile->filled += values->records[code];
+        profile->longest = Max(profile->longest, text.length);
+        length += weight * text.length;
+        words += weight * look.words;
+        equal += weight * (weight - 1);
+        date += looks_like_date(text, &look) ? weight : 0;
+        phone += looks_like_phone(text, &look) ? weight : 0;
+        email += look.has_at && look.words == 1 ? weight : 0;
+        number += looks_like_number(text, &look) ? weight : 0;
+        coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
+        note_frequent(profile, code, values->records[code]);
+        if ((code & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    if (profile->filled > 0) {
+        profile->mean_length = length / profile->filled;
+        profile->mean_words = words / profile->filled;
+    }
+    if (profile->filled > 1)
+        profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));
+    profile->kind = kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
+                            email / Max(profile->filled, 1), number / Max(profile->filled, 1), coded / Max(profile->filled, 1));
+}
+
+const char *
+column_kind_name(column_kind kind)
+{
+    static const char *const names[] = {"empty", "email", "phone", "date", "number", "code", "name", "category", "text"};
+
+    return names[kind];
+}
+
+column_profile *
+profile_query(MemoryContext context, const char *query, int *count, record_store **store)
+{
+    query_shape *shape = query_describe(query);
+    store_column *columns = palloc0(Max(shape->columns->natts, 1) * sizeof(store_column));
+    column_profile *profiles = palloc0(Max(shape->columns->natts, 1) * sizeof(column_profile));
+
+    *count = 0;
+    for (int i = 0; i < shape->columns->natts; i++) {
+        const char *name = NameStr(TupleDescAttr(shape->columns, i)->attname);
+
+        if (strcmp(name, "id") == 0 || strcmp(name, "source") == 0)
+            continue;
+        profiles[*count].name = pstrdup(name);
+        (void)record_store_column(columns, count, pstrdup(quote_identifier(name)), FORM_NONE, "$", false);
+    }
+    *store = record_store_read(context, shape, columns, *count, false, NULL);
+    for (int i = 0; i < *count; i++)
+        profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
+    return profiles;
+}

@@ -1,0 +1,48 @@
+/*
+ * profile.h: what the columns of a query hold, and the specification that follows from it.
+ */
+#ifndef MASTERING_ENGINE_PROFILE_H
+#define MASTERING_ENGINE_PROFILE_H
+
+#include "compat.h"
+
+#include "engine/record_store.h"
+#include "utils/jsonb.h"
+
+typedef enum column_kind {
+    KIND_EMPTY,    /* no value, or one value only: says nothing */
+    KIND_EMAIL,
+    KIND_PHONE,
+    KIND_DATE,
+    KIND_NUMBER,
+    KIND_CODE,     /* postcodes, account and product numbers */
+    KIND_NAME,     /* one to three words */
+    KIND_CATEGORY, /* few values */
+    KIND_TEXT,     /* titles, descriptions, addresses */
+} column_kind;
+
+typedef struct column_profile {
+    const char *name;
+    column_kind kind;
+    uint64 records;
+    uint64 filled;
+    uint64 distinct;
+    double mean_length;   /* characters of a filled value */
+    double mean_words;
+    double equal_share;   /* probability that two filled values are equal */
+    uint32 longest;
+    uint32 top_count;     /* most frequent values, at most 5 */
+    uint32 top_codes[5];
+    uint32 top_records[5];
+    const dictionary *values;
+} column_profile;
+
+/* Profiles every column of the query but id and source. */
+extern column_profile *profile_query(MemoryContext context, const char *query, int *count, record_store **store);
+
+extern const char *column_kind_name(column_kind kind);
+
+/* A specification for the query: which columns to compare and how, and which keys to block on. */
+extern Jsonb *suggest_spec(const char *query);
+
+#endif

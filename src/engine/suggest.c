@@ -1,0 +1,295 @@
+/*
+ * suggest.c: writes a specification for data nobody has described; declared in profile.h.
+ *
+ * Each column is compared by what it holds. Blocking keys are pairs of columns, and single columns that
+ * are selective by themselves, as long as the pairs they give stay within a multiple of the records: the
+ * number of pairs is counted, not guessed. Columns of running text are blocked by MinHash bands of their
+ * words, so that titles that share most words meet.
+ */
+#include "compat.h"
+
+#include "engine/profile.h"
+#include "kernel/hash.h"
+#include "kernel/radix_sort.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define PAIRS_A_RECORD 30    /* that one rule may give */
+#define ALL_PAIRS_A_RECORD 150 /* that all rules together may give */
+#define MAX_SUGGESTED_RULES 24
+#define MAX_SUGGESTED_COMPARISONS 16
+#define LEAST_FILLED 0.02
+
+typedef struct candidate_rule {
+    int columns[2]; /* -1: none */
+    double pairs;
+    double filled;  /* share of records that have the key */
+} candidate_rule;
+
+/* ---- comparisons ---- */
+
+static double
+usefulness(const column_profile *profile)
+{
+    double filled = profile->records == 0 ? 0 : (double)profile->filled / profile->records;
+
+    if (profile->kind == KIND_EMPTY || filled < LEAST_FILLED || profile->equal_share > 0.9)
+        return 0;
+    return filled * (1.0 - profile->equal_share);
+}
+
+/* An identifier of the row itself: every value different, and nothing two people could write alike. */
+static bool
+is_row_number(const column_profile *profile)
+{
+    return profile->distinct == profile->filled && profile->filled > 100 &&
+           (profile->kind == KIND_NUMBER || profile->kind == KIND_CODE);
+}
+
+static void
+write_comparison(StringInfo out, const column_profile *profile)
+{
+    appendStringInfoString(out, "{\"column\":");
+    append_json_string(out, profile->name);
+    switch (profile->kind) {
+    case KIND_EMAIL:
+        appendStringInfoString(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.95,0.88]");
+        break;
+    case KIND_PHONE:
+        appendStringInfoString(out, ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"digits\"");
+        break;
+    case KIND_DATE:
+        appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7]");
+        break;
+    case KIND_NUMBER:
+        appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
+        break;
+    case KIND_CODE:
+        appendStringInfoString(out, ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"alphanumeric\"");
+        break;
+    case KIND_CATEGORY:
+        appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
+        break;
+    case KIND_NAME:
+        appendStringInfoString(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.92,0.8],\"term_frequency\":true");
+        break;
+    case KIND_TEXT:
+    case KIND_EMPTY:
+        appendStringInfoString(out, ",\"method\":\"qgram\",\"q\":3,\"levels\":[0.8,0.6,0.4]");
+        break;
+    }
+    appendStringInfoChar(out, '}');
+}
+
+/* ---- blocking ---- */
+
+static bool
+can_block(const column_profile *profile)
+{
+    return usefulness(profile) > 0 && profile->kind != KIND_TEXT && !is_row_number(profile) &&
+           profile->distinct > 1;
+}
+
+/* Pairs that records with equal values in one or two columns make. */
+static void
+count_rule_pairs(const record_store *store, keyed_record *entries, keyed_record *scratch, candidate_rule *rule)
+{
+    uint32 count = store->records.count;
+    uint64 used = 0;
+
+    for (uint32 record = 0; record < count; record++) {
+        const uint32 *row = record_row(&store->records, record);
+        uint32 a = row[rule->columns[0]], b = rule->columns[1] >= 0 ? row[rule->columns[1]] : 1;
+
+        if (a != 0 && b != 0)
+            entries[used++] = (keyed_record){hash_word((uint64)a << 32 | b), record, 0};
+    }
+    CHECK_FOR_INTERRUPTS();
+    radix_sort_hashed(entries, scratch, used);
+    rule->pairs = 0;
+    rule->filled = count == 0 ? 0 : (double)used / count;
+    for (uint64 i = 0, end; i < used; i = end) {
+        for (end = i + 1; end < used && entries[end].key == entries[i].key; end++)
+            ;
+        rule->pairs += (double)(end - i) * (end - i - 1) / 2;
+    }
+}
+
+/* Fewer pairs for a record that has the key come first; ties by position. */
+static int
+compare_rules(const void *a, const void *b)
+{
+    const candidate_rule *x = a, *y = b;
+
+    if (x->pairs != y->pairs)
+        return x->pairs < y->pairs ? -1 : 1;
+    if (x->columns[0] != y->columns[0])
+        return x->columns[0] - y->columns[0];
+    return x->columns[1] - y->columns[1];
+}
+
+static int
+candidate_rules(const record_store *store, const column_profile *profiles, int count, candidate_rule *rules)
+{
+    Size records = Max(store->records.count, 1);
+    keyed_record *entries = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(keyed_record)));
+    keyed_record *scratch = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(keyed_record)));
+    bool single[MAX_SUGGESTED_COMPARISONS * 4] = {false};
+    int used = 0;
+
+    for (int i = 0; i < count; i++) {
+        candidate_rule rule = {{i, -1}, 0, 0};
+
+        if (!can_block(&profiles[i]))
+            continue;
+        count_rule_pairs(store, entries, scratch, &rule);
+        if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0) {
+            rules[used++] = rule;
+            single[i] = true;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        for (int j = i + 1; j < count; j++) {
+            candidate_rule rule = {{i, j}, 0, 0};
+
+            if (!can_block(&profiles[i]) || !can_block(&profiles[j]) || single[i] || single[j])
+                continue;
+            count_rule_pairs(store, entries, scratch, &rule);
+            if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0 && rule.filled >= LEAST_FILLED)
+                rules[used++] = rule;
+        }
+    }
+    pfree(entries);
+    pfree(scratch);
+    qsort(rules, used, sizeof(candidate_rule), compare_rules);
+    return used;
+}
+
+static void
+write_rule_start(StringInfo out, int *written)
+{
+    appendStringInfoString(out, (*written)++ > 0 ? "," : "");
+}
+
+/* The key expression of a column: its value, in the form in which it is compared. */
+static void
+write_key_column(StringInfo out, const column_profile *profile)
+{
+    append_json_string(out, quote_identifier(profile->name));
+}
+
+static const char *
+key_form(const column_profile *profile)
+{
+    return profile->kind == KIND_PHONE ? "digits" : profile->kind == KIND_CODE || profile->kind == KIND_DATE ? "alphanumeric" : "text";
+}
+
+static void
+write_text_rule(StringInfo out, const char *name)
+{
+    StringInfoData expression;
+
+    initStringInfo(&expression);
+    appendStringInfo(&expression, "mastering.minhash_keys(mastering.qgrams(mastering.normalize_text(%s), 4), 24, 2)", quote_identifier(name));
+    appendStringInfoString(out, "{\"keys\":[");
+    append_json_string(out, expression.data);
+    appendStringInfoString(out, "],\"normalize\":\"none\",\"max_block\":200,\"window\":10}");
+}
+
+static void
+write_blocking(StringInfo out, const record_store *store, const column_profile *profiles, int count)
+{
+    candidate_rule *rules = palloc(sizeof(candidate_rule) * (count * (count + 1) / 2 + 1));
+    int found = candidate_rules(store, profiles, count, rules), written = 0;
+    double pairs = 0;
+
+    for (int i = 0; i < found && written < MAX_SUGGESTED_RULES; i++) {
+        const column_profile *first = &profiles[rules[i].columns[0]];
+        const column_profile *second = rules[i].columns[1] >= 0 ? &profiles[rules[i].columns[1]] : NULL;
+
+        if (pairs + rules[i].pairs > (double)ALL_PAIRS_A_RECORD * Max(store->records.count, 1))
+            break;
+        pairs += rules[i].pairs;
+        write_rule_start(out, &written);
+        appendStringInfoString(out, "{\"keys\":[");
+        write_key_column(out, first);
+        if (second != NULL) {
+            appendStringInfoChar(out, ',');
+            write_key_column(out, second);
+        }
+        appendStringInfo(out, "],\"normalize\":\"%s\"}", second == NULL ? key_form(first) : "text");
+    }
+    for (int i = 0; i < count && written < MAX_RULES; i++) {
+        if (profiles[i].kind == KIND_TEXT && usefulness(&profiles[i]) > 0) {
+            write_rule_start(out, &written);
+            write_text_rule(out, profiles[i].name);
+        }
+    }
+    /* Nothing is selective: every column is a key, and large blocks are compared within windows. */
+    for (int i = 0; i < count && written == 0; i++) {
+        write_rule_start(out, &written);
+        appendStringInfoString(out, "{\"keys\":[");
+        write_key_column(out, &profiles[i]);
+        appendStringInfoString(out, "]}");
+    }
+}
+
+/* The columns most worth comparing, in their order in the query. */
+static void
+choose_comparisons(const column_profile *profiles, int count, bool *chosen)
+{
+    int left = MAX_SUGGESTED_COMPARISONS;
+
+    memset(chosen, 0, count * sizeof(bool));
+    for (; left > 0; left--) {
+        int best = -1;
+
+        for (int i = 0; i < count; i++)
+            if (!chosen[i] && !is_row_number(&profiles[i]) && usefulness(&profiles[i]) > 0 &&
+                (best < 0 || usefulness(&profiles[i]) > usefulness(&profiles[best])))
+                best = i;
+        if (best < 0)
+            break;
+        chosen[best] = true;
+    }
+}
+
+Jsonb *
+suggest_spec(const char *query)
+{
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mastering profile", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = CurrentMemoryContext;
+    StringInfoData out;
+    record_store *store;
+    column_profile *profiles;
+    bool *chosen;
+    Jsonb *spec;
+    int count, written = 0;
+
+    initStringInfo(&out);
+    MemoryContextSwitchTo(context);
+    profiles = profile_query(context, query, &count, &store);
+    if (count == 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column to compare"),
+                        errhint("Return more columns than \"id\" and \"source\": SELECT id, name, ...")));
+    chosen = palloc(count * sizeof(bool));
+    choose_comparisons(profiles, count, chosen);
+
+    appendStringInfoString(&out, "{\"blocking\":[");
+    write_blocking(&out, store, profiles, count);
+    appendStringInfoString(&out, "],\"comparisons\":[");
+    for (int i = 0; i < count; i++) {
+        if (!chosen[i])
+            continue;
+        write_rule_start(&out, &written);
+        write_comparison(&out, &profiles[i]);
+    }
+    if (written == 0)
+        write_comparison(&out, &profiles[0]);
+    appendStringInfoString(&out, "]}");
+    MemoryContextSwitchTo(before);
+    spec = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+    MemoryContextDelete(context);
+    return spec;
+}

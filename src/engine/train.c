@@ -1,0 +1,540 @@
+/*
+ * train.c: learns the weights of a model; see train.h.
+ *
+ * u, the probability of a level among non-matches: of the exact level from the counts of the values (the
+ * share of equal pairs is known exactly), of the others from pairs taken at random with a fixed seed.
+ * m, the probability among matches: by EM over agreement patterns of the candidate pairs (kernel/em.h),
+ * or counted on labels with EM's values as their prior. The prior, the share of matches among all
+ * pairs: the expected number of matches among the candidates.
+ *
+ * u is taken from all pairs, matches among them. Where matches are not rare (many copies of few
+ * things) that hides how telling an agreement is, so the share that matches explain is taken out again.
+ *
+ * Everything is counted in whole numbers and summed in the order of the patterns: the same input gives
+ * the same model to the bit, in any order of records and with any number of threads.
+ */
+#include "compat.h"
+
+#include "engine/labels.h"
+#include "engine/normalize.h"
+#include "engine/run.h"
+#include "engine/train.h"
+#include "kernel/em.h"
+#include "kernel/parallel.h"
+#include "kernel/random_pairs.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define RANDOM_PAIRS 1000000
+#define SAMPLE_PAIRS 1000000 /* of each rule */
+#define RANDOM_UNITS 16
+#define RANDOM_SEED 20240917
+#define EM_ITERATIONS_A_CALL 20
+#define EM_ITERATIONS 1000
+#define EM_TOLERANCE 1e-6
+#define LISTED_VALUES 5000       /* term frequencies kept of one attribute */
+#define LEAST_U_SHARE 0.1        /* of what was seen, that taking out matches leaves */
+#define LABEL_PRIOR_MATCHES 10.0 /* what EM's estimate is worth beside labels, in matches */
+
+/* ---- counting patterns ---- */
+
+typedef struct pattern_entry {
+    uint64 pattern; /* key */
+    uint64 count;
+    uint64 count_new; /* of pairs that no earlier rule finds */
+} pattern_entry;
+
+static HTAB *
+pattern_table(MemoryContext context, const char *name)
+{
+    HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(pattern_entry), .hcxt = context};
+
+    return hash_create(name, 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+count_pattern(HTAB *table, uint64 pattern, bool is_new)
+{
+    bool found;
+    pattern_entry *entry = hash_search(table, &pattern, HASH_ENTER, &found);
+
+    if (!found)
+        entry->count = entry->count_new = 0;
+    entry->count++;
+    entry->count_new += is_new;
+}
+
+static int
+compare_patterns(const void *a, const void *b)
+{
+    const pattern_count *x = a, *y = b;
+
+    return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
+}
+
+/* The patterns of a table in ascending order; only_new: counts of new pairs. */
+static pattern_count *
+sorted_patterns(HTAB *table, bool only_new, double scale, size_t *count)
+{
+    pattern_count *patterns = palloc(Max(hash_get_num_entries(table), 1) * sizeof(pattern_count));
+    HASH_SEQ_STATUS scan;
+    pattern_entry *entry;
+
+    *count = 0;
+    hash_seq_init(&scan, table);
+    while ((entry = hash_seq_search(&scan)) != NULL) {
+        uint64 pairs = only_new ? entry->count_new : entry->count;
+
+        if (pairs > 0)
+            patterns[(*count)++] = (pattern_count){entry->pattern, pairs * scale};
+    }
+    qsort(patterns, *count, sizeof(pattern_count), compare_patterns);
+    return patterns;
+}
+
+/* ---- u ---- */
+
+typedef struct random_region {
+    const random_pairs *pairs;
+    random_pairs_unit *units;
+} random_region;
+
+static void
+work_on_random_pairs(void *context, int64_t item, int thread)
+{
+    random_region *region = context;
+
+    random_pairs_work(region->pairs, &region->units[item], thread);
+}
+
+/* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
+static uint64
+count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS])
+{
+    random_pairs pairs = {0};
+    random_pairs_unit *units = MemoryContextAllocHuge(run->context, RANDOM_UNITS * sizeof(random_pairs_unit));
+    random_region region = {&pairs, units};
+    uint64 records = run->store->records.count, all = records < 2 ? 0 : records * (records - 1) / 2;
+    uint64 next = 0, taken = 0;
+    HTAB *table = pattern_table(run->context, "mastering random patterns");
+    size_t pattern_total;
+    pattern_count *patterns;
+
+    pairs.records = &run->store->records;
+    pairs.scorer = &run->scorer;
+    pairs.source_slot = run->spec->across_sources ? (uint32)run->store->source_slot : PG_UINT32_MAX;
+    pairs.seed = RANDOM_SEED;
+    pairs.every_pair = all <= RANDOM_PAIRS;
+    pairs.total = pairs.every_pair ? all : RANDOM_PAIRS;
+    pairs.threads = run->thread_memory;
+
+    while (next < pairs.total) {
+        int unit_count = 0;
+        bool unfinished = true;
+
+        for (; unit_count < RANDOM_UNITS && next < pairs.total; unit_count++) {
+            units[unit_count].next = next;
+            next = Min(next + RANDOM_PAIRS_UNIT, pairs.total);
+            units[unit_count].end = next;
+            units[unit_count].status = KERNEL_OK;
+            units[unit_count].pattern_count = 0;
+        }
+        while (unfinished) {
+            parallel_for(run->threads, unit_count, work_on_random_pairs, &region);
+            CHECK_FOR_INTERRUPTS();
+            unfinished = false;
+            for (int u = 0; u < unit_count; u++) {
+                raise_kernel_status(units[u].status);
+                unfinished |= units[u].next < units[u].end;
+            }
+        }
+        for (int u = 0; u < unit_count; u++) {
+            taken += units[u].pattern_count;
+            for (uint32 i = 0; i < units[u].pattern_count; i++)
+                count_pattern(table, units[u].patterns[i], true);
+        }
+    }
+    patterns = sorted_patterns(table, false, 1.0, &pattern_total);
+    for (size_t i = 0; i < pattern_total; i++)
+        for (int c = 0; c < run->scorer.comparison_count; c++)
+            seen[c][pattern_level(&run->scorer.comparisons[c], patterns[i].pattern)] += (uint64)patterns[i].count;
+    hash_destroy(table);
+    pfree(units);
+    return taken;
+}
+
+/* Share of pairs with equal values among pairs that have values; -1 when there is no such pair. */
+static double
+exact_share(const dictionary *values)
+{
+    double equal = 0, filled = 0;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        double records = values->records[code];
+
+        equal += records * (records - 1) / 2;
+        filled += records;
+    }
+    return filled < 2 ? -1 : equal / (filled * (filled - 1) / 2);
+}
+
+/*
+ * What was seen of all pairs, as probabilities of levels. Half a pair is added to each level, so that what
+ * was never seen is rare and not impossible.
+ */
+static void
+level_shares(match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS])
+{
+    uint64 seen[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
+
+    (void)count_random_levels(run, seen);
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        int levels = run->scorer.comparisons[c].level_count;
+        double exact = exact_share(run->store->columns[run->comparison_slots[c]].values);
+        double filled = run->store->records.count, rest = 0;
+
+        if (filled < 2)
+            filled = 2;
+        if (exact < 0)
+            exact = 0.01;
+        if (exact < 0.5 / (filled * (filled - 1) / 2))
+            exact = 0.5 / (filled * (filled - 1) / 2);
+        if (exact > 0.999)
+            exact = 0.999;
+        for (int level = 2; level <= levels; level++)
+            rest += seen[c][level] + 0.5;
+        all[c][LEVEL_EXACT] = exact;
+        for (int level = 2; level <= levels; level++)
+            all[c][level] = (1.0 - exact) * ((seen[c][level] + 0.5) / rest);
+    }
+}
+
+/* u: all pairs less what matches explain, made to sum to 1. */
+static void
+take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], double prior, em_parameters *parameters)
+{
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        int levels = run->scorer.comparisons[c].level_count;
+        double sum = 0;
+
+        for (int level = LEVEL_EXACT; level <= levels; level++) {
+            double u = (all[c][level] - prior * parameters->m[c][level]) / (1.0 - prior);
+
+            if (u < LEAST_U_SHARE * all[c][level])
+                u = LEAST_U_SHARE * all[c][level];
+            parameters->u[c][level] = u;
+            sum += u;
+        }
+        for (int level = LEVEL_EXACT; level <= levels; level++)
+            parameters->u[c][level] /= sum;
+    }
+}
+
+/* ---- m ---- */
+
+typedef struct sample {
+    HTAB *rules[MAX_RULES];
+} sample;
+
+static void
+count_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    sample *sample = context;
+
+    for (uint32 i = 0; i < count; i++)
+        count_pattern(sample->rules[rule], pairs[i].pattern, pairs[i].is_new);
+}
+
+/* Comparisons that read a column which the rule's key reads. */
+static uint32
+comparisons_in_key(const match_spec *spec, const rule_spec *rule)
+{
+    uint32 left_out = 0;
+
+    for (int c = 0; c < spec->comparison_count; c++) {
+        List *compared = query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path);
+
+        for (int i = 0; i < rule->part_count; i++) {
+            ListCell *a, *b;
+
+            foreach (a, query_expression_columns(rule->parts[i], rule->part_paths[i])) {
+                foreach (b, compared) {
+                    if (strcmp(lfirst(a), lfirst(b)) == 0)
+                        left_out |= UINT32_C(1) << c;
+                }
+            }
+        }
+    }
+    return left_out;
+}
+
+static void
+start_values(const match_run *run, em_parameters *parameters)
+{
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        int levels = run->scorer.comparisons[c].level_count;
+
+        parameters->m[c][LEVEL_EXACT] = levels == 2 ? 0.85 : 0.75;
+        for (int level = 2; level < levels; level++)
+            parameters->m[c][level] = 0.15 / (levels - 2);
+        parameters->m[c][levels] = levels == 2 ? 0.15 : 0.10;
+    }
+}
+
+/*
+ * The share of matches among all pairs, counting the matches to expect among the candidates, each in the
+ * first rule that finds it. Pairs that no rule finds are taken for non-matches.
+ */
+static double
+match_prior(match_run *run, sample *sample, const em_session *sessions, const em_parameters *parameters)
+{
+    double records = run->store->records.count, matches = 0, pairs = Max(records * (records - 1) / 2, 1.0);
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        size_t count;
+        pattern_count *patterns = sorted_patterns(sample->rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &count);
+
+        matches += em_expected_matches(&run->scorer, parameters, &sessions[r], patterns, count);
+        pfree(patterns);
+    }
+    matches = Max(matches, 0.5);
+    return Min(matches / pairs, 0.5);
+}
+
+static int
+run_em(match_run *run, em_session *sessions, const em_parameters *start, em_parameters *parameters, em_report *report)
+{
+    int iterations = 0;
+    bool settled = false;
+
+    while (!settled && iterations < EM_ITERATIONS) {
+        settled = em_train(&run->scorer, sessions, run->spec->rule_count, EM_ITERATIONS_A_CALL, EM_TOLERANCE, start,
+                           parameters, report);
+        iterations += report->iterations;
+        CHECK_FOR_INTERRUPTS();
+    }
+    return iterations;
+}
+
+/* ---- labels ---- */
+
+/* m counted on labelled matches, with EM's estimate as a prior. */
+static void
+learn_from_labels(match_run *run, const char *labels, em_parameters *parameters)
+{
+    label_list *list = labels_read(run, labels);
+    double matches[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
+
+    for (size_t i = 0; i < list->count; i++) {
+        const label *label = &list->labels[i];
+        const uint32 *a = record_row(&run->store->records, label->a), *b = record_row(&run->store->records, label->b);
+        bool qualifies;
+        int64 weight;
+        uint64 pattern;
+
+        if (!label->is_match)
+            continue;
+        raise_kernel_status(scorer_score(&run->scorer, a, b, INT64_MIN, &run->thread_memory[0], &qualifies, &weight, &pattern));
+        for (int c = 0; c < run->scorer.comparison_count; c++)
+            matches[c][pattern_level(&run->scorer.comparisons[c], pattern)]++;
+    }
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        int levels = run->scorer.comparisons[c].level_count;
+        double total = 0;
+
+        for (int level = LEVEL_EXACT; level <= levels; level++)
+            total += matches[c][level];
+        for (int level = LEVEL_EXACT; level <= levels; level++)
+            parameters->m[c][level] = (matches[c][level] + LABEL_PRIOR_MATCHES * parameters->m[c][level]) / (total + LABEL_PRIOR_MATCHES);
+    }
+}
+
+/* ---- into the model ---- */
+
+/*
+ * Weights must not rise where values are less alike: neighbouring levels that do are given the weight of
+ * both together (pool adjacent violators).
+ */
+static void
+monotone_weights(const em_parameters *parameters, int c, int levels, int32 *weights)
+{
+    int first[MAX_LEVELS], pools = 0;
+    double m[MAX_LEVELS], u[MAX_LEVELS];
+
+    for (int level = LEVEL_EXACT; level <= levels; level++) {
+        first[pools] = level;
+        m[pools] = parameters->m[c][level];
+        u[pools] = parameters->u[c][level];
+        while (pools > 0 && m[pools] / u[pools] > m[pools - 1] / u[pools - 1]) {
+            m[pools - 1] += m[pools];
+            u[pools - 1] += u[pools];
+            pools--;
+        }
+        pools++;
+    }
+    for (int p = 0; p < pools; p++) {
+        int end = p + 1 < pools ? first[p + 1] : levels + 1;
+
+        for (int level = first[p]; level < end; level++)
+            weights[level] = weight_from_ratio(m[p], u[p]);
+    }
+}
+
+typedef struct value_frequency {
+    uint32 code;
+    uint32 records;
+    const dictionary *values;
+} value_frequency;
+
+/* The most frequent first, ties by content. */
+static int
+compare_frequencies(const void *a, const void *b)
+{
+    const value_frequency *x = a, *y = b;
+    text_view text_x = x->values->texts[x->code], text_y = y->values->texts[y->code];
+
+    if (x->records != y->records)
+        return x->records > y->records ? -1 : 1;
+    for (uint32 i = 0; i < Min(text_x.length, text_y.length); i++) {
+        uint32 p = text_view_at(text_x, i), q = text_view_at(text_y, i);
+
+        if (p != q)
+            return p < q ? -1 : 1;
+    }
+    return text_x.length < text_y.length ? -1 : text_x.length > text_y.length;
+}
+
+/*
+ * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
+ * value that comes once or twice is not worth a name.
+ */
+static void
+record_frequencies(const dictionary *values, comparison_spec *comparison)
+{
+    term_frequencies *frequencies = &comparison->frequencies;
+    value_frequency *list = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(value_frequency)));
+    uint32 candidates = 0, listed;
+    double filled = 0, rest = 0, rest_values = 0;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        filled += values->records[code];
+        if (values->records[code] > 2 && values->texts[code].length < COMPARED_CHARACTERS)
+            list[candidates++] = (value_frequency){code, values->records[code], values};
+    }
+    qsort(list, candidates, sizeof(value_frequency), compare_frequencies);
+    listed = Min(candidates, LISTED_VALUES);
+    /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
+    while (listed > 0 && listed < candidates && list[listed - 1].records == list[listed].records)
+        listed--;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        rest += values->records[code];
+        rest_values++;
+    }
+    frequencies->count = (int)listed;
+    frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
+    frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
+    for (uint32 i = 0; i < listed; i++) {
+        frequencies->values[i] = text_to_cstring(text_view_to_text(values->texts[list[i].code]));
+        frequencies->shares[i] = list[i].records / filled;
+        rest -= list[i].records;
+        rest_values--;
+    }
+    frequencies->other = rest_values > 0 ? rest / rest_values / filled : filled > 0 ? 1.0 / filled : 1.0;
+    pfree(list);
+}
+
+static void
+describe_training(match_run *run, match_spec *spec, const em_session *sessions, int iterations, const char *labels)
+{
+    StringInfoData text;
+
+    initStringInfo(&text);
+    appendStringInfo(&text, "{\"records\":%u,\"iterations\":%d,\"labels\":%s,\"result_revision\":1,\"text\":",
+                     run->store->records.count, iterations, labels != NULL ? "true" : "false");
+    append_json_string(&text, normalize_versions());
+    appendStringInfoString(&text, ",\"rules\":[");
+    for (int r = 0; r < spec->rule_count; r++) {
+        appendStringInfo(&text, "%s{\"pairs\":" UINT64_FORMAT ",\"match_share\":", r > 0 ? "," : "", run->statistics[r].pairs);
+        append_json_number(&text, sessions[r].match_share);
+        appendStringInfoChar(&text, '}');
+    }
+    appendStringInfoString(&text, "]}");
+    spec->training = text.data;
+}
+
+static void
+warn_of_untaught(const match_spec *spec, const em_report *report)
+{
+    for (int c = 0; c < spec->comparison_count; c++)
+        if (report->expected_matches[c] < 1.0)
+            ereport(WARNING, (errmsg("comparison \"%s\" was not learnt from the data and keeps its start values", spec->comparisons[c].name),
+                              errdetail("No candidate pair teaches it: the blocking keys find no likely match, or every key reads this column."),
+                              errhint("Add a blocking rule that does not read it.")));
+}
+
+void
+train_model(const char *query, match_spec *spec, const char *labels)
+{
+    match_run_options run_options = {0};
+    visit_options options = {.mode = PAIRS_SAMPLED, .least_weight = PG_INT64_MIN, .sample_pairs = SAMPLE_PAIRS};
+    match_spec untrained = *spec;
+    match_run *run;
+    double (*all)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    em_parameters *parameters = palloc0(sizeof(em_parameters)), *start = palloc0(sizeof(em_parameters));
+    em_session sessions[MAX_RULES] = {{0}};
+    em_report report;
+    sample sample;
+    double prior = 0;
+    int iterations = 0;
+
+    untrained.trained = false; /* weights of before play no part */
+    run = match_run_open(query, &untrained, &run_options);
+    level_shares(run, all);
+    match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
+
+    for (int r = 0; r < spec->rule_count; r++)
+        sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
+    match_run_visit(run, &options, count_candidates, &sample);
+
+    for (int r = 0; r < spec->rule_count; r++) {
+        sessions[r].patterns = sorted_patterns(sample.rules[r], false, 1.0, &sessions[r].pattern_count);
+        sessions[r].left_out = comparisons_in_key(spec, &spec->rules[r]);
+        sessions[r].u = palloc0(sizeof parameters->u);
+    }
+
+    start_values(run, start);
+    *parameters = *start;
+    for (int round = 0; round < 3; round++) {
+        take_out_matches(run, all, prior, parameters);
+        for (int r = 0; r < spec->rule_count; r++) {
+            sessions[r].match_share = 0.3;
+            memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
+        }
+        iterations += run_em(run, sessions, start, parameters, &report);
+        prior = match_prior(run, &sample, sessions, parameters);
+    }
+    if (labels != NULL)
+        learn_from_labels(run, labels, parameters);
+    else
+        warn_of_untaught(spec, &report);
+
+    spec->prior = prior;
+    for (int c = 0; c < spec->comparison_count; c++) {
+        comparison_spec *comparison = &spec->comparisons[c];
+
+        memcpy(comparison->m, parameters->m[c], sizeof comparison->m);
+        memcpy(comparison->u, parameters->u[c], sizeof comparison->u);
+        monotone_weights(parameters, c, run->scorer.comparisons[c].level_count, comparison->weights);
+        comparison->trained = true;
+        if (comparison->term_frequency)
+            record_frequencies(run->store->columns[run->comparison_slots[c]].values, comparison);
+    }
+    spec->trained = true;
+    describe_training(run, spec, sessions, iterations, labels);
+    match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs", iterations, 1.0 / prior);
+    match_run_warn_of_cuts(run);
+    match_run_close(run);
+}

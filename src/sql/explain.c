@@ -1,0 +1,118 @@
+/*
+ * explain.c: explain_pair: why two records match or do not, one row a comparison.
+ */
+#include "compat.h"
+
+#include "engine/normalize.h"
+#include "engine/run.h"
+#include "funcapi.h"
+#include "sql/arguments.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+typedef struct explanation {
+    ReturnSetInfo *result;
+    int64 total;
+} explanation;
+
+static Datum
+value_text(const match_run *run, int slot, uint32 code, bool *is_null)
+{
+    *is_null = code == 0;
+    return code == 0 ? (Datum)0 : PointerGetDatum(text_view_to_text(run->store->columns[slot].values->texts[code]));
+}
+
+/* A row: what, both values, similarity, level, weight, running total and probability. */
+static void
+put_step(explanation *explanation, const char *what, Datum *values, bool *nulls, const char *level, int64 weight)
+{
+    explanation->total += weight;
+    values[0] = CStringGetTextDatum(what);
+    nulls[0] = false;
+    values[4] = CStringGetTextDatum(level);
+    values[5] = Float8GetDatum(weight_to_bits(weight));
+    values[6] = Float8GetDatum(weight_to_bits(explanation->total));
+    values[7] = Float8GetDatum(probability_from_weight(explanation->total));
+    tuplestore_putvalues(explanation->result->setResult, explanation->result->setDesc, values, nulls);
+}
+
+static void
+explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, uint32 b)
+{
+    const comparison *comparison = &run->scorer.comparisons[c];
+    const comparison_spec *spec = &run->spec->comparisons[c];
+    int slot = (int)comparison->slot, level;
+    uint32 code_a = record_row(&run->store->records, a)[slot], code_b = record_row(&run->store->records, b)[slot];
+    Datum values[8];
+    bool nulls[8] = {false};
+    double measure = 0;
+
+    values[1] = value_text(run, slot, code_a, &nulls[1]);
+    values[2] = value_text(run, slot, code_b, &nulls[2]);
+    raise_kernel_status(comparison_level(&run->scorer, c, code_a, code_b, &run->thread_memory[0], &level));
+    nulls[3] = level == LEVEL_MISSING;
+    if (level != LEVEL_MISSING)
+        raise_kernel_status(comparison_measure(comparison, code_a, code_b, &run->thread_memory[0].workspace, &measure));
+    values[3] = Float8GetDatum(measure);
+    put_step(explanation, spec->name, values, nulls, spec_level_label(spec, level),
+             level == LEVEL_MISSING ? 0 : comparison->weights[level]);
+    if (level == LEVEL_EXACT && comparison->value_weights != NULL) {
+        nulls[2] = nulls[3] = true;
+        put_step(explanation, spec->name, values, nulls, "term frequency", comparison->value_weights[code_a]);
+    }
+}
+
+static void
+note_rules(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    *(uint64 *)context = pairs[0].pattern;
+}
+
+static uint32
+record_with_id(const match_run *run, const char *id)
+{
+    char buffer[24];
+
+    for (uint32 record = 0; record < run->store->records.count; record++)
+        if (strcmp(record_store_id(run->store, record, buffer), id) == 0)
+            return record;
+    ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND), errmsg("the query returns no record with id \"%s\"", id),
+                    errhint("Ids are given as text, as match_pairs returns them.")));
+}
+
+MASTERING_FUNCTION(mastering_explain_pair)
+{
+    char *query = query_argument(fcinfo, 0);
+    match_spec *spec = spec_argument(fcinfo, 1, "model");
+    const char *ids[2];
+    match_run_options run_options = {.only_ids = ids};
+    visit_options options = {.mode = PAIRS_LISTED};
+    explanation explanation = {.total = 0};
+    Datum values[8];
+    bool nulls[8] = {false, true, true, true};
+    uint64 rules = 0;
+    uint32 a, b;
+    match_run *run;
+
+    spec_require_trained(spec);
+    for (int i = 0; i < 2; i++) {
+        if (PG_ARGISNULL(i + 2))
+            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the id of a record must not be NULL")));
+        ids[i] = text_to_cstring(PG_GETARG_TEXT_PP(i + 2));
+    }
+    InitMaterializedSRF(fcinfo, 0);
+    explanation.result = (ReturnSetInfo *)fcinfo->resultinfo;
+    run = match_run_open(query, spec, &run_options);
+    a = record_with_id(run, ids[0]);
+    b = record_with_id(run, ids[1]);
+
+    put_step(&explanation, "prior", values, nulls, "", run->scorer.prior_weight);
+    for (int c = 0; c < run->scorer.comparison_count; c++)
+        explain_comparison(run, &explanation, c, a, b);
+
+    match_run_visit(run, &options, note_rules, &rules);
+    if (rules == 0 && a != b)
+        ereport(NOTICE, (errmsg("no blocking rule finds this pair, so match_pairs does not see it")));
+    match_run_close(run);
+    return (Datum)0;
+}

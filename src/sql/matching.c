@@ -1,0 +1,374 @@
+/*
+ * matching.c: the set functions: candidate_pairs, match_pairs, match_clusters, blocking_report,
+ * train_model, explain_pair, and the twins that return ids in their own type.
+ *
+ * Rows go through a tuplestore, which spills to temporary files by itself.
+ */
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "engine/cluster.h"
+#include "engine/labels.h"
+#include "engine/profile.h"
+#include "engine/run.h"
+#include "engine/train.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "sql/arguments.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+/* How ids leave: as text, or in the type that the twin was asked for. */
+typedef struct id_writer {
+    const record_store *store;
+    bool as_text;
+    FmgrInfo input;
+    Oid input_parameter;
+} id_writer;
+
+typedef struct row_writer {
+    ReturnSetInfo *result;
+    id_writer ids;
+    MemoryContext row_context; /* reset now and then */
+    uint32 rows;
+} row_writer;
+
+static void
+open_writer(FunctionCallInfo fcinfo, row_writer *writer)
+{
+    InitMaterializedSRF(fcinfo, 0);
+    writer->result = (ReturnSetInfo *)fcinfo->resultinfo;
+    writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "mastering rows", ALLOCSET_DEFAULT_SIZES);
+    writer->rows = 0;
+}
+
+static void
+writer_set_store(row_writer *writer, const record_store *store)
+{
+    Oid type = TupleDescAttr(writer->result->setDesc, 0)->atttypid, function;
+
+    writer->ids.store = store;
+    writer->ids.as_text = type == TEXTOID;
+    if (!writer->ids.as_text) {
+        getTypeInputInfo(type, &function, &writer->ids.input_parameter);
+        fmgr_info(function, &writer->ids.input);
+    }
+}
+
+static Datum
+id_datum(id_writer *writer, uint32 record)
+{
+    char buffer[24];
+    const char *id = record_store_id(writer->store, record, buffer);
+
+    if (writer->as_text)
+        return CStringGetTextDatum(id);
+    return InputFunctionCall(&writer->input, unconstify(char *, id), writer->input_parameter, -1);
+}
+
+static void
+put_row(row_writer *writer, Datum *values, bool *nulls)
+{
+    tuplestore_putvalues(writer->result->setResult, writer->result->setDesc, values, nulls);
+    if ((++writer->rows & 0x3ff) == 0) {
+        MemoryContextReset(writer->row_context);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+/* The arguments of the twins begin one later, behind the value that only gives a type. */
+static int
+first_argument(FunctionCallInfo fcinfo)
+{
+    return get_fn_expr_argtype(fcinfo->flinfo, 1) == TEXTOID ? 1 : 0;
+}
+
+/* a and b so that the lesser id comes first. */
+static inline void
+order_pair(const record_store *store, uint32 *a, uint32 *b)
+{
+    if (record_store_compare_ids(store, *a, *b) > 0) {
+        uint32 swap = *a;
+
+        *a = *b;
+        *b = swap;
+    }
+}
+
+/* ---- candidate_pairs(query, spec) ---- */
+
+static void
+write_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    row_writer *writer = context;
+    MemoryContext before = MemoryContextSwitchTo(writer->row_context);
+
+    for (uint32 i = 0; i < count; i++) {
+        uint32 a = pairs[i].a, b = pairs[i].b;
+        Datum values[3], rules[MAX_RULES];
+        bool nulls[3] = {false};
+        int found = 0;
+
+        order_pair(run->store, &a, &b);
+        for (int r = 0; r < run->spec->rule_count; r++)
+            if (pairs[i].pattern >> r & 1)
+                rules[found++] = Int32GetDatum(r + 1);
+        values[0] = id_datum(&writer->ids, a);
+        values[1] = id_datum(&writer->ids, b);
+        values[2] = PointerGetDatum(construct_array(rules, found, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+        put_row(writer, values, nulls);
+    }
+    MemoryContextReset(writer->row_context);
+    MemoryContextSwitchTo(before);
+}
+
+MASTERING_FUNCTION(mastering_candidate_pairs)
+{
+    int first = first_argument(fcinfo);
+    char *query = query_argument(fcinfo, first);
+    match_spec *spec = spec_argument(fcinfo, first + 1, "specification");
+    match_run_options run_options = {.without_comparisons = true};
+    visit_options options = {.mode = PAIRS_LISTED};
+    row_writer writer;
+    match_run *run;
+
+    open_writer(fcinfo, &writer);
+    run = match_run_open(query, spec, &run_options);
+    writer_set_store(&writer, run->store);
+    match_run_visit(run, &options, write_candidates, &writer);
+    match_run_warn_of_cuts(run);
+    match_run_close(run);
+    return (Datum)0;
+}
+
+/* ---- match_pairs(query, model, threshold) ---- */
+
+static Datum
+level_array(const match_run *run, uint64 pattern)
+{
+    Datum levels[MAX_COMPARISONS];
+
+    for (int c = 0; c < run->scorer.comparison_count; c++)
+        levels[c] = Int16GetDatum(pattern_level(&run->scorer.comparisons[c], pattern));
+    return PointerGetDatum(construct_array(levels, run->scorer.comparison_count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+}
+
+static void
+write_matches(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    row_writer *writer = context;
+    MemoryContext before = MemoryContextSwitchTo(writer->row_context);
+
+    for (uint32 i = 0; i < count; i++) {
+        uint32 a = pairs[i].a, b = pairs[i].b;
+        Datum values[5];
+        bool nulls[5] = {false};
+
+        order_pair(run->store, &a, &b);
+        values[0] = id_datum(&writer->ids, a);
+        values[1] = id_datum(&writer->ids, b);
+        values[2] = Float8GetDatum(weight_to_bits(pairs[i].weight));
+        values[3] = Float8GetDatum(probability_from_weight(pairs[i].weight));
+        values[4] = level_array(run, pairs[i].pattern);
+        put_row(writer, values, nulls);
+    }
+    MemoryContextReset(writer->row_context);
+    MemoryContextSwitchTo(before);
+}
+
+MASTERING_FUNCTION(mastering_match_pairs)
+{
+    int first = first_argument(fcinfo);
+    char *query = query_argument(fcinfo, first);
+    match_spec *spec = spec_argument(fcinfo, first + 1, "model");
+    match_run_options run_options = {0};
+    visit_options options = {.mode = PAIRS_SCORED};
+    row_writer writer;
+    match_run *run;
+
+    spec_require_trained(spec);
+    options.least_weight = threshold_argument(fcinfo, first + 2, spec);
+    open_writer(fcinfo, &writer);
+    run = match_run_open(query, spec, &run_options);
+    writer_set_store(&writer, run->store);
+    match_run_visit(run, &options, write_matches, &writer);
+    match_run_warn_of_cuts(run);
+    match_run_close(run);
+    return (Datum)0;
+}
+
+/* ---- match_clusters(query, model, threshold) ---- */
+
+static void
+write_clusters(FunctionCallInfo fcinfo, const char *query, const match_spec *spec, int64 least_weight)
+{
+    match_run_options run_options = {0};
+    row_writer writer;
+    match_run *run;
+    clustering *clusters;
+    MemoryContext before;
+
+    open_writer(fcinfo, &writer);
+    run = match_run_open(query, spec, &run_options);
+    writer_set_store(&writer, run->store);
+    clusters = cluster_records(run, least_weight);
+
+    before = MemoryContextSwitchTo(writer.row_context);
+    for (uint32 record = 0; record < run->store->records.count; record++) {
+        uint32 cluster = clusters->cluster[record];
+        Datum values[4];
+        bool nulls[4] = {false, false, false, clusters->size[cluster] == 1};
+
+        values[0] = id_datum(&writer.ids, record);
+        values[1] = id_datum(&writer.ids, cluster);
+        values[2] = Int64GetDatum(clusters->size[cluster]);
+        values[3] = Float8GetDatum(weight_to_bits(clusters->weakest_link[cluster]));
+        put_row(&writer, values, nulls);
+    }
+    MemoryContextSwitchTo(before);
+    match_run_phase(run, "result", "%u rows", run->store->records.count);
+    match_run_warn_of_cuts(run);
+    match_run_close(run);
+}
+
+MASTERING_FUNCTION(mastering_match_clusters)
+{
+    int first = first_argument(fcinfo);
+    char *query = query_argument(fcinfo, first);
+    match_spec *spec = spec_argument(fcinfo, first + 1, "model");
+
+    spec_require_trained(spec);
+    write_clusters(fcinfo, query, spec, threshold_argument(fcinfo, first + 2, spec));
+    return (Datum)0;
+}
+
+/* ---- dedupe(query, spec, threshold) ---- */
+
+MASTERING_FUNCTION(mastering_dedupe)
+{
+    int first = first_argument(fcinfo);
+    char *query = query_argument(fcinfo, first);
+    match_spec *spec;
+    int64 least_weight;
+
+    spec = PG_ARGISNULL(first + 1) ? spec_read(suggest_spec(query), "specification")
+                                   : spec_argument(fcinfo, first + 1, "specification");
+    least_weight = threshold_argument(fcinfo, first + 2, spec);
+    if (!spec->trained)
+        train_model(query, spec, NULL);
+    write_clusters(fcinfo, query, spec, least_weight);
+    return (Datum)0;
+}
+
+/* ---- blocking_report(query, spec, truth) ---- */
+
+static void
+ignore_pairs(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+}
+
+/* Pairs of records of one entity, and of two sources where only those count. */
+static double
+true_pairs(match_run *run, const uint32 *entities)
+{
+    uint32 count = run->store->records.count, last = 0;
+    double pairs = 0;
+    uint64 *keys = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *sorted = (keyed_record *)keys, *scratch;
+    uint32 used = 0;
+
+    for (uint32 record = 0; record < count; record++) {
+        const uint32 *row = record_row(&run->store->records, record);
+        uint32 source = run->spec->across_sources ? row[run->store->source_slot] : 0;
+
+        if (entities[record] != 0)
+            sorted[used++] = (keyed_record){(uint64)entities[record] << 32 | source, record, 0};
+    }
+    scratch = MemoryContextAllocHuge(run->context, mul_size(Max(used, 1), sizeof(keyed_record)));
+    radix_sort_keys(sorted, scratch, used);
+    /* Of each entity: all pairs, less those within a source. */
+    for (uint32 start = 0; start < used; start = last) {
+        double all, within = 0;
+        uint32 run_start = start;
+
+        for (last = start; last < used && sorted[last].key >> 32 == sorted[start].key >> 32; last++) {
+            if (run->spec->across_sources && sorted[last].key != sorted[run_start].key) {
+                within += (double)(last - run_start) * (last - run_start - 1) / 2;
+                run_start = last;
+            }
+        }
+        all = (double)(last - start) * (last - start - 1) / 2;
+        if (run->spec->across_sources)
+            within += (double)(last - run_start) * (last - run_start - 1) / 2;
+        pairs += all - within;
+    }
+    return pairs;
+}
+
+static char *
+rule_label(const rule_spec *rule)
+{
+    StringInfoData label;
+
+    initStringInfo(&label);
+    for (int i = 0; i < rule->part_count; i++)
+        appendStringInfo(&label, "%s%s", i > 0 ? ", " : "", rule->parts[i]);
+    return label.data;
+}
+
+MASTERING_FUNCTION(mastering_blocking_report)
+{
+    char *query = query_argument(fcinfo, 0);
+    match_spec *spec = spec_argument(fcinfo, 1, "specification");
+    match_run_options run_options = {.without_comparisons = true};
+    visit_options options = {.mode = PAIRS_COUNTED};
+    row_writer writer;
+    match_run *run;
+    double all_true = 0;
+
+    open_writer(fcinfo, &writer);
+    run = match_run_open(query, spec, &run_options);
+    if (!PG_ARGISNULL(2)) {
+        options.entities = entities_read(run, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+        all_true = true_pairs(run, options.entities);
+    }
+    match_run_visit(run, &options, ignore_pairs, NULL);
+    for (int r = 0; r < spec->rule_count; r++) {
+        const block_statistics *statistics = &run->statistics[r];
+        const pair_counters *counters = &run->counters[r];
+        Datum values[11];
+        bool nulls[11] = {false};
+
+        values[0] = Int32GetDatum(r + 1);
+        values[1] = CStringGetTextDatum(rule_label(&spec->rules[r]));
+        values[2] = Int64GetDatum(statistics->keys);
+        values[3] = Int64GetDatum(statistics->blocks);
+        values[4] = Int64GetDatum(counters->found);
+        values[5] = Int64GetDatum(counters->found_new);
+        values[6] = Int64GetDatum(statistics->largest_block);
+        values[7] = Int64GetDatum(statistics->cut_blocks);
+        values[8] = Int64GetDatum(statistics->cut_pairs);
+        nulls[9] = nulls[10] = all_true == 0;
+        if (all_true > 0) {
+            values[9] = Float8GetDatum(counters->found_true / all_true);
+            values[10] = Float8GetDatum(counters->found_new_true / all_true);
+        }
+        put_row(&writer, values, nulls);
+    }
+    match_run_close(run);
+    return (Datum)0;
+}
+
+/* ---- train_model(query, spec, labels) ---- */
+
+MASTERING_FUNCTION(mastering_train_model)
+{
+    char *query = query_argument(fcinfo, 0);
+    match_spec *spec = spec_argument(fcinfo, 1, "specification");
+
+    train_model(query, spec, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+    PG_RETURN_JSONB_P(spec_write(spec));
+}
