@@ -21,10 +21,12 @@ collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
     link_list *list = context;
 
     if (list->count + count > list->allocated) {
-        list->allocated = Max(list->count + count, list->allocated == 0 ? PAIR_UNIT_OUTPUT : list->allocated * 2);
-        list->links = list->links == NULL
-                          ? MemoryContextAllocHuge(list->context, mul_size(list->allocated, sizeof(keyed_record)))
-                          : repalloc_huge(list->links, mul_size(list->allocated, sizeof(keyed_record)));
+        list->allocated =
+            Max(list->count + count, list->allocated == 0 ? PAIR_UNIT_OUTPUT : list->allocated * 2);
+        list->links =
+            list->links == NULL
+                ? MemoryContextAllocHuge(list->context, mul_size(list->allocated, sizeof(keyed_record)))
+                : repalloc_huge(list->links, mul_size(list->allocated, sizeof(keyed_record)));
     }
     for (uint32 i = 0; i < count; i++)
         list->links[list->count++] =
@@ -47,7 +49,8 @@ cluster_records(match_run *run, int64 least_weight)
 
     match_run_visit(run, &options, collect_links, &list);
     if (list.count > 0) {
-        keyed_record *scratch = MemoryContextAllocHuge(run->context, mul_size(list.count, sizeof(keyed_record)));
+        keyed_record *scratch =
+            MemoryContextAllocHuge(run->context, mul_size(list.count, sizeof(keyed_record)));
 
         radix_sort_keys(list.links, scratch, list.count);
         pfree(scratch);

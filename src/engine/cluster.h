@@ -9,10 +9,10 @@
 #include "engine/run.h"
 
 typedef struct clustering {
-    uint32 *cluster;      /* by record: the member that names its cluster, the one with the least id */
-    uint32 *size;         /* by that member */
-    int32 *weakest_link;  /* by that member: least weight of the links that hold the cluster together */
-    uint64 links;         /* pairs that reached the threshold */
+    uint32 *cluster;     /* by record: the member that names its cluster, the one with the least id */
+    uint32 *size;        /* by that member */
+    int32 *weakest_link; /* by that member: least weight of the links that hold the cluster together */
+    uint64 links;        /* pairs that reached the threshold */
 } clustering;
 
 /*

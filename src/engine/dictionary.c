@@ -42,15 +42,16 @@ grow(dictionary *dictionary)
     Size places = mul_size(codes, 2);
 
     if (codes > PG_UINT32_MAX / 4)
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many distinct values in one column")));
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many distinct values in one column")));
     dictionary->texts = repalloc_huge(dictionary->texts, mul_size(codes, sizeof(text_view)));
     dictionary->hashes = repalloc_huge(dictionary->hashes, mul_size(codes, sizeof(uint64)));
     dictionary->records = repalloc_huge(dictionary->records, mul_size(codes, sizeof(uint32)));
     dictionary->allocated = (uint32)codes;
 
     pfree(dictionary->table);
-    dictionary->table =
-        MemoryContextAllocExtended(dictionary->context, mul_size(places, sizeof(uint32)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    dictionary->table = MemoryContextAllocExtended(dictionary->context, mul_size(places, sizeof(uint32)),
+                                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
     dictionary->table_mask = (uint32)places - 1;
     for (uint32 code = 1; code < dictionary->count; code++) {
         uint32 place = (uint32)dictionary->hashes[code] & dictionary->table_mask;
@@ -92,7 +93,8 @@ same_text(const dictionary *dictionary, uint32 code, text_view text, uint64 seco
     if (stored->length != Min(text.length, COMPARED_CHARACTERS) || stored->width != text.width ||
         memcmp(stored->chars, text.chars, size) != 0)
         return false;
-    return text.length < COMPARED_CHARACTERS || memcmp((const char *)stored->chars + size, &second_hash, sizeof(uint64)) == 0;
+    return text.length < COMPARED_CHARACTERS ||
+           memcmp((const char *)stored->chars + size, &second_hash, sizeof(uint64)) == 0;
 }
 
 static inline uint64

@@ -17,16 +17,16 @@
 
 typedef struct dictionary {
     MemoryContext context;
-    uint32 count;     /* codes in use, with code 0 */
+    uint32 count; /* codes in use, with code 0 */
     uint32 allocated;
     text_view *texts; /* by code */
     uint64 *hashes;   /* of the whole content */
     uint32 *records;  /* that have the value */
     double *numbers;  /* by code, when values are numbers; else NULL */
     calendar_date *dates;
-    uint32 *table;    /* open addressing: codes, 0 is free */
+    uint32 *table; /* open addressing: codes, 0 is free */
     uint32 table_mask;
-    char *slice;      /* where the next characters go */
+    char *slice; /* where the next characters go */
     Size slice_left;
     uint64 long_values; /* longer than COMPARED_CHARACTERS */
 } dictionary;

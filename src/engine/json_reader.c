@@ -26,7 +26,8 @@ json_root(Jsonb *document, const char *what)
         node.value.val.binary.len = VARSIZE_ANY_EXHDR(document);
     }
     if (!json_is_object(&node))
-        json_error(&node, psprintf("a %s is a JSON object", what), psprintf("Found %s.", json_found(&node)), NULL);
+        json_error(&node, psprintf("a %s is a JSON object", what), psprintf("Found %s.", json_found(&node)),
+                   NULL);
     return node;
 }
 
@@ -65,11 +66,12 @@ json_found(const json_node *node)
         int length = node->value.val.string.len;
         int clipped = pg_mbcliplen(node->value.val.string.val, length, 60);
 
-        return psprintf("the string \"%.*s%s\"", clipped, node->value.val.string.val, clipped < length ? "..." : "");
+        return psprintf("the string \"%.*s%s\"", clipped, node->value.val.string.val,
+                        clipped < length ? "..." : "");
     }
     case jbvNumeric:
-        return psprintf("the number %s",
-                        DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(node->value.val.numeric))));
+        return psprintf("the number %s", DatumGetCString(DirectFunctionCall1(
+                                             numeric_out, NumericGetDatum(node->value.val.numeric))));
     case jbvBool:
         return pstrdup(node->value.val.boolean ? "true" : "false");
     default:
@@ -126,7 +128,8 @@ json_expect_members(const json_node *object, const char *const *allowed)
             known = strcmp(*candidate, name) == 0;
         if (!known)
             json_error(object, psprintf("unknown member \"%s\"", name),
-                       psprintf("Allowed members are: %s.", join_names(allowed)), nearest_name_hint(name, allowed));
+                       psprintf("Allowed members are: %s.", join_names(allowed)),
+                       nearest_name_hint(name, allowed));
     }
 }
 
@@ -193,15 +196,17 @@ json_choice(const json_node *node, const char *what, const char *const *names)
     for (int i = 0; names[i] != NULL; i++)
         if (strcmp(names[i], word) == 0)
             return i;
-    json_error(node, psprintf("\"%s\" is not a %s", word, what), psprintf("Allowed are: %s.", join_names(names)),
-               nearest_name_hint(word, names));
+    json_error(node, psprintf("\"%s\" is not a %s", word, what),
+               psprintf("Allowed are: %s.", join_names(names)), nearest_name_hint(word, names));
 }
 
 const char *
 nearest_name(const char *word, const char *const *names)
 {
     int length = (int)strlen(word);
-    int best = length / 2 < 2 ? 2 : length / 2 > 4 ? 4 : length / 2; /* changes: more than this is another word */
+    int best = length / 2 < 2   ? 2
+               : length / 2 > 4 ? 4
+                                : length / 2; /* changes: more than this is another word */
     const char *nearest = NULL;
 
     if (length > 255)

@@ -50,7 +50,8 @@ find_columns(TupleDesc description, const char *const *names, int *numbers, cons
     for (int i = 0; names[i] != NULL; i++) {
         numbers[i] = SPI_fnumber(description, names[i]);
         if (numbers[i] <= 0)
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query of %s has no column \"%s\"", what, names[i])));
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                            errmsg("the query of %s has no column \"%s\"", what, names[i])));
     }
 }
 
@@ -66,7 +67,8 @@ read_rows(const char *query, const char *const *names, const char *what, row_con
     SPI_connect();
     plan = SPI_prepare(query, 0, NULL);
     if (plan == NULL)
-        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query of %s must be one SELECT statement", what)));
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+                        errmsg("the query of %s must be one SELECT statement", what)));
     portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
     find_columns(portal->tupDesc, names, columns, what);
     for (;;) {
@@ -96,7 +98,8 @@ consume_label(HeapTuple row, TupleDesc description, const int *columns, void *co
 {
     label_reading *reading = context;
     label_list *list = reading->list;
-    char *id_a = SPI_getvalue(row, description, columns[0]), *id_b = SPI_getvalue(row, description, columns[1]);
+    char *id_a = SPI_getvalue(row, description, columns[0]),
+         *id_b = SPI_getvalue(row, description, columns[1]);
     char *verdict = SPI_getvalue(row, description, columns[2]);
     bool is_match;
     uint32 a, b;
@@ -104,9 +107,11 @@ consume_label(HeapTuple row, TupleDesc description, const int *columns, void *co
     if (id_a == NULL || id_b == NULL || verdict == NULL)
         return;
     if (!parse_bool(verdict, &is_match))
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("\"is_match\" of the labels is not boolean"),
-                        errdetail("Found \"%s\".", verdict)));
-    if (!find_record(reading->ids, reading->records, id_a, &a) || !find_record(reading->ids, reading->records, id_b, &b)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("\"is_match\" of the labels is not boolean"),
+                 errdetail("Found \"%s\".", verdict)));
+    if (!find_record(reading->ids, reading->records, id_a, &a) ||
+        !find_record(reading->ids, reading->records, id_b, &b)) {
         list->unknown++;
         return;
     }
@@ -159,7 +164,8 @@ labels_read(match_run *run, const char *query)
             if (last->is_match != label->is_match)
                 ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                                 errmsg("records \"%s\" and \"%s\" are labelled both as a match and as none",
-                                       record_store_id(run->store, label->a, buffer_a), record_store_id(run->store, label->b, buffer_b)),
+                                       record_store_id(run->store, label->a, buffer_a),
+                                       record_store_id(run->store, label->b, buffer_b)),
                                 errhint("Decide which one holds and pass each pair once.")));
             continue;
         }
@@ -167,7 +173,9 @@ labels_read(match_run *run, const char *query)
     }
     reading.list->count = kept;
     if (reading.list->unknown > 0)
-        ereport(NOTICE, (errmsg(UINT64_FORMAT " labels name records that the query does not return and are left out", reading.list->unknown)));
+        ereport(NOTICE,
+                (errmsg(UINT64_FORMAT " labels name records that the query does not return and are left out",
+                        reading.list->unknown)));
     return reading.list;
 }
 
@@ -184,13 +192,15 @@ static void
 consume_entity(HeapTuple row, TupleDesc description, const int *columns, void *context)
 {
     entity_reading *reading = context;
-    char *id = SPI_getvalue(row, description, columns[0]), *entity = SPI_getvalue(row, description, columns[1]);
+    char *id = SPI_getvalue(row, description, columns[0]),
+         *entity = SPI_getvalue(row, description, columns[1]);
     uint32 record;
 
     if (id == NULL || entity == NULL)
         return;
     if (find_record(reading->ids, reading->records, id, &record))
-        reading->by_record[record] = dictionary_add(reading->entities, (text_view){entity, (uint32)strlen(entity), 1});
+        reading->by_record[record] =
+            dictionary_add(reading->entities, (text_view){entity, (uint32)strlen(entity), 1});
     pfree(id);
     pfree(entity);
 }
@@ -205,8 +215,9 @@ entities_read(match_run *run, const char *query)
     reading.ids = id_dictionary(run, &records);
     reading.records = records;
     reading.entities = dictionary_create(run->context);
-    reading.by_record = MemoryContextAllocExtended(run->context, mul_size(Max(run->store->records.count, 1), sizeof(uint32)),
-                                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    reading.by_record =
+        MemoryContextAllocExtended(run->context, mul_size(Max(run->store->records.count, 1), sizeof(uint32)),
+                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
     read_rows(query, names, "truth", consume_entity, &reading);
     return reading.by_record;
 }

@@ -16,7 +16,7 @@ typedef struct label {
 
 typedef struct label_list {
     size_t count;
-    label *labels; /* in the order of a, b; a verdict on both orders of a pair counts once */
+    label *labels;  /* in the order of a, b; a verdict on both orders of a pair counts once */
     uint64 unknown; /* that name a record the run does not have */
 } label_list;
 

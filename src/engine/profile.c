@@ -20,7 +20,8 @@ typedef struct value_look {
 static inline bool
 is_space(uint32 character)
 {
-    return character == ' ' || (character >= 9 && character <= 13) || character == 0xa0 || character == 0x3000;
+    return character == ' ' || (character >= 9 && character <= 13) || character == 0xa0 ||
+           character == 0x3000;
 }
 
 static value_look
@@ -59,8 +60,9 @@ looks_like_date(text_view text, const value_look *look)
 {
     calendar_date date;
 
-    return text.length >= 6 && text.length <= 30 && look->digits >= 4 && look->letters <= 2 && parse_date(text, &date) &&
-           date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31;
+    return text.length >= 6 && text.length <= 30 && look->digits >= 4 && look->letters <= 2 &&
+           parse_date(text, &date) && date.year >= 1000 && date.year <= 2999 && date.month <= 31 &&
+           date.day <= 31;
 }
 
 /* Digits with the punctuation of a telephone number, 7 to 15 of them. */
@@ -76,7 +78,8 @@ looks_like_number(text_view text, const value_look *look)
 {
     double number;
 
-    return look->letters == 0 && look->has_digit && !look->has_at && look->words == 1 && parse_number(text, &number);
+    return look->letters == 0 && look->has_digit && !look->has_at && look->words == 1 &&
+           parse_number(text, &number);
 }
 
 static column_kind
@@ -153,13 +156,15 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
     if (profile->filled > 1)
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));
     profile->kind = kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
-                            email / Max(profile->filled, 1), number / Max(profile->filled, 1), coded / Max(profile->filled, 1));
+                            email / Max(profile->filled, 1), number / Max(profile->filled, 1),
+                            coded / Max(profile->filled, 1));
 }
 
 const char *
 column_kind_name(column_kind kind)
 {
-    static const char *const names[] = {"empty", "email", "phone", "date", "number", "code", "name", "category", "text"};
+    static const char *const names[] = {"empty", "email", "phone",    "date", "number",
+                                        "code",  "name",  "category", "text"};
 
     return names[kind];
 }

@@ -10,7 +10,7 @@
 #include "utils/jsonb.h"
 
 typedef enum column_kind {
-    KIND_EMPTY,    /* no value, or one value only: says nothing */
+    KIND_EMPTY, /* no value, or one value only: says nothing */
     KIND_EMAIL,
     KIND_PHONE,
     KIND_DATE,
@@ -27,18 +27,19 @@ typedef struct column_profile {
     uint64 records;
     uint64 filled;
     uint64 distinct;
-    double mean_length;   /* characters of a filled value */
+    double mean_length; /* characters of a filled value */
     double mean_words;
-    double equal_share;   /* probability that two filled values are equal */
+    double equal_share; /* probability that two filled values are equal */
     uint32 longest;
-    uint32 top_count;     /* most frequent values, at most 5 */
+    uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];
     uint32 top_records[5];
     const dictionary *values;
 } column_profile;
 
 /* Profiles every column of the query but id and source. */
-extern column_profile *profile_query(MemoryContext context, const char *query, int *count, record_store **store);
+extern column_profile *profile_query(MemoryContext context, const char *query, int *count,
+                                     record_store **store);
 
 extern const char *column_kind_name(column_kind kind);
 

@@ -47,15 +47,16 @@ query_describe(const char *text)
     SPI_connect();
     plan = SPI_prepare(text, 0, NULL);
     if (plan == NULL)
-        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query cannot be used: %s", SPI_result_code_string(SPI_result))));
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+                        errmsg("the query cannot be used: %s", SPI_result_code_string(SPI_result))));
     if (list_length(SPI_plan_get_plan_sources(plan)) != 1)
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query must be one SELECT statement"),
                         errdetail("Found %d statements.", list_length(SPI_plan_get_plan_sources(plan))),
                         errhint("Pass the text of one SELECT whose column \"id\" identifies the record.")));
     source = linitial(SPI_plan_get_plan_sources(plan));
     statement = source->raw_parse_tree;
-    if (statement == NULL || !IsA(statement->stmt, SelectStmt) || ((SelectStmt *)statement->stmt)->intoClause != NULL ||
-        source->resultDesc == NULL)
+    if (statement == NULL || !IsA(statement->stmt, SelectStmt) ||
+        ((SelectStmt *)statement->stmt)->intoClause != NULL || source->resultDesc == NULL)
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query must be one SELECT statement"),
                         errhint("Pass the text of one SELECT whose column \"id\" identifies the record.")));
 
@@ -127,7 +128,8 @@ query_check_column(const query_shape *shape, const char *column, const char *pat
         return;
     names = column_names(shape->columns);
     expression_error(path, psprintf("column \"%s\" does not exist in the query", column),
-                     psprintf("The query's columns are: %s.", join_names(names)), nearest_name_hint(column, names));
+                     psprintf("The query's columns are: %s.", join_names(names)),
+                     nearest_name_hint(column, names));
 }
 
 /* The one expression in a text, parsed but not analysed. */
@@ -150,7 +152,8 @@ parse_expression(const char *expression, const char *path)
                          "Write several parts of a key as an array of expressions: [\"surname\", \"city\"].");
     target = linitial(select->targetList);
     if (target->name != NULL)
-        expression_error(path, "expected an SQL expression without a column alias", psprintf("Found: %s", expression), NULL);
+        expression_error(path, "expected an SQL expression without a column alias",
+                         psprintf("Found: %s", expression), NULL);
     return target->val;
 }
 
@@ -183,7 +186,8 @@ query_check_expression(const query_shape *shape, const char *expression, const c
     plan = SPI_prepare(psprintf("SELECT (%s\n) FROM (%s\n) AS record", expression, shape->query), 0, NULL);
     if (plan == NULL)
         elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-    type = TupleDescAttr(((CachedPlanSource *)linitial(SPI_plan_get_plan_sources(plan)))->resultDesc, 0)->atttypid;
+    type = TupleDescAttr(((CachedPlanSource *)linitial(SPI_plan_get_plan_sources(plan)))->resultDesc, 0)
+               ->atttypid;
     SPI_finish();
     error_context_stack = callback.previous;
     return type;

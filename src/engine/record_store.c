@@ -16,7 +16,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#define MAX_LIST_LENGTH 1024 /* keys of one record in one array; more says nothing and costs quadratically */
+#define MAX_LIST_LENGTH 1024 /* keys of one record in one array; more says nothing and costs quadratically   \
+                              */
 #define ID_SLICE (256 * 1024)
 
 typedef struct store_receiver {
@@ -35,15 +36,15 @@ typedef struct store_receiver {
 } store_receiver;
 
 int
-record_store_column(store_column *columns, int *count, const char *expression, value_form form, const char *path,
-                    bool allow_list)
+record_store_column(store_column *columns, int *count, const char *expression, value_form form,
+                    const char *path, bool allow_list)
 {
     for (int i = 0; i < *count; i++)
         if (strcmp(columns[i].expression, expression) == 0 && columns[i].form == form &&
             columns[i].allow_list == allow_list)
             return i;
-    columns[*count] =
-        (store_column){.expression = expression, .path = path, .form = form, .allow_list = allow_list, .type = InvalidOid};
+    columns[*count] = (store_column){
+        .expression = expression, .path = path, .form = form, .allow_list = allow_list, .type = InvalidOid};
     return (*count)++;
 }
 
@@ -97,8 +98,10 @@ receive_id(store_receiver *state, Oid type, Datum value, bool is_null)
     uint32 record = store->records.count;
 
     if (is_null)
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the query returned a record whose \"id\" is NULL"),
-                        errhint("Leave such records out (WHERE id IS NOT NULL) or give them an id, for example with row_number().")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                        errmsg("the query returned a record whose \"id\" is NULL"),
+                        errhint("Leave such records out (WHERE id IS NOT NULL) or give them an id, for "
+                                "example with row_number().")));
     if (store->integer_ids != NULL)
         store->integer_ids[record] = type == INT2OID   ? DatumGetInt16(value)
                                      : type == INT4OID ? DatumGetInt32(value)
@@ -201,11 +204,13 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
     if (store->records.count == state->allocated)
         grow_records(state);
     if (store->records.count >= PG_INT32_MAX)
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("more than %d records in one run", PG_INT32_MAX)));
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("more than %d records in one run", PG_INT32_MAX)));
 
     MemoryContextReset(state->row_context);
     before = MemoryContextSwitchTo(state->row_context);
-    receive_id(state, TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid, slot->tts_values[0], slot->tts_isnull[0]);
+    receive_id(state, TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid, slot->tts_values[0],
+               slot->tts_isnull[0]);
     row = (uint32 *)store->records.rows + (Size)store->records.count * store->records.stride;
     for (int i = 0; i < store->column_count; i++) {
         Datum value = slot->tts_values[i + 1];
@@ -213,14 +218,16 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
         if (slot->tts_isnull[i + 1])
             row[i] = 0;
         else
-            row[i] = store->columns[i].is_list ? receive_list(state, i, value) : receive_value(state, i, value);
+            row[i] =
+                store->columns[i].is_list ? receive_list(state, i, value) : receive_value(state, i, value);
     }
     if (store->source_slot >= 0) {
         text_view text;
 
         row[store->source_slot] = 0;
         if (!slot->tts_isnull[state->source_attribute] &&
-            value_reader_read(state->source_reader, slot->tts_values[state->source_attribute], &text) == VALUE_READ)
+            value_reader_read(state->source_reader, slot->tts_values[state->source_attribute], &text) ==
+                VALUE_READ)
             row[store->source_slot] = dictionary_add(store->sources, text);
     }
     MemoryContextSwitchTo(before);
@@ -252,7 +259,8 @@ start_receiving(DestReceiver *self, int operation, TupleDesc description)
         column->type = type;
         column->is_list = column->allow_list && OidIsValid(element);
         column->values = dictionary_create(store->context);
-        state->readers[i] = value_reader_create(store->context, column->is_list ? element : type, column->form);
+        state->readers[i] =
+            value_reader_create(store->context, column->is_list ? element : type, column->form);
     }
     if (store->source_slot >= 0) {
         state->source_reader = value_reader_create(
@@ -284,7 +292,8 @@ record_store_compare_ids(const record_store *store, uint32 a, uint32 b)
     Size length_a, length_b;
 
     if (store->integer_ids != NULL)
-        return store->integer_ids[a] < store->integer_ids[b] ? -1 : store->integer_ids[a] > store->integer_ids[b];
+        return store->integer_ids[a] < store->integer_ids[b] ? -1
+                                                             : store->integer_ids[a] > store->integer_ids[b];
     length_a = strlen(store->text_ids[a]);
     length_b = strlen(store->text_ids[b]);
     if (length_a != length_b)
@@ -297,9 +306,11 @@ duplicate_id(const record_store *store, uint32 record)
 {
     char buffer[24];
 
-    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION),
-                    errmsg("the query returned id \"%s\" more than once", record_store_id(store, record, buffer)),
-                    errhint("Make \"id\" unique, for example source || ':' || key, or remove the duplicates with DISTINCT ON (id).")));
+    ereport(ERROR,
+            (errcode(ERRCODE_CARDINALITY_VIOLATION),
+             errmsg("the query returned id \"%s\" more than once", record_store_id(store, record, buffer)),
+             errhint("Make \"id\" unique, for example source || ':' || key, or remove the duplicates with "
+                     "DISTINCT ON (id).")));
 }
 
 /* The records in the order of their ids' hashes, ties by the ids themselves. */
@@ -307,8 +318,10 @@ static keyed_record *
 canonical_order(record_store *store)
 {
     Size count = store->records.count;
-    keyed_record *order = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    keyed_record *scratch = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *order =
+        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *scratch =
+        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
     char buffer[24];
 
     for (uint32 i = 0; i < count; i++) {
@@ -339,10 +352,12 @@ renumber(record_store *store)
 {
     Size count = store->records.count, stride = store->records.stride;
     keyed_record *order = canonical_order(store);
-    uint32 *rows = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
+    uint32 *rows =
+        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
     for (Size i = 0; i < count; i++)
-        memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride, stride * sizeof(uint32));
+        memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride,
+               stride * sizeof(uint32));
     pfree((void *)store->records.rows);
     store->records.rows = rows;
     if (store->integer_ids != NULL) {
@@ -378,17 +393,18 @@ finish_columns(record_store *store)
             for (uint32 code = 1; code < values->count; code++)
                 values->numbers[code] = value_number(values->texts[code]);
         } else if (column->form == FORM_DATE) {
-            values->dates = MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(calendar_date)));
+            values->dates =
+                MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(calendar_date)));
             for (uint32 code = 1; code < values->count; code++)
                 values->dates[code] = value_date(values->texts[code]);
         }
         if (values->long_values > 0)
-            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters", column->expression,
-                                    values->long_values, COMPARED_CHARACTERS),
+            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters",
+                                    column->expression, values->long_values, COMPARED_CHARACTERS),
                              errdetail("Beyond that only equality counts.")));
         if (column->unreadable > 0)
-            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are no %s and count as missing", column->expression,
-                                    column->unreadable, value_form_name(column->form))));
+            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are no %s and count as missing",
+                                    column->expression, column->unreadable, value_form_name(column->form))));
     }
 }
 
@@ -428,17 +444,19 @@ check_columns_exist(const query_shape *shape, store_column *columns, int column_
         if (get_typtype(type) == TYPTYPE_COMPOSITE || type == RECORDOID) {
             json_node node = {{.type = jbvNull}, columns[i].path};
 
-            json_error(&node, psprintf("%s is a row, not a value", columns[i].expression), NULL, "Take one of its fields.");
+            json_error(&node, psprintf("%s is a row, not a value", columns[i].expression), NULL,
+                       "Take one of its fields.");
         }
     }
 }
 
 record_store *
-record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns, int column_count,
-                  bool want_source, const char *const only_ids[2])
+record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
+                  int column_count, bool want_source, const char *const only_ids[2])
 {
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
-    store_receiver state = {.receiver = {receive_record, start_receiving, ignore_receiver, ignore_receiver, DestNone}};
+    store_receiver state = {
+        .receiver = {receive_record, start_receiving, ignore_receiver, ignore_receiver, DestNone}};
     SPIExecuteOptions options = {0};
     SPIPlanPtr plan;
     Oid argument_type = TEXTARRAYOID;
@@ -458,8 +476,9 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     state.row_context = AllocSetContextCreate(context, "mastering row", ALLOCSET_DEFAULT_SIZES);
 
     SPI_connect();
-    plan = SPI_prepare_cursor(reading_query(shape, store->columns, column_count, store->source_slot >= 0, only_ids != NULL),
-                              only_ids != NULL ? 1 : 0, &argument_type, CURSOR_OPT_PARALLEL_OK);
+    plan = SPI_prepare_cursor(
+        reading_query(shape, store->columns, column_count, store->source_slot >= 0, only_ids != NULL),
+        only_ids != NULL ? 1 : 0, &argument_type, CURSOR_OPT_PARALLEL_OK);
     if (plan == NULL)
         elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
     options.read_only = true;
@@ -468,7 +487,8 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
         ParamListInfo parameters = makeParamList(1);
         Datum ids[2] = {CStringGetTextDatum(only_ids[0]), CStringGetTextDatum(only_ids[1])};
 
-        parameters->params[0].value = PointerGetDatum(construct_array(ids, 2, TEXTOID, -1, false, TYPALIGN_INT));
+        parameters->params[0].value =
+            PointerGetDatum(construct_array(ids, 2, TEXTOID, -1, false, TYPALIGN_INT));
         parameters->params[0].isnull = false;
         parameters->params[0].pflags = PARAM_FLAG_CONST;
         parameters->params[0].ptype = TEXTARRAYOID;
@@ -483,8 +503,9 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     renumber(store);
     finish_columns(store);
     if (state.cut_lists > 0)
-        ereport(WARNING, (errmsg(UINT64_FORMAT " records have more than %d keys in an array; the rest is left out",
-                                 state.cut_lists, MAX_LIST_LENGTH)));
+        ereport(WARNING,
+                (errmsg(UINT64_FORMAT " records have more than %d keys in an array; the rest is left out",
+                        state.cut_lists, MAX_LIST_LENGTH)));
     return store;
 }
 

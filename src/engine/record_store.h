@@ -17,14 +17,15 @@
 #include "kernel/blocking.h"
 #include "utils/array.h"
 
-/* One expression over the query's columns, in one form; comparisons and key parts that want the same share it. */
+/* One expression over the query's columns, in one form; comparisons and key parts that want the same share
+ * it. */
 typedef struct store_column {
     const char *expression; /* SQL; a plain column is its quoted name */
     const char *path;       /* in the specification */
     bool is_plain;          /* nothing but a column of the query */
     value_form form;
-    bool allow_list;  /* an array is welcome (a key part) */
-    bool is_list;     /* it is an array: the code is 0 or a place in lists */
+    bool allow_list; /* an array is welcome (a key part) */
+    bool is_list;    /* it is an array: the code is 0 or a place in lists */
     Oid type;
     dictionary *values;
     uint64 unreadable; /* numbers or dates: values that are none, taken as missing */
@@ -54,8 +55,9 @@ extern int record_store_column(store_column *columns, int *count, const char *ex
  * Reads the query. only_ids: NULL, or a pair of ids (as text) of which alone the records are read.
  * Raises 22004 for a NULL id and 21000 for one that comes twice. Columns are copied.
  */
-extern record_store *record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
-                                       int column_count, bool want_source, const char *const only_ids[2]);
+extern record_store *record_store_read(MemoryContext context, const query_shape *shape,
+                                       const store_column *columns, int column_count, bool want_source,
+                                       const char *const only_ids[2]);
 
 /* The id of a record as text; buffer has room for 24 characters. */
 extern const char *record_store_id(const record_store *store, uint32 record, char *buffer);

@@ -21,7 +21,8 @@ void
 raise_kernel_status(kernel_status status)
 {
     if (status == KERNEL_NO_MEMORY)
-        ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("A comparison of two texts could not get its working space.")));
+        ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+                        errdetail("A comparison of two texts could not get its working space.")));
     if (status != KERNEL_OK)
         elog(ERROR, "unexpected kernel status %d", status);
 }
@@ -48,8 +49,8 @@ make_threads(match_run *run)
     for (int t = 0; t < run->threads; t++) {
         run->thread_memory[t].workspace.stop = &InterruptPending;
         run->thread_memory[t].cache =
-            MemoryContextAllocZero(run->context, (Size)Max(run->spec->comparison_count, 1) * LEVEL_CACHE_SIZE *
-                                                     sizeof(level_cache_entry));
+            MemoryContextAllocZero(run->context, (Size)Max(run->spec->comparison_count, 1) *
+                                                     LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
     }
     callback->func = free_thread_memory;
     callback->arg = run;
@@ -76,8 +77,9 @@ collect_columns(match_run *run, const match_run_options *options, store_column *
 
     if (!options->without_comparisons) {
         for (int c = 0; c < spec->comparison_count; c++)
-            run->comparison_slots[c] = record_store_column(columns, &count, spec->comparisons[c].expression,
-                                                           spec->comparisons[c].form, spec->comparisons[c].path, false);
+            run->comparison_slots[c] =
+                record_store_column(columns, &count, spec->comparisons[c].expression,
+                                    spec->comparisons[c].form, spec->comparisons[c].path, false);
     }
     if (!options->without_blocking) {
         for (int r = 0; r < spec->rule_count; r++) {
@@ -88,13 +90,16 @@ collect_columns(match_run *run, const match_run_options *options, store_column *
                 /* A plain column that is no array is shared with the comparisons. */
                 if (plain != NULL) {
                     int position = query_column(run->shape, plain);
-                    bool is_array = position >= 0 && OidIsValid(get_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
+                    bool is_array =
+                        position >= 0 &&
+                        OidIsValid(get_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
 
-                    run->rule_slots[r][i] = record_store_column(columns, &count, pstrdup(quote_identifier(plain)),
-                                                                rule->form, rule->part_paths[i], is_array);
-                } else
                     run->rule_slots[r][i] =
-                        record_store_column(columns, &count, rule->parts[i], rule->form, rule->part_paths[i], true);
+                        record_store_column(columns, &count, pstrdup(quote_identifier(plain)), rule->form,
+                                            rule->part_paths[i], is_array);
+                } else
+                    run->rule_slots[r][i] = record_store_column(columns, &count, rule->parts[i], rule->form,
+                                                                rule->part_paths[i], true);
             }
         }
     }
@@ -126,8 +131,10 @@ static void
 prepare_scorer(match_run *run)
 {
     if (!scorer_prepare(&run->scorer))
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many levels in all comparisons together"),
-                        errdetail("The levels of a pair are packed into 64 bits: 2 bits for up to 3 levels of a comparison, 3 for up to 7, 4 for more."),
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("too many levels in all comparisons together"),
+                        errdetail("The levels of a pair are packed into 64 bits: 2 bits for up to 3 levels "
+                                  "of a comparison, 3 for up to 7, 4 for more."),
                         errhint("Leave out comparisons or levels.")));
 }
 
@@ -168,7 +175,8 @@ match_run_set_weights(match_run *run, const match_spec *spec)
 
         memcpy(run->scorer.comparisons[c].weights, comparison->weights, sizeof comparison->weights);
         if (comparison->term_frequency && comparison->frequencies.other > 0)
-            run->scorer.comparisons[c].value_weights = value_weights(run, comparison, run->comparison_slots[c]);
+            run->scorer.comparisons[c].value_weights =
+                value_weights(run, comparison, run->comparison_slots[c]);
     }
     prepare_scorer(run);
     MemoryContextSwitchTo(before);
@@ -177,7 +185,8 @@ match_run_set_weights(match_run *run, const match_spec *spec)
 match_run *
 match_run_open(const char *query, const match_spec *spec, const match_run_options *options)
 {
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mastering run", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "mastering run", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
     match_run *run = palloc0(sizeof(match_run));
     store_column *columns = palloc0((MAX_COMPARISONS + MAX_RULES * MAX_KEY_PARTS + 1) * sizeof(store_column));
@@ -188,11 +197,13 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
     INSTR_TIME_SET_CURRENT(run->phase_start);
     run->shape = query_describe(query);
     if (spec->across_sources && !run->shape->has_source)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"source\""),
-                        errdetail("The specification links across sources ($.link)."),
-                        errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"source\""),
+                 errdetail("The specification links across sources ($.link)."),
+                 errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
     column_count = collect_columns(run, options, columns);
-    run->store = record_store_read(context, run->shape, columns, column_count, spec->across_sources, options->only_ids);
+    run->store = record_store_read(context, run->shape, columns, column_count, spec->across_sources,
+                                   options->only_ids);
     make_threads(run);
     match_run_phase(run, "read", "%u records", run->store->records.count);
 
@@ -275,7 +286,8 @@ single_entries(match_run *run, int rule, uint64 *entry_count)
 {
     uint32 count = run->store->records.count;
     int parts = run->spec->rules[rule].part_count;
-    keyed_record *entries = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *entries =
+        MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
     const uint64 *hashes[MAX_KEY_PARTS];
     uint64 used = 0;
 
@@ -433,7 +445,8 @@ build_index(match_run *run, int r, block_index *index)
     if (rule->list_positions != NULL)
         pfree(rule->list_positions);
     run->cut_keys[r] = 0;
-    *rule = (blocking_rule){.part_count = spec->part_count, .max_block = (uint32)spec->max_block, .window = (uint32)spec->window};
+    *rule = (blocking_rule){
+        .part_count = spec->part_count, .max_block = (uint32)spec->max_block, .window = (uint32)spec->window};
     for (int i = 0; i < spec->part_count; i++)
         rule->slots[i] = (uint32)run->rule_slots[r][i];
     entries = is_list_rule(run, r) ? list_entries(run, r, &count) : single_entries(run, r, &count);
@@ -603,13 +616,18 @@ match_run_warn_of_cuts(const match_run *run)
 
         if (statistics->cut_blocks > 0)
             ereport(WARNING,
-                    (errmsg("blocking rule %d: " UINT64_FORMAT " blocks of more than %d records were not compared in full",
+                    (errmsg("blocking rule %d: " UINT64_FORMAT
+                            " blocks of more than %d records were not compared in full",
                             r + 1, statistics->cut_blocks, run->spec->rules[r].max_block),
-                     errdetail("The largest has " UINT64_FORMAT " records. Each record was compared with its %d neighbours on either side; " UINT64_FORMAT " pairs were left out.",
+                     errdetail("The largest has " UINT64_FORMAT " records. Each record was compared with its "
+                                                                "%d neighbours on either side; " UINT64_FORMAT
+                               " pairs were left out.",
                                statistics->largest_block, run->spec->rules[r].window, statistics->cut_pairs),
-                     errhint("Add a further part to the key of %s, or raise its \"max_block\" or \"window\".", run->spec->rules[r].path)));
+                     errhint("Add a further part to the key of %s, or raise its \"max_block\" or \"window\".",
+                             run->spec->rules[r].path)));
         if (run->cut_keys[r] > 0)
-            ereport(WARNING, (errmsg("blocking rule %d: " UINT64_FORMAT " keys beyond %d a record were left out", r + 1,
-                                     run->cut_keys[r], MAX_KEYS_OF_RECORD)));
+            ereport(WARNING,
+                    (errmsg("blocking rule %d: " UINT64_FORMAT " keys beyond %d a record were left out",
+                            r + 1, run->cut_keys[r], MAX_KEYS_OF_RECORD)));
     }
 }

@@ -27,7 +27,7 @@ typedef struct match_run {
     blocking_rule rules[MAX_RULES];
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
-    uint64 cut_keys[MAX_RULES]; /* keys of arrays left out */
+    uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */
     int threads;
     comparison_thread *thread_memory;
     pair_unit *units;
@@ -35,12 +35,13 @@ typedef struct match_run {
 } match_run;
 
 typedef struct match_run_options {
-    bool without_blocking;        /* comparisons only */
-    bool without_comparisons;     /* blocking only */
-    const char *const *only_ids;  /* two ids: read these two records alone */
+    bool without_blocking;       /* comparisons only */
+    bool without_comparisons;    /* blocking only */
+    const char *const *only_ids; /* two ids: read these two records alone */
 } match_run_options;
 
-/* Reads the query under the specification. With trained weights the scorer has them, otherwise weights are 0. */
+/* Reads the query under the specification. With trained weights the scorer has them, otherwise weights are 0.
+ */
 extern match_run *match_run_open(const char *query, const match_spec *spec, const match_run_options *options);
 
 /* Frees what the run holds. */
@@ -50,17 +51,19 @@ extern void match_run_close(match_run *run);
 extern void match_run_set_weights(match_run *run, const match_spec *spec);
 
 /* Receives the pairs of one unit; called on the main thread, in an order that does not depend on threads. */
-typedef void (*pair_consumer)(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context);
+typedef void (*pair_consumer)(match_run *run, int rule, const scored_pair *pairs, uint32 count,
+                              void *context);
 
 typedef struct visit_options {
     pair_mode mode;
     int64 least_weight;
-    uint64 sample_pairs;      /* PAIRS_SAMPLED: pairs to take of each rule, about */
+    uint64 sample_pairs; /* PAIRS_SAMPLED: pairs to take of each rule, about */
     const uint32 *entities;
 } visit_options;
 
 /* Visits the candidate pairs of all rules in turn. */
-extern void match_run_visit(match_run *run, const visit_options *options, pair_consumer consume, void *context);
+extern void match_run_visit(match_run *run, const visit_options *options, pair_consumer consume,
+                            void *context);
 
 /* The share of a rule's pairs that PAIRS_SAMPLED takes. */
 extern double match_run_sample_share(const match_run *run, int rule, uint64 sample_pairs);
@@ -69,7 +72,8 @@ extern double match_run_sample_share(const match_run *run, int rule, uint64 samp
 extern void match_run_warn_of_cuts(const match_run *run);
 
 /* Ends a phase: a NOTICE with its time where mastering.log_progress is on. */
-extern void match_run_phase(match_run *run, const char *phase, const char *format, ...) pg_attribute_printf(3, 4);
+extern void match_run_phase(match_run *run, const char *phase, const char *format, ...)
+    pg_attribute_printf(3, 4);
 
 /* Raises what a kernel reported. */
 extern void raise_kernel_status(kernel_status status);

@@ -12,10 +12,23 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-const char *const comparison_method_names[] = {
-    "exact",   "jaro",       "jaro_winkler", "levenshtein",  "levenshtein_distance", "damerau", "damerau_distance", "lcs",
-    "qgram",   "token",      "token_sort",   "token_set",    "monge_elkan",          "initials", "numeric",         "date",
-    NULL};
+const char *const comparison_method_names[] = {"exact",
+                                               "jaro",
+                                               "jaro_winkler",
+                                               "levenshtein",
+                                               "levenshtein_distance",
+                                               "damerau",
+                                               "damerau_distance",
+                                               "lcs",
+                                               "qgram",
+                                               "token",
+                                               "token_sort",
+                                               "token_set",
+                                               "monge_elkan",
+                                               "initials",
+                                               "numeric",
+                                               "date",
+                                               NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
 static const char *const link_names[] = {"all", "across_sources", NULL};
@@ -63,12 +76,13 @@ read_key_parts(const json_node *node, rule_spec *rule)
         return;
     }
     if (!json_is_array(node))
-        json_error(node, psprintf("expected an SQL expression or an array of them, found %s", json_found(node)), NULL,
-                   NULL);
+        json_error(node,
+                   psprintf("expected an SQL expression or an array of them, found %s", json_found(node)),
+                   NULL, NULL);
     rule->part_count = json_length(node);
     if (rule->part_count < 1 || rule->part_count > MAX_KEY_PARTS)
-        json_error(node, psprintf("a key has from 1 to %d parts, found %d", MAX_KEY_PARTS, rule->part_count), NULL,
-                   NULL);
+        json_error(node, psprintf("a key has from 1 to %d parts, found %d", MAX_KEY_PARTS, rule->part_count),
+                   NULL, NULL);
     for (int i = 0; i < rule->part_count; i++) {
         json_node part = json_element(node, i);
 
@@ -144,19 +158,21 @@ read_levels(const json_node *node, comparison_spec *comparison)
 
     comparison->threshold_count = json_length(node);
     if (comparison->threshold_count > MAX_THRESHOLDS)
-        json_error(node, psprintf("at most %d levels, found %d", MAX_THRESHOLDS, comparison->threshold_count), NULL,
-                   NULL);
+        json_error(node, psprintf("at most %d levels, found %d", MAX_THRESHOLDS, comparison->threshold_count),
+                   NULL, NULL);
     if (comparison->method == METHOD_EXACT && comparison->threshold_count > 0)
         json_error(node, "method \"exact\" has no levels", "Two values are equal or they are not.",
                    "Leave \"levels\" out, or choose a method that measures similarity.");
     for (int i = 0; i < comparison->threshold_count; i++) {
         json_node level = json_element(node, i);
 
-        comparison->thresholds[i] = distance ? json_integer(&level, 1, 1000000) : json_number(&level, 0.0, 1.0);
+        comparison->thresholds[i] =
+            distance ? json_integer(&level, 1, 1000000) : json_number(&level, 0.0, 1.0);
         if (i > 0 && (distance ? comparison->thresholds[i] <= comparison->thresholds[i - 1]
                                : comparison->thresholds[i] >= comparison->thresholds[i - 1]))
-            json_error(&level, distance ? "distances must rise from level to level"
-                                        : "similarities must fall from level to level",
+            json_error(&level,
+                       distance ? "distances must rise from level to level"
+                                : "similarities must fall from level to level",
                        NULL, "List the levels from the most alike to the least alike.");
     }
 }
@@ -174,7 +190,8 @@ read_frequencies(const json_node *node, comparison_spec *comparison)
 
     json_expect_members(node, members);
     if (!json_member(node, "other", &member))
-        json_error(node, "member \"other\" is missing", "It is the share of records that any value not listed has.", NULL);
+        json_error(node, "member \"other\" is missing",
+                   "It is the share of records that any value not listed has.", NULL);
     frequencies->other = json_number(&member, DBL_MIN, 1.0);
     if (!json_member(node, "values", &member) || !json_is_object(&member))
         json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
@@ -192,7 +209,8 @@ read_frequencies(const json_node *node, comparison_spec *comparison)
             }
             frequencies->values[frequencies->count] = pnstrdup(value.val.string.val, value.val.string.len);
         } else if (token == WJB_VALUE) {
-            json_node share = {value, psprintf("%s[\"%s\"]", member.path, frequencies->values[frequencies->count])};
+            json_node share = {value,
+                               psprintf("%s[\"%s\"]", member.path, frequencies->values[frequencies->count])};
 
             frequencies->shares[frequencies->count] = json_number(&share, DBL_MIN, 1.0);
             pfree(unconstify(char *, share.path));
@@ -232,8 +250,9 @@ read_trained(const json_node *node, comparison_spec *comparison)
 static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
-    static const char *const members[] = {"name",   "column",  "expression", "method",         "levels",  "normalize",   "q",
-                                          "measure", "scale", "term_frequency", "trained", "frequencies", NULL};
+    static const char *const members[] = {
+        "name",    "column", "expression",     "method",  "levels",      "normalize", "q",
+        "measure", "scale",  "term_frequency", "trained", "frequencies", NULL};
     json_node member;
 
     comparison->path = node->path;
@@ -276,8 +295,9 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
         comparison->form = FORM_DATE;
     if (json_member(node, "normalize", &member)) {
         if (comparison->method == METHOD_NUMERIC || comparison->method == METHOD_DATE)
-            json_error(&member, psprintf("method \"%s\" brings its values to a form of its own",
-                                         method_name(comparison->method)),
+            json_error(&member,
+                       psprintf("method \"%s\" brings its values to a form of its own",
+                                method_name(comparison->method)),
                        NULL, "Leave \"normalize\" out.");
         comparison->form = (value_form)json_choice(&member, "normalization", form_names);
     }
@@ -293,7 +313,8 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     if (json_member(node, "scale", &member)) {
         comparison->scale = json_number(&member, 0, DBL_MAX);
         if (comparison->scale <= 0)
-            json_error(&member, "the scale must be greater than 0", "A difference of one scale makes similarity 0.", NULL);
+            json_error(&member, "the scale must be greater than 0",
+                       "A difference of one scale makes similarity 0.", NULL);
     }
     if (json_member(node, "term_frequency", &member))
         comparison->term_frequency = json_boolean(&member);
@@ -329,7 +350,8 @@ spec_read(Jsonb *document, const char *what)
                    "For example {\"blocking\": [\"email\", [\"surname\", \"city\"]], ...}.");
     spec->rule_count = json_length(&member);
     if (spec->rule_count < 1 || spec->rule_count > MAX_RULES)
-        json_error(&member, psprintf("from 1 to %d blocking rules, found %d", MAX_RULES, spec->rule_count), NULL, NULL);
+        json_error(&member, psprintf("from 1 to %d blocking rules, found %d", MAX_RULES, spec->rule_count),
+                   NULL, NULL);
     for (int i = 0; i < spec->rule_count; i++) {
         json_node rule = json_element(&member, i);
 
@@ -337,11 +359,13 @@ spec_read(Jsonb *document, const char *what)
     }
 
     if (!json_member(&root, "comparisons", &member))
-        json_error(&root, "member \"comparisons\" is missing", "It lists the columns to compare, and how.",
-                   "For example {\"comparisons\": [{\"column\": \"surname\", \"method\": \"jaro_winkler\"}], ...}.");
+        json_error(
+            &root, "member \"comparisons\" is missing", "It lists the columns to compare, and how.",
+            "For example {\"comparisons\": [{\"column\": \"surname\", \"method\": \"jaro_winkler\"}], ...}.");
     spec->comparison_count = json_length(&member);
     if (spec->comparison_count < 1 || spec->comparison_count > MAX_COMPARISONS)
-        json_error(&member, psprintf("from 1 to %d comparisons, found %d", MAX_COMPARISONS, spec->comparison_count),
+        json_error(&member,
+                   psprintf("from 1 to %d comparisons, found %d", MAX_COMPARISONS, spec->comparison_count),
                    NULL, NULL);
     for (int i = 0; i < spec->comparison_count; i++) {
         json_node comparison = json_element(&member, i);
@@ -349,7 +373,8 @@ spec_read(Jsonb *document, const char *what)
         read_comparison(&comparison, spec, &spec->comparisons[i]);
         for (int j = 0; j < i; j++)
             if (strcmp(spec->comparisons[i].name, spec->comparisons[j].name) == 0)
-                json_error(&comparison, psprintf("there is a comparison \"%s\" already", spec->comparisons[i].name), NULL,
+                json_error(&comparison,
+                           psprintf("there is a comparison \"%s\" already", spec->comparisons[i].name), NULL,
                            "Give one of them another \"name\".");
     }
 
@@ -373,9 +398,10 @@ void
 spec_require_trained(const match_spec *spec)
 {
     if (!spec->trained)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the model has no trained weights"),
-                        errdetail("It is a specification: \"prior\" or a comparison's \"trained\" is missing."),
-                        errhint("Train it first: SELECT mastering.train_model(query, spec).")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the model has no trained weights"),
+                 errdetail("It is a specification: \"prior\" or a comparison's \"trained\" is missing."),
+                 errhint("Train it first: SELECT mastering.train_model(query, spec).")));
 }
 
 /* ---- back to JSON ---- */
@@ -421,8 +447,8 @@ write_rule(StringInfo out, const rule_spec *rule)
             appendStringInfoChar(out, ',');
         append_json_string(out, rule->parts[i]);
     }
-    appendStringInfo(out, "],\"normalize\":\"%s\",\"max_block\":%d,\"window\":%d}", value_form_name(rule->form),
-                     rule->max_block, rule->window);
+    appendStringInfo(out, "],\"normalize\":\"%s\",\"max_block\":%d,\"window\":%d}",
+                     value_form_name(rule->form), rule->max_block, rule->window);
 }
 
 static void
@@ -495,7 +521,8 @@ spec_write(const match_spec *spec)
     StringInfoData out;
 
     initStringInfo(&out);
-    appendStringInfo(&out, "{\"normalize\":\"%s\",\"link\":\"%s\",\"threshold\":", value_form_name(spec->form),
+    appendStringInfo(&out,
+                     "{\"normalize\":\"%s\",\"link\":\"%s\",\"threshold\":", value_form_name(spec->form),
                      link_names[spec->across_sources]);
     append_json_number(&out, spec->threshold);
     appendStringInfoString(&out, ",\"blocking\":[");

@@ -42,7 +42,7 @@ typedef struct rule_spec {
 /* Term frequencies of one attribute: how many of the records the model was trained on have a value. */
 typedef struct term_frequencies {
     int count;
-    char **values; /* normalised, in the database's encoding */
+    char **values;  /* normalised, in the database's encoding */
     double *shares; /* of the records that have a value */
     double other;   /* the share of any value that is not listed */
 } term_frequencies;
@@ -76,8 +76,8 @@ typedef struct match_spec {
     bool across_sources;
     double threshold; /* probability */
     bool trained;
-    double prior;     /* share of matches among all pairs */
-    char *training;   /* JSON of what the model was trained on, or NULL */
+    double prior;   /* share of matches among all pairs */
+    char *training; /* JSON of what the model was trained on, or NULL */
 } match_spec;
 
 /* Reads and checks a document; what is "specification" or "model". Raises 22023. */

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define PAIRS_A_RECORD 30    /* that one rule may give */
+#define PAIRS_A_RECORD 30      /* that one rule may give */
 #define ALL_PAIRS_A_RECORD 150 /* that all rules together may give */
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
@@ -24,7 +24,7 @@
 typedef struct candidate_rule {
     int columns[2]; /* -1: none */
     double pairs;
-    double filled;  /* share of records that have the key */
+    double filled; /* share of records that have the key */
 } candidate_rule;
 
 /* ---- comparisons ---- */
@@ -57,7 +57,8 @@ write_comparison(StringInfo out, const column_profile *profile)
         appendStringInfoString(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.95,0.88]");
         break;
     case KIND_PHONE:
-        appendStringInfoString(out, ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"digits\"");
+        appendStringInfoString(out,
+                               ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"digits\"");
         break;
     case KIND_DATE:
         appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7]");
@@ -66,13 +67,15 @@ write_comparison(StringInfo out, const column_profile *profile)
         appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
         break;
     case KIND_CODE:
-        appendStringInfoString(out, ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"alphanumeric\"");
+        appendStringInfoString(
+            out, ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"alphanumeric\"");
         break;
     case KIND_CATEGORY:
         appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
         break;
     case KIND_NAME:
-        appendStringInfoString(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.92,0.8],\"term_frequency\":true");
+        appendStringInfoString(out,
+                               ",\"method\":\"jaro_winkler\",\"levels\":[0.92,0.8],\"term_frequency\":true");
         break;
     case KIND_TEXT:
     case KIND_EMPTY:
@@ -93,7 +96,8 @@ can_block(const column_profile *profile)
 
 /* Pairs that records with equal values in one or two columns make. */
 static void
-count_rule_pairs(const record_store *store, keyed_record *entries, keyed_record *scratch, candidate_rule *rule)
+count_rule_pairs(const record_store *store, keyed_record *entries, keyed_record *scratch,
+                 candidate_rule *rule)
 {
     uint32 count = store->records.count;
     uint64 used = 0;
@@ -156,7 +160,8 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
             if (!can_block(&profiles[i]) || !can_block(&profiles[j]) || single[i] || single[j])
                 continue;
             count_rule_pairs(store, entries, scratch, &rule);
-            if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0 && rule.filled >= LEAST_FILLED)
+            if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0 &&
+                rule.filled >= LEAST_FILLED)
                 rules[used++] = rule;
         }
     }
@@ -182,7 +187,9 @@ write_key_column(StringInfo out, const column_profile *profile)
 static const char *
 key_form(const column_profile *profile)
 {
-    return profile->kind == KIND_PHONE ? "digits" : profile->kind == KIND_CODE || profile->kind == KIND_DATE ? "alphanumeric" : "text";
+    return profile->kind == KIND_PHONE                                ? "digits"
+           : profile->kind == KIND_CODE || profile->kind == KIND_DATE ? "alphanumeric"
+                                                                      : "text";
 }
 
 static void
@@ -191,7 +198,9 @@ write_text_rule(StringInfo out, const char *name)
     StringInfoData expression;
 
     initStringInfo(&expression);
-    appendStringInfo(&expression, "mastering.minhash_keys(mastering.qgrams(mastering.normalize_text(%s), 4), 24, 2)", quote_identifier(name));
+    appendStringInfo(&expression,
+                     "mastering.minhash_keys(mastering.qgrams(mastering.normalize_text(%s), 4), 24, 2)",
+                     quote_identifier(name));
     appendStringInfoString(out, "{\"keys\":[");
     append_json_string(out, expression.data);
     appendStringInfoString(out, "],\"normalize\":\"none\",\"max_block\":200,\"window\":10}");
@@ -258,7 +267,8 @@ choose_comparisons(const column_profile *profiles, int count, bool *chosen)
 Jsonb *
 suggest_spec(const char *query)
 {
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mastering profile", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "mastering profile", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = CurrentMemoryContext;
     StringInfoData out;
     record_store *store;

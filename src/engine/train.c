@@ -159,7 +159,8 @@ count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS])
     patterns = sorted_patterns(table, false, 1.0, &pattern_total);
     for (size_t i = 0; i < pattern_total; i++)
         for (int c = 0; c < run->scorer.comparison_count; c++)
-            seen[c][pattern_level(&run->scorer.comparisons[c], patterns[i].pattern)] += (uint64)patterns[i].count;
+            seen[c][pattern_level(&run->scorer.comparisons[c], patterns[i].pattern)] +=
+                (uint64)patterns[i].count;
     hash_destroy(table);
     pfree(units);
     return taken;
@@ -213,7 +214,8 @@ level_shares(match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS])
 
 /* u: all pairs less what matches explain, made to sum to 1. */
 static void
-take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], double prior, em_parameters *parameters)
+take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], double prior,
+                 em_parameters *parameters)
 {
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         int levels = run->scorer.comparisons[c].level_count;
@@ -294,7 +296,8 @@ match_prior(match_run *run, sample *sample, const em_session *sessions, const em
 
     for (int r = 0; r < run->spec->rule_count; r++) {
         size_t count;
-        pattern_count *patterns = sorted_patterns(sample->rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &count);
+        pattern_count *patterns = sorted_patterns(sample->rules[r], true,
+                                                  1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &count);
 
         matches += em_expected_matches(&run->scorer, parameters, &sessions[r], patterns, count);
         pfree(patterns);
@@ -304,14 +307,15 @@ match_prior(match_run *run, sample *sample, const em_session *sessions, const em
 }
 
 static int
-run_em(match_run *run, em_session *sessions, const em_parameters *start, em_parameters *parameters, em_report *report)
+run_em(match_run *run, em_session *sessions, const em_parameters *start, em_parameters *parameters,
+       em_report *report)
 {
     int iterations = 0;
     bool settled = false;
 
     while (!settled && iterations < EM_ITERATIONS) {
-        settled = em_train(&run->scorer, sessions, run->spec->rule_count, EM_ITERATIONS_A_CALL, EM_TOLERANCE, start,
-                           parameters, report);
+        settled = em_train(&run->scorer, sessions, run->spec->rule_count, EM_ITERATIONS_A_CALL, EM_TOLERANCE,
+                           start, parameters, report);
         iterations += report->iterations;
         CHECK_FOR_INTERRUPTS();
     }
@@ -329,14 +333,16 @@ learn_from_labels(match_run *run, const char *labels, em_parameters *parameters)
 
     for (size_t i = 0; i < list->count; i++) {
         const label *label = &list->labels[i];
-        const uint32 *a = record_row(&run->store->records, label->a), *b = record_row(&run->store->records, label->b);
+        const uint32 *a = record_row(&run->store->records, label->a),
+                     *b = record_row(&run->store->records, label->b);
         bool qualifies;
         int64 weight;
         uint64 pattern;
 
         if (!label->is_match)
             continue;
-        raise_kernel_status(scorer_score(&run->scorer, a, b, INT64_MIN, &run->thread_memory[0], &qualifies, &weight, &pattern));
+        raise_kernel_status(scorer_score(&run->scorer, a, b, INT64_MIN, &run->thread_memory[0], &qualifies,
+                                         &weight, &pattern));
         for (int c = 0; c < run->scorer.comparison_count; c++)
             matches[c][pattern_level(&run->scorer.comparisons[c], pattern)]++;
     }
@@ -347,7 +353,8 @@ learn_from_labels(match_run *run, const char *labels, em_parameters *parameters)
         for (int level = LEVEL_EXACT; level <= levels; level++)
             total += matches[c][level];
         for (int level = LEVEL_EXACT; level <= levels; level++)
-            parameters->m[c][level] = (matches[c][level] + LABEL_PRIOR_MATCHES * parameters->m[c][level]) / (total + LABEL_PRIOR_MATCHES);
+            parameters->m[c][level] = (matches[c][level] + LABEL_PRIOR_MATCHES * parameters->m[c][level]) /
+                                      (total + LABEL_PRIOR_MATCHES);
     }
 }
 
@@ -414,7 +421,8 @@ static void
 record_frequencies(const dictionary *values, comparison_spec *comparison)
 {
     term_frequencies *frequencies = &comparison->frequencies;
-    value_frequency *list = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(value_frequency)));
+    value_frequency *list =
+        MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(value_frequency)));
     uint32 candidates = 0, listed;
     double filled = 0, rest = 0, rest_values = 0;
 
@@ -447,7 +455,8 @@ record_frequencies(const dictionary *values, comparison_spec *comparison)
 }
 
 static void
-describe_training(match_run *run, match_spec *spec, const em_session *sessions, int iterations, const char *labels)
+describe_training(match_run *run, match_spec *spec, const em_session *sessions, int iterations,
+                  const char *labels)
 {
     StringInfoData text;
 
@@ -457,7 +466,8 @@ describe_training(match_run *run, match_spec *spec, const em_session *sessions, 
     append_json_string(&text, normalize_versions());
     appendStringInfoString(&text, ",\"rules\":[");
     for (int r = 0; r < spec->rule_count; r++) {
-        appendStringInfo(&text, "%s{\"pairs\":" UINT64_FORMAT ",\"match_share\":", r > 0 ? "," : "", run->statistics[r].pairs);
+        appendStringInfo(&text, "%s{\"pairs\":" UINT64_FORMAT ",\"match_share\":", r > 0 ? "," : "",
+                         run->statistics[r].pairs);
         append_json_number(&text, sessions[r].match_share);
         appendStringInfoChar(&text, '}');
     }
@@ -470,19 +480,23 @@ warn_of_untaught(const match_spec *spec, const em_report *report)
 {
     for (int c = 0; c < spec->comparison_count; c++)
         if (report->expected_matches[c] < 1.0)
-            ereport(WARNING, (errmsg("comparison \"%s\" was not learnt from the data and keeps its start values", spec->comparisons[c].name),
-                              errdetail("No candidate pair teaches it: the blocking keys find no likely match, or every key reads this column."),
-                              errhint("Add a blocking rule that does not read it.")));
+            ereport(WARNING,
+                    (errmsg("comparison \"%s\" was not learnt from the data and keeps its start values",
+                            spec->comparisons[c].name),
+                     errdetail("No candidate pair teaches it: the blocking keys find no likely match, or "
+                               "every key reads this column."),
+                     errhint("Add a blocking rule that does not read it.")));
 }
 
 void
 train_model(const char *query, match_spec *spec, const char *labels)
 {
     match_run_options run_options = {0};
-    visit_options options = {.mode = PAIRS_SAMPLED, .least_weight = PG_INT64_MIN, .sample_pairs = SAMPLE_PAIRS};
+    visit_options options = {
+        .mode = PAIRS_SAMPLED, .least_weight = PG_INT64_MIN, .sample_pairs = SAMPLE_PAIRS};
     match_spec untrained = *spec;
     match_run *run;
-    double (*all)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    double(*all)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
     em_parameters *parameters = palloc0(sizeof(em_parameters)), *start = palloc0(sizeof(em_parameters));
     em_session sessions[MAX_RULES] = {{0}};
     em_report report;

@@ -86,7 +86,9 @@ parse_number(text_view text, double *number)
         return false;
     if (start > 0 && at(text, start - 1) == '.' && (start == 1 || !is_digit(at(text, start - 2))))
         start--; /* .5 */
-    for (i = start; is_digit(at(text, i)) || ((at(text, i) == '.' || at(text, i) == ',') && is_digit(at(text, i + 1))); i++) {
+    for (i = start;
+         is_digit(at(text, i)) || ((at(text, i) == '.' || at(text, i) == ',') && is_digit(at(text, i + 1)));
+         i++) {
         if (at(text, i) == '.')
             points++, last = i;
         else if (at(text, i) == ',')
@@ -161,7 +163,8 @@ parse_date(text_view text, calendar_date *date)
 
             if (year >= 1000 && year < 3000)
                 return set_date(year, digits_value(text, i + 4, 2), digits_value(text, i + 6, 2), date);
-            return set_date(digits_value(text, i + 4, 4), digits_value(text, i + 2, 2), digits_value(text, i, 2), date);
+            return set_date(digits_value(text, i + 4, 4), digits_value(text, i + 2, 2),
+                            digits_value(text, i, 2), date);
         }
         if (digits > 4)
             return false;
@@ -214,7 +217,8 @@ buffer_view(value_reader *reader, int length)
 static value_state
 read_date(value_reader *reader, calendar_date date, text_view *text)
 {
-    int length = snprintf(reader->buffer, sizeof reader->buffer, "%04d-%02d-%02d", date.year, date.month, date.day);
+    int length =
+        snprintf(reader->buffer, sizeof reader->buffer, "%04d-%02d-%02d", date.year, date.month, date.day);
 
     *text = buffer_view(reader, length);
     return VALUE_READ;
@@ -248,7 +252,8 @@ read_calendar_type(value_reader *reader, Datum value, text_view *text, value_sta
         struct pg_tm broken;
         fsec_t fraction;
 
-        if (TIMESTAMP_NOT_FINITE(timestamp) || timestamp2tm(timestamp, NULL, &broken, &fraction, NULL, NULL) != 0) {
+        if (TIMESTAMP_NOT_FINITE(timestamp) ||
+            timestamp2tm(timestamp, NULL, &broken, &fraction, NULL, NULL) != 0) {
             *state = VALUE_MISSING;
             return true;
         }

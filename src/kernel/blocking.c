@@ -39,7 +39,8 @@ block_end(const keyed_record *entries, uint64_t count, uint64_t first)
 }
 
 uint64_t
-blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t count, block_statistics *statistics)
+blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t count,
+               block_statistics *statistics)
 {
     *statistics = (block_statistics){.keys = count};
     for (uint64_t first = 0, end; first < count; first = end) {
@@ -100,8 +101,8 @@ note_position(blocking_rule *rule, uint32_t record, uint64_t key, uint32_t posit
 }
 
 void
-blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order, keyed_record *entries,
-              keyed_record *scratch, uint64_t count, block *blocks)
+blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order,
+              keyed_record *entries, keyed_record *scratch, uint64_t count, block *blocks)
 {
     for (uint64_t first = 0, end; first < count; first = end) {
         uint64_t size;
@@ -236,7 +237,8 @@ visit_pair(const pair_visit *visit, pair_unit *unit, uint32_t a, uint32_t b, com
 
     if (visit->source_slot != UINT32_MAX && row_a[visit->source_slot] == row_b[visit->source_slot])
         return KERNEL_OK;
-    /* Equal hashes of different keys are not a block; a record of a list rule can meet another in two blocks. */
+    /* Equal hashes of different keys are not a block; a record of a list rule can meet another in two blocks.
+     */
     if (visit->rules[visit->rule].list_starts == NULL &&
         !rule_finds(&visit->rules[visit->rule], a, b, row_a, row_b))
         return KERNEL_OK;
@@ -310,7 +312,8 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
         for (; column < end; column++) {
             uint32_t a = entries[row].record, b = entries[column].record;
 
-            if (unit->output_count == PAIR_UNIT_OUTPUT || (visited > 0 && kernel_stop_requested(&memory->workspace))) {
+            if (unit->output_count == PAIR_UNIT_OUTPUT ||
+                (visited > 0 && kernel_stop_requested(&memory->workspace))) {
                 unit->next.column = column;
                 return;
             }

@@ -41,7 +41,8 @@ typedef struct blocking_rule {
     /* A rule with an array among its parts: the sorted key hashes of each record. NULL for other rules. */
     const uint64_t *list_starts; /* count + 1 */
     const uint64_t *list_keys;
-    uint32_t *list_positions; /* place of the record in its windowed block, else NO_POSITION; NULL: no windowed block */
+    uint32_t *list_positions; /* place of the record in its windowed block, else NO_POSITION; NULL: no
+                                 windowed block */
 
     uint32_t *positions; /* the same for a rule of single keys, by record */
 } blocking_rule;
@@ -83,8 +84,8 @@ typedef struct window_order {
 void blocking_sort(keyed_record *entries, keyed_record *scratch, uint64_t count);
 uint64_t blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t count,
                         block_statistics *statistics);
-void blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order, keyed_record *entries,
-                   keyed_record *scratch, uint64_t count, block *blocks);
+void blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order,
+                   keyed_record *entries, keyed_record *scratch, uint64_t count, block *blocks);
 
 /* Whether the rule finds the pair. */
 bool blocking_rule_finds(const blocking_rule *rule, const record_table *records, uint32_t a, uint32_t b);
@@ -92,7 +93,7 @@ bool blocking_rule_finds(const blocking_rule *rule, const record_table *records,
 /* ---- visiting the pairs of one rule ---- */
 
 typedef struct scored_pair {
-    uint32_t a, b;    /* a < b */
+    uint32_t a, b; /* a < b */
     int32_t weight;
     uint32_t is_new;  /* no earlier rule finds it */
     uint64_t pattern; /* or, for PAIRS_LISTED, a bit for each rule that finds the pair */
@@ -108,7 +109,7 @@ typedef enum pair_mode {
 typedef struct pair_counters {
     uint64_t found;     /* pairs of the rule, of different sources where asked for, sampled where asked for */
     uint64_t found_new; /* that no earlier rule finds */
-    uint64_t found_true;     /* of one entity, where entities are given */
+    uint64_t found_true; /* of one entity, where entities are given */
     uint64_t found_new_true;
 } pair_counters;
 
@@ -141,7 +142,7 @@ typedef struct pair_visit {
     pair_mode mode;
     const scorer *scorer;
     int64_t least_weight;
-    uint64_t sample_limit; /* PAIRS_SAMPLED: a pair is taken when its hash is at most this */
+    uint64_t sample_limit;    /* PAIRS_SAMPLED: a pair is taken when its hash is at most this */
     const uint32_t *entities; /* by record; 0: unknown; NULL: none given */
     comparison_thread *threads;
 } pair_visit;

@@ -66,7 +66,8 @@ scorer_prepare(scorer *scorer)
             if (comparison->weights[level] > comparison->best_inexact)
                 comparison->best_inexact = comparison->weights[level];
 
-        for (; position > 0 && decisiveness(&scorer->comparisons[scorer->order[position - 1]]) < decisiveness(comparison);
+        for (; position > 0 &&
+               decisiveness(&scorer->comparisons[scorer->order[position - 1]]) < decisiveness(comparison);
              position--)
             scorer->order[position] = scorer->order[position - 1];
         scorer->order[position] = c;
@@ -75,7 +76,8 @@ scorer_prepare(scorer *scorer)
 }
 
 kernel_status
-comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace, double *result)
+comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace,
+                   double *result)
 {
     const value_table *values = &comparison->values;
     kernel_status status = KERNEL_OK;
@@ -109,8 +111,8 @@ comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_
         status = lcs_similarity(values->texts[a], values->texts[b], workspace, result);
         break;
     case METHOD_QGRAM:
-        status = qgram_similarity(values->texts[a], values->texts[b], comparison->q, comparison->measure, workspace,
-                                  result);
+        status = qgram_similarity(values->texts[a], values->texts[b], comparison->q, comparison->measure,
+                                  workspace, result);
         break;
     case METHOD_TOKEN:
         status = token_similarity(values->texts[a], values->texts[b], comparison->measure, workspace, result);
@@ -240,7 +242,8 @@ scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t
 
         if (sum + bound < least_weight)
             return KERNEL_OK;
-        status = remembered_level(scorer, pending[i], a[comparison->slot], b[comparison->slot], thread, &level);
+        status =
+            remembered_level(scorer, pending[i], a[comparison->slot], b[comparison->slot], thread, &level);
         if (status != KERNEL_OK)
             return status;
         bound -= comparison->best_inexact;

@@ -51,28 +51,30 @@ typedef struct value_table {
 
 typedef struct comparison {
     comparison_method method;
-    uint32_t slot;        /* the code's place in a record's row */
-    int level_count;      /* levels but the missing one: exact, thresholds, else */
+    uint32_t slot;                     /* the code's place in a record's row */
+    int level_count;                   /* levels but the missing one: exact, thresholds, else */
     double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 …; descending, for distances ascending */
-    uint32_t q;           /* METHOD_QGRAM */
-    set_measure measure;  /* METHOD_QGRAM, METHOD_TOKEN */
-    double scale;         /* METHOD_NUMERIC */
+    uint32_t q;                        /* METHOD_QGRAM */
+    set_measure measure;               /* METHOD_QGRAM, METHOD_TOKEN */
+    double scale;                      /* METHOD_NUMERIC */
     int pattern_shift;
     int pattern_bits;
     value_table values;
     int32_t weights[MAX_LEVELS];
     const int32_t *value_weights; /* by code, added at LEVEL_EXACT; NULL without term frequencies */
-    int32_t best_inexact; /* the largest weight of the levels 2 to level_count */
+    int32_t best_inexact;         /* the largest weight of the levels 2 to level_count */
 } comparison;
 
 typedef struct scorer {
     int comparison_count;
     comparison comparisons[MAX_COMPARISONS];
-    int order[MAX_COMPARISONS]; /* comparisons as they are best evaluated: what decides most at least cost first */
+    int order[MAX_COMPARISONS]; /* comparisons as they are best evaluated: what decides most at least cost
+                                   first */
     int32_t prior_weight;
 } scorer;
 
-/* Prepares pattern places, bounds and order, after levels and weights are set. False: more than 64 bits of pattern. */
+/* Prepares pattern places, bounds and order, after levels and weights are set. False: more than 64 bits of
+ * pattern. */
 bool scorer_prepare(scorer *scorer);
 
 typedef struct level_cache_entry {
@@ -88,8 +90,8 @@ typedef struct comparison_thread {
 } comparison_thread;
 
 /* The similarity (or distance) of two values of a comparison by its method; METHOD_EXACT: 1 or 0. */
-kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace,
-                                 double *result);
+kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint32_t b,
+                                 kernel_workspace *workspace, double *result);
 
 /* The level of two codes. */
 kernel_status comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread,

@@ -10,7 +10,8 @@
 
 /* Product of m/u over the comparisons that count and have a value on both sides. */
 static double
-likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em_session *session, uint64_t pattern)
+likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                 uint64_t pattern)
 {
     double ratio = 1.0;
 
@@ -39,7 +40,8 @@ clamp_share(double share)
 
 /* Probabilities of the levels from counts, with what they were worth before any was counted. */
 static double
-settle_levels(const comparison *comparison, const double *counts, const double *prior, double prior_count, double *levels)
+settle_levels(const comparison *comparison, const double *counts, const double *prior, double prior_count,
+              double *levels)
 {
     double total = 0, largest = 0;
 
@@ -65,7 +67,8 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
 
     for (size_t i = 0; i < session->pattern_count; i++) {
         const pattern_count *entry = &session->patterns[i];
-        double share = posterior(session->match_share, likelihood_ratio(layout, parameters, session, entry->pattern));
+        double share =
+            posterior(session->match_share, likelihood_ratio(layout, parameters, session, entry->pattern));
         double match = entry->count * share, other = entry->count * (1.0 - share);
 
         matches += match;
@@ -83,7 +86,8 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
     session->match_share = clamp_share(matches / pairs);
     for (int c = 0; c < layout->comparison_count; c++)
         if (!(session->left_out >> c & 1))
-            (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS, session->u[c]);
+            (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS,
+                                session->u[c]);
 }
 
 bool
@@ -122,7 +126,8 @@ em_expected_matches(const scorer *layout, const em_parameters *parameters, const
     double matches = 0;
 
     for (size_t i = 0; i < count; i++)
-        matches += patterns[i].count *
-                   posterior(session->match_share, likelihood_ratio(layout, parameters, session, patterns[i].pattern));
+        matches +=
+            patterns[i].count * posterior(session->match_share,
+                                          likelihood_ratio(layout, parameters, session, patterns[i].pattern));
     return matches;
 }

@@ -21,8 +21,8 @@ typedef struct pattern_count {
 typedef struct em_session {
     const pattern_count *patterns; /* in ascending order of pattern, so that sums have one order */
     size_t pattern_count;
-    uint32_t left_out; /* bit c: comparison c says nothing here */
-    double match_share; /* in and out: matches among the pairs of this rule */
+    uint32_t left_out;       /* bit c: comparison c says nothing here */
+    double match_share;      /* in and out: matches among the pairs of this rule */
     double (*u)[MAX_LEVELS]; /* in and out, by comparison: levels among the non-matches of this rule */
 } em_session;
 
@@ -34,17 +34,18 @@ typedef struct em_parameters {
 typedef struct em_report {
     int iterations;
     double last_change; /* largest change of an m in the last iteration */
-    double expected_matches[MAX_COMPARISONS]; /* that had a value on both sides and taught the comparison's m */
+    double
+        expected_matches[MAX_COMPARISONS]; /* that had a value on both sides and taught the comparison's m */
 } em_report;
 
 /*
  * Learns m, and each session's match_share and u, from what they hold at the call; true when no m changed by
  * tolerance or more, false after max_iterations, when it can be called again to go on. parameters->u, that of
- * random pairs, is kept: it is the prior of the sessions' u, and start that of m, worth a few pairs each: they
- * decide only where data are scarce.
+ * random pairs, is kept: it is the prior of the sessions' u, and start that of m, worth a few pairs each:
+ * they decide only where data are scarce.
  */
 bool em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations,
-                       double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report);
+              double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report);
 
 /* The matches to expect among pairs of a session with these patterns. */
 double em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,

@@ -16,7 +16,7 @@ portable_log2(double x)
 
     memcpy(&bits, &x, sizeof bits);
     exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent == 0) { /* subnormal: bring it into the normal range exactly */
+    if (exponent == 0) {          /* subnormal: bring it into the normal range exactly */
         x *= 18014398509481984.0; /* 2^54 */
         memcpy(&bits, &x, sizeof bits);
         exponent = (int)(bits >> 52 & 0x7ff) - 54;
@@ -100,7 +100,8 @@ probability_from_weight(int64_t weight)
 int64_t
 weight_from_probability(double probability)
 {
-    int64_t weight = round_half_away((portable_log2(probability) - portable_log2(1.0 - probability)) * WEIGHT_UNITS);
+    int64_t weight =
+        round_half_away((portable_log2(probability) - portable_log2(1.0 - probability)) * WEIGHT_UNITS);
 
     while (probability_from_weight(weight - 1) >= probability)
         weight--;

@@ -7,11 +7,13 @@
 
 #include "kernel/text_view.h"
 
-/* American Soundex (Russell 1918, as the US National Archives define it): 4 characters, or "" without a letter. */
+/* American Soundex (Russell 1918, as the US National Archives define it): 4 characters, or "" without a
+ * letter. */
 #define SOUNDEX_KEY_LENGTH 4
 uint32_t soundex_key(text_view word, char key[SOUNDEX_KEY_LENGTH + 1]);
 
-/* NYSIIS (Taft 1970), not truncated: at most as many characters as the word has. capacity includes the NUL. */
+/* NYSIIS (Taft 1970), not truncated: at most as many characters as the word has. capacity includes the NUL.
+ */
 uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
 
 /* Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each. */

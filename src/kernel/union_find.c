@@ -24,7 +24,8 @@ union_find_join(union_find *forest, uint32_t a, uint32_t b, uint32_t *root)
         *root = a;
         return false;
     }
-    /* The larger one stays; of two equal ones the lower number, so that the order of arguments is no matter. */
+    /* The larger one stays; of two equal ones the lower number, so that the order of arguments is no matter.
+     */
     if (forest->size[a] < forest->size[b] || (forest->size[a] == forest->size[b] && b < a)) {
         uint32_t swap = a;
 

@@ -20,7 +20,8 @@ spec_argument(FunctionCallInfo fcinfo, int argument, const char *what)
 {
     if (PG_ARGISNULL(argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the %s must not be NULL", what),
-                        errhint("Let mastering.suggest(query) write a specification, and mastering.train_model(query, spec) a model.")));
+                        errhint("Let mastering.suggest(query) write a specification, and "
+                                "mastering.train_model(query, spec) a model.")));
     return spec_read(PG_GETARG_JSONB_P(argument), what);
 }
 
@@ -30,6 +31,8 @@ threshold_argument(FunctionCallInfo fcinfo, int argument, const match_spec *spec
     double threshold = PG_ARGISNULL(argument) ? spec->threshold : PG_GETARG_FLOAT8(argument);
 
     if (!(threshold > 0 && threshold < 1))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the threshold %g is not a probability between 0 and 1, both excluded", threshold)));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("the threshold %g is not a probability between 0 and 1, both excluded", threshold)));
     return weight_from_probability(threshold);
 }

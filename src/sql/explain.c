@@ -19,12 +19,14 @@ static Datum
 value_text(const match_run *run, int slot, uint32 code, bool *is_null)
 {
     *is_null = code == 0;
-    return code == 0 ? (Datum)0 : PointerGetDatum(text_view_to_text(run->store->columns[slot].values->texts[code]));
+    return code == 0 ? (Datum)0
+                     : PointerGetDatum(text_view_to_text(run->store->columns[slot].values->texts[code]));
 }
 
 /* A row: what, both values, similarity, level, weight, running total and probability. */
 static void
-put_step(explanation *explanation, const char *what, Datum *values, bool *nulls, const char *level, int64 weight)
+put_step(explanation *explanation, const char *what, Datum *values, bool *nulls, const char *level,
+         int64 weight)
 {
     explanation->total += weight;
     values[0] = CStringGetTextDatum(what);
@@ -42,7 +44,8 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
     const comparison *comparison = &run->scorer.comparisons[c];
     const comparison_spec *spec = &run->spec->comparisons[c];
     int slot = (int)comparison->slot, level;
-    uint32 code_a = record_row(&run->store->records, a)[slot], code_b = record_row(&run->store->records, b)[slot];
+    uint32 code_a = record_row(&run->store->records, a)[slot],
+           code_b = record_row(&run->store->records, b)[slot];
     Datum values[8];
     bool nulls[8] = {false};
     double measure = 0;
@@ -52,7 +55,8 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
     raise_kernel_status(comparison_level(&run->scorer, c, code_a, code_b, &run->thread_memory[0], &level));
     nulls[3] = level == LEVEL_MISSING;
     if (level != LEVEL_MISSING)
-        raise_kernel_status(comparison_measure(comparison, code_a, code_b, &run->thread_memory[0].workspace, &measure));
+        raise_kernel_status(
+            comparison_measure(comparison, code_a, code_b, &run->thread_memory[0].workspace, &measure));
     values[3] = Float8GetDatum(measure);
     put_step(explanation, spec->name, values, nulls, spec_level_label(spec, level),
              level == LEVEL_MISSING ? 0 : comparison->weights[level]);
@@ -97,7 +101,8 @@ MASTERING_FUNCTION(mastering_explain_pair)
     spec_require_trained(spec);
     for (int i = 0; i < 2; i++) {
         if (PG_ARGISNULL(i + 2))
-            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the id of a record must not be NULL")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the id of a record must not be NULL")));
         ids[i] = text_to_cstring(PG_GETARG_TEXT_PP(i + 2));
     }
     InitMaterializedSRF(fcinfo, 0);

@@ -41,7 +41,8 @@ open_writer(FunctionCallInfo fcinfo, row_writer *writer)
 {
     InitMaterializedSRF(fcinfo, 0);
     writer->result = (ReturnSetInfo *)fcinfo->resultinfo;
-    writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "mastering rows", ALLOCSET_DEFAULT_SIZES);
+    writer->row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "mastering rows", ALLOCSET_DEFAULT_SIZES);
     writer->rows = 0;
 }
 
@@ -118,7 +119,8 @@ write_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 coun
                 rules[found++] = Int32GetDatum(r + 1);
         values[0] = id_datum(&writer->ids, a);
         values[1] = id_datum(&writer->ids, b);
-        values[2] = PointerGetDatum(construct_array(rules, found, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+        values[2] =
+            PointerGetDatum(construct_array(rules, found, INT4OID, sizeof(int32), true, TYPALIGN_INT));
         put_row(writer, values, nulls);
     }
     MemoryContextReset(writer->row_context);
@@ -153,7 +155,8 @@ level_array(const match_run *run, uint64 pattern)
 
     for (int c = 0; c < run->scorer.comparison_count; c++)
         levels[c] = Int16GetDatum(pattern_level(&run->scorer.comparisons[c], pattern));
-    return PointerGetDatum(construct_array(levels, run->scorer.comparison_count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+    return PointerGetDatum(
+        construct_array(levels, run->scorer.comparison_count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
 }
 
 static void
