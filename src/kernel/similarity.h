@@ -43,6 +43,9 @@ double set_measure_value(set_measure measure, uint64_t common, uint64_t size_a, 
 kernel_status qgram_similarity(text_view a, text_view b, uint32_t q, set_measure measure,
                                kernel_workspace *workspace, double *result);
 
+/* White space: what separates tokens. */
+bool token_separator(uint32_t character);
+
 /*
  * Token measures. A token is a maximal run of characters that are not white space (the callers
  * normalise first, so white space is ' ' there). token_similarity compares sets of tokens;

@@ -37,6 +37,12 @@ is_space(uint32_t c)
            c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
+bool
+token_separator(uint32_t character)
+{
+    return is_space(character);
+}
+
 /* The first token at or after a position; false at the end of the text. */
 static inline bool
 next_token(text_view text, uint32_t *position, token *found)

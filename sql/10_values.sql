@@ -1,0 +1,114 @@
+-- 10_values.sql: functions on single values. Immutable, strict and parallel safe: usable in any query and
+-- any index. They compare characters, in every server encoding, and normalise nothing unless they say so.
+
+-- Text
+
+CREATE FUNCTION mastering.normalize_text(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_normalize_text';
+COMMENT ON FUNCTION mastering.normalize_text(text) IS
+'The form in which texts are compared: Unicode NFKC and full case folding; other scripts romanised, but Han left as it is; Latin letters without marks, as ASCII; an apostrophe inside a word dropped; every other run of punctuation, symbols and white space one space. Depends on the version of ICU, as collations do: see normalize_versions().';
+
+CREATE FUNCTION mastering.normalize_versions() RETURNS text
+    LANGUAGE C STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mastering_normalize_versions';
+COMMENT ON FUNCTION mastering.normalize_versions() IS
+'The versions of ICU and of Unicode on which normalize_text depends.';
+
+CREATE FUNCTION mastering.qgrams(value text, q integer DEFAULT 3) RETURNS text[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_qgrams';
+COMMENT ON FUNCTION mastering.qgrams(text, integer) IS
+'All substrings of q characters (1 to 8), in order, repeated ones included; a text shorter than q is one gram by itself, an empty text has none.';
+
+CREATE FUNCTION mastering.tokens(value text) RETURNS text[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_tokens';
+COMMENT ON FUNCTION mastering.tokens(text) IS
+'The runs of characters between white space, in order, repeated ones included.';
+
+-- Similarities, from 0 to 1. Two empty texts are equal; an empty one shares nothing with another.
+
+CREATE FUNCTION mastering.jaro_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_jaro_similarity';
+COMMENT ON FUNCTION mastering.jaro_similarity(text, text) IS
+'Jaro (1989): common characters within a window of half the longer text, less half of those that stand in another order.';
+
+CREATE FUNCTION mastering.jaro_winkler_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_jaro_winkler_similarity';
+COMMENT ON FUNCTION mastering.jaro_winkler_similarity(text, text) IS
+'Jaro-Winkler (1990): Jaro, raised where it is above 0.7 by a tenth of the rest for each of up to four common leading characters. Suits names of persons.';
+
+CREATE FUNCTION mastering.levenshtein_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_levenshtein_similarity';
+COMMENT ON FUNCTION mastering.levenshtein_similarity(text, text) IS
+'1 - distance / longer length: insertions, deletions and substitutions, each of one character. Texts of any length.';
+
+CREATE FUNCTION mastering.damerau_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_damerau_similarity';
+COMMENT ON FUNCTION mastering.damerau_similarity(text, text) IS
+'1 - distance / longer length, where a swap of two neighbouring characters is one step too (optimal string alignment). Texts of any length.';
+
+CREATE FUNCTION mastering.lcs_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_lcs_similarity';
+COMMENT ON FUNCTION mastering.lcs_similarity(text, text) IS
+'Twice the length of the longest common subsequence over the sum of both lengths.';
+
+CREATE FUNCTION mastering.qgram_similarity(a text, b text, q integer DEFAULT 3, measure text DEFAULT 'dice') RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_qgram_similarity';
+COMMENT ON FUNCTION mastering.qgram_similarity(text, text, integer, text) IS
+'Common substrings of q characters (1 to 8), counted with repetition and without padding; measure: dice, jaccard, cosine or overlap.';
+
+CREATE FUNCTION mastering.token_similarity(a text, b text, measure text DEFAULT 'jaccard') RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_token_similarity';
+COMMENT ON FUNCTION mastering.token_similarity(text, text, text) IS
+'Common tokens, each counted once; measure: dice, jaccard, cosine or overlap.';
+
+CREATE FUNCTION mastering.token_sort_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_token_sort_similarity';
+COMMENT ON FUNCTION mastering.token_sort_similarity(text, text) IS
+'lcs_similarity of the tokens of each text in alphabetical order: the order of words does not matter.';
+
+CREATE FUNCTION mastering.token_set_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_token_set_similarity';
+COMMENT ON FUNCTION mastering.token_set_similarity(text, text) IS
+'The best lcs_similarity among the common tokens and the common tokens with the rest of either text: 1 where all tokens of one are among those of the other.';
+
+CREATE FUNCTION mastering.monge_elkan_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_monge_elkan_similarity';
+COMMENT ON FUNCTION mastering.monge_elkan_similarity(text, text) IS
+'Monge and Elkan (1996), made symmetric: the mean over the tokens of each text of the best jaro_winkler_similarity in the other.';
+
+CREATE FUNCTION mastering.initials_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_initials_similarity';
+COMMENT ON FUNCTION mastering.initials_similarity(text, text) IS
+'The share of tokens, of the longer list, that pair off in order, where two tokens pair off that are equal or of which one is the first letter of the other.';
+
+CREATE FUNCTION mastering.numeric_similarity(a float8, b float8, scale float8) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mastering_numeric_similarity';
+COMMENT ON FUNCTION mastering.numeric_similarity(float8, float8, float8) IS
+'1 - |a - b| / scale, not below 0; scale is the difference at which nothing is left. NaN is alike to NaN only.';
+
+CREATE FUNCTION mastering.date_similarity(a date, b date) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mastering_date_similarity';
+COMMENT ON FUNCTION mastering.date_similarity(date, date) IS
+'1 equal; 0.95 day and month swapped; 0.9 one of the eight digits differs, or two neighbours are swapped; 0.8 same year and month, or year and day; 0.7 same month and day, at most ten years apart; else 0.5 less what the days between make of ten years. Infinity is alike to itself only.';
+
+CREATE FUNCTION mastering.geo_similarity(latitude_a float8, longitude_a float8, latitude_b float8, longitude_b float8, scale_km float8) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mastering_geo_similarity';
+COMMENT ON FUNCTION mastering.geo_similarity(float8, float8, float8, float8, float8) IS
+'1 - great-circle distance / scale_km, not below 0; degrees; scale_km is the distance at which nothing is left. What is no place on earth is alike to nothing.';

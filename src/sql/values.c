@@ -1,0 +1,106 @@
+/*
+ * values.c: what the SQL functions on single values share: scratch memory, the brake, and arguments.
+ */
+#include "compat.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "sql/values.h"
+
+/* Scratch up to this size is kept between calls. */
+#define KEEP_BYTES (256 * 1024)
+
+#define GRAM_LENGTH_MOST 8
+
+static kernel_workspace workspace;
+static character_buffer decoded[2];
+
+kernel_workspace *
+values_workspace(void)
+{
+    if (unlikely(workspace.stop == NULL))
+        workspace.stop = &InterruptPending;
+    return &workspace;
+}
+
+/* Out of the way of the functions that are called for every pair. */
+static pg_noinline bool
+stopped(kernel_status status)
+{
+    kernel_workspace_free(&workspace);
+    if (status == KERNEL_NO_MEMORY)
+        ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+                        errdetail("The texts are too long for this comparison.")));
+    CHECK_FOR_INTERRUPTS();
+
+    /* Interrupts may be held off, and then stay pending: the next attempt must run to its end. */
+    workspace.stop = InterruptPending ? NULL : &InterruptPending;
+    return true;
+}
+
+bool
+values_must_repeat(kernel_status status)
+{
+    static const volatile sig_atomic_t never = 0;
+
+    if (unlikely(status != KERNEL_OK)) {
+        bool again = stopped(status);
+
+        if (workspace.stop == NULL)
+            workspace.stop = &never;
+        return again;
+    }
+    if (unlikely(workspace.stop == &never))
+        workspace.stop = &InterruptPending;
+    if (unlikely(workspace.size > KEEP_BYTES))
+        kernel_workspace_free(&workspace);
+    return false;
+}
+
+set_measure
+values_measure(text *name)
+{
+    static const struct {
+        const char *name;
+        set_measure measure;
+    } measures[] = {
+        {"dice", MEASURE_DICE},
+        {"jaccard", MEASURE_JACCARD},
+        {"cosine", MEASURE_COSINE},
+        {"overlap", MEASURE_OVERLAP},
+    };
+    const char *bytes = VARDATA_ANY(name);
+    Size length = VARSIZE_ANY_EXHDR(name);
+
+    for (int i = 0; i < lengthof(measures); i++)
+        if (strlen(measures[i].name) == length && memcmp(measures[i].name, bytes, length) == 0)
+            return measures[i].measure;
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("unknown measure \"%s\"", pnstrdup(bytes, Min(length, NAMEDATALEN))),
+                    errhint("Use 'dice', 'jaccard', 'cosine' or 'overlap'.")));
+}
+
+uint32
+values_gram_length(int32 q)
+{
+    if (q < 1 || q > GRAM_LENGTH_MOST)
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("q-grams cannot have %d characters", q),
+                 errhint("Use a q from 1 to %d.", GRAM_LENGTH_MOST)));
+    return (uint32)q;
+}
+
+text_view
+values_characters(int which, text *value)
+{
+    const char *bytes = VARDATA_ANY(value);
+    Size length = VARSIZE_ANY_EXHDR(value);
+
+    if (likely(bytes_are_ascii(bytes, length)))
+        return (text_view){bytes, (uint32)length, 1};
+    if (decoded[which].context == NULL)
+        character_buffer_init(&decoded[which], TopMemoryContext);
+    character_buffer_trim(&decoded[which]);
+    return text_view_from_bytes(&decoded[which], bytes, length);
+}
