@@ -229,7 +229,10 @@ done
 [ "$was_running" = yes ] || scripts/server.sh stop >/dev/null
 
 heading tree
-if [ "$(tree_state)" = "$state" ]; then
+if ! git -c safe.directory="$TREE" rev-parse --git-dir >/dev/null 2>&1; then
+    skipped=$((skipped + 1))
+    say 'ok - no git here to compare the tree with # skip'
+elif [ "$(tree_state)" = "$state" ]; then
     pass
     say 'ok - git sees no file changed'
 else
