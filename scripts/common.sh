@@ -62,7 +62,7 @@ build() {
     mkdir -p "$BUILD" 2>/dev/null && [ -w "$BUILD" ] ||
         fail "cannot write to $BUILD; it belongs to $(stat -c %U "$BUILD" 2>/dev/null || say 'somebody else')"
     if ! flock "$BUILD/build.lock" make -j"$(processors)" PG_CONFIG="$PG_CONFIG" "$@" >"$BUILD/build.log" 2>&1; then
-        cat "$BUILD/build.log" >&2
+        grep -v "^$(basename "${CC:-gcc}") -" "$BUILD/build.log" >&2
         return 1
     fi
 }
