@@ -616,13 +616,13 @@ match_run_warn_of_cuts(const match_run *run)
 
         if (statistics->cut_blocks > 0)
             ereport(WARNING,
-                    (errmsg("blocking rule %d: " UINT64_FORMAT
-                            " blocks of more than %d records were not compared in full",
-                            r + 1, statistics->cut_blocks, run->spec->rules[r].max_block),
-                     errdetail("The largest has " UINT64_FORMAT " records. Each record was compared with its "
-                                                                "%d neighbours on either side; " UINT64_FORMAT
-                               " pairs were left out.",
-                               statistics->largest_block, run->spec->rules[r].window, statistics->cut_pairs),
+                    (errmsg("blocking rule %d: blocks of more than %d records were not compared in full",
+                            r + 1, run->spec->rules[r].max_block),
+                     errdetail("There are " UINT64_FORMAT ", the largest of " UINT64_FORMAT
+                               " records. Each record was compared with its %d neighbours on either "
+                               "side; " UINT64_FORMAT " pairs were left out.",
+                               statistics->cut_blocks, statistics->largest_block, run->spec->rules[r].window,
+                               statistics->cut_pairs),
                      errhint("Add a further part to the key of %s, or raise its \"max_block\" or \"window\".",
                              run->spec->rules[r].path)));
         if (run->cut_keys[r] > 0)

@@ -532,7 +532,7 @@ train_model(const char *query, match_spec *spec, const char *labels)
     }
     if (labels != NULL)
         learn_from_labels(run, labels, parameters);
-    else
+    else if (run->store->records.count > 1)
         warn_of_untaught(spec, &report);
 
     spec->prior = prior;
