@@ -3,7 +3,7 @@
 -- ======================================================================================================
 -- The file lies in the table data.records, every column as text. Its columns:
 CREATE EXTENSION mastering;
-SELECT * FROM mastering.profile(:'query');
+SELECT name, kind, nulls, distinct_values, longest, left(top_values::text, 60) AS top_values FROM mastering.profile(:'query');
 
 -- ---- One call finds the duplicates --------------------------------------------------------------------
 \timing on
