@@ -16,8 +16,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#define MAX_LIST_LENGTH 1024 /* keys of one record in one array; more says nothing and costs quadratically   \
-                              */
+/* Keys of one record in one array; more says nothing and costs quadratically. */
+#define MAX_LIST_LENGTH 1024
 #define ID_SLICE (256 * 1024)
 
 typedef struct store_receiver {

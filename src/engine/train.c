@@ -489,13 +489,10 @@ warn_of_untaught(const match_spec *spec, const em_report *report)
 }
 
 void
-train_model(const char *query, match_spec *spec, const char *labels)
+train_model(match_run *run, match_spec *spec, const char *labels)
 {
-    match_run_options run_options = {0};
     visit_options options = {
         .mode = PAIRS_SAMPLED, .least_weight = PG_INT64_MIN, .sample_pairs = SAMPLE_PAIRS};
-    match_spec untrained = *spec;
-    match_run *run;
     double(*all)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
     em_parameters *parameters = palloc0(sizeof(em_parameters)), *start = palloc0(sizeof(em_parameters));
     em_session sessions[MAX_RULES] = {{0}};
@@ -504,8 +501,6 @@ train_model(const char *query, match_spec *spec, const char *labels)
     double prior = 0;
     int iterations = 0;
 
-    untrained.trained = false; /* weights of before play no part */
-    run = match_run_open(query, &untrained, &run_options);
     level_shares(run, all);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
 
@@ -549,6 +544,5 @@ train_model(const char *query, match_spec *spec, const char *labels)
     spec->trained = true;
     describe_training(run, spec, sessions, iterations, labels);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs", iterations, 1.0 / prior);
-    match_run_warn_of_cuts(run);
-    match_run_close(run);
+    match_run_set_weights(run, spec);
 }

@@ -6,11 +6,13 @@
 
 #include "compat.h"
 
+#include "engine/run.h"
 #include "engine/spec.h"
 
 /*
- * Trains spec in place on the records of query. labels: NULL, or a query of id_a, id_b, is_match.
+ * Trains spec in place on the records of a run that was opened with it, and gives the run the weights learnt.
+ * labels: NULL, or a query of id_a, id_b, is_match.
  */
-extern void train_model(const char *query, match_spec *spec, const char *labels);
+extern void train_model(match_run *run, match_spec *spec, const char *labels);
 
 #endif

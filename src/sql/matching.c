@@ -205,8 +205,9 @@ MASTERING_FUNCTION(mastering_match_pairs)
 
 /* ---- match_clusters(query, model, threshold) ---- */
 
+/* Clusters of a query's records, by the model or by one learnt on the way. */
 static void
-write_clusters(FunctionCallInfo fcinfo, const char *query, const match_spec *spec, int64 least_weight)
+write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int64 least_weight)
 {
     match_run_options run_options = {0};
     row_writer writer;
@@ -216,6 +217,8 @@ write_clusters(FunctionCallInfo fcinfo, const char *query, const match_spec *spe
 
     open_writer(fcinfo, &writer);
     run = match_run_open(query, spec, &run_options);
+    if (!spec->trained)
+        train_model(run, spec, NULL);
     writer_set_store(&writer, run->store);
     clusters = cluster_records(run, least_weight);
 
@@ -260,8 +263,6 @@ MASTERING_FUNCTION(mastering_dedupe)
     spec = PG_ARGISNULL(first + 1) ? spec_read(suggest_spec(query), "specification")
                                    : spec_argument(fcinfo, first + 1, "specification");
     least_weight = threshold_argument(fcinfo, first + 2, spec);
-    if (!spec->trained)
-        train_model(query, spec, NULL);
     write_clusters(fcinfo, query, spec, least_weight);
     return (Datum)0;
 }
@@ -371,7 +372,13 @@ MASTERING_FUNCTION(mastering_train_model)
 {
     char *query = query_argument(fcinfo, 0);
     match_spec *spec = spec_argument(fcinfo, 1, "specification");
+    match_run_options run_options = {0};
+    match_run *run;
 
-    train_model(query, spec, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+    spec->trained = false; /* weights it has play no part */
+    run = match_run_open(query, spec, &run_options);
+    train_model(run, spec, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+    match_run_warn_of_cuts(run);
+    match_run_close(run);
     PG_RETURN_JSONB_P(spec_write(spec));
 }
