@@ -112,3 +112,23 @@ CREATE FUNCTION mastering.geo_similarity(latitude_a float8, longitude_a float8, 
     AS 'MODULE_PATHNAME', 'mastering_geo_similarity';
 COMMENT ON FUNCTION mastering.geo_similarity(float8, float8, float8, float8, float8) IS
 '1 - great-circle distance / scale_km, not below 0; degrees; scale_km is the distance at which nothing is left. What is no place on earth is alike to nothing.';
+
+-- Phonetic keys. Letters with marks and of other scripts are normalised first; what has no letter has no key.
+
+CREATE FUNCTION mastering.soundex_key(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_soundex_key';
+COMMENT ON FUNCTION mastering.soundex_key(text) IS
+'American Soundex as the National Archives define it: a letter and three digits. NULL without a letter.';
+
+CREATE FUNCTION mastering.nysiis_key(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_nysiis_key';
+COMMENT ON FUNCTION mastering.nysiis_key(text) IS
+'NYSIIS (Taft 1970), not truncated. Finer than Soundex, and keeps where vowels stand. NULL without a letter.';
+
+CREATE FUNCTION mastering.double_metaphone_keys(value text, max_length integer DEFAULT 4) RETURNS text[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_double_metaphone_keys';
+COMMENT ON FUNCTION mastering.double_metaphone_keys(text, integer) IS
+'Double Metaphone (Philips 2000): one key, or two where a name can be said in two ways, of at most max_length (1 to 15) characters; none without a letter. Two names sound alike when they share a key.';

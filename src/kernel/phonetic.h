@@ -7,8 +7,8 @@
 
 #include "kernel/text_view.h"
 
-/* American Soundex (Russell 1918, as the US National Archives define it): 4 characters, or "" without a
- * letter. */
+/* American Soundex (Russell 1918, as the National Archives define it): 4 characters, or "" without a letter.
+ */
 #define SOUNDEX_KEY_LENGTH 4
 uint32_t soundex_key(text_view word, char key[SOUNDEX_KEY_LENGTH + 1]);
 
@@ -16,7 +16,12 @@ uint32_t soundex_key(text_view word, char key[SOUNDEX_KEY_LENGTH + 1]);
  */
 uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
 
-/* Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each. */
+/*
+ * Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each.
+ * It has rules for words within a name ("van ", "von ", "san "): what is no letter counts as one space
+ * here. No more than DOUBLE_METAPHONE_LETTERS are looked at.
+ */
+#define DOUBLE_METAPHONE_LETTERS 250
 #define DOUBLE_METAPHONE_MAX 15
 void double_metaphone_keys(text_view word, uint32_t max_length, char primary[DOUBLE_METAPHONE_MAX + 1],
                            char alternate[DOUBLE_METAPHONE_MAX + 1]);
