@@ -21,7 +21,7 @@ EXTRA_CLEAN = $(INSTALL_SQL) $(wildcard mastering--*.sql)
 
 # The regression tests, in an order in which later ones may use what earlier ones showed to work.
 REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=mastering
+REGRESS_OPTS = --inputdir=test --outputdir=build/regress --encoding=UTF8 --no-locale --load-extension=mastering
 
 # Bitcode would be compiled without -fopenmp; PGXS overwrites a plain assignment, hence override.
 override with_llvm = no

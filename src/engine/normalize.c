@@ -208,8 +208,14 @@ fold_piece(const uint32 *characters, uint32 count, bool romanize)
     }
     length = unorm2_normalize(fold_normalizer, work_units, length, piece_units, UNITS, &status);
     check_icu(status, "NFKC_Casefold");
-    if (romanize)
+    if (romanize) {
         length = transliterate(open_romanizer(), "Any-Latin", piece_units, length);
+
+        /* Romanisation may leave what folding would have changed, as raised letters for Ethiopic. */
+        memcpy(work_units, piece_units, (Size)length * sizeof(UChar));
+        length = unorm2_normalize(fold_normalizer, work_units, length, piece_units, UNITS, &status);
+        check_icu(status, "NFKC_Casefold");
+    }
     for (int32_t i = 0; i < length; i++)
         ascii &= piece_units[i] < 0x80;
     if (!ascii)

@@ -18,8 +18,8 @@ uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
 
 /*
  * Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each.
- * It has rules for words within a name ("van ", "von ", "san "): what is no letter counts as one space
- * here. No more than DOUBLE_METAPHONE_LETTERS are looked at.
+ * It has rules for words within a name ("van ", "von ", "san "): here what is no letter and no
+ * apostrophe counts as one space. No more than DOUBLE_METAPHONE_LETTERS are looked at.
  */
 #define DOUBLE_METAPHONE_LETTERS 250
 #define DOUBLE_METAPHONE_MAX 15

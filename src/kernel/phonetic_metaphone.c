@@ -488,7 +488,7 @@ letter_at(metaphone *m, int i)
     }
 }
 
-/* Letters in upper case; whatever else stands between two of them is one space. */
+/* Letters in upper case; whatever stands between two of them, but an apostrophe, is one space. */
 static void
 read_letters(metaphone *m, text_view word)
 {
@@ -501,7 +501,7 @@ read_letters(metaphone *m, text_view word)
         if (c >= 'a' && c <= 'z')
             c = c - 'a' + 'A';
         if (c < 'A' || c > 'Z') {
-            space = m->length > 0;
+            space |= c != '\'' && m->length > 0;
             continue;
         }
         if (space)

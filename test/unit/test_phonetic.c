@@ -192,6 +192,7 @@ main(void)
     check_metaphone("Uomo", "AM", "AM");
     check_metaphone("Womo", "AM", "FM");
     check_metaphone("raspberry", "RSPR", "RSPR");
+    check_metaphone("O'Hara", "AHR", "AHR");
     check_metaphone("", "", "");
     check_metaphone("42", "", "");
 
