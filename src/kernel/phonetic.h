@@ -7,13 +7,11 @@
 
 #include "kernel/text_view.h"
 
-/* American Soundex (Russell 1918, as the National Archives define it): 4 characters, or "" without a letter.
- */
+/* American Soundex (Russell 1918, as the National Archives define it): 4 characters; "" without a letter. */
 #define SOUNDEX_KEY_LENGTH 4
 uint32_t soundex_key(text_view word, char key[SOUNDEX_KEY_LENGTH + 1]);
 
-/* NYSIIS (Taft 1970), not truncated: at most as many characters as the word has. capacity includes the NUL.
- */
+/* NYSIIS (Taft 1970), not truncated: at most as many characters as the word has, and the NUL. */
 uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
 
 /*

@@ -1,5 +1,6 @@
 -- The value functions in databases of other encodings: characters, not bytes; and never a failure for what a
 -- text contains. Bytes are written and read as they are.
+SELECT current_database() AS here \gset
 CREATE DATABASE mastering_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 CREATE DATABASE mastering_latin2 ENCODING 'LATIN2' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 CREATE DATABASE mastering_koi8r ENCODING 'KOI8R' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
@@ -8,33 +9,29 @@ CREATE DATABASE mastering_euc_kr ENCODING 'EUC_KR' LC_COLLATE 'C' LC_CTYPE 'C' T
 CREATE DATABASE mastering_sql_ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 CREATE DATABASE mastering_mule ENCODING 'MULE_INTERNAL' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 
-\connect mastering_latin1
+\connect -reuse-previous=on "dbname=mastering_latin1 client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 -- é, ß, ø
 SELECT levenshtein_similarity(E'caf\xe9', 'cafe') AS one_of_four, normalize_text(E'Caf\xe9 Stra\xdfe S\xf8n') AS normal,
        cardinality(qgrams(E'\xe9\xdf\xf8', 2)) AS grams, soundex_key(E'M\xfcller') AS soundex,
        cardinality(tokens(E'a\xa0\xe9')) AS tokens;
 
-\connect mastering_latin2
+\connect -reuse-previous=on "dbname=mastering_latin2 client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 -- Łódź
 SELECT levenshtein_similarity(E'\xa3\xf3d\xbc', E'\xa3\xf3d\xba') AS one_of_four, normalize_text(E'\xa3\xf3d\xbc') AS normal,
        cardinality(qgrams(E'\xa3\xf3d\xbc', 1)) AS grams;
 
-\connect mastering_koi8r
+\connect -reuse-previous=on "dbname=mastering_koi8r client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 -- Иван
 SELECT levenshtein_similarity(E'\xe9\xd7\xc1\xce', E'\xc9\xd7\xc1\xce') AS one_of_four, normalize_text(E'\xe9\xd7\xc1\xce') AS normal;
 
-\connect mastering_euc_jp
+\connect -reuse-previous=on "dbname=mastering_euc_jp client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 -- さくら, an ideographic space, 東京; and a character of the third plane that nothing converts
 SELECT levenshtein_similarity(E'\xa4\xb5\xa4\xaf\xa4\xe9', E'\xa4\xb5\xa4\xaf\xa4\xea') AS one_of_three,
@@ -46,15 +43,13 @@ SELECT levenshtein_similarity(E'a\x8f\xfe\xfeb', E'a\x8f\xfe\xfdb') BETWEEN 0 AN
        normalize_text(E'a\x8f\xfe\xfeb') IS NOT NULL AS normal;
 SELECT levenshtein_similarity(repeat(E'\xa4\xb5', 30000), repeat(E'\xa4\xb5', 29999) || E'\xa4\xaf') > 0.9999 AS long;
 
-\connect mastering_euc_kr
+\connect -reuse-previous=on "dbname=mastering_euc_kr client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 SELECT levenshtein_similarity(E'\xb0\xa1\xb0\xa2', E'\xb0\xa1\xb0\xa3') AS one_of_two, normalize_text(E'\xb0\xa1') AS normal;
 
-\connect mastering_sql_ascii
+\connect -reuse-previous=on "dbname=mastering_sql_ascii client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 -- é as UTF-8, é as Latin-1, and both in one text, which is then Latin-1
 SELECT levenshtein_similarity(E'caf\xc3\xa9', 'cafe') AS utf8, normalize_text(E'Caf\xc3\xa9') AS utf8_normal,
@@ -65,9 +60,8 @@ SELECT levenshtein_similarity(E'caf\xc3\xa9', 'cafe') AS utf8, normalize_text(E'
 SELECT count(normalize_text(chr(i))), count(qgrams(chr(i))), count(tokens(chr(i))), sum(jaro_similarity(chr(i), chr(i)))
 FROM generate_series(1, 255) AS i;
 
-\connect mastering_mule
+\connect -reuse-previous=on "dbname=mastering_mule client_encoding=SQL_ASCII"
 CREATE EXTENSION mastering;
-SET client_encoding = 'SQL_ASCII';
 SET search_path TO mastering, public;
 -- Characters of two and of three bytes: compared, and kept by normalisation.
 SELECT levenshtein_similarity(E'a\x81\xe9b', E'a\x81\xe8b') AS one_of_three,
@@ -75,7 +69,7 @@ SELECT levenshtein_similarity(E'a\x81\xe9b', E'a\x81\xe8b') AS one_of_three,
        encode(convert_to(normalize_text(E'A\x81\xe9  \x92\xa4\xb5!'), 'MULE_INTERNAL'), 'escape') AS normal,
        cardinality(qgrams(E'\x92\xa4\xb5\x92\xa4\xaf', 1)) AS grams;
 
-\connect contrib_regression
+\connect :here
 DROP DATABASE mastering_latin1;
 DROP DATABASE mastering_latin2;
 DROP DATABASE mastering_koi8r;
