@@ -125,16 +125,51 @@ find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 sec
     }
 }
 
-static inline uint64
-content_hash(text_view text)
+uint64
+dictionary_hash(text_view text)
 {
     return hash_combine(hash_bytes(text.chars, (Size)text.length * text.width), text.width);
+}
+
+void
+dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
+{
+    __builtin_prefetch(&dictionary->table[(uint32)hash & dictionary->table_mask]);
+}
+
+/* The code that the hash's first place holds: most often the one looked for. */
+static inline uint32
+first_code(const dictionary *dictionary, uint64 hash)
+{
+    return dictionary->table[(uint32)hash & dictionary->table_mask];
+}
+
+void
+dictionary_prefetch_text(const dictionary *dictionary, uint64 hash)
+{
+    uint32 code = first_code(dictionary, hash);
+
+    __builtin_prefetch(&dictionary->hashes[code]);
+    __builtin_prefetch(&dictionary->texts[code]);
+    __builtin_prefetch(&dictionary->records[code], 1);
+}
+
+void
+dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash)
+{
+    __builtin_prefetch(dictionary->texts[first_code(dictionary, hash)].chars);
 }
 
 uint32
 dictionary_add(dictionary *dictionary, text_view text)
 {
-    uint64 hash = content_hash(text), second_hash = second_hash_of(text);
+    return dictionary_add_hashed(dictionary, text, dictionary_hash(text));
+}
+
+uint32
+dictionary_add_hashed(dictionary *dictionary, text_view text, uint64 hash)
+{
+    uint64 second_hash = second_hash_of(text);
     uint32 place = find_place(dictionary, text, hash, second_hash);
     uint32 code = dictionary->table[place];
 
@@ -166,5 +201,5 @@ dictionary_add(dictionary *dictionary, text_view text)
 uint32
 dictionary_find(const dictionary *dictionary, text_view text)
 {
-    return dictionary->table[find_place(dictionary, text, content_hash(text), second_hash_of(text))];
+    return dictionary->table[find_place(dictionary, text, dictionary_hash(text), second_hash_of(text))];
 }

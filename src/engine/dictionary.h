@@ -36,6 +36,16 @@ extern dictionary *dictionary_create(MemoryContext context);
 /* The code of a value, new or known; counts one more record that has it. */
 extern uint32 dictionary_add(dictionary *dictionary, text_view text);
 
+/*
+ * The same in steps, for callers that add many values at once: a look-up misses the cache three times in a
+ * row (place, text, characters), and with the steps done for a batch of values those waits overlap.
+ */
+extern uint64 dictionary_hash(text_view text);
+extern void dictionary_prefetch_place(const dictionary *dictionary, uint64 hash);
+extern void dictionary_prefetch_text(const dictionary *dictionary, uint64 hash);
+extern void dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash);
+extern uint32 dictionary_add_hashed(dictionary *dictionary, text_view text, uint64 hash);
+
 /* The code of a value, 0 when it is not there. */
 extern uint32 dictionary_find(const dictionary *dictionary, text_view text);
 

@@ -20,8 +20,30 @@
 #define MAX_LIST_LENGTH 1024
 #define ID_SLICE (256 * 1024)
 
+/*
+ * Values wait in a batch before they are looked up in their dictionaries, so that the look-ups' cache misses
+ * overlap. The characters are copied: a view lives until the next value is read.
+ */
+#define BATCH_VALUES 512
+#define BATCH_CHARACTERS (64 * 1024)
+
+typedef struct waiting_value {
+    text_view text;
+    uint64 hash;
+    uint32 column;
+    uint32 record;
+} waiting_value;
+
+typedef struct value_batch {
+    uint32 count;
+    Size characters_used;
+    waiting_value values[BATCH_VALUES];
+    char characters[BATCH_CHARACTERS];
+} value_batch;
+
 typedef struct store_receiver {
     DestReceiver receiver;
+    value_batch *batch;
     record_store *store;
     value_reader **readers; /* by column */
     value_reader *source_reader;
@@ -110,22 +132,70 @@ receive_id(store_receiver *state, Oid type, Datum value, bool is_null)
         store->text_ids[record] = keep_id(state, OutputFunctionCall(&state->id_output, value));
 }
 
-static uint32
-receive_value(store_receiver *state, int i, Datum value)
+static void
+look_up_batch(store_receiver *state)
 {
-    store_column *column = &state->store->columns[i];
-    text_view text;
+    record_store *store = state->store;
+    value_batch *batch = state->batch;
+    uint32 *rows = (uint32 *)store->records.rows;
 
-    switch (value_reader_read(state->readers[i], value, &text)) {
-    case VALUE_READ:
-        return dictionary_add(column->values, text);
-    case VALUE_UNREADABLE:
-        column->unreadable++;
-        break;
-    case VALUE_MISSING:
-        break;
+    for (uint32 i = 0; i < batch->count; i++)
+        dictionary_prefetch_text(store->columns[batch->values[i].column].values, batch->values[i].hash);
+    for (uint32 i = 0; i < batch->count; i++)
+        dictionary_prefetch_characters(store->columns[batch->values[i].column].values, batch->values[i].hash);
+    for (uint32 i = 0; i < batch->count; i++) {
+        const waiting_value *value = &batch->values[i];
+
+        rows[(Size)value->record * store->records.stride + value->column] =
+            dictionary_add_hashed(store->columns[value->column].values, value->text, value->hash);
     }
-    return 0;
+    batch->count = 0;
+    batch->characters_used = 0;
+}
+
+/* Reads a value of a column; false when it is missing. */
+static bool
+read_value(store_receiver *state, int i, Datum value, text_view *text)
+{
+    value_state read = value_reader_read(state->readers[i], value, text);
+
+    if (read == VALUE_UNREADABLE)
+        state->store->columns[i].unreadable++;
+    return read == VALUE_READ;
+}
+
+/* Puts a value of the record into the batch; its code goes into the row when the batch is looked up. */
+static void
+receive_value(store_receiver *state, int i, uint32 record, Datum value)
+{
+    value_batch *batch = state->batch;
+    waiting_value *waiting;
+    text_view text;
+    Size size;
+
+    if (!read_value(state, i, value, &text))
+        return;
+    size = MAXALIGN((Size)text.length * text.width);
+    if (size > BATCH_CHARACTERS - batch->characters_used) {
+        look_up_batch(state);
+        if (size > BATCH_CHARACTERS) {
+            uint32 code = dictionary_add(state->store->columns[i].values, text);
+
+            ((uint32 *)state->store->records.rows)[(Size)record * state->store->records.stride + i] = code;
+            return;
+        }
+    }
+    waiting = &batch->values[batch->count++];
+    waiting->text = text;
+    waiting->text.chars =
+        memcpy(batch->characters + batch->characters_used, text.chars, (Size)text.length * text.width);
+    waiting->hash = dictionary_hash(text);
+    waiting->column = (uint32)i;
+    waiting->record = record;
+    batch->characters_used += size;
+    dictionary_prefetch_place(state->store->columns[i].values, waiting->hash);
+    if (batch->count == BATCH_VALUES)
+        look_up_batch(state);
 }
 
 static int
@@ -159,10 +229,10 @@ receive_list(store_receiver *state, int i, Datum value)
     }
     codes = palloc((Size)Max(count, 1) * sizeof(uint32));
     for (int e = 0; e < count; e++) {
-        uint32 code = nulls[e] ? 0 : receive_value(state, i, elements[e]);
+        text_view text;
 
-        if (code != 0)
-            codes[used++] = code;
+        if (!nulls[e] && read_value(state, i, elements[e], &text))
+            codes[used++] = dictionary_add(store->columns[i].values, text);
     }
     qsort(codes, used, sizeof(uint32), compare_codes);
     for (int e = 0, kept = 0; e < used; e++) {
@@ -215,11 +285,13 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
     for (int i = 0; i < store->column_count; i++) {
         Datum value = slot->tts_values[i + 1];
 
+        row[i] = 0;
         if (slot->tts_isnull[i + 1])
-            row[i] = 0;
+            continue;
+        if (store->columns[i].is_list)
+            row[i] = receive_list(state, i, value);
         else
-            row[i] =
-                store->columns[i].is_list ? receive_list(state, i, value) : receive_value(state, i, value);
+            receive_value(state, i, store->records.count, value);
     }
     if (store->source_slot >= 0) {
         text_view text;
@@ -268,6 +340,12 @@ start_receiving(DestReceiver *self, int operation, TupleDesc description)
         store->sources = dictionary_create(store->context);
     }
     grow_records(state);
+}
+
+static void
+finish_receiving(DestReceiver *self)
+{
+    look_up_batch((store_receiver *)self);
 }
 
 static void
@@ -456,7 +534,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
 {
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
     store_receiver state = {
-        .receiver = {receive_record, start_receiving, ignore_receiver, ignore_receiver, DestNone}};
+        .receiver = {receive_record, start_receiving, finish_receiving, ignore_receiver, DestNone}};
     SPIExecuteOptions options = {0};
     SPIPlanPtr plan;
     Oid argument_type = TEXTARRAYOID;
@@ -473,6 +551,9 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     state.store = store;
     state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
     state.source_attribute = column_count + 1;
+    state.batch = MemoryContextAlloc(context, sizeof(value_batch));
+    state.batch->count = 0;
+    state.batch->characters_used = 0;
     state.row_context = AllocSetContextCreate(context, "mastering row", ALLOCSET_DEFAULT_SIZES);
 
     SPI_connect();
@@ -500,6 +581,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     SPI_finish();
 
     MemoryContextDelete(state.row_context);
+    pfree(state.batch);
     renumber(store);
     finish_columns(store);
     if (state.cut_lists > 0)
