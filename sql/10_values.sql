@@ -132,3 +132,17 @@ CREATE FUNCTION mastering.double_metaphone_keys(value text, max_length integer D
     AS 'MODULE_PATHNAME', 'mastering_double_metaphone_keys';
 COMMENT ON FUNCTION mastering.double_metaphone_keys(text, integer) IS
 'Double Metaphone (Philips 2000): one key, or two where a name can be said in two ways, of at most max_length (1 to 15) characters; none without a letter. Two names sound alike when they share a key.';
+
+CREATE FUNCTION mastering.cologne_key(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'mastering_cologne_key';
+COMMENT ON FUNCTION mastering.cologne_key(text) IS
+'Kölner Phonetik (Postel 1969), for German names: digits, not truncated. NULL without a letter that sounds.';
+
+-- Keys of sets
+
+CREATE FUNCTION mastering.minhash_keys(elements text[], bands integer DEFAULT 16, rows integer DEFAULT 4) RETURNS bigint[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'mastering_minhash_keys';
+COMMENT ON FUNCTION mastering.minhash_keys(text[], integer, integer) IS
+'One key a band (1 to 256), each made of rows (1 to 16) minima: two sets of Jaccard similarity s share at least one key with probability 1 - (1 - s^rows)^bands. NULL elements and repetition count for nothing; a set of nothing has no key.';

@@ -15,6 +15,12 @@ uint32_t soundex_key(text_view word, char key[SOUNDEX_KEY_LENGTH + 1]);
 uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
 
 /*
+ * Koelner Phonetik (Postel 1969), for German: digits, at most twice as many as the word has letters.
+ * capacity includes the NUL. Umlauts are expected as their vowels, sharp s as ss.
+ */
+uint32_t cologne_key(text_view word, char *key, uint32_t capacity);
+
+/*
  * Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each.
  * It has rules for words within a name ("van ", "von ", "san "): here what is no letter and no
  * apostrophe counts as one space. No more than DOUBLE_METAPHONE_LETTERS are looked at.

@@ -50,6 +50,19 @@ MASTERING_FUNCTION(mastering_nysiis_key)
     PG_RETURN_TEXT_P(result);
 }
 
+MASTERING_FUNCTION(mastering_cologne_key)
+{
+    text_view letters = letters_of(PG_GETARG_TEXT_PP(0));
+    Size capacity = 2 * (Size)letters.length + 1;
+    text *result = palloc_extended(VARHDRSZ + capacity, MCXT_ALLOC_HUGE);
+    uint32 length = cologne_key(letters, VARDATA(result), (uint32)capacity);
+
+    if (length == 0)
+        PG_RETURN_NULL();
+    SET_VARSIZE(result, VARHDRSZ + (Size)length);
+    PG_RETURN_TEXT_P(result);
+}
+
 MASTERING_FUNCTION(mastering_double_metaphone_keys)
 {
     int32 max_length = PG_GETARG_INT32(1);

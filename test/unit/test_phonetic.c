@@ -34,6 +34,16 @@ check_metaphone(const char *word, const char *primary, const char *alternate)
     unit_ok(strcmp(first, primary) == 0 && strcmp(second, alternate) == 0, name);
 }
 
+static void
+check_cologne(const char *word, const char *expected)
+{
+    char key[100], name[220];
+    uint32_t length = cologne_key(unit_view(word), key, sizeof key);
+
+    snprintf(name, sizeof name, "cologne: %s is %s (%s)", word, expected, key);
+    unit_ok(length == strlen(expected) && strcmp(key, expected) == 0, name);
+}
+
 /* Any text, in either width: keys within their bounds and made of their own letters. */
 static void
 test_random(void)
@@ -62,6 +72,8 @@ test_random(void)
         length = nysiis_key(a.view, key, capacity);
         wrong += length >= capacity || strlen(key) != length ||
                  strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != length;
+        length = cologne_key(a.view, key, capacity);
+        wrong += length >= capacity || strlen(key) != length || strspn(key, "012345678") != length;
         double_metaphone_keys(a.view, most, first, second);
         wrong += strlen(first) > most || strlen(second) > most ||
                  strspn(first, "AFHJKLMNPRSTX0") != strlen(first) ||
@@ -195,6 +207,25 @@ main(void)
     check_metaphone("O'Hara", "AHR", "AHR");
     check_metaphone("", "", "");
     check_metaphone("42", "", "");
+
+    check_cologne("Muller-Ludenscheidt", "65752682");
+    check_cologne("Wikipedia", "3412");
+    check_cologne("Breschnew", "17863");
+    check_cologne("Meyer", "67");
+    check_cologne("Maier", "67");
+    check_cologne("Schmidt", "862");
+    check_cologne("Schneider", "8627");
+    check_cologne("Fischer", "387");
+    check_cologne("Weber", "317");
+    check_cologne("Wagner", "3467");
+    check_cologne("Becker", "147");
+    check_cologne("Hoffmann", "0366");
+    check_cologne("Christian", "47826");
+    check_cologne("Philipp", "351");
+    check_cologne("Xaver", "4837");
+    check_cologne("Heinz Classen", "068586");
+    check_cologne("h", "");
+    check_cologne("", "");
 
     test_random();
     return unit_done();
