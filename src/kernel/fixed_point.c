@@ -41,6 +41,9 @@ portable_log2(double x)
     return exponent + 2.0 * sum / LN_2;
 }
 
+/* Beyond this many bits either way, powers of two are all taken to be the same. */
+#define POWER_LIMIT (INT64_C(1000) * WEIGHT_UNITS)
+
 static int64_t
 round_half_away(double x)
 {
@@ -59,16 +62,15 @@ weight_from_ratio(double numerator, double denominator)
     return (int32_t)weight;
 }
 
-/* 2^w for a weight in units; |w| is clamped to 1000 bits, far beyond what a double probability can show. */
+/* 2^w for a weight in units, |w| clamped to POWER_LIMIT. */
 static double
 power_of_two(int64_t weight)
 {
-    const int64_t limit = INT64_C(1000) * WEIGHT_UNITS;
     int64_t whole, rest;
     double x, term = 1.0, sum = 1.0, scale;
     uint64_t bits;
 
-    weight = weight > limit ? limit : weight < -limit ? -limit : weight;
+    weight = weight > POWER_LIMIT ? POWER_LIMIT : weight < -POWER_LIMIT ? -POWER_LIMIT : weight;
     whole = weight / WEIGHT_UNITS;
     rest = weight % WEIGHT_UNITS;
     if (rest < 0) {
@@ -103,9 +105,10 @@ weight_from_probability(double probability)
     int64_t weight =
         round_half_away((portable_log2(probability) - portable_log2(1.0 - probability)) * WEIGHT_UNITS);
 
-    while (probability_from_weight(weight - 1) >= probability)
+    /* Where all probabilities are the same, every weight reaches the one asked for: the estimate will do. */
+    while (weight > -POWER_LIMIT && probability_from_weight(weight - 1) >= probability)
         weight--;
-    while (probability_from_weight(weight) < probability && weight < INT64_C(2000) * WEIGHT_UNITS)
+    while (weight < POWER_LIMIT && probability_from_weight(weight) < probability)
         weight++;
     return weight;
 }

@@ -25,7 +25,8 @@ int32_t weight_from_ratio(double numerator, double denominator);
 /* Odds in bits as a probability: 2^w / (1 + 2^w). */
 double probability_from_weight(int64_t weight);
 
-/* The smallest weight whose probability is at least the given one; 0 < probability < 1. */
+/* The smallest weight whose probability is at least the given one; 0 < probability < 1. Below 2^-1000: log2
+ * of it. */
 int64_t weight_from_probability(double probability);
 
 static inline double
