@@ -14,11 +14,17 @@ row_end(const block *block, const blocking_rule *rule, uint32_t row)
     return block->count;
 }
 
+/* A large block is windowed where that leaves anything out. */
+static inline bool
+is_windowed(const blocking_rule *rule, uint64_t count)
+{
+    return count > rule->max_block && count - 1 > rule->window;
+}
+
+/* Of count > window records, each with the window behind it. */
 static uint64_t
 windowed_pairs(uint64_t count, uint64_t window)
 {
-    if (window >= count)
-        window = count - 1;
     return (count - window) * window + window * (window - 1) / 2;
 }
 
@@ -54,7 +60,7 @@ blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t 
         if (size > statistics->largest_block)
             statistics->largest_block = size;
         pairs = size * (size - 1) / 2;
-        if (size > rule->max_block) {
+        if (is_windowed(rule, size)) {
             uint64_t visited = windowed_pairs(size, rule->window);
 
             statistics->cut_blocks++;
@@ -111,7 +117,7 @@ blocking_fill(blocking_rule *rule, const record_table *records, const window_ord
         size = end - first;
         if (size < 2)
             continue;
-        *blocks = (block){.first = first, .count = (uint32_t)size, .windowed = size > rule->max_block};
+        *blocks = (block){.first = first, .count = (uint32_t)size, .windowed = is_windowed(rule, size)};
         if (blocks->windowed) {
             uint64_t key = entries[first].key;
 
