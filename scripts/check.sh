@@ -188,6 +188,12 @@ run_guard() {
             fault "$(head -n 1 "$file" | sed 's/^-- *//'): $rows"
         fi
     done
+    if scripts/reference.sh mastering_guard 2>&1 | diff -u doc/reference.md - >"$RESULTS/reference.diff"; then
+        pass
+        say 'ok - doc/reference.md is what the catalog says'
+    else
+        fault "doc/reference.md is not what the catalog says: make reference; $(head -n 20 "$RESULTS/reference.diff")"
+    fi
     server_psql -q -d postgres -c 'DROP DATABASE mastering_guard'
 }
 
