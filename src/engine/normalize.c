@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "engine/normalize.h"
+#include "kernel/hash.h"
 
 /* What a character is to the last step. */
 typedef enum character_class { SEPARATOR, APOSTROPHE, WORD } character_class;
@@ -69,6 +70,19 @@ static UTransliterator *ascii_folder = NULL;
 #define UNITS (64 * NORMALIZE_PIECE)
 static UChar *piece_units = NULL;
 static UChar *work_units = NULL;
+
+/* What ICU made of words, for names repeat: each word has one place, where the latest stays. */
+#define CACHED_WORDS 4096
+#define CACHED_CHARACTERS 16
+#define CACHED_UNITS 40
+typedef struct cached_word {
+    uint8 count; /* characters; 0: empty */
+    uint8 length;
+    uint32 characters[CACHED_CHARACTERS];
+    UChar units[CACHED_UNITS];
+} cached_word;
+
+static cached_word *word_cache = NULL;
 
 const char *
 normalize_versions(void)
@@ -382,16 +396,45 @@ emit_unicode(normalizer *state, uint32 c)
     }
 }
 
+/* What ICU makes of a piece of a word; valid until the next call. */
+static const UChar *
+folded_word(const uint32 *characters, uint32 count, int32_t *length)
+{
+    Size size = count * sizeof(uint32);
+    cached_word *cached;
+
+    if (count > CACHED_CHARACTERS) {
+        *length = fold_piece(characters, count, true);
+        return piece_units;
+    }
+    if (word_cache == NULL)
+        word_cache = MemoryContextAllocZero(TopMemoryContext, CACHED_WORDS * sizeof(cached_word));
+    cached = &word_cache[hash_bytes(characters, size) % CACHED_WORDS];
+    if (cached->count == count && memcmp(cached->characters, characters, size) == 0) {
+        *length = cached->length;
+        return cached->units;
+    }
+    *length = fold_piece(characters, count, true);
+    if (*length <= CACHED_UNITS) {
+        cached->count = (uint8)count;
+        cached->length = (uint8)*length;
+        memcpy(cached->characters, characters, size);
+        memcpy(cached->units, piece_units, (Size)*length * sizeof(UChar));
+    }
+    return piece_units;
+}
+
 /* A piece of a word that is not all in the table. */
 static void
 emit_by_icu(normalizer *state, const uint32 *characters, uint32 count)
 {
-    int32_t length = fold_piece(characters, count, true);
+    int32_t length;
+    const UChar *units = folded_word(characters, count, &length);
 
     for (int32_t i = 0; i < length;) {
         UChar32 c;
 
-        U16_NEXT(piece_units, i, length, c);
+        U16_NEXT(units, i, length, c);
         emit_unicode(state, (uint32)c);
     }
 }
