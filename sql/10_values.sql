@@ -139,6 +139,12 @@ CREATE FUNCTION mastering.cologne_key(value text) RETURNS text
 COMMENT ON FUNCTION mastering.cologne_key(text) IS
 'Kölner Phonetik (Postel 1969), for German names: digits, not truncated. NULL without a letter that sounds.';
 
+CREATE FUNCTION mastering.daitch_mokotoff_keys(value text) RETURNS text[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_daitch_mokotoff_keys';
+COMMENT ON FUNCTION mastering.daitch_mokotoff_keys(text) IS
+'Daitch-Mokotoff Soundex (1985), for names of eastern Europe: keys of six digits, one for each way in which the name can be said; none without a letter.';
+
 -- Keys of sets
 
 CREATE FUNCTION mastering.minhash_keys(elements text[], bands integer DEFAULT 16, rows integer DEFAULT 4) RETURNS bigint[]

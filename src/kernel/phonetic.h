@@ -21,6 +21,15 @@ uint32_t nysiis_key(text_view word, char *key, uint32_t capacity);
 uint32_t cologne_key(text_view word, char *key, uint32_t capacity);
 
 /*
+ * Daitch-Mokotoff Soundex (1985): keys of six digits, one for each way in which the name can be said; the
+ * first 32 of them, of the first 100 letters. Returns how many: 0 without a letter.
+ */
+#define DAITCH_MOKOTOFF_LENGTH 6
+#define DAITCH_MOKOTOFF_KEYS 32
+#define DAITCH_MOKOTOFF_LETTERS 100
+uint32_t daitch_mokotoff_keys(text_view word, char keys[DAITCH_MOKOTOFF_KEYS][DAITCH_MOKOTOFF_LENGTH + 1]);
+
+/*
  * Double Metaphone (Philips 2000): primary and alternate key, at most max_length (<= 15) characters each.
  * It has rules for words within a name ("van ", "von ", "san "): here what is no letter and no
  * apostrophe counts as one space. No more than DOUBLE_METAPHONE_LETTERS are looked at.

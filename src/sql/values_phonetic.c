@@ -81,3 +81,14 @@ MASTERING_FUNCTION(mastering_double_metaphone_keys)
         keys[count++] = CStringGetTextDatum(alternate);
     PG_RETURN_ARRAYTYPE_P(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
+
+MASTERING_FUNCTION(mastering_daitch_mokotoff_keys)
+{
+    char keys[DAITCH_MOKOTOFF_KEYS][DAITCH_MOKOTOFF_LENGTH + 1];
+    Datum elements[DAITCH_MOKOTOFF_KEYS];
+    uint32 count = daitch_mokotoff_keys(letters_of(PG_GETARG_TEXT_PP(0)), keys);
+
+    for (uint32 i = 0; i < count; i++)
+        elements[i] = CStringGetTextDatum(keys[i]);
+    PG_RETURN_ARRAYTYPE_P(construct_array(elements, (int)count, TEXTOID, -1, false, TYPALIGN_INT));
+}

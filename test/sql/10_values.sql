@@ -60,7 +60,7 @@ SELECT num_nulls(jaro_similarity(NULL, 'a'), jaro_winkler_similarity('a', NULL),
     token_similarity('a', 'a', NULL), token_sort_similarity('a', NULL), token_set_similarity(NULL, 'a'),
     monge_elkan_similarity(NULL, 'a'), initials_similarity('a', NULL), numeric_similarity(1, 2, NULL),
     date_similarity(NULL, '2000-01-01'), geo_similarity(0, 0, 0, NULL, 1), soundex_key(NULL), nysiis_key(NULL),
-    double_metaphone_keys(NULL), cologne_key(NULL), minhash_keys(NULL), qgrams(NULL), tokens(NULL), normalize_text(NULL)) AS nulls;
+    double_metaphone_keys(NULL), cologne_key(NULL), daitch_mokotoff_keys(NULL), minhash_keys(NULL), qgrams(NULL), tokens(NULL), normalize_text(NULL)) AS nulls;
 
 -- Numbers, dates, places
 SELECT numeric_similarity(1, 2, 4), numeric_similarity(1, 9, 4), numeric_similarity('nan', 'nan', 1),
@@ -79,7 +79,7 @@ SELECT round(geo_similarity(52.52, 13.405, 48.8566, 2.3522, 2000)::numeric, 6) A
 SELECT w, soundex_key(w), nysiis_key(w), double_metaphone_keys(w), double_metaphone_keys(w, 10) AS longer
 FROM unnest(ARRAY['Tymczak', 'San Jacinto', 'Pfister', 'Ashcraft', 'Smith', 'Schmidt', 'Müller', 'Łukasiewicz', 'Иванов', 'O''Hara', '123', '']) AS w;
 
-SELECT w, cologne_key(w) FROM unnest(ARRAY['Müller-Lüdenscheidt', 'Wikipedia', 'Weiß', 'Weis', 'H', '1', '']) AS w;
+SELECT w, cologne_key(w), daitch_mokotoff_keys(w) FROM unnest(ARRAY['Müller-Lüdenscheidt', 'Wikipedia', 'Weiß', 'Weis', 'Auerbach', 'H', '1', '']) AS w;
 SELECT minhash_keys('{a,b,c}', 2, 2) = minhash_keys('{c,NULL,a,b,b}', 2, 2) AS same_set, cardinality(minhash_keys('{a}')) AS bands,
        minhash_keys('{}'), minhash_keys('{NULL}'), minhash_keys('{a}', 1, 1) = minhash_keys('{b}', 1, 1) AS other_set,
        minhash_keys('{a,b,c}', 2, 2) AS keys;

@@ -44,6 +44,28 @@ check_cologne(const char *word, const char *expected)
     unit_ok(length == strlen(expected) && strcmp(key, expected) == 0, name);
 }
 
+/* expected: the keys in ascending order, with a comma between them. */
+static void
+check_daitch(const char *word, const char *expected)
+{
+    char keys[DAITCH_MOKOTOFF_KEYS][DAITCH_MOKOTOFF_LENGTH + 1];
+    char found[DAITCH_MOKOTOFF_KEYS * (DAITCH_MOKOTOFF_LENGTH + 1) + 1] = "", name[300];
+    uint32_t count = daitch_mokotoff_keys(unit_view(word), keys);
+
+    for (uint32_t done = 0; done < count; done++) {
+        uint32_t least = 0;
+
+        for (uint32_t i = 1; i < count; i++)
+            if (strcmp(keys[i], keys[least]) < 0)
+                least = i;
+        strcat(found, done ? "," : "");
+        strcat(found, keys[least]);
+        keys[least][0] = '~';
+    }
+    snprintf(name, sizeof name, "daitch-mokotoff: %s is %s (%s)", word, expected, found);
+    unit_ok(strcmp(found, expected) == 0, name);
+}
+
 /* Any text, in either width: keys within their bounds and made of their own letters. */
 static void
 test_random(void)
@@ -55,6 +77,7 @@ test_random(void)
     for (int i = 0; i < 200000; i++) {
         char soundex[SOUNDEX_KEY_LENGTH + 1], first[DOUBLE_METAPHONE_MAX + 1],
             second[DOUBLE_METAPHONE_MAX + 1];
+        char daitch[DAITCH_MOKOTOFF_KEYS][DAITCH_MOKOTOFF_LENGTH + 1];
         char *key;
         uint32_t capacity, length, most = 1 + unit_below(&seed, DOUBLE_METAPHONE_MAX);
 
@@ -74,6 +97,10 @@ test_random(void)
                  strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != length;
         length = cologne_key(a.view, key, capacity);
         wrong += length >= capacity || strlen(key) != length || strspn(key, "012345678") != length;
+        length = daitch_mokotoff_keys(a.view, daitch);
+        wrong += length > DAITCH_MOKOTOFF_KEYS || (length == 0) != (soundex[0] == '\0');
+        for (uint32_t k = 0; k < length; k++)
+            wrong += strspn(daitch[k], "0123456789") != DAITCH_MOKOTOFF_LENGTH;
         double_metaphone_keys(a.view, most, first, second);
         wrong += strlen(first) > most || strlen(second) > most ||
                  strspn(first, "AFHJKLMNPRSTX0") != strlen(first) ||
@@ -226,6 +253,34 @@ main(void)
     check_cologne("Heinz Classen", "068586");
     check_cologne("h", "");
     check_cologne("", "");
+
+    /* The examples that the authors publish. */
+    check_daitch("AUERBACH", "097400,097500");
+    check_daitch("OHRBACH", "097400,097500");
+    check_daitch("LIPSHITZ", "874400");
+    check_daitch("LIPPSZYC", "874400,874500");
+    check_daitch("LEWINSKY", "876450");
+    check_daitch("LEVINSKI", "876450");
+    check_daitch("SZLAMAWICZ", "486740");
+    check_daitch("SHLAMOVITZ", "486740");
+    check_daitch("PETERS", "734000,739400");
+    check_daitch("PETERSON", "734600,739460");
+    check_daitch("MOSKOWITZ", "645740");
+    check_daitch("MOSKOVITZ", "645740");
+    check_daitch("JACKSON", "145460,154600,445460,454600");
+    check_daitch("SCHWARZENEGGER", "474659,479465");
+    check_daitch("BREUER", "791900");
+    check_daitch("FREUD", "793000");
+    check_daitch("HALBERSTADT", "587433,587943");
+    check_daitch("MANNHEIM", "665600");
+    check_daitch("GOLDEN", "583600");
+    check_daitch("ALPERT", "087930");
+    check_daitch("HABER", "579000");
+    check_daitch("MINTZ", "664000");
+    check_daitch("TOPF", "370000");
+    check_daitch("KLEINMAN", "586660");
+    check_daitch("", "");
+    check_daitch("12", "");
 
     test_random();
     return unit_done();
