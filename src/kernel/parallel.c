@@ -4,7 +4,7 @@
  * Signals are blocked before a region and restored after it, in the calling thread: workers inherit the
  * mask when they are made, and a signal that arrives meanwhile waits for the main thread. So that a
  * cancel request is seen while a region runs, the main thread's mask must let it through: workers are
- * made inside a first, empty region with everything blocked, and later regions reuse them.
+ * made inside a first region with everything blocked, and later regions reuse them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -80,6 +80,9 @@ make_pool(int threads)
     pthread_sigmask(SIG_SETMASK, &all, &before);
 #pragma omp parallel num_threads(threads)
     {
+        /* They have it already; but a region that did nothing would be optimised away, and make no workers.
+         */
+        (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pool_threads = threads;
