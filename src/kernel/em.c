@@ -8,19 +8,34 @@
 #define M_PRIOR_MATCHES 2.0 /* what the start values are worth */
 #define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
-/* Product of m/u over the comparisons that count and have a value on both sides. */
+/*
+ * Product of m/u over the comparisons that count and have a value on both sides. Many strong agreements must
+ * not overflow before the disagreements are met: powers of 1e100 are kept apart until the end.
+ */
 static double
 likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em_session *session,
                  uint64_t pattern)
 {
     double ratio = 1.0;
+    int hundreds = 0;
 
     for (int c = 0; c < layout->comparison_count; c++) {
         int level = pattern_level(&layout->comparisons[c], pattern);
 
         if (level != LEVEL_MISSING && !(session->left_out >> c & 1))
             ratio *= parameters->m[c][level] / session->u[c][level];
+        if (ratio > 1e100) {
+            ratio *= 1e-100;
+            hundreds++;
+        } else if (ratio < 1e-100) {
+            ratio *= 1e100;
+            hundreds--;
+        }
     }
+    for (; hundreds > 0; hundreds--)
+        ratio *= 1e100;
+    for (; hundreds < 0; hundreds++)
+        ratio *= 1e-100;
     return ratio;
 }
 
