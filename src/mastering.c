@@ -5,6 +5,7 @@
 #include "compat.h"
 
 #include "settings.h"
+#include "storage/in_version.h"
 
 PG_MODULE_MAGIC;
 
@@ -14,4 +15,5 @@ void
 _PG_init(void)
 {
     mastering_define_settings();
+    mastering_install_storage_hooks();
 }

@@ -1,0 +1,221 @@
+-- 51_store_functions.sql: making stores, segments and versions. All of this is internal: nobody but the
+-- extension's owner may call it, and the functions that users call have checked their rights before.
+
+CREATE FUNCTION mastering.store_for(kind text, entity text, source text, columns jsonb, indexes jsonb) RETURNS int
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    found int;
+    store text;
+    index_columns jsonb;
+BEGIN
+    SELECT s.store_id INTO found FROM mastering.store s
+     WHERE s.kind = store_for.kind AND s.entity = store_for.entity AND s.source = store_for.source
+       AND s.columns = store_for.columns;
+    IF found IS NOT NULL THEN
+        RETURN found;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('mastering.store'), hashtext(store_for.entity));
+    SELECT s.store_id INTO found FROM mastering.store s
+     WHERE s.kind = store_for.kind AND s.entity = store_for.entity AND s.source = store_for.source
+       AND s.columns = store_for.columns;
+    IF found IS NOT NULL THEN
+        RETURN found;
+    END IF;
+    INSERT INTO mastering.store (kind, entity, source, columns, indexes)
+    VALUES (store_for.kind, store_for.entity, store_for.source, store_for.columns, store_for.indexes)
+    RETURNING store_id INTO found;
+    store := format('mastering.%I', 'store_' || found);
+    EXECUTE format('CREATE TABLE %s ("#segment" int4 NOT NULL, "#row" int4 NOT NULL%s) PARTITION BY LIST ("#segment" mastering.segment_ops)',
+                   store, (SELECT string_agg(format(', %I %s', c.value ->> 'name', c.value ->> 'type'), '' ORDER BY c.ordinality)
+                             FROM jsonb_array_elements(columns) WITH ORDINALITY c));
+    FOR index_columns IN SELECT value FROM jsonb_array_elements(indexes) LOOP
+        EXECUTE format('CREATE INDEX ON %s (%s)', store,
+                       (SELECT string_agg(quote_ident(value), ', ') FROM jsonb_array_elements_text(index_columns)));
+    END LOOP;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION mastering.store_for(text, text, text, jsonb, jsonb) IS 'The store of a kind, entity and source with these columns; made if there is none.';
+
+-- The new table belongs to nobody's version until finish_segment has attached it.
+CREATE FUNCTION mastering.begin_segment(store_id int) RETURNS int
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id int := nextval('mastering.segment_id');
+BEGIN
+    EXECUTE format('CREATE TABLE mastering.%I (LIKE mastering.%I, CHECK ("#segment" OPERATOR(mastering.===) %s))',
+                   'segment_' || id, 'store_' || store_id, id);
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION mastering.begin_segment(int) IS 'Makes the empty table of a new segment and returns its number.';
+
+-- Indexes after the rows are in, statistics, the hash of the content, then ATTACH: the CHECK lets it skip its scan.
+CREATE FUNCTION mastering.finish_segment(store_id int, segment_id int, derived_from text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    segment text := format('mastering.%I', 'segment_' || segment_id);
+    index_columns jsonb;
+    rows bigint;
+    content text;
+BEGIN
+    FOR index_columns IN SELECT i.value FROM mastering.store s, jsonb_array_elements(s.indexes) i
+                          WHERE s.store_id = finish_segment.store_id LOOP
+        EXECUTE format('CREATE INDEX ON %s (%s)', segment,
+                       (SELECT string_agg(quote_ident(value), ', ') FROM jsonb_array_elements_text(index_columns)));
+    END LOOP;
+    EXECUTE format('ANALYZE %s', segment);
+    EXECUTE format('SELECT count(*), mastering.rows_hash(s ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
+    EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+    INSERT INTO mastering.segment (segment_id, store_id, row_count, hash, derived_from)
+    VALUES (segment_id, store_id, rows, content, derived_from);
+    RETURN rows;
+END
+$$;
+COMMENT ON FUNCTION mastering.finish_segment(int, int, text) IS 'Indexes, statistics, hash; then the segment becomes part of its store. Returns its number of rows.';
+
+CREATE FUNCTION mastering.drop_segment(segment_id int) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('DROP TABLE mastering.%I', 'segment_' || segment_id);
+END
+$$;
+COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Drops the table of a segment that was begun and not finished.';
+
+-- ---- versions -------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.text_hash(content text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT encode(sha256(convert_to(content, 'UTF8')), 'hex') $$;
+COMMENT ON FUNCTION mastering.text_hash(text) IS 'SHA-256 of a text in UTF-8, as hexadecimal digits.';
+
+CREATE FUNCTION mastering.json_hash(content jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT mastering.text_hash(content::text) $$;
+COMMENT ON FUNCTION mastering.json_hash(jsonb) IS 'Hash of a document; the text of jsonb has one order of keys and one way to write each value.';
+
+CREATE FUNCTION mastering.make_version(store_id int, segments int[], vectors bigint[], content text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rows bigint;
+    parts jsonb;
+BEGIN
+    IF coalesce(cardinality(segments), 0) <> coalesce(cardinality(vectors), 0) THEN
+        RAISE EXCEPTION 'a version needs one vector number for each segment' USING ERRCODE = '22023';
+    END IF;
+    SELECT coalesce(sum(s.row_count - coalesce(v.row_count, 0)), 0),
+           coalesce(jsonb_agg(jsonb_build_array(s.hash, v.hash) ORDER BY u.n), '[]')
+      INTO rows, parts
+      FROM ROWS FROM (unnest(segments), unnest(vectors)) WITH ORDINALITY u (segment, vector, n)
+      JOIN mastering.segment s ON s.segment_id = u.segment
+      LEFT JOIN mastering.deletion_vector v ON v.vector_id = nullif(u.vector, 0);
+    RETURN jsonb_build_object('store', store_id, 'segments', to_jsonb(segments), 'vectors', to_jsonb(vectors),
+                              'rows', rows, 'hash', mastering.json_hash(parts))
+           || CASE WHEN content IS NULL THEN '{}' ELSE jsonb_build_object('content', content) END;
+END
+$$;
+COMMENT ON FUNCTION mastering.make_version(int, int[], bigint[], text) IS 'The document that describes a version; its hash covers the content of all segments and deletion vectors.';
+
+CREATE FUNCTION mastering.stored_vector(segment_id int, bitmap bytea) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    content text := encode(sha256(bitmap), 'hex');
+    found bigint;
+BEGIN
+    INSERT INTO mastering.deletion_vector (segment_id, row_count, hash, bitmap)
+    VALUES (segment_id, mastering.deletion_vector_count(bitmap), content, bitmap)
+    ON CONFLICT DO NOTHING RETURNING vector_id INTO found;
+    IF found IS NULL THEN
+        SELECT v.vector_id INTO found FROM mastering.deletion_vector v
+         WHERE v.segment_id = stored_vector.segment_id AND v.hash = content;
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION mastering.stored_vector(int, bytea) IS 'Stores a deletion vector, or finds the same one stored before, and returns its number.';
+
+-- A version whose segments lost rows and which gained a segment. Segments that have lost all their rows leave it.
+CREATE FUNCTION mastering.changed_version(version jsonb, deletions jsonb, added int, content text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    segments int[] := '{}';
+    vectors bigint[] := '{}';
+    part record;
+    bitmap bytea;
+BEGIN
+    FOR part IN SELECT s.value::int AS segment, v.value::bigint AS vector, g.row_count, d.bitmap AS old,
+                       decode(deletions ->> (s.value), 'base64') AS lost
+                  FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s
+                  JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
+                  JOIN mastering.segment g ON g.segment_id = s.value::int
+                  LEFT JOIN mastering.deletion_vector d ON d.vector_id = nullif(v.value::bigint, 0)
+                 ORDER BY ordinality LOOP
+        IF part.lost IS NOT NULL THEN
+            bitmap := CASE WHEN part.old IS NULL THEN part.lost ELSE mastering.deletion_vector_union(part.old, part.lost) END;
+            CONTINUE WHEN mastering.deletion_vector_count(bitmap) >= part.row_count;
+            part.vector := mastering.stored_vector(part.segment, bitmap);
+        END IF;
+        segments := segments || part.segment;
+        vectors := vectors || part.vector;
+    END LOOP;
+    IF added IS NOT NULL THEN
+        segments := segments || added;
+        vectors := vectors || 0::bigint;
+    END IF;
+    RETURN mastering.make_version((version ->> 'store')::int, segments, vectors, content);
+END
+$$;
+COMMENT ON FUNCTION mastering.changed_version(jsonb, jsonb, int, text) IS 'A version less the rows of deletions (segment -> deletion vector in base64), with one segment more.';
+
+-- A SELECT's FROM item and condition for a version that no head shows.
+CREATE FUNCTION mastering.version_condition(version jsonb, alias text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    condition text;
+    deleted text;
+BEGIN
+    SELECT string_agg(format('%I."#segment" OPERATOR(mastering.===) %s', alias, value), ' OR ') INTO condition
+      FROM jsonb_array_elements_text(version -> 'segments');
+    IF condition IS NULL THEN
+        RETURN 'false';
+    END IF;
+    IF EXISTS (SELECT FROM jsonb_array_elements_text(version -> 'vectors') WHERE value <> '0') THEN
+        SELECT format(' AND NOT mastering.is_deleted(%L::int4[], %L::bigint[], %I."#segment", %I."#row")',
+                      array_agg(s.value::int), array_agg(v.value::bigint), alias, alias) INTO deleted
+          FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s
+          JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
+         WHERE v.value <> '0';
+    END IF;
+    RETURN '(' || condition || ')' || coalesce(deleted, '');
+END
+$$;
+COMMENT ON FUNCTION mastering.version_condition(jsonb, text) IS 'The condition, as SQL, that keeps a store''s rows of one version.';
+
+CREATE FUNCTION mastering.create_head(environment text, anchor text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE mastering.%I ()', anchor);
+    EXECUTE format('COMMENT ON TABLE mastering.%I IS %L', anchor,
+                   'Empty. Plans that read an environment depend on it, so that its invalidation announces a new head.');
+    INSERT INTO mastering.head (environment, anchor) VALUES (environment, anchor);
+END
+$$;
+COMMENT ON FUNCTION mastering.create_head(text, text) IS 'The head row of a new environment and its anchor.';
+
+CREATE FUNCTION mastering.set_head(environment text, versions jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    anchor text;
+BEGIN
+    UPDATE mastering.head h SET versions = set_head.versions, generation = nextval('mastering.head_generation')
+     WHERE h.environment = set_head.environment RETURNING h.anchor INTO anchor;
+    IF anchor IS NULL THEN
+        RAISE EXCEPTION 'environment "%" does not exist', environment USING ERRCODE = '42704';
+    END IF;
+    PERFORM mastering.announce_head(anchor);
+END
+$$;
+COMMENT ON FUNCTION mastering.set_head(text, jsonb) IS 'Switches what the views of an environment show.';
