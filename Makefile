@@ -23,6 +23,10 @@ EXTRA_CLEAN = $(INSTALL_SQL) $(wildcard mastering--*.sql)
 REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --outputdir=build/regress --encoding=UTF8 --no-locale --load-extension=mastering
 
+# Sessions that meet: readers, promoters, loaders.
+ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=mastering
+
 # Bitcode would be compiled without -fopenmp; PGXS overwrites a plain assignment, hence override.
 override with_llvm = no
 
