@@ -1,0 +1,232 @@
+-- 52_catalog.sql: the catalog of environments. Names everywhere, no OIDs: it survives a dump and a restore.
+
+CREATE TABLE mastering.environment (
+    name          text COLLATE "C" PRIMARY KEY,
+    promotes_from text COLLATE "C" REFERENCES mastering.environment,
+    owner         text NOT NULL,
+    created_by    text NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE mastering.environment IS 'The stages. The SQL text in an environment''s artifacts runs with the rights of its owner.';
+
+CREATE TABLE mastering.configuration (
+    environment text COLLATE "C" PRIMARY KEY REFERENCES mastering.environment,
+    tree        jsonb NOT NULL DEFAULT '{}',
+    bindings    jsonb NOT NULL DEFAULT '{}',
+    data        jsonb NOT NULL DEFAULT '{}',
+    snapshot    text,
+    changed_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE mastering.configuration IS 'What an environment is made of, beside what its views show (mastering.head).';
+COMMENT ON COLUMN mastering.configuration.tree IS 'Path of an artifact -> its hash.';
+COMMENT ON COLUMN mastering.configuration.bindings IS 'entity/source -> relation; the environment''s own, not promoted over an existing one.';
+COMMENT ON COLUMN mastering.configuration.data IS 'entity/source -> version of the loaded rows.';
+COMMENT ON COLUMN mastering.configuration.snapshot IS 'The last snapshot taken or promoted.';
+
+CREATE TABLE mastering.artifact (
+    hash    text PRIMARY KEY,
+    content jsonb NOT NULL,
+    CHECK (hash = mastering.json_hash(content))
+);
+COMMENT ON TABLE mastering.artifact IS 'Documents under the hash of their content.';
+
+CREATE TABLE mastering.data_version (
+    store_id int NOT NULL,
+    content  text NOT NULL,
+    version  jsonb NOT NULL,
+    PRIMARY KEY (store_id, content)
+);
+COMMENT ON TABLE mastering.data_version IS 'Loaded data by content, so that what one environment has loaded another does not write again.';
+
+CREATE SEQUENCE mastering.cluster_id;
+COMMENT ON SEQUENCE mastering.cluster_id IS 'Numbers of clusters, over all environments: an id never means two things.';
+
+CREATE TABLE mastering.output (
+    output_key text PRIMARY KEY,
+    run_key    text NOT NULL,
+    golden_key text NOT NULL,
+    entity     text NOT NULL,
+    versions   jsonb NOT NULL,
+    counters   jsonb NOT NULL,
+    made_in    text NOT NULL,
+    made_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.output (run_key, golden_key);
+COMMENT ON TABLE mastering.output IS 'Runs by content. run_key: what decides the partition into clusters; output_key: that, the ids it started from and the survivorship rules.';
+
+CREATE TABLE mastering.snapshot (
+    hash        text PRIMARY KEY,
+    environment text COLLATE "C" NOT NULL,
+    tree        jsonb NOT NULL,
+    bindings    jsonb NOT NULL,
+    data        jsonb NOT NULL,
+    versions    jsonb NOT NULL,
+    parents     text[] NOT NULL,
+    message     text,
+    tag         text,
+    author      text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    CHECK (hash = mastering.json_hash(jsonb_build_object('environment', environment, 'tree', tree, 'bindings', bindings,
+        'data', data, 'versions', versions, 'parents', to_jsonb(parents), 'message', message, 'tag', tag,
+        'author', author, 'created_at', to_jsonb(extract(epoch FROM created_at)))))
+);
+CREATE UNIQUE INDEX ON mastering.snapshot (environment, tag) WHERE tag IS NOT NULL;
+CREATE INDEX ON mastering.snapshot (environment, created_at);
+COMMENT ON TABLE mastering.snapshot IS 'Immutable states of environments; the hash covers all of a state and its parents.';
+
+CREATE SEQUENCE mastering.release_id;
+CREATE TABLE mastering.release (
+    release_id      bigint PRIMARY KEY DEFAULT nextval('mastering.release_id'),
+    kind            text NOT NULL CHECK (kind IN ('promotion', 'rollback')),
+    source          text,
+    target          text NOT NULL,
+    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rolled back')),
+    message         text,
+    author          text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at     timestamptz,
+    source_tree     jsonb,
+    base_tree       jsonb,
+    proposal        jsonb NOT NULL DEFAULT '{}',
+    proposal_hash   text,
+    snapshot_before text,
+    snapshot_after  text,
+    error           jsonb
+);
+CREATE INDEX ON mastering.release (target, state, release_id);
+COMMENT ON TABLE mastering.release IS 'Promotions and rollbacks, the failed ones too.';
+
+CREATE SEQUENCE mastering.check_result_id;
+CREATE TABLE mastering.check_result (
+    result_id   bigint PRIMARY KEY DEFAULT nextval('mastering.check_result_id'),
+    environment text COLLATE "C" NOT NULL,
+    release_id  bigint,
+    entity      text NOT NULL,
+    check_name  text NOT NULL,
+    stage       text NOT NULL,
+    severity    text NOT NULL,
+    passed      boolean NOT NULL,
+    row_count   bigint,
+    sample      jsonb,
+    error       text,
+    state_key   text NOT NULL,
+    checked_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.check_result (state_key) WHERE passed;
+CREATE INDEX ON mastering.check_result (environment, checked_at);
+COMMENT ON TABLE mastering.check_result IS 'What each check found; state_key: hash of the check and of all that it could read.';
+
+CREATE TABLE mastering.role_map (
+    environment text COLLATE "C" NOT NULL REFERENCES mastering.environment,
+    role        text NOT NULL CHECK (role IN ('admin', 'author', 'curator', 'reviewer', 'consumer', 'loader')),
+    grantee     text NOT NULL,
+    PRIMARY KEY (environment, role, grantee)
+);
+COMMENT ON TABLE mastering.role_map IS 'Which PostgreSQL roles have which role in an environment.';
+
+CREATE TABLE mastering.environment_view (
+    environment text COLLATE "C" NOT NULL,
+    view_name   text NOT NULL,
+    definition  text NOT NULL,
+    PRIMARY KEY (environment, view_name)
+);
+COMMENT ON TABLE mastering.environment_view IS 'The views of an environment as they were made, so that one is replaced when its columns change and never otherwise.';
+
+-- ---- the audit log ---------------------------------------------------------------------------------------------
+
+CREATE SEQUENCE mastering.audit_pending_id;
+CREATE TABLE mastering.audit_pending (
+    pending_id   bigint PRIMARY KEY DEFAULT nextval('mastering.audit_pending_id'),
+    environment  text NOT NULL,
+    at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    session_role text NOT NULL DEFAULT session_user,
+    role         text NOT NULL,
+    client       text DEFAULT pg_catalog.host(pg_catalog.inet_client_addr()),
+    action       text NOT NULL,
+    detail       jsonb NOT NULL
+);
+COMMENT ON TABLE mastering.audit_pending IS 'Entries of the running transaction; at its end they join the chain of their environment. Empty otherwise.';
+
+CREATE TABLE mastering.audit_entry (
+    environment   text COLLATE "C" NOT NULL,
+    seq           bigint NOT NULL,
+    at            timestamptz NOT NULL,
+    session_role  text NOT NULL,
+    role          text NOT NULL,
+    client        text,
+    action        text NOT NULL,
+    detail        jsonb NOT NULL,
+    previous_hash text NOT NULL,
+    hash          text NOT NULL,
+    PRIMARY KEY (environment, seq)
+);
+COMMENT ON TABLE mastering.audit_entry IS 'Append-only; each entry''s hash covers the entry and the hash before it, one chain an environment.';
+
+CREATE FUNCTION mastering.audit_hash(e mastering.audit_entry) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.json_hash(jsonb_build_object('environment', e.environment, 'seq', e.seq, 'at', extract(epoch FROM e.at),
+        'session_role', e.session_role, 'role', e.role, 'client', e.client, 'action', e.action, 'detail', e.detail,
+        'previous_hash', e.previous_hash))
+$$;
+COMMENT ON FUNCTION mastering.audit_hash(mastering.audit_entry) IS 'The hash that an entry of the audit log must have.';
+
+-- Deferred to the end of the transaction, so that a long one does not hold the chain: only from here to the commit.
+CREATE FUNCTION mastering.chain_audit_entry() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entry mastering.audit_entry;
+    last mastering.audit_entry;
+BEGIN
+    DELETE FROM mastering.audit_pending p WHERE p.pending_id = NEW.pending_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('mastering.audit'), hashtext(NEW.environment));
+    SELECT * INTO last FROM mastering.audit_entry a WHERE a.environment = NEW.environment ORDER BY a.seq DESC LIMIT 1;
+    entry.environment := NEW.environment;
+    entry.seq := coalesce(last.seq, 0) + 1;
+    entry.at := NEW.at;
+    entry.session_role := NEW.session_role;
+    entry.role := NEW.role;
+    entry.client := NEW.client;
+    entry.action := NEW.action;
+    entry.detail := NEW.detail;
+    entry.previous_hash := coalesce(last.hash, '');
+    entry.hash := mastering.audit_hash(entry);
+    INSERT INTO mastering.audit_entry SELECT entry.*;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION mastering.chain_audit_entry() IS 'Trigger: moves an entry from audit_pending to the end of its environment''s chain.';
+CREATE CONSTRAINT TRIGGER chain AFTER INSERT ON mastering.audit_pending
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION mastering.chain_audit_entry();
+
+CREATE FUNCTION mastering.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '%.% can only be appended to', TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = '42501';
+END
+$$;
+COMMENT ON FUNCTION mastering.refuse_change() IS 'Trigger of tables that are append-only.';
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mastering.audit_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION mastering.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON mastering.snapshot
+    FOR EACH STATEMENT EXECUTE FUNCTION mastering.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON mastering.artifact
+    FOR EACH STATEMENT EXECUTE FUNCTION mastering.refuse_change();
+
+SELECT pg_catalog.pg_extension_config_dump('mastering.environment', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.configuration', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.artifact', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.data_version', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.cluster_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.output', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.snapshot', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.release', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.release_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.check_result', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.check_result_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.role_map', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.environment_view', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.audit_pending_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.audit_entry', '');

@@ -1,0 +1,129 @@
+-- 53_access.sql: who calls, what they may do, and what the log says about it.
+--
+-- A public function of this layer is declared in C (mastering_guard) and stands before a do_ function of the same
+-- arguments, which runs with the rights of the extension's owner and asks caller() who called; see
+-- src/storage/guard.c. The do_ functions and everything internal are executable by the owner only (79_grants.sql).
+
+CREATE FUNCTION mastering.caller() RETURNS name
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mastering_caller';
+COMMENT ON FUNCTION mastering.caller() IS 'The role that called the environment function that is running.';
+
+CREATE FUNCTION mastering.query_as(role name, query text, search_path text, trusted boolean) RETURNS SETOF record
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100000 AS 'MODULE_PATHNAME', 'mastering_query_as';
+COMMENT ON FUNCTION mastering.query_as(name, text, text, boolean) IS 'The rows of a SELECT run with the rights of a role, read-only; volatile functions are refused unless the text is our own (trusted).';
+
+CREATE FUNCTION mastering.may(environment text, VARIADIC roles text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)
+        OR EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
+                    WHERE e.name = may.environment AND pg_has_role(mastering.caller(), r.oid, 'USAGE'))
+        OR EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
+                    WHERE m.environment = may.environment AND (m.role = ANY (roles) OR m.role = 'admin')
+                      AND pg_has_role(mastering.caller(), r.oid, 'USAGE'))
+$$;
+COMMENT ON FUNCTION mastering.may(text, text[]) IS 'Whether the caller has one of these roles in an environment; its owner, its admins and superusers have all.';
+
+CREATE FUNCTION mastering.require(environment text, VARIADIC roles text[]) RETURNS mastering.environment
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found mastering.environment;
+BEGIN
+    SELECT * INTO found FROM mastering.environment e WHERE e.name = environment;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'environment "%" does not exist', environment
+            USING ERRCODE = '42704', HINT = 'SELECT name FROM mastering.environments lists those that do.';
+    END IF;
+    IF NOT mastering.may(environment, VARIADIC roles) THEN
+        RAISE EXCEPTION 'permission denied for environment "%"', environment
+            USING ERRCODE = '42501',
+                  DETAIL = format('Role "%s" is none of: %s.', mastering.caller(),
+                                  array_to_string(ARRAY(SELECT DISTINCT r FROM unnest(roles || 'admin'::text) r ORDER BY r), ', ')),
+                  HINT = format('An admin of it can call: SELECT mastering.grant_role(%L, %L, %L)', environment, roles[1], mastering.caller());
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION mastering.require(text, text[]) IS 'The environment, if the caller has one of these roles in it; an error otherwise.';
+
+-- Text that a non-superuser writes must not come to run as a superuser.
+CREATE FUNCTION mastering.require_author(environment text) RETURNS mastering.environment
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found mastering.environment := mastering.require(environment, 'author');
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = found.owner AND r.rolsuper)
+       AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper) THEN
+        RAISE EXCEPTION 'environment "%" belongs to a superuser, so only a superuser may write SQL for it', environment
+            USING ERRCODE = '42501', DETAIL = format('The SQL text of its artifacts would run as "%s".', found.owner),
+                  HINT = format('Let it belong to another role: SELECT mastering.alter_environment(%L, owner => …)', environment);
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_author(text) IS 'The environment, if the caller may write artifacts whose SQL text runs as its owner.';
+
+CREATE FUNCTION mastering.audit(environment text, action text, detail jsonb) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO mastering.audit_pending (environment, role, action, detail)
+    VALUES (environment, mastering.caller(), action, detail)
+$$;
+COMMENT ON FUNCTION mastering.audit(text, text, jsonb) IS 'Adds an entry to an environment''s log at the end of the transaction.';
+
+-- Writers of one environment take turns. Whoever finds another at work does not wait in the dark.
+CREATE FUNCTION mastering.lock_environment(environment text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('mastering.environment'), hashtext(environment)) THEN
+        RAISE EXCEPTION 'environment "%" is being changed by another session', environment
+            USING ERRCODE = '55P03', HINT = 'Try again when that session has finished; pg_locks shows it as the holder of an advisory lock.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.lock_environment(text) IS 'Takes the environment''s lock to the end of the transaction, or raises 55P03.';
+
+CREATE FUNCTION mastering.configuration_of(environment text) RETURNS mastering.configuration
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c FROM mastering.configuration c WHERE c.environment = configuration_of.environment
+$$;
+COMMENT ON FUNCTION mastering.configuration_of(text) IS 'The row of an environment''s configuration.';
+
+CREATE FUNCTION mastering.path(VARIADIC steps text[]) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(replace(replace(s, '~', '~0'), '/', '~1'), '/' ORDER BY n) FROM unnest(steps) WITH ORDINALITY u (s, n)
+$$;
+COMMENT ON FUNCTION mastering.path(text[]) IS 'A path of the tree from its steps, / and ~ in a step written ~1 and ~0.';
+
+CREATE FUNCTION mastering.step(path text, n int) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT replace(replace(split_part(path, '/', n), '~1', '/'), '~0', '~')
+$$;
+COMMENT ON FUNCTION mastering.step(text, int) IS 'The n-th step of a path.';
+
+CREATE FUNCTION mastering.artifact_at(tree jsonb, path text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT a.content FROM mastering.artifact a WHERE a.hash = tree ->> path
+$$;
+COMMENT ON FUNCTION mastering.artifact_at(jsonb, text) IS 'The document at a path of a tree; NULL where there is none.';
+
+CREATE FUNCTION mastering.set_artifact(environment text, path text, content jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_hash text := mastering.json_hash(content);
+    old_hash text;
+BEGIN
+    PERFORM mastering.lock_environment(environment);
+    SELECT c.tree ->> path INTO old_hash FROM mastering.configuration c WHERE c.environment = set_artifact.environment;
+    IF old_hash IS NOT DISTINCT FROM new_hash THEN
+        RETURN new_hash;
+    END IF;
+    IF content IS NOT NULL THEN
+        INSERT INTO mastering.artifact (hash, content) VALUES (new_hash, content) ON CONFLICT DO NOTHING;
+    END IF;
+    UPDATE mastering.configuration c
+       SET tree = CASE WHEN content IS NULL THEN c.tree - path ELSE c.tree || jsonb_build_object(path, new_hash) END, changed_at = now()
+     WHERE c.environment = set_artifact.environment;
+    PERFORM mastering.audit(environment, 'configure', jsonb_build_object('path', path, 'before', old_hash, 'after', new_hash));
+    RETURN new_hash;
+END
+$$;
+COMMENT ON FUNCTION mastering.set_artifact(text, text, jsonb) IS 'Puts a document at a path of an environment''s tree, or removes it (NULL); logged.';

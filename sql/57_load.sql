@@ -1,0 +1,153 @@
+-- 57_load.sql: loading. The rows of a source are read as the environment's owner, compared by key and content with
+-- the version the environment has, and only what differs is written.
+
+CREATE FUNCTION mastering.key_expression(key jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE jsonb_array_length(key)
+        WHEN 1 THEN format('r.%I::text', key ->> 0)
+        ELSE (SELECT format('CASE WHEN %s THEN jsonb_build_array(%s)::text END',
+                            string_agg(format('r.%I IS NOT NULL', k.value), ' AND ' ORDER BY k.ordinality),
+                            string_agg(format('r.%I::text', k.value), ', ' ORDER BY k.ordinality))
+                FROM jsonb_array_elements_text(key) WITH ORDINALITY k)
+    END
+$$;
+COMMENT ON FUNCTION mastering.key_expression(jsonb) IS 'The key of a source''s row r as a text: one column''s, or a JSON array of several.';
+
+CREATE FUNCTION mastering.source_columns(columns jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '[{"name": "#key", "type": "text"}, {"name": "#hash", "type": "uuid"}]'::jsonb || columns
+$$;
+COMMENT ON FUNCTION mastering.source_columns(jsonb) IS 'Columns of the store of a source with these columns.';
+
+CREATE FUNCTION mastering.load_source(env mastering.environment, entity_name text, source_name text, source jsonb, relation text, current jsonb)
+RETURNS TABLE (version jsonb, change text, inserted bigint, updated bigint, deleted bigint, unchanged bigint)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    columns jsonb := mastering.relation_columns(relation);
+    store int := mastering.store_for('source', entity_name, source_name, mastering.source_columns(columns), '[["#key"]]');
+    live text;
+    deletions jsonb := '{}';
+    segment int;
+    content text;
+    bad text;
+    total bigint;
+    full_write boolean;
+BEGIN
+    DROP TABLE IF EXISTS pg_temp.mastering_incoming;
+    EXECUTE format('CREATE TEMP TABLE mastering_incoming ON COMMIT DROP AS SELECT %s AS "#key", mastering.row_hash(r) AS "#hash", r.* FROM mastering.query_as(%L, %L, %L, true) AS r (%s)',
+                   mastering.key_expression(source -> 'key'), env.owner, format('SELECT %s FROM %s', mastering.column_list(columns, false), relation),
+                   mastering.artifact_path(env.name), mastering.column_list(columns, true));
+    ANALYZE pg_temp.mastering_incoming;
+    EXECUTE 'SELECT "#key" FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY 1 NULLS FIRST LIMIT 1' INTO bad;
+    IF FOUND THEN
+        RAISE EXCEPTION 'source "%" of entity "%" has %', source_name, entity_name, CASE WHEN bad IS NULL THEN 'rows without a key' ELSE 'a key twice' END
+            USING ERRCODE = CASE WHEN bad IS NULL THEN '23502' ELSE '23505' END,
+                  DETAIL = CASE WHEN bad IS NULL THEN format('A column of the key %s is null in relation %s.', source -> 'key', relation)
+                                ELSE format('Key %s is in relation %s more than once.', bad, relation) END;
+    END IF;
+    EXECUTE 'SELECT count(*), encode(mastering.content_sum("#hash"), ''hex'') FROM pg_temp.mastering_incoming' INTO total, content;
+    content := total || ':' || coalesce(content, '');
+
+    IF current IS NOT NULL AND (current ->> 'store')::int = store THEN
+        live := format('(SELECT s."#key", s."#hash", s."#segment", s."#row" FROM mastering.%I s WHERE %s)', 'store_' || store, mastering.version_condition(current, 's'));
+    ELSE
+        live := '(SELECT NULL::text AS "#key", NULL::uuid AS "#hash", NULL::int AS "#segment", NULL::int AS "#row" WHERE false)';
+    END IF;
+    EXECUTE format('SELECT count(*) FILTER (WHERE o."#key" IS NULL), count(*) FILTER (WHERE o."#hash" <> n."#hash"), count(*) FILTER (WHERE n."#key" IS NULL), count(*) FILTER (WHERE o."#hash" = n."#hash")
+                      FROM pg_temp.mastering_incoming n FULL JOIN %s o ON o."#key" = n."#key"', live)
+       INTO inserted, updated, deleted, unchanged;
+    change := CASE WHEN current IS NULL THEN 'initial'
+                   WHEN (current ->> 'store')::int <> store THEN 'reload'
+                   WHEN inserted + updated + deleted = 0 THEN 'none'
+                   WHEN updated + deleted = 0 THEN 'append'
+                   WHEN inserted + updated + deleted > greatest(total, 1) / 2 THEN 'reload'
+                   ELSE 'update' END;
+    IF change = 'none' THEN
+        version := current;
+        DROP TABLE pg_temp.mastering_incoming;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    -- What another environment has loaded already is not written again.
+    SELECT d.version INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = load_source.content;
+    IF version IS NULL THEN
+        full_write := change IN ('initial', 'reload') OR jsonb_array_length(current -> 'segments') >= 4
+                      OR (SELECT sum(v.row_count) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(current -> 'vectors') x)) > total / 10;
+        IF total > 0 AND (full_write OR inserted + updated > 0) THEN
+            segment := mastering.begin_segment(store);
+            EXECUTE format('INSERT INTO mastering.%I ("#segment", "#row", "#key", "#hash", %s) SELECT %s, (row_number() OVER ())::int, n."#key", n."#hash", %s FROM pg_temp.mastering_incoming n%s',
+                           'segment_' || segment, mastering.column_list(columns, false), segment,
+                           (SELECT string_agg(format('n.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
+                           CASE WHEN full_write THEN '' ELSE format(' LEFT JOIN %s o ON o."#key" = n."#key" WHERE o."#key" IS NULL OR o."#hash" <> n."#hash"', live) END);
+            PERFORM mastering.finish_segment(store, segment);
+        END IF;
+        IF full_write THEN
+            version := mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END, content);
+        ELSE
+            EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (
+                SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s o LEFT JOIN pg_temp.mastering_incoming n ON n."#key" = o."#key"
+                 WHERE n."#key" IS NULL OR n."#hash" <> o."#hash" GROUP BY 1) d', live) INTO deletions;
+            version := mastering.changed_version(current, deletions, segment, content);
+        END IF;
+        INSERT INTO mastering.data_version (store_id, content, version) VALUES (store, content, version) ON CONFLICT DO NOTHING;
+    END IF;
+    DROP TABLE pg_temp.mastering_incoming;
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION mastering.load_source(mastering.environment, text, text, jsonb, text, jsonb) IS 'Loads one source: the new version and what changed.';
+
+CREATE FUNCTION mastering.do_load(env_name text, entity_name text, source_name text)
+RETURNS TABLE (source text, change text, inserted bigint, updated bigint, deleted bigint, total bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require(env_name, 'loader', 'author');
+    config mastering.configuration;
+    item record;
+    loaded record;
+    relation text;
+    place text;
+    any_source boolean := false;
+BEGIN
+    PERFORM mastering.lock_environment(env_name);
+    config := mastering.configuration_of(env_name);
+    PERFORM mastering.require_entity(config.tree, env_name, entity_name);
+    FOR item IN SELECT mastering.step(t.key, 4) AS name, a.content FROM jsonb_each_text(config.tree) t JOIN mastering.artifact a ON a.hash = t.value
+                 WHERE t.key LIKE 'entity/%/source/%' AND mastering.step(t.key, 2) = entity_name AND (source_name IS NULL OR mastering.step(t.key, 4) = source_name)
+                 ORDER BY 1 LOOP
+        any_source := true;
+        place := mastering.path(entity_name, item.name);
+        relation := config.bindings ->> place;
+        IF relation IS NULL THEN
+            RAISE EXCEPTION 'source "%" of entity "%" is bound to no relation in environment "%"', item.name, entity_name, env_name
+                USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', env_name, entity_name, item.name);
+        END IF;
+        SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, item.name, item.content, relation, config.data -> place) l;
+        IF loaded.change <> 'none' THEN
+            UPDATE mastering.configuration c SET data = c.data || jsonb_build_object(place, loaded.version), changed_at = now() WHERE c.environment = env_name;
+            PERFORM mastering.audit(env_name, 'load', jsonb_build_object('source', place, 'relation', relation, 'change', loaded.change, 'inserted', loaded.inserted,
+                'updated', loaded.updated, 'deleted', loaded.deleted, 'before', config.data -> place ->> 'content', 'after', loaded.version ->> 'content'));
+        END IF;
+        source := item.name;
+        change := loaded.change;
+        inserted := loaded.inserted;
+        updated := loaded.updated;
+        deleted := loaded.deleted;
+        total := (loaded.version ->> 'rows')::bigint;
+        RETURN NEXT;
+    END LOOP;
+    IF NOT any_source THEN
+        RAISE EXCEPTION 'entity "%" has no source% in environment "%"', entity_name, coalesce(' "' || source_name || '"', ''), env_name
+            USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, …)', env_name, entity_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_load(text, text, text) IS 'Behind load.';
+
+CREATE FUNCTION mastering.load(env text, entity text, source text DEFAULT NULL)
+RETURNS TABLE (source_name text, change text, inserted bigint, updated bigint, deleted bigint, total bigint)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.load(text, text, text) IS 'Loads the sources of an entity, or one of them, from the relations they are bound to; says what changed: initial, append, update, reload or none. What the views show changes with the next run.';

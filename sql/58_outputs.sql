@@ -1,0 +1,283 @@
+-- 58_outputs.sql: from loaded rows to golden records. Each step is found again by its content where it was done
+-- before, in whatever environment: mapped records by segment and mapping, the partition into clusters by all that
+-- decides it (run_key), the whole output by that, the ids it started from and the survivorship rules (output_key).
+--
+-- The steps work in the environment's _next schema: its head shows what was made so far, so that the matching
+-- engine and golden_sql read it through views, as the environment's owner.
+
+CREATE FUNCTION mastering.show_next(env_name text, additions jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.set_head(env_name || '_next', (SELECT h.versions FROM mastering.head h WHERE h.environment = env_name || '_next') || additions);
+END
+$$;
+COMMENT ON FUNCTION mastering.show_next(text, jsonb) IS 'Adds versions to what an environment''s _next schema shows.';
+
+CREATE FUNCTION mastering.sources_of(tree jsonb, entity_name text) RETURNS TABLE (name text, hash text, content jsonb)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.step(t.key, 4), t.value, a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value
+     WHERE t.key LIKE 'entity/%/source/%' AND mastering.step(t.key, 2) = entity_name ORDER BY 1
+$$;
+COMMENT ON FUNCTION mastering.sources_of(jsonb, text) IS 'The sources of an entity in a tree.';
+
+-- Mapped records: one segment for each segment of loaded rows, with the same row numbers, so that the deletion
+-- vectors of the loaded rows are theirs too.
+CREATE FUNCTION mastering.map_records(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
+    store int := mastering.entity_store('records', entity_name, entity);
+    segments int[] := '{}';
+    vectors bigint[] := '{}';
+    contents jsonb := '{}';
+    source record;
+    part record;
+    raw jsonb;
+    derived text;
+    found int;
+    view_name text;
+BEGIN
+    FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
+        raw := data -> mastering.path(entity_name, source.name);
+        IF raw IS NULL THEN
+            RAISE EXCEPTION 'source "%" of entity "%" was never loaded in environment "%"', source.name, entity_name, env.name
+                USING ERRCODE = '55000', HINT = format('SELECT * FROM mastering.load(%L, %L, %L)', env.name, entity_name, source.name);
+        END IF;
+        contents := contents || jsonb_build_object(source.name, raw -> 'content');
+        view_name := NULL;
+        FOR part IN SELECT s.value::int AS segment, v.value::bigint AS vector, g.hash FROM jsonb_array_elements_text(raw -> 'segments') WITH ORDINALITY s
+                      JOIN jsonb_array_elements_text(raw -> 'vectors') WITH ORDINALITY v USING (ordinality)
+                      JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY ordinality LOOP
+            derived := mastering.json_hash(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
+                                                              'source', source.name, 'entity', entity, 'store', store, 'role', env.owner));
+            SELECT g.segment_id INTO found FROM mastering.segment g WHERE g.derived_from = derived;
+            IF found IS NULL THEN
+                IF view_name IS NULL THEN
+                    view_name := mastering.show_source(env, entity_name, source.name, raw);
+                END IF;
+                found := mastering.begin_segment(store);
+                EXECUTE format('INSERT INTO mastering.%I SELECT %s, r.* FROM mastering.query_as(%L, %L, %L, false) AS r ("#row" int, "#source" text, "#key" text, %s)',
+                               'segment_' || found, found, env.owner,
+                               format(E'SELECT "#row", %L::text, "#key",\n       %s\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
+                                      mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
+                               mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
+                PERFORM mastering.finish_segment(store, found, derived);
+            END IF;
+            segments := segments || found;
+            vectors := vectors || part.vector;
+        END LOOP;
+    END LOOP;
+    IF contents = '{}' THEN
+        RAISE EXCEPTION 'entity "%" has no source in environment "%"', entity_name, env.name USING ERRCODE = '55000',
+            HINT = format('SELECT mastering.map_source(%L, %L, …)', env.name, entity_name);
+    END IF;
+    RETURN mastering.make_version(store, segments, vectors) || jsonb_build_object('contents', contents);
+END
+$$;
+COMMENT ON FUNCTION mastering.map_records(mastering.environment, text, jsonb, jsonb) IS 'The version of an entity''s records that loaded rows and mappings give.';
+
+-- A view on the loaded rows of a source, all rows of its live segments, deleted ones too: row numbers must stay.
+CREATE FUNCTION mastering.show_source(env mastering.environment, entity_name text, source_name text, raw jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    view_name text := mastering.path(entity_name, 'source', source_name);
+    schema_name text := env.name || '_next';
+    qualified text;
+    query text := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
+                         mastering.versioned_name(schema_name, view_name));
+BEGIN
+    IF octet_length(view_name) > 63 THEN
+        view_name := left(mastering.text_hash(view_name), 40);
+        query := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
+                        mastering.versioned_name(schema_name, view_name));
+    END IF;
+    qualified := format('%I.%I', schema_name, view_name);
+    IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = show_source.view_name AND v.definition = query) THEN
+        EXECUTE format('DROP VIEW IF EXISTS %s', qualified);
+        EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
+        INSERT INTO mastering.environment_view (environment, view_name, definition) VALUES (schema_name, view_name, query)
+        ON CONFLICT ON CONSTRAINT environment_view_pkey DO UPDATE SET definition = EXCLUDED.definition;
+        PERFORM mastering.apply_grants(env.name);
+    END IF;
+    PERFORM mastering.show_next(env.name, jsonb_build_object(view_name, raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments')))));
+    RETURN qualified;
+END
+$$;
+COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, text, jsonb) IS 'Makes the loaded rows of a source readable for its mapping; returns the view''s name.';
+
+CREATE FUNCTION mastering.spec_of(tree jsonb, entity_name text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_strip_nulls(jsonb_build_object('blocking', mastering.artifact_at(tree, mastering.path('entity', entity_name, 'blocking')),
+                                                'comparisons', mastering.artifact_at(tree, mastering.path('entity', entity_name, 'comparisons'))))
+           || coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'clustering')), '{}')
+$$;
+COMMENT ON FUNCTION mastering.spec_of(jsonb, text) IS 'The matching specification that an entity''s artifacts make up.';
+
+CREATE FUNCTION mastering.input_query(env_name text, entity_name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT * FROM %I.%I', env_name || '_next', entity_name || '_input')
+$$;
+COMMENT ON FUNCTION mastering.input_query(text, text) IS 'The query that the matching engine reads an entity''s records with.';
+
+-- ---- training ------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_train(env_name text, entity_name text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require_author(env_name);
+    config mastering.configuration;
+    spec jsonb;
+    model jsonb;
+BEGIN
+    PERFORM mastering.lock_environment(env_name);
+    config := mastering.configuration_of(env_name);
+    PERFORM mastering.require_entity(config.tree, env_name, entity_name);
+    PERFORM mastering.sync_views(env_name, entity_name);
+    PERFORM mastering.show_next(env_name, jsonb_build_object(entity_name || '_records', mastering.map_records(env, entity_name, config.tree, config.data)));
+    spec := mastering.spec_of(config.tree, entity_name);
+    IF NOT spec ?& ARRAY['blocking', 'comparisons'] THEN
+        SELECT t.s || spec INTO spec FROM mastering.query_as(env.owner::name, format('SELECT mastering.suggest(%L)', mastering.input_query(env_name, entity_name)),
+                                                        mastering.artifact_path(env_name), true) AS t (s jsonb);
+        IF config.tree ->> mastering.path('entity', entity_name, 'blocking') IS NULL THEN
+            PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'blocking'), spec -> 'blocking');
+        END IF;
+        IF config.tree ->> mastering.path('entity', entity_name, 'comparisons') IS NULL THEN
+            PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'comparisons'), spec -> 'comparisons');
+        END IF;
+        spec := mastering.spec_of((mastering.configuration_of(env_name)).tree, entity_name);
+    END IF;
+    SELECT t.m INTO model FROM mastering.query_as(env.owner::name, format('SELECT mastering.train_model(%L, %L)', mastering.input_query(env_name, entity_name), spec),
+                                                  mastering.artifact_path(env_name), true) AS t (m jsonb);
+    PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'model'), jsonb_build_object('model', model, 'spec', mastering.json_hash(spec)));
+    RETURN model;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_train(text, text) IS 'Behind train.';
+
+CREATE FUNCTION mastering.train(env text, entity text) RETURNS jsonb
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.train(text, text) IS 'Trains the model of an entity on its loaded records; blocking and comparisons are suggested where none were set. Returns the model, which is an artifact from now on.';
+
+CREATE FUNCTION mastering.model_of(tree jsonb, env_name text, entity_name text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    document jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name, 'model'));
+    hint text := format('SELECT mastering.train(%L, %L)', env_name, entity_name);
+BEGIN
+    IF document IS NULL THEN
+        RAISE EXCEPTION 'entity "%" has no model in environment "%"', entity_name, env_name USING ERRCODE = '55000', HINT = hint;
+    END IF;
+    IF document ->> 'spec' <> mastering.json_hash(mastering.spec_of(tree, entity_name)) THEN
+        RAISE EXCEPTION 'the model of entity "%" in environment "%" was trained with other rules', entity_name, env_name
+            USING ERRCODE = '55000', DETAIL = 'Blocking, comparisons or clustering were changed since.', HINT = hint;
+    END IF;
+    RETURN document -> 'model';
+END
+$$;
+COMMENT ON FUNCTION mastering.model_of(jsonb, text, text) IS 'The model of an entity, if it belongs to the rules in force.';
+
+-- ---- ids -----------------------------------------------------------------------------------------------------------
+
+-- pg_temp.mastering_partition (source, key, label) gets the column cluster: each new cluster takes the old id with which
+-- it shares most records, each old id goes to one cluster, the largest overlap first; the others are born.
+CREATE FUNCTION mastering.assign_ids(members text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    assigned bigint;
+BEGIN
+    EXECUTE format('CREATE TEMP TABLE mastering_overlap ON COMMIT DROP AS SELECT p.label, m."#cluster" AS cluster, count(*) AS records
+                      FROM pg_temp.mastering_partition p JOIN %s m ON m."#source" = p.source AND m."#key" = p.key GROUP BY 1, 2', members);
+    CREATE TEMP TABLE mastering_candidate ON COMMIT DROP AS SELECT * FROM pg_temp.mastering_overlap;
+    CREATE TEMP TABLE mastering_identity (label text, cluster bigint) ON COMMIT DROP;
+    LOOP
+        INSERT INTO pg_temp.mastering_identity
+        SELECT c.label, c.cluster FROM (SELECT o.label, o.cluster, row_number() OVER (PARTITION BY o.label ORDER BY o.records DESC, o.cluster) AS a,
+                                               row_number() OVER (PARTITION BY o.cluster ORDER BY o.records DESC, o.label COLLATE "C") AS b
+                                          FROM pg_temp.mastering_candidate o) c
+         WHERE c.a = 1 AND c.b = 1;
+        GET DIAGNOSTICS assigned = ROW_COUNT;
+        EXIT WHEN assigned = 0;
+        DELETE FROM pg_temp.mastering_candidate o USING pg_temp.mastering_identity i WHERE i.label = o.label;
+        DELETE FROM pg_temp.mastering_candidate o USING pg_temp.mastering_identity i WHERE i.cluster = o.cluster;
+    END LOOP;
+    INSERT INTO pg_temp.mastering_identity
+    SELECT n.label, nextval('mastering.cluster_id')
+      FROM (SELECT p.label FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.label = p.label)
+             GROUP BY p.label ORDER BY min((p.source || ':' || p.key) COLLATE "C")) n;
+    ANALYZE pg_temp.mastering_identity;
+END
+$$;
+COMMENT ON FUNCTION mastering.assign_ids(text) IS 'Ids for the clusters of a partition, from the assignment before it.';
+
+CREATE FUNCTION mastering.write_segment(store int, query text) RETURNS int
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    segment int := mastering.begin_segment(store);
+    rows bigint;
+BEGIN
+    EXECUTE format('INSERT INTO mastering.%I SELECT %s, (row_number() OVER ())::int, q.* FROM (%s) q', 'segment_' || segment, segment, query);
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    IF rows = 0 THEN
+        PERFORM mastering.drop_segment(segment);
+        RETURN NULL;
+    END IF;
+    PERFORM mastering.finish_segment(store, segment);
+    RETURN segment;
+END
+$$;
+COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the rows of a query; NULL where there are none.';
+
+-- The version after a run: rows of the wanted state that the old version has stay where they are.
+CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, append_only boolean DEFAULT false) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    live text;
+    same boolean := old IS NOT NULL AND (old ->> 'store')::int = store;
+    deletions jsonb;
+    segment int;
+    version jsonb;
+    lost bigint;
+BEGIN
+    IF NOT same THEN
+        segment := mastering.write_segment(store, wanted);
+        RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END);
+    END IF;
+    live := format('(SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM mastering.%I s WHERE %s)', columns, 'store_' || store, mastering.version_condition(old, 's'));
+    IF append_only THEN
+        segment := mastering.write_segment(store, wanted);
+        deletions := '{}';
+    ELSE
+        EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
+        ANALYZE pg_temp.mastering_wanted;
+        segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM %s o WHERE o.hash = s."#hash")', columns, live));
+        EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}''), coalesce(sum(d.n), 0) FROM (
+            SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost, count(*) AS n FROM %s o
+             WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_wanted w WHERE w."#hash" = o.hash) GROUP BY 1) d', live) INTO deletions, lost;
+        DROP TABLE pg_temp.mastering_wanted;
+    END IF;
+    version := mastering.changed_version(old, deletions, segment);
+    RETURN mastering.compacted_version(version);
+END
+$$;
+COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, boolean) IS 'The version that a query''s rows are, written as what differs from an old one.';
+
+-- At most 4 live segments and 10 % deleted rows; beyond that the live rows are written once more, in one segment.
+CREATE FUNCTION mastering.compacted_version(version jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    store int := (version ->> 'store')::int;
+    deleted bigint := (SELECT coalesce(sum(v.row_count), 0) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(version -> 'vectors') x));
+    segment int;
+BEGIN
+    IF jsonb_array_length(version -> 'segments') <= 4 AND deleted <= (version ->> 'rows')::bigint / 10 THEN
+        RETURN version;
+    END IF;
+    segment := mastering.write_segment(store, format('SELECT %s FROM mastering.%I s WHERE %s',
+        (SELECT string_agg(format('s.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c WHERE t.store_id = store),
+        'store_' || store, mastering.version_condition(version, 's')));
+    RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END, version ->> 'content');
+END
+$$;
+COMMENT ON FUNCTION mastering.compacted_version(jsonb) IS 'A version with its rows in few segments.';

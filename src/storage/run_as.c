@@ -1,0 +1,151 @@
+/*
+ * run_as.c: runs the SQL text that an artifact holds, with the rights of its environment's owner and no
+ * others.
+ *
+ * SET ROLE is refused inside SECURITY DEFINER functions, and what it would set could be set back by the text.
+ * Here the user is switched in C from analysis to the last row, as a security-restricted operation and
+ * read-only, and the rows are kept in a tuplestore, so that whoever asked works on with rows and not with
+ * somebody's query.
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "parser/parser.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/plancache.h"
+
+/* One SELECT and nothing else; unless trusted, no volatile function in it or in the views that it reads. */
+static void
+check_statement(SPIPlanPtr plan, bool trusted)
+{
+    List *sources = SPI_plan_get_plan_sources(plan);
+    CachedPlanSource *source;
+    ListCell *cell;
+
+    if (list_length(sources) != 1)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("one SELECT is wanted, not %d statements", list_length(sources))));
+    source = linitial_node(CachedPlanSource, sources);
+    foreach (cell, source->query_list) {
+        Query *query = lfirst_node(Query, cell);
+
+        if (query->commandType != CMD_SELECT || query->hasModifyingCTE || query->rowMarks != NIL)
+            ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                            errmsg("only a SELECT that changes and locks nothing is allowed here")));
+        if (!trusted && contain_volatile_functions((Node *)query))
+            ereport(ERROR,
+                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                     errmsg("volatile functions are not allowed here"),
+                     errdetail("A mapping, rule or check must give the same result whenever it is run.")));
+    }
+}
+
+typedef struct RunText {
+    const char *query;
+    const char *role;
+} RunText;
+
+static void
+describe_run(void *argument)
+{
+    RunText *run = argument;
+
+    errcontext("query run as role \"%s\": %s", run->role, run->query);
+}
+
+/* query_as(role, query, search_path, trusted): the rows of a query, run with the rights of the role. */
+MASTERING_FUNCTION(mastering_query_as)
+{
+    ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
+    RunText run = {text_to_cstring(PG_GETARG_TEXT_PP(1)), NameStr(*PG_GETARG_NAME(0))};
+    char *search_path = text_to_cstring(PG_GETARG_TEXT_PP(2));
+    bool trusted = PG_GETARG_BOOL(3);
+    bool read_only = XactReadOnly;
+    int security_context, nest_level;
+    Oid user, role = get_role_oid(run.role, false);
+    MemoryContext per_query;
+    Tuplestorestate *store;
+    TupleDesc descriptor;
+    ErrorContextCallback context;
+
+    if (result == NULL || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0 ||
+        result->expectedDesc == NULL)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("query_as is called in FROM, with a list of its columns")));
+
+    per_query = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+    descriptor = CreateTupleDescCopy(result->expectedDesc);
+    store = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    MemoryContextSwitchTo(per_query);
+
+    context.callback = describe_run;
+    context.arg = &run;
+    context.previous = error_context_stack;
+    error_context_stack = &context;
+    GetUserIdAndSecContext(&user, &security_context);
+    nest_level = NewGUCNestLevel();
+    PG_TRY();
+    {
+        DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
+        SPIExecuteOptions options = {.read_only = true, .dest = receiver};
+        SPIPlanPtr plan;
+
+        (void)set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                                0, false);
+        SetUserIdAndSecContext(role, security_context | SECURITY_LOCAL_USERID_CHANGE |
+                                         SECURITY_RESTRICTED_OPERATION);
+        XactReadOnly = true;
+        SetTuplestoreDestReceiverParams(receiver, store, result->econtext->ecxt_per_query_memory, true,
+                                        descriptor, "the query does not give the columns that are wanted");
+        SPI_connect();
+        plan = SPI_prepare(run.query, 0, NULL);
+        if (plan == NULL)
+            elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+        check_statement(plan, trusted);
+        if (SPI_execute_plan_extended(plan, &options) < 0)
+            elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(SPI_result));
+        SPI_finish();
+        receiver->rDestroy(receiver);
+        AtEOXact_GUC(true, nest_level);
+        SetUserIdAndSecContext(user, security_context);
+    }
+    PG_FINALLY();
+    {
+        XactReadOnly = read_only;
+        error_context_stack = context.previous;
+    }
+    PG_END_TRY();
+
+    result->returnMode = SFRM_Materialize;
+    result->setResult = store;
+    result->setDesc = descriptor;
+    return (Datum)0;
+}
+
+/*
+ * is_expression(text): whether the grammar takes it as one expression, so that "1) FROM secrets --" is not
+ * pasted between parentheses. Raw parsing only: no name is looked up.
+ */
+MASTERING_FUNCTION(mastering_is_expression)
+{
+    List *parsed = raw_parser(text_to_cstring(PG_GETARG_TEXT_PP(0)), RAW_PARSE_PLPGSQL_EXPR);
+    SelectStmt *select;
+
+    if (list_length(parsed) != 1)
+        PG_RETURN_BOOL(false);
+    select = (SelectStmt *)linitial_node(RawStmt, parsed)->stmt;
+    PG_RETURN_BOOL(
+        IsA(select, SelectStmt) && select->op == SETOP_NONE && list_length(select->targetList) == 1 &&
+        linitial_node(ResTarget, select->targetList)->name == NULL && select->fromClause == NIL &&
+        select->whereClause == NULL && select->groupClause == NIL && select->havingClause == NULL &&
+        select->windowClause == NIL && select->sortClause == NIL && select->limitCount == NULL &&
+        select->limitOffset == NULL && select->lockingClause == NIL && select->distinctClause == NIL);
+}
