@@ -5,27 +5,27 @@ CREATE FUNCTION mastering.store_for(kind text, entity text, source text, columns
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    found int;
+    hit int;
     store text;
     index_columns jsonb;
 BEGIN
-    SELECT s.store_id INTO found FROM mastering.store s
+    SELECT s.store_id INTO hit FROM mastering.store s
      WHERE s.kind = store_for.kind AND s.entity = store_for.entity AND s.source = store_for.source
        AND s.columns = store_for.columns;
-    IF found IS NOT NULL THEN
-        RETURN found;
+    IF hit IS NOT NULL THEN
+        RETURN hit;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('mastering.store'), hashtext(store_for.entity));
-    SELECT s.store_id INTO found FROM mastering.store s
+    SELECT s.store_id INTO hit FROM mastering.store s
      WHERE s.kind = store_for.kind AND s.entity = store_for.entity AND s.source = store_for.source
        AND s.columns = store_for.columns;
-    IF found IS NOT NULL THEN
-        RETURN found;
+    IF hit IS NOT NULL THEN
+        RETURN hit;
     END IF;
     INSERT INTO mastering.store (kind, entity, source, columns, indexes)
     VALUES (store_for.kind, store_for.entity, store_for.source, store_for.columns, store_for.indexes)
-    RETURNING store_id INTO found;
-    store := format('mastering.%I', 'store_' || found);
+    RETURNING store_id INTO hit;
+    store := format('mastering.%I', 'store_' || hit);
     EXECUTE format('CREATE TABLE %s ("#segment" int4 NOT NULL, "#row" int4 NOT NULL%s) PARTITION BY LIST ("#segment" mastering.segment_ops)',
                    store, (SELECT string_agg(format(', %I %s', c.value ->> 'name', c.value ->> 'type'), '' ORDER BY c.ordinality)
                              FROM jsonb_array_elements(columns) WITH ORDINALITY c));
@@ -33,7 +33,7 @@ BEGIN
         EXECUTE format('CREATE INDEX ON %s (%s)', store,
                        (SELECT string_agg(quote_ident(value), ', ') FROM jsonb_array_elements_text(index_columns)));
     END LOOP;
-    RETURN found;
+    RETURN hit;
 END
 $$;
 COMMENT ON FUNCTION mastering.store_for(text, text, text, jsonb, jsonb) IS 'The store of a kind, entity and source with these columns; made if there is none.';
@@ -123,16 +123,16 @@ CREATE FUNCTION mastering.stored_vector(segment_id int, bitmap bytea) RETURNS bi
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     content text := encode(sha256(bitmap), 'hex');
-    found bigint;
+    hit bigint;
 BEGIN
     INSERT INTO mastering.deletion_vector (segment_id, row_count, hash, bitmap)
     VALUES (segment_id, mastering.deletion_vector_count(bitmap), content, bitmap)
-    ON CONFLICT DO NOTHING RETURNING vector_id INTO found;
-    IF found IS NULL THEN
-        SELECT v.vector_id INTO found FROM mastering.deletion_vector v
+    ON CONFLICT DO NOTHING RETURNING vector_id INTO hit;
+    IF hit IS NULL THEN
+        SELECT v.vector_id INTO hit FROM mastering.deletion_vector v
          WHERE v.segment_id = stored_vector.segment_id AND v.hash = content;
     END IF;
-    RETURN found;
+    RETURN hit;
 END
 $$;
 COMMENT ON FUNCTION mastering.stored_vector(int, bytea) IS 'Stores a deletion vector, or finds the same one stored before, and returns its number.';

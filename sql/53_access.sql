@@ -26,9 +26,9 @@ COMMENT ON FUNCTION mastering.may(text, text[]) IS 'Whether the caller has one o
 CREATE FUNCTION mastering.require(environment text, VARIADIC roles text[]) RETURNS mastering.environment
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found mastering.environment;
+    hit mastering.environment;
 BEGIN
-    SELECT * INTO found FROM mastering.environment e WHERE e.name = environment;
+    SELECT * INTO hit FROM mastering.environment e WHERE e.name = environment;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'environment "%" does not exist', environment
             USING ERRCODE = '42704', HINT = 'SELECT name FROM mastering.environments lists those that do.';
@@ -40,7 +40,7 @@ BEGIN
                                   array_to_string(ARRAY(SELECT DISTINCT r FROM unnest(roles || 'admin'::text) r ORDER BY r), ', ')),
                   HINT = format('An admin of it can call: SELECT mastering.grant_role(%L, %L, %L)', environment, roles[1], mastering.caller());
     END IF;
-    RETURN found;
+    RETURN hit;
 END
 $$;
 COMMENT ON FUNCTION mastering.require(text, text[]) IS 'The environment, if the caller has one of these roles in it; an error otherwise.';
@@ -49,15 +49,15 @@ COMMENT ON FUNCTION mastering.require(text, text[]) IS 'The environment, if the 
 CREATE FUNCTION mastering.require_author(environment text) RETURNS mastering.environment
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found mastering.environment := mastering.require(environment, 'author');
+    hit mastering.environment := mastering.require(environment, 'author');
 BEGIN
-    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = found.owner AND r.rolsuper)
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = hit.owner AND r.rolsuper)
        AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper) THEN
         RAISE EXCEPTION 'environment "%" belongs to a superuser, so only a superuser may write SQL for it', environment
-            USING ERRCODE = '42501', DETAIL = format('The SQL text of its artifacts would run as "%s".', found.owner),
+            USING ERRCODE = '42501', DETAIL = format('The SQL text of its artifacts would run as "%s".', hit.owner),
                   HINT = format('Let it belong to another role: SELECT mastering.alter_environment(%L, owner => …)', environment);
     END IF;
-    RETURN found;
+    RETURN hit;
 END
 $$;
 COMMENT ON FUNCTION mastering.require_author(text) IS 'The environment, if the caller may write artifacts whose SQL text runs as its owner.';

@@ -4,13 +4,13 @@
 CREATE FUNCTION mastering.require_entity(tree jsonb, env_name text, entity_name text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
+    hit jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
 BEGIN
-    IF found IS NULL THEN
+    IF hit IS NULL THEN
         RAISE EXCEPTION 'entity "%" does not exist in environment "%"', entity_name, env_name
             USING ERRCODE = '42704', HINT = format('SELECT mastering.define_entity(%L, %L, ''{"name": "text", …}'')', env_name, entity_name);
     END IF;
-    RETURN found;
+    RETURN hit;
 END
 $$;
 COMMENT ON FUNCTION mastering.require_entity(jsonb, text, text) IS 'The document of an entity, or an error.';
@@ -21,19 +21,19 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     base text := btrim(regexp_replace(given, '\(\s*\d+\s*(,\s*\d+\s*)?\)', ''));
     modifier text := coalesce(substring(given FROM '\(\s*\d+\s*(?:,\s*\d+\s*)?\)'), '');
-    found regtype := to_regtype(base);
+    hit regtype := to_regtype(base);
 BEGIN
-    IF found IS NULL OR to_regtype(given) IS DISTINCT FROM found
-       OR EXISTS (SELECT FROM pg_type t WHERE t.oid = found AND t.typtype = 'p') THEN
+    IF hit IS NULL OR to_regtype(given) IS DISTINCT FROM hit
+       OR EXISTS (SELECT FROM pg_type t WHERE t.oid = hit AND t.typtype = 'p') THEN
         RETURN NULL;
     END IF;
     IF modifier = '' THEN
-        RETURN format_type(found, NULL);
+        RETURN format_type(hit, NULL);
     END IF;
-    IF format_type(found, NULL) NOT IN ('numeric', 'character varying', 'character', 'bit', 'bit varying') THEN
+    IF format_type(hit, NULL) NOT IN ('numeric', 'character varying', 'character', 'bit', 'bit varying') THEN
         RETURN NULL;
     END IF;
-    RETURN format_type(found, NULL) || regexp_replace(modifier, '\s', '', 'g');
+    RETURN format_type(hit, NULL) || regexp_replace(modifier, '\s', '', 'g');
 END
 $$;
 COMMENT ON FUNCTION mastering.type_name(text) IS 'A type''s canonical name from what a user wrote; NULL where there is no such type.';

@@ -22,8 +22,7 @@ BEGIN
         WHEN 'golden' THEN mastering.store_for(kind, entity_name, '', mastering.golden_columns(entity), '[["#cluster"]]')
         WHEN 'members' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#source", "type": "text"}, {"name": "#key", "type": "text"}, {"name": "#cluster", "type": "bigint"}]',
                                                 '[["#source", "#key"], ["#cluster"]]')
-        WHEN 'lineage' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#cluster", "type": "bigint"}, {"name": "attribute", "type": "text"}, {"name": "source", "type": "text"}, {"name": "record_key", "type": "text"}, {"name": "rule", "type": "text"}, {"name": "agreeing", "type": "bigint"}]',
-                                                '[["#cluster"]]')
+        WHEN 'lineage' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#cluster", "type": "bigint"}, {"name": "lineage", "type": "jsonb"}]', '[["#cluster"]]')
         WHEN 'history' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#cluster", "type": "bigint"}, {"name": "event", "type": "text"}, {"name": "other_id", "type": "bigint"}, {"name": "records", "type": "bigint"}, {"name": "at", "type": "timestamp with time zone"}]',
                                                 '[["#cluster"]]')
     END;
@@ -46,7 +45,7 @@ BEGIN
     RETURN CASE suffix
         WHEN '' THEN format('SELECT s."#cluster" AS id%s, s."#records" AS records, s."#sources" AS sources FROM %s WHERE %s', attributes, s, live)
         WHEN '_members' THEN format('SELECT s."#source" AS source, s."#key" AS record_key, s."#cluster" AS cluster_id FROM %s WHERE %s', s, live)
-        WHEN '_lineage' THEN format('SELECT s."#cluster" AS id, s.attribute, s.source, s.record_key, s.rule, s.agreeing FROM %s WHERE %s', s, live)
+        WHEN '_lineage' THEN format('SELECT s."#cluster" AS id, e.key AS attribute, e.value ->> ''source'' AS source, substr(e.value ->> ''record'', strpos(e.value ->> ''record'', '':'') + 1) AS record_key, e.value ->> ''rule'' AS rule, (e.value ->> ''agreeing'')::bigint AS agreeing FROM %s CROSS JOIN LATERAL jsonb_each(s.lineage) e WHERE %s', s, live)
         WHEN '_history' THEN format('SELECT s."#cluster" AS id, s.event, s.other_id, s.records, s.at FROM %s WHERE %s', s, live)
         WHEN '_records' THEN format('SELECT s."#source" AS source, s."#key" AS record_key, m."#cluster" AS cluster_id%s FROM %s LEFT JOIN mastering.%I m ON m."#source" = s."#source" AND m."#key" = s."#key" AND mastering.in_version(%s, m."#segment", m."#row") WHERE %s',
                                     attributes, s, 'store_' || second_store, mastering.versioned_name(schema_name, entity_name || '_members'), live)
@@ -111,7 +110,7 @@ BEGIN
     END IF;
     PERFORM mastering.replace_view(schema_name, view_name, query);
     INSERT INTO mastering.environment_view (environment, view_name, definition) VALUES (schema_name, view_name, query)
-    ON CONFLICT (environment, view_name) DO UPDATE SET definition = EXCLUDED.definition;
+    ON CONFLICT ON CONSTRAINT environment_view_pkey DO UPDATE SET definition = EXCLUDED.definition;
     RETURN true;
 END
 $$;

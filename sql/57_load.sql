@@ -24,6 +24,7 @@ RETURNS TABLE (version jsonb, change text, inserted bigint, updated bigint, dele
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+<<work>>
 DECLARE
     columns jsonb := mastering.relation_columns(relation);
     store int := mastering.store_for('source', entity_name, source_name, mastering.source_columns(columns), '[["#key"]]');
@@ -31,21 +32,21 @@ DECLARE
     deletions jsonb := '{}';
     segment int;
     content text;
-    bad text;
+    bad jsonb;
     total bigint;
     full_write boolean;
 BEGIN
-    DROP TABLE IF EXISTS pg_temp.mastering_incoming;
+    PERFORM mastering.drop_work_tables();
     EXECUTE format('CREATE TEMP TABLE mastering_incoming ON COMMIT DROP AS SELECT %s AS "#key", mastering.row_hash(r) AS "#hash", r.* FROM mastering.query_as(%L, %L, %L, true) AS r (%s)',
                    mastering.key_expression(source -> 'key'), env.owner, format('SELECT %s FROM %s', mastering.column_list(columns, false), relation),
                    mastering.artifact_path(env.name), mastering.column_list(columns, true));
     ANALYZE pg_temp.mastering_incoming;
-    EXECUTE 'SELECT "#key" FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY 1 NULLS FIRST LIMIT 1' INTO bad;
-    IF FOUND THEN
-        RAISE EXCEPTION 'source "%" of entity "%" has %', source_name, entity_name, CASE WHEN bad IS NULL THEN 'rows without a key' ELSE 'a key twice' END
-            USING ERRCODE = CASE WHEN bad IS NULL THEN '23502' ELSE '23505' END,
-                  DETAIL = CASE WHEN bad IS NULL THEN format('A column of the key %s is null in relation %s.', source -> 'key', relation)
-                                ELSE format('Key %s is in relation %s more than once.', bad, relation) END;
+    EXECUTE 'SELECT jsonb_build_array("#key") FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY "#key" NULLS FIRST LIMIT 1' INTO bad;
+    IF bad IS NOT NULL THEN
+        RAISE EXCEPTION 'source "%" of entity "%" has %', source_name, entity_name, CASE WHEN bad = '[null]' THEN 'rows without a key' ELSE 'a key twice' END
+            USING ERRCODE = CASE WHEN bad = '[null]' THEN '23502' ELSE '23505' END,
+                  DETAIL = CASE WHEN bad = '[null]' THEN format('A column of the key %s is null in relation %s.', source -> 'key', relation)
+                                ELSE format('Key %s is in relation %s more than once.', bad ->> 0, relation) END;
     END IF;
     EXECUTE 'SELECT count(*), encode(mastering.content_sum("#hash"), ''hex'') FROM pg_temp.mastering_incoming' INTO total, content;
     content := total || ':' || coalesce(content, '');
@@ -72,7 +73,7 @@ BEGIN
     END IF;
 
     -- What another environment has loaded already is not written again.
-    SELECT d.version INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = load_source.content;
+    SELECT d.version INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = work.content;
     IF version IS NULL THEN
         full_write := change IN ('initial', 'reload') OR jsonb_array_length(current -> 'segments') >= 4
                       OR (SELECT sum(v.row_count) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(current -> 'vectors') x)) > total / 10;

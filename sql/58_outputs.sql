@@ -34,7 +34,7 @@ DECLARE
     part record;
     raw jsonb;
     derived text;
-    found int;
+    hit int;
     view_name text;
 BEGIN
     FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
@@ -50,20 +50,20 @@ BEGIN
                       JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY ordinality LOOP
             derived := mastering.json_hash(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
                                                               'source', source.name, 'entity', entity, 'store', store, 'role', env.owner));
-            SELECT g.segment_id INTO found FROM mastering.segment g WHERE g.derived_from = derived;
-            IF found IS NULL THEN
+            SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
+            IF hit IS NULL THEN
                 IF view_name IS NULL THEN
                     view_name := mastering.show_source(env, entity_name, source.name, raw);
                 END IF;
-                found := mastering.begin_segment(store);
+                hit := mastering.begin_segment(store);
                 EXECUTE format('INSERT INTO mastering.%I SELECT %s, r.* FROM mastering.query_as(%L, %L, %L, false) AS r ("#row" int, "#source" text, "#key" text, %s)',
-                               'segment_' || found, found, env.owner,
+                               'segment_' || hit, hit, env.owner,
                                format(E'SELECT "#row", %L::text, "#key",\n       %s\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
                                       mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
                                mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
-                PERFORM mastering.finish_segment(store, found, derived);
+                PERFORM mastering.finish_segment(store, hit, derived);
             END IF;
-            segments := segments || found;
+            segments := segments || hit;
             vectors := vectors || part.vector;
         END LOOP;
     END LOOP;
@@ -79,6 +79,7 @@ COMMENT ON FUNCTION mastering.map_records(mastering.environment, text, jsonb, js
 -- A view on the loaded rows of a source, all rows of its live segments, deleted ones too: row numbers must stay.
 CREATE FUNCTION mastering.show_source(env mastering.environment, entity_name text, source_name text, raw jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
 DECLARE
     view_name text := mastering.path(entity_name, 'source', source_name);
     schema_name text := env.name || '_next';
@@ -92,7 +93,7 @@ BEGIN
                         mastering.versioned_name(schema_name, view_name));
     END IF;
     qualified := format('%I.%I', schema_name, view_name);
-    IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = show_source.view_name AND v.definition = query) THEN
+    IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = work.view_name AND v.definition = query) THEN
         EXECUTE format('DROP VIEW IF EXISTS %s', qualified);
         EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
         INSERT INTO mastering.environment_view (environment, view_name, definition) VALUES (schema_name, view_name, query)
@@ -228,7 +229,7 @@ $$;
 COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the rows of a query; NULL where there are none.';
 
 -- The version after a run: rows of the wanted state that the old version has stay where they are.
-CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, append_only boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
@@ -244,7 +245,8 @@ BEGIN
         segment := mastering.write_segment(store, wanted);
         RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END);
     END IF;
-    live := format('(SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM mastering.%I s WHERE %s)', columns, 'store_' || store, mastering.version_condition(old, 's'));
+    live := format('(SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM mastering.%I s WHERE %s%s)', columns, 'store_' || store, mastering.version_condition(old, 's'),
+                   CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (%L::bigint[])', scope) END);
     IF append_only THEN
         segment := mastering.write_segment(store, wanted);
         deletions := '{}';
@@ -261,7 +263,7 @@ BEGIN
     RETURN mastering.compacted_version(version);
 END
 $$;
-COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, boolean) IS 'The version that a query''s rows are, written as what differs from an old one.';
+COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were.';
 
 -- At most 4 live segments and 10 % deleted rows; beyond that the live rows are written once more, in one segment.
 CREATE FUNCTION mastering.compacted_version(version jsonb) RETURNS jsonb

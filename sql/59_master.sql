@@ -1,0 +1,244 @@
+-- 59_master.sql: a run: the outputs of one entity, made or found, and published in one environment.
+
+CREATE FUNCTION mastering.engine_revision() RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT '1' $$;
+COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input.';
+
+CREATE FUNCTION mastering.split_id(id text, part int) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE part WHEN 1 THEN split_part(id, ':', 1) ELSE substr(id, strpos(id, ':') + 1) END
+$$;
+COMMENT ON FUNCTION mastering.split_id(text, int) IS 'Source (1) or key (2) from a record''s id.';
+
+-- Writes pg_temp.mastering_partition: every record and the label of its cluster.
+CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, run_key text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known jsonb := (SELECT o.versions -> (entity_name || '_members') FROM mastering.output o WHERE o.run_key = make_partition.run_key ORDER BY o.made_at LIMIT 1);
+BEGIN
+    IF known IS NOT NULL THEN
+        EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT s."#source" AS source, s."#key" AS key, s."#cluster"::text AS label FROM mastering.%I s WHERE %s',
+                       'store_' || (known ->> 'store'), mastering.version_condition(known, 's'));
+    ELSE
+        EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT mastering.split_id(t.id, 1) AS source, mastering.split_id(t.id, 2) AS key, t.cluster_id AS label
+                          FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
+                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L) c', mastering.input_query(env.name, entity_name), model),
+                       mastering.artifact_path(env.name));
+    END IF;
+    ANALYZE pg_temp.mastering_partition;
+    RETURN known IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
+
+CREATE FUNCTION mastering.drop_work_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+BEGIN
+    DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
+        pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming;
+END
+$$;
+COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
+
+-- The events of this run, from pg_temp.mastering_overlap and mastering_identity.
+CREATE FUNCTION mastering.history_query() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT $q$
+        SELECT e.cluster, e.event, e.other, e.records, now() FROM (
+            SELECT i.cluster, CASE WHEN o.cluster IS NULL THEN 'born' ELSE 'split' END AS event, o.cluster AS other, n.records
+              FROM pg_temp.mastering_identity i
+              JOIN (SELECT p.label, count(*) AS records FROM pg_temp.mastering_partition p GROUP BY 1) n ON n.label = i.label
+              LEFT JOIN (SELECT DISTINCT ON (x.label) x.label, x.cluster FROM pg_temp.mastering_overlap x ORDER BY x.label, x.records DESC, x.cluster) o ON o.label = i.label
+             WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_overlap x WHERE x.label = i.label AND x.cluster = i.cluster)
+            UNION ALL
+            SELECT l.cluster, CASE WHEN g.into_cluster IS NULL THEN 'died' ELSE 'merged' END, g.into_cluster, l.records
+              FROM pg_temp.mastering_lost l
+              LEFT JOIN (SELECT DISTINCT ON (x.cluster) x.cluster, i.cluster AS into_cluster FROM pg_temp.mastering_overlap x JOIN pg_temp.mastering_identity i ON i.label = x.label
+                          ORDER BY x.cluster, x.records DESC, i.cluster) g ON g.cluster = l.cluster) e
+         ORDER BY e.cluster$q$
+$$;
+COMMENT ON FUNCTION mastering.history_query() IS 'Births, splits, merges and deaths of clusters in the run at hand.';
+
+-- The clusters whose golden records have to be made again; NULL where that is most of them.
+CREATE FUNCTION mastering.changed_clusters(old_members jsonb, new_members jsonb, old_records jsonb, new_records jsonb) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    m_store text := format('mastering.%I', 'store_' || (new_members ->> 'store'));
+    r_store text := format('mastering.%I', 'store_' || (new_records ->> 'store'));
+    touched jsonb;
+    clusters bigint[];
+BEGIN
+    IF old_members IS NULL OR old_records IS NULL OR old_records ->> 'store' <> new_records ->> 'store' THEN
+        RETURN NULL;
+    END IF;
+    SELECT coalesce(jsonb_agg(n.value), '[]') INTO touched FROM jsonb_array_elements(new_records -> 'segments') n WHERE NOT old_records -> 'segments' @> n.value;
+    IF (SELECT coalesce(sum(g.row_count), 0) FROM mastering.segment g WHERE touched @> to_jsonb(g.segment_id)) > 50000 THEN
+        RETURN NULL;
+    END IF;
+    -- Members that came or moved; clusters that lost a member; records with other values.
+    EXECUTE format($q$
+        SELECT array_agg(DISTINCT c.cluster) FROM (
+            (SELECT n."#cluster" AS cluster, n."#source", n."#key" FROM %1$s n WHERE %2$s EXCEPT ALL SELECT o."#cluster", o."#source", o."#key" FROM %1$s o WHERE %3$s)
+            UNION ALL
+            (SELECT o."#cluster", o."#source", o."#key" FROM %1$s o WHERE %3$s EXCEPT ALL SELECT n."#cluster", n."#source", n."#key" FROM %1$s n WHERE %2$s)
+            UNION ALL
+            SELECT m."#cluster", m."#source", m."#key" FROM %4$s r JOIN %1$s m ON m."#source" = r."#source" AND m."#key" = r."#key" AND %5$s
+             WHERE %6$s) c$q$, m_store, mastering.version_condition(new_members, 'n'), mastering.version_condition(old_members, 'o'), r_store,
+        mastering.version_condition(new_members, 'm'),
+        coalesce((SELECT string_agg(format('r."#segment" OPERATOR(mastering.===) %s', t.value), ' OR ') FROM jsonb_array_elements_text(touched) t), 'false')) INTO clusters;
+    RETURN CASE WHEN cardinality(clusters) > 50000 THEN NULL ELSE coalesce(clusters, '{}') END;
+END
+$$;
+COMMENT ON FUNCTION mastering.changed_clusters(jsonb, jsonb, jsonb, jsonb) IS 'The clusters that differ between two runs; NULL where there are too many to name.';
+
+-- All outputs of an entity under a tree and loaded data, starting from what the environment has published.
+CREATE FUNCTION mastering.make_outputs(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
+DECLARE
+    entity jsonb := mastering.require_entity(tree, env.name, entity_name);
+    model jsonb := mastering.model_of(tree, env.name, entity_name);
+    survivorship jsonb := coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'survivorship')), '{}');
+    attributes text := mastering.column_list(entity -> 'attributes', false);
+    old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
+                   WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'));
+    contents jsonb;
+    run_key text;
+    golden_key text;
+    base jsonb;
+    output_key text;
+    records jsonb;
+    members jsonb;
+    golden jsonb;
+    lineage jsonb;
+    history jsonb;
+    reused boolean := false;
+    scope bigint[];
+    query text;
+    clusters_query text;
+    result jsonb;
+    counters jsonb;
+BEGIN
+    -- Keys are made of contents, so nothing needs to be mapped to find out that all is there already.
+    SELECT jsonb_object_agg(s.name, data -> mastering.path(entity_name, s.name) -> 'content') INTO contents FROM mastering.sources_of(tree, entity_name) s;
+    run_key := mastering.json_hash(jsonb_build_object('entity', entity, 'name', entity_name, 'contents', contents, 'model', model,
+        'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision()));
+    golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship));
+    base := jsonb_build_object('members', old -> '_members' -> 'hash', 'history', old -> '_history' -> 'hash');
+    output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
+
+    IF old -> '' ->> 'run' = run_key AND old -> '' ->> 'golden' = golden_key THEN
+        RETURN jsonb_build_object('versions', (SELECT jsonb_object_agg(entity_name || p.key, p.value) FROM jsonb_each(old) p),
+                                  'counters', '{}'::jsonb, 'reused', 'published', 'run', run_key);
+    END IF;
+    SELECT o.versions, o.counters INTO result, counters FROM mastering.output o
+     WHERE o.output_key = work.output_key OR (old = '{}' AND o.run_key = work.run_key AND o.golden_key = work.golden_key)
+     ORDER BY o.output_key = work.output_key DESC, o.made_at DESC LIMIT 1;
+    IF FOUND THEN
+        RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', 'output', 'run', run_key);
+    END IF;
+
+    PERFORM mastering.drop_work_tables();
+    PERFORM mastering.sync_entity_views(env.name || '_next', entity_name, entity, '{}');
+    PERFORM mastering.apply_grants(env.name);
+    records := mastering.map_records(env, entity_name, tree, data);
+    PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_records', records));
+
+    IF old -> '' ->> 'run' = run_key THEN    -- the same clusters, other golden rules
+        members := old -> '_members';
+        history := old -> '_history';
+        reused := true;
+        counters := '{}';
+    ELSE
+        reused := mastering.make_partition(env, entity_name, model, run_key);
+        PERFORM mastering.assign_ids(CASE WHEN old ? '_members'
+            THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
+            ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END);
+        members := mastering.next_version(mastering.entity_store('members', entity_name, entity), old -> '_members',
+            'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label ORDER BY 1, 2',
+            's."#source", s."#key", s."#cluster"');
+        EXECUTE format('CREATE TEMP TABLE mastering_lost ON COMMIT DROP AS SELECT m."#cluster" AS cluster, count(*) AS records FROM %s m WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = m."#cluster") GROUP BY 1',
+            CASE WHEN old ? '_members' THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
+                 ELSE '(SELECT NULL::bigint AS "#cluster" WHERE false)' END);
+        history := mastering.next_version(mastering.entity_store('history', entity_name, entity), old -> '_history', mastering.history_query(),
+            's."#cluster", s.event, s.other_id, s.records, s.at', NULL, true);
+        EXECUTE 'SELECT coalesce(jsonb_object_agg(e.event, e.n), ''{}'') FROM (SELECT q.event, count(*) AS n FROM (' || mastering.history_query() || ') q (id, event, other, records, at) GROUP BY 1) e' INTO counters;
+        DROP TABLE pg_temp.mastering_lost;
+    END IF;
+    PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_members', members, entity_name || '_history', history));
+
+    IF old -> '' ->> 'golden' = golden_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
+        scope := mastering.changed_clusters(old -> '_members', members, old -> '_records', records);
+    END IF;
+    IF scope IS NULL THEN
+        query := mastering.input_query(env.name, entity_name);
+        clusters_query := format('SELECT m.source || '':'' || m.record_key AS id, m.cluster_id FROM %I.%I m', env.name || '_next', entity_name || '_members');
+    ELSE
+        query := format('SELECT r.source || '':'' || r.record_key AS id, r.source, %s FROM %I.%I r WHERE r.cluster_id = ANY (%L::bigint[])',
+                        (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+                        env.name || '_next', entity_name || '_records', scope);
+        clusters_query := format('SELECT m.source || '':'' || m.record_key AS id, m.cluster_id FROM %I.%I m WHERE m.cluster_id = ANY (%L::bigint[])',
+                                 env.name || '_next', entity_name || '_members', scope);
+    END IF;
+    EXECUTE format('CREATE TEMP TABLE mastering_golden ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS g ("#cluster" bigint, "#records" bigint, "#sources" bigint, %s, "#lineage" jsonb)',
+                   env.owner, format('SELECT g.cluster_id::bigint, g.record_count, g.source_count, %s, g.lineage FROM (%s) g',
+                                     (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+                                     mastering.golden_sql(query, clusters_query, survivorship, true)),
+                   mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
+    golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
+        format('SELECT g."#cluster", g."#records", g."#sources", %s FROM pg_temp.mastering_golden g ORDER BY 1',
+               (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
+        's."#cluster", s."#records", s."#sources", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), scope);
+    lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
+        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
+    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'tree',
+        (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)));
+    PERFORM mastering.drop_work_tables();
+
+    result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
+                                 entity_name || '_lineage', lineage, entity_name || '_history', history);
+    counters := counters || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
+    INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in)
+    VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name);
+    RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);
+END
+$$;
+COMMENT ON FUNCTION mastering.make_outputs(mastering.environment, text, jsonb, jsonb, jsonb) IS 'The versions of an entity''s outputs: found where they were made before, made otherwise, written as what differs from what is published.';
+
+CREATE FUNCTION mastering.notify(event text, environment text, detail jsonb) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_notify('mastering', (jsonb_build_object('event', event, 'environment', environment) || detail)::text)
+$$;
+COMMENT ON FUNCTION mastering.notify(text, text, jsonb) IS 'A JSON line on channel mastering.';
+
+CREATE FUNCTION mastering.do_master(env_name text, entity_name text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require(env_name, 'author', 'curator', 'loader');
+    config mastering.configuration;
+    published jsonb;
+    outputs jsonb;
+    summary jsonb;
+BEGIN
+    PERFORM mastering.lock_environment(env_name);
+    config := mastering.configuration_of(env_name);
+    SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
+    PERFORM mastering.set_head(env_name || '_next', published);
+    outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published);
+    summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters');
+    IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN
+        PERFORM mastering.set_head(env_name || '_next', published || (outputs -> 'versions'));
+        PERFORM mastering.run_checks(env, env_name || '_next', config.tree, published || (outputs -> 'versions'), 'run', NULL, entity_name);
+        PERFORM mastering.set_head(env_name, published || (outputs -> 'versions'));
+        PERFORM mastering.sync_views(env_name, entity_name);
+        PERFORM mastering.audit(env_name, 'run', summary || jsonb_build_object('run', outputs -> 'run'));
+        PERFORM mastering.notify('run', env_name, summary);
+    END IF;
+    RETURN summary;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_master(text, text) IS 'Behind master.';
+
+CREATE FUNCTION mastering.master(env text, entity text) RETURNS jsonb
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.master(text, text) IS 'Runs an entity: records, clusters, golden records, published together. Says how many records and clusters there are, what was reused, and how many clusters were born, split, merged or died.';

@@ -1,0 +1,159 @@
+-- 61_state.sql: states and what differs between them.
+--
+-- A state is named: env (what it is now), env@tag (a snapshot of it), env~N (N releases back), # and the first
+-- digits of a snapshot's hash.
+
+CREATE TYPE mastering.state AS (environment text, tree jsonb, bindings jsonb, data jsonb, versions jsonb, snapshot text);
+COMMENT ON TYPE mastering.state IS 'A state of an environment: configuration, loaded data, published outputs.';
+
+CREATE FUNCTION mastering.current_state(env_name text) RETURNS mastering.state
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ROW(c.environment, c.tree, c.bindings, c.data, h.versions, c.snapshot)::mastering.state
+      FROM mastering.configuration c JOIN mastering.head h ON h.environment = c.environment WHERE c.environment = env_name
+$$;
+COMMENT ON FUNCTION mastering.current_state(text) IS 'The state that an environment is in.';
+
+CREATE FUNCTION mastering.snapshot_state(snapshot_hash text) RETURNS mastering.state
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ROW(s.environment, s.tree, s.bindings, s.data, s.versions, s.hash)::mastering.state FROM mastering.snapshot s WHERE s.hash = snapshot_hash
+$$;
+COMMENT ON FUNCTION mastering.snapshot_state(text) IS 'The state that a snapshot holds.';
+
+CREATE FUNCTION mastering.resolve_state(state_name text) RETURNS mastering.state
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result mastering.state;
+    hashes text[];
+    parts text[];
+BEGIN
+    IF state_name ~ '^#[0-9a-f]{4,64}$' THEN
+        SELECT array_agg(s.hash) INTO hashes FROM mastering.snapshot s WHERE starts_with(s.hash, substr(state_name, 2));
+        IF cardinality(hashes) > 1 THEN
+            RAISE EXCEPTION 'state "%" is ambiguous', state_name USING ERRCODE = '42702', DETAIL = array_to_string(hashes, E'\n');
+        END IF;
+        result := mastering.snapshot_state(hashes[1]);
+    ELSIF state_name ~ '@' THEN
+        parts := regexp_match(state_name, '^([^@]*)@(.*)$');
+        SELECT (mastering.snapshot_state(s.hash)).* INTO result FROM mastering.snapshot s WHERE s.environment = parts[1] AND s.tag = parts[2];
+    ELSIF state_name ~ '~[0-9]{1,6}$' THEN
+        parts := regexp_match(state_name, '^(.*)~([0-9]+)$');
+        SELECT (mastering.snapshot_state(r.snapshot_before)).* INTO result FROM mastering.release r
+         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back') AND r.kind = 'promotion' ORDER BY r.release_id DESC OFFSET parts[2]::int - 1 LIMIT 1;
+    ELSE
+        result := mastering.current_state(state_name);
+    END IF;
+    IF result.environment IS NULL THEN
+        RAISE EXCEPTION 'state "%" does not exist', state_name
+            USING ERRCODE = '42704', HINT = 'A state is an environment, environment@tag, environment~N (N releases back), or # and the first digits of a snapshot''s hash.';
+    END IF;
+    PERFORM mastering.require(result.environment, 'author', 'curator', 'reviewer', 'loader');
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION mastering.resolve_state(text) IS 'The state that a name means, if the caller may see it.';
+
+-- What a state is, told in one hash: equal hashes, equal states.
+CREATE FUNCTION mastering.state_hash(state mastering.state) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.json_hash(jsonb_build_object('tree', state.tree, 'bindings', state.bindings, 'data', state.data, 'versions', state.versions))
+$$;
+COMMENT ON FUNCTION mastering.state_hash(mastering.state) IS 'The hash of what a state consists of.';
+
+CREATE FUNCTION mastering.take_snapshot(env_name text, message text, tag text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    now_in mastering.state := mastering.current_state(env_name);
+    parents text[] := CASE WHEN now_in.snapshot IS NULL THEN '{}' ELSE ARRAY[now_in.snapshot] END;
+    at timestamptz := clock_timestamp();
+    author text := mastering.caller();
+    hash text;
+BEGIN
+    hash := mastering.json_hash(jsonb_build_object('environment', env_name, 'tree', now_in.tree, 'bindings', now_in.bindings, 'data', now_in.data,
+        'versions', now_in.versions, 'parents', to_jsonb(parents), 'message', message, 'tag', tag, 'author', author, 'created_at', to_jsonb(extract(epoch FROM at))));
+    INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at)
+    VALUES (hash, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at);
+    UPDATE mastering.configuration c SET snapshot = hash WHERE c.environment = env_name;
+    RETURN hash;
+END
+$$;
+COMMENT ON FUNCTION mastering.take_snapshot(text, text, text) IS 'Freezes the state of an environment and returns the snapshot''s hash.';
+
+CREATE FUNCTION mastering.do_snapshot(env_name text, message text, tag_name text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hash text;
+BEGIN
+    PERFORM mastering.require(env_name, 'author', 'curator', 'loader');
+    IF tag_name !~ '^[^0-9@~#][^@~#]{0,99}$' THEN
+        RAISE EXCEPTION 'invalid tag: "%"', tag_name USING ERRCODE = '42602', DETAIL = 'A tag has up to 100 characters, none of @ ~ #, and does not begin with a digit.';
+    END IF;
+    PERFORM mastering.lock_environment(env_name);
+    IF EXISTS (SELECT FROM mastering.snapshot s WHERE s.environment = env_name AND s.tag = tag_name) THEN
+        RAISE EXCEPTION 'environment "%" has a snapshot "%" already', env_name, tag_name USING ERRCODE = '42710';
+    END IF;
+    hash := mastering.take_snapshot(env_name, message, tag_name);
+    PERFORM mastering.audit(env_name, 'snapshot', jsonb_strip_nulls(jsonb_build_object('snapshot', hash, 'tag', tag_name, 'message', message)));
+    RETURN CASE WHEN tag_name IS NULL THEN '#' || left(hash, 12) ELSE env_name || '@' || tag_name END;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_snapshot(text, text, text) IS 'Behind snapshot.';
+
+CREATE FUNCTION mastering.snapshot(env text, message text DEFAULT NULL, tag text DEFAULT NULL) RETURNS text
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.snapshot(text, text, text) IS 'Freezes the state of an environment under a hash that covers all of it; returns its name.';
+
+CREATE FUNCTION mastering.do_diff(a_name text, b_name text) RETURNS TABLE (path text, change text, before jsonb, after jsonb)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a mastering.state := mastering.resolve_state(a_name);
+    b mastering.state := mastering.resolve_state(b_name);
+BEGIN
+    RETURN QUERY
+    SELECT coalesce(x.key, y.key), CASE WHEN x.key IS NULL THEN 'added' WHEN y.key IS NULL THEN 'removed' ELSE 'changed' END, p.content, q.content
+      FROM jsonb_each_text(a.tree) x FULL JOIN jsonb_each_text(b.tree) y ON y.key = x.key
+      LEFT JOIN mastering.artifact p ON p.hash = x.value LEFT JOIN mastering.artifact q ON q.hash = y.value
+     WHERE x.value IS DISTINCT FROM y.value ORDER BY 1;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_diff(text, text) IS 'Behind diff.';
+
+CREATE FUNCTION mastering.diff(a text, b text) RETURNS TABLE (path text, change text, before jsonb, after jsonb)
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.diff(text, text) IS 'The artifacts that differ between two states: what b has added, removed or changed against a.';
+
+-- ---- views for people ------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_visible(env_name text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.may(env_name, 'author', 'curator', 'reviewer', 'loader') $$;
+COMMENT ON FUNCTION mastering.do_visible(text) IS 'Behind visible.';
+CREATE FUNCTION mastering.visible(env text) RETURNS boolean
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.visible(text) IS 'Whether the current user may see the state and the log of an environment.';
+
+CREATE VIEW mastering.environments WITH (security_barrier) AS
+    SELECT e.name, e.promotes_from, e.owner, e.created_at, c.changed_at, '#' || left(c.snapshot, 12) AS snapshot,
+           left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'data', c.data, 'versions', h.versions)), 12) AS head,
+           (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k NOT LIKE 'entity/%/%') AS entities
+      FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name WHERE mastering.visible(e.name);
+COMMENT ON VIEW mastering.environments IS 'The stages that the current user may see. head: the first digits of the hash of what a stage is now.';
+
+CREATE VIEW mastering.snapshots WITH (security_barrier) AS
+    SELECT s.environment, s.hash, s.tag, s.message, s.author, s.created_at, s.parents,
+           (SELECT count(*) FROM jsonb_object_keys(s.tree)) AS artifacts
+      FROM mastering.snapshot s WHERE mastering.visible(s.environment);
+COMMENT ON VIEW mastering.snapshots IS 'The frozen states of the environments that the current user may see.';
+
+CREATE VIEW mastering.releases WITH (security_barrier) AS
+    SELECT r.release_id, r.kind, r.source, r.target, r.state, r.message, r.author, r.created_at, r.finished_at,
+           r.proposal -> 'changes' AS changes, r.snapshot_before, r.snapshot_after, r.error ->> 'message' AS error
+      FROM mastering.release r WHERE mastering.visible(r.target);
+COMMENT ON VIEW mastering.releases IS 'Promotions and rollbacks, the failed ones too.';
+
+CREATE VIEW mastering.audit_log WITH (security_barrier) AS
+    SELECT a.environment, a.seq, a.at, a.session_role, a.role, a.client, a.action, a.detail, a.hash FROM mastering.audit_entry a WHERE mastering.visible(a.environment);
+COMMENT ON VIEW mastering.audit_log IS 'What happened in an environment, by whom: session_role logged in, role called.';
+
+CREATE VIEW mastering.check_results WITH (security_barrier) AS
+    SELECT r.environment, r.release_id, r.entity, r.check_name, r.stage, r.severity, r.passed, r.row_count, r.sample, r.error, r.checked_at
+      FROM mastering.check_result r WHERE mastering.visible(r.environment);
+COMMENT ON VIEW mastering.check_results IS 'What each check found; sample holds up to five of the rows.';

@@ -1,0 +1,498 @@
+-- 62_promotion.sql: how a change gets from one stage to the next, and back.
+--
+-- A promotion is a three-way merge of trees by path (base: what was last promoted between the two), the outputs
+-- that the target's data give under the merged tree (found by content where they were made before), the gates on
+-- them, and the switch of the target's head, in one transaction. What fails is rolled back to where the
+-- function began, and recorded.
+
+CREATE FUNCTION mastering.last_promotion(source_name text, target_name text) RETURNS mastering.release
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r FROM mastering.release r WHERE r.target = target_name AND r.source = source_name AND r.state = 'promoted' AND r.kind = 'promotion'
+     ORDER BY r.release_id DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION mastering.last_promotion(text, text) IS 'The last promotion between two stages that is in force.';
+
+CREATE FUNCTION mastering.merge_trees(base jsonb, ours jsonb, theirs jsonb) RETURNS TABLE (path text, before text, after text, conflict boolean)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.key, ours ->> p.key, theirs ->> p.key,
+           (base ->> p.key) IS DISTINCT FROM (ours ->> p.key)
+      FROM (SELECT jsonb_object_keys(base) UNION SELECT jsonb_object_keys(ours) UNION SELECT jsonb_object_keys(theirs)) p (key)
+     WHERE (theirs ->> p.key) IS DISTINCT FROM (base ->> p.key) AND (theirs ->> p.key) IS DISTINCT FROM (ours ->> p.key)
+$$;
+COMMENT ON FUNCTION mastering.merge_trees(jsonb, jsonb, jsonb) IS 'The paths to change in ours to take over what theirs changed since base; conflict: ours changed it too.';
+
+-- The proposal: what the target would become. Raises where the two stages do not allow it.
+CREATE FUNCTION mastering.make_proposal(source_name text, target_name text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    source mastering.state := mastering.resolve_state(source_name);
+    target mastering.state := mastering.current_state(target_name);
+    target_row mastering.environment;
+    base jsonb := coalesce((mastering.last_promotion(source_name, target_name)).source_tree, '{}');
+    tree jsonb := target.tree;
+    changes jsonb := '[]';
+    conflicts text[] := '{}';
+    item record;
+BEGIN
+    SELECT * INTO target_row FROM mastering.environment e WHERE e.name = target_name;
+    IF target_row.promotes_from IS DISTINCT FROM source.environment THEN
+        RAISE EXCEPTION 'environment "%" is not promoted from "%"', target_name, source_name
+            USING ERRCODE = '55000', DETAIL = CASE WHEN target_row.promotes_from IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', target_row.promotes_from) END;
+    END IF;
+    FOR item IN SELECT * FROM mastering.merge_trees(base, target.tree, source.tree) m ORDER BY m.path LOOP
+        IF item.conflict THEN
+            conflicts := conflicts || item.path;
+        END IF;
+        tree := CASE WHEN item.after IS NULL THEN tree - item.path ELSE tree || jsonb_build_object(item.path, item.after) END;
+        changes := changes || jsonb_build_object('path', item.path, 'change', CASE WHEN item.before IS NULL THEN 'added' WHEN item.after IS NULL THEN 'removed' ELSE 'changed' END);
+    END LOOP;
+    RETURN jsonb_build_object('tree', tree, 'changes', changes, 'conflicts', to_jsonb(conflicts), 'source_tree', source.tree,
+        'bindings', (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(source.bindings) b WHERE NOT target.bindings ? b.key),
+        'hash', mastering.json_hash(jsonb_build_object('target', target_name, 'from', target.tree, 'tree', tree)));
+END
+$$;
+COMMENT ON FUNCTION mastering.make_proposal(text, text) IS 'What a promotion would change: the merged tree, the changes by path, conflicts, new bindings.';
+
+CREATE FUNCTION mastering.entities_of(tree jsonb) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.step(k, 2) FROM jsonb_object_keys(tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%' ORDER BY 1
+$$;
+COMMENT ON FUNCTION mastering.entities_of(jsonb) IS 'The entities of a tree.';
+
+-- The long part: data that the target lacks is loaded, the outputs are found or made, the gates are run on them in
+-- the target's _next schema. Nothing in the target itself is touched. Repeating it finds all by content.
+CREATE FUNCTION mastering.prepare_outputs(target_name text, proposal jsonb, release bigint) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := (SELECT e FROM mastering.environment e WHERE e.name = target_name);
+    target mastering.state := mastering.current_state(target_name);
+    tree jsonb := proposal -> 'tree';
+    data jsonb := target.data;
+    bindings jsonb := target.bindings || (proposal -> 'bindings');
+    versions jsonb := target.versions;
+    entity_name text;
+    source record;
+    place text;
+    outputs jsonb;
+    loaded record;
+    runs jsonb := '[]';
+BEGIN
+    IF jsonb_array_length(proposal -> 'conflicts') > 0 THEN
+        RAISE EXCEPTION 'environment "%" has changes of its own where it is to be changed', target_name
+            USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
+                  HINT = 'Bring the target''s changes into the source first, so that both are the same there.';
+    END IF;
+    PERFORM mastering.set_head(target_name || '_next', versions);
+    FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
+        CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL;
+        FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
+            place := mastering.path(entity_name, source.name);
+            CONTINUE WHEN data ? place;
+            IF NOT bindings ? place THEN
+                RAISE EXCEPTION 'source "%" of entity "%" is bound to no relation in environment "%"', source.name, entity_name, target_name
+                    USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', target_name, entity_name, source.name);
+            END IF;
+            SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source.name, source.content, bindings ->> place, NULL) l;
+            data := data || jsonb_build_object(place, loaded.version);
+        END LOOP;
+        outputs := mastering.make_outputs(env, entity_name, tree, data, target.versions);
+        versions := versions || (outputs -> 'versions');
+        runs := runs || jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused', 'counters', outputs -> 'counters');
+    END LOOP;
+    -- Entities that are no more.
+    FOR entity_name IN SELECT * FROM mastering.entities_of(target.tree) e WHERE e NOT IN (SELECT * FROM mastering.entities_of(tree)) LOOP
+        versions := versions - ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'];
+    END LOOP;
+    PERFORM mastering.set_head(target_name || '_next', versions);
+    PERFORM mastering.sync_next_views(target_name, tree, versions);
+    RETURN jsonb_build_object('tree', tree, 'data', data, 'bindings', bindings, 'versions', versions, 'runs', runs,
+                              'checks', mastering.run_checks(env, target_name || '_next', tree, versions, 'promote', release));
+END
+$$;
+COMMENT ON FUNCTION mastering.prepare_outputs(text, jsonb, bigint) IS 'What the target will show under a proposal, proven by its gates, published nowhere yet.';
+
+CREATE FUNCTION mastering.sync_next_views(env_name text, tree jsonb, versions jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entity_name text;
+    changed boolean := false;
+BEGIN
+    FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
+        changed := mastering.sync_entity_views(env_name || '_next', entity_name, mastering.artifact_at(tree, mastering.path('entity', entity_name)), versions) OR changed;
+    END LOOP;
+    IF changed THEN
+        PERFORM mastering.apply_grants(env_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.sync_next_views(text, jsonb, jsonb) IS 'Brings all views of an environment''s _next schema to a tree.';
+
+-- The switch itself, for promotions and rollbacks.
+CREATE FUNCTION mastering.switch_state(env_name text, tree jsonb, bindings jsonb, data jsonb, versions jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entity_name text;
+    entity jsonb;
+    changed boolean := false;
+BEGIN
+    UPDATE mastering.configuration c SET tree = switch_state.tree, bindings = switch_state.bindings, data = switch_state.data, changed_at = now()
+     WHERE c.environment = env_name;
+    PERFORM mastering.set_head(env_name, versions);
+    FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
+        entity := coalesce(mastering.artifact_at(versions -> entity_name -> 'tree', mastering.path('entity', entity_name)),
+                           mastering.artifact_at(tree, mastering.path('entity', entity_name)));
+        changed := mastering.sync_entity_views(env_name, entity_name, entity, versions) OR changed;
+    END LOOP;
+    IF changed THEN
+        PERFORM mastering.apply_grants(env_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.switch_state(text, jsonb, jsonb, jsonb, jsonb) IS 'Makes an environment what it is told to be: one head row, and views only where columns change.';
+
+CREATE FUNCTION mastering.require_release(source_name text, target_name text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require(target_name, 'admin');
+    PERFORM mastering.require(source_name, 'author', 'curator', 'reviewer');
+END
+$$;
+COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target and knows the source.';
+
+CREATE FUNCTION mastering.require_not_held(target_name text, proposal jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held mastering.release;
+BEGIN
+    SELECT * INTO held FROM mastering.release r WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
+       AND r.proposal -> 'tree' = proposal -> 'tree' ORDER BY r.release_id DESC LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
+            USING ERRCODE = '55000', DETAIL = format('It is release %s.', held.release_id),
+                  HINT = format('SELECT mastering.release_hold(%L, %s) lets it pass again.', target_name, held.release_id);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_not_held(text, jsonb) IS 'Raises where the very change was rolled back and not released since.';
+
+CREATE FUNCTION mastering.promote_now(source_name text, target_name text, message text, dry_run boolean, expected_head text, release bigint, expected_hash text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
+DECLARE
+    env mastering.environment;
+    id bigint;
+    proposal jsonb;
+    next jsonb;
+    before text;
+    after text;
+BEGIN
+    PERFORM mastering.lock_environment(target_name);
+    SELECT * INTO env FROM mastering.environment e WHERE e.name = target_name;
+    IF expected_head IS NOT NULL AND NOT starts_with(mastering.state_hash(mastering.current_state(target_name)), ltrim(expected_head, '#')) THEN
+        RAISE EXCEPTION 'environment "%" is not at head % any more', target_name, expected_head
+            USING ERRCODE = '40001', HINT = 'SELECT name, head FROM mastering.environments; look at what changed, then promote again.';
+    END IF;
+    proposal := mastering.make_proposal(source_name, target_name);
+    IF expected_hash IS NOT NULL AND proposal ->> 'hash' <> expected_hash THEN
+        RAISE EXCEPTION 'release % is not what was proposed any more', release
+            USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', source_name, target_name);
+    END IF;
+    PERFORM mastering.require_not_held(target_name, proposal);
+    id := coalesce(release, nextval('mastering.release_id'));
+    next := mastering.prepare_outputs(target_name, proposal, id);
+    before := mastering.take_snapshot(target_name, 'before release ' || id, NULL);
+    PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
+    PERFORM mastering.run_checks(env, target_name, next -> 'tree', next -> 'versions', 'smoke', id);
+    after := mastering.take_snapshot(target_name, 'release ' || id, NULL);
+    IF release IS NULL THEN
+        INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
+        VALUES (id, 'promotion', source_name, target_name, 'promoted', message, mastering.caller(), clock_timestamp(), proposal -> 'source_tree',
+                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), proposal ->> 'hash', before, after);
+    ELSE
+        UPDATE mastering.release r SET state = 'promoted', finished_at = clock_timestamp(), source_tree = work.proposal -> 'source_tree',
+               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), snapshot_before = before, snapshot_after = after
+         WHERE r.release_id = id;
+    END IF;
+    PERFORM mastering.audit(target_name, 'promote', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'before', before, 'after', after));
+    PERFORM mastering.notify('promote', target_name, jsonb_build_object('release_id', id, 'source', source_name));
+    IF dry_run THEN
+        RAISE EXCEPTION 'dry run' USING ERRCODE = 'MD000', DETAIL = id::text;
+    END IF;
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION mastering.promote_now(text, text, text, boolean, text, bigint, text) IS 'A promotion; whoever calls it records its failure.';
+
+CREATE FUNCTION mastering.promote_or_record(source_name text, target_name text, message_text text, dry_run boolean, expected_head text, release bigint, expected_hash text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id bigint;
+    code text;
+    message text;
+    detail text;
+    hint text;
+    context text;
+BEGIN
+    PERFORM mastering.note_failure(NULL);
+    BEGIN
+        id := mastering.promote_now(source_name, target_name, message_text, dry_run, expected_head, release, expected_hash);
+        RETURN id;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+    END;
+    IF code = 'MD000' AND dry_run THEN
+        RETURN NULL;
+    END IF;
+    -- Who comes second at a lock has failed at nothing that is worth a release.
+    IF code <> '55P03' THEN
+        PERFORM mastering.record_outside(jsonb_strip_nulls(jsonb_build_object('environment', target_name, 'action', 'promote failed', 'session_role', session_user,
+            'role', mastering.caller(), 'client', host(inet_client_addr()), 'checks', mastering.noted_failure() -> 'checks',
+            'release', jsonb_build_object('kind', 'promotion', 'source', source_name, 'target', target_name, 'message', message_text, 'author', mastering.caller(),
+                'proposal', jsonb_build_object('of', release), 'error', jsonb_build_object('sqlstate', code, 'message', message, 'detail', detail, 'context', context)))));
+    END IF;
+    PERFORM mastering.note_failure(NULL);
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = detail, HINT = hint;
+END
+$$;
+COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
+
+CREATE FUNCTION mastering.do_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require_release(source_name, target_name);
+    IF what_text IS DISTINCT FROM 'auto' THEN
+        RAISE EXCEPTION 'unknown kind of promotion: "%"', what_text USING ERRCODE = '22023', HINT = 'what is ''auto''.';
+    END IF;
+    RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_promote(text, text, text, text, boolean, text) IS 'Behind promote.';
+
+CREATE FUNCTION mastering.promote(source text, target text, message text DEFAULT NULL, what text DEFAULT 'auto', dry_run boolean DEFAULT false, expected_head text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.promote(text, text, text, text, boolean, text) IS 'Promotes one stage to the next: propose, prepare, gates, switch. Returns the release; NULL for a dry run, which does all and undoes it.';
+
+-- ---- in steps ------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_plan(source_name text, target_name text) RETURNS TABLE (step int, action text, subject text, detail text, blocked boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    proposal jsonb;
+    target mastering.state;
+    item record;
+    entity_name text;
+    tree jsonb;
+    place text;
+BEGIN
+    PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
+    proposal := mastering.make_proposal(source_name, target_name);
+    target := mastering.current_state(target_name);
+    tree := proposal -> 'tree';
+    step := 0;
+    FOR item IN SELECT c ->> 'path' AS path, c ->> 'change' AS change FROM jsonb_array_elements(proposal -> 'changes') c LOOP
+        step := step + 1;
+        action := 'change configuration';
+        subject := item.path;
+        blocked := proposal -> 'conflicts' ? item.path;
+        detail := item.change || CASE WHEN blocked THEN ', but the target changed it too' ELSE '' END;
+        RETURN NEXT;
+    END LOOP;
+    FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
+        FOR item IN SELECT s.name FROM mastering.sources_of(tree, entity_name) s LOOP
+            place := mastering.path(entity_name, item.name);
+            CONTINUE WHEN target.data ? place;
+            step := step + 1;
+            action := 'load';
+            subject := place;
+            blocked := NOT (target.bindings || (proposal -> 'bindings')) ? place;
+            detail := coalesce('from ' || ((target.bindings || (proposal -> 'bindings')) ->> place), 'bound to no relation');
+            RETURN NEXT;
+        END LOOP;
+        step := step + 1;
+        action := 'master';
+        subject := entity_name;
+        blocked := false;
+        detail := CASE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL THEN 'no model: nothing to run' ELSE 'found by content where it was run before' END;
+        RETURN NEXT;
+    END LOOP;
+    FOR item IN SELECT t.key, a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' IN ('promote', 'smoke') ORDER BY a.content ->> 'stage', t.key LOOP
+        step := step + 1;
+        action := 'check';
+        subject := item.key;
+        blocked := false;
+        detail := format('%s, %s', item.content ->> 'stage', item.content ->> 'severity');
+        RETURN NEXT;
+    END LOOP;
+    step := step + 1;
+    action := 'switch';
+    subject := target_name;
+    blocked := false;
+    detail := 'one transaction, no lock on any view whose columns stay';
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_plan(text, text) IS 'Behind plan.';
+
+CREATE FUNCTION mastering.plan(source text, target text) RETURNS TABLE (step int, action text, subject text, detail text, blocked boolean)
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.plan(text, text) IS 'What a promotion would do, step by step, and what blocks it; changes nothing.';
+
+CREATE FUNCTION mastering.do_propose(source_name text, target_name text, message_text text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    proposal jsonb;
+    id bigint := nextval('mastering.release_id');
+BEGIN
+    PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
+    PERFORM mastering.require(source_name, 'author', 'curator', 'reviewer');
+    proposal := mastering.make_proposal(source_name, target_name);
+    INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, source_tree, proposal, proposal_hash)
+    VALUES (id, 'promotion', source_name, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', proposal - 'source_tree', proposal ->> 'hash');
+    PERFORM mastering.audit(target_name, 'propose', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'hash', proposal -> 'hash'));
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_propose(text, text, text) IS 'Behind propose.';
+
+CREATE FUNCTION mastering.propose(source text, target text, message text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.propose(text, text, text) IS 'Writes down what a promotion would change, as a release to be prepared and promoted. Nothing changes in the target.';
+
+CREATE FUNCTION mastering.open_release(id bigint) RETURNS mastering.release
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    release mastering.release;
+BEGIN
+    SELECT * INTO release FROM mastering.release r WHERE r.release_id = id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'release % does not exist', id USING ERRCODE = '42704';
+    END IF;
+    PERFORM mastering.require_release(release.source, release.target);
+    IF release.state NOT IN ('proposed', 'prepared') THEN
+        RAISE EXCEPTION 'release % is %', id, release.state USING ERRCODE = '55000', HINT = format('SELECT mastering.propose(%L, %L)', release.source, release.target);
+    END IF;
+    RETURN release;
+END
+$$;
+COMMENT ON FUNCTION mastering.open_release(bigint) IS 'A release that is still to come, if the caller may promote it.';
+
+CREATE FUNCTION mastering.do_prepare_release(id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    release mastering.release := mastering.open_release(id);
+    proposal jsonb;
+    next jsonb;
+BEGIN
+    PERFORM mastering.lock_environment(release.target);
+    proposal := mastering.make_proposal(release.source, release.target);
+    IF proposal ->> 'hash' <> release.proposal_hash THEN
+        RAISE EXCEPTION 'release % is not what was proposed any more', id
+            USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', release.source, release.target);
+    END IF;
+    next := mastering.prepare_outputs(release.target, proposal, id);
+    UPDATE mastering.release r SET state = 'prepared', proposal = r.proposal || jsonb_build_object('runs', next -> 'runs') WHERE r.release_id = id;
+    PERFORM mastering.audit(release.target, 'prepare', jsonb_build_object('release_id', id, 'runs', next -> 'runs'));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_prepare_release(bigint) IS 'Behind prepare_release.';
+
+CREATE FUNCTION mastering.prepare_release(release bigint) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.prepare_release(bigint) IS 'What CALL prepare does, as a function: masters and proves what the target will show, readable in its _next schema.';
+
+CREATE PROCEDURE mastering.prepare(release bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM mastering.prepare_release(release);
+    COMMIT;
+END
+$$;
+COMMENT ON PROCEDURE mastering.prepare(bigint) IS 'Masters and proves what a release will show, readable in the target''s _next schema; kept by content, so that promote finds it.';
+
+CREATE FUNCTION mastering.do_promote_release(id bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    release mastering.release := mastering.open_release(id);
+BEGIN
+    RETURN mastering.promote_or_record(release.source, release.target, release.message, false, NULL, id, release.proposal_hash);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_promote_release(bigint) IS 'Behind promote_release.';
+
+CREATE FUNCTION mastering.promote_release(release bigint) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.promote_release(bigint) IS 'Promotes a release as it was proposed; 40001 where source or target changed since.';
+
+-- ---- and back --------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_rollback(env_name text, to_state text, what_text text, reason text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require(env_name, 'admin');
+    undone mastering.release;
+    wanted mastering.state;
+    current mastering.state;
+    before text;
+    after text;
+    id bigint := nextval('mastering.release_id');
+    hidden bigint;
+BEGIN
+    IF what_text IS NULL OR what_text NOT IN ('config', 'all') THEN
+        RAISE EXCEPTION 'unknown kind of rollback: "%"', what_text USING ERRCODE = '22023', HINT = 'what is config, which keeps all data, or all.';
+    END IF;
+    PERFORM mastering.lock_environment(env_name);
+    current := mastering.current_state(env_name);
+    IF to_state IS NULL THEN
+        SELECT * INTO undone FROM mastering.release r WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' ORDER BY r.release_id DESC LIMIT 1;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000', HINT = 'Name a state: rollback(env, to_state => ''env@tag'').';
+        END IF;
+        wanted := mastering.snapshot_state(undone.snapshot_before);
+    ELSE
+        wanted := mastering.resolve_state(to_state);
+        IF wanted.environment <> env_name THEN
+            RAISE EXCEPTION 'state "%" is not one of environment "%"', to_state, env_name USING ERRCODE = '55000';
+        END IF;
+    END IF;
+    before := mastering.take_snapshot(env_name, 'before rollback ' || id, NULL);
+    PERFORM mastering.switch_state(env_name, wanted.tree, CASE what_text WHEN 'all' THEN wanted.bindings ELSE current.bindings END,
+                                   CASE what_text WHEN 'all' THEN wanted.data ELSE current.data END, wanted.versions);
+    after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL);
+    -- All releases after the state that is back again are undone, and the changes they brought are held.
+    UPDATE mastering.release r SET state = 'rolled back', proposal = r.proposal || '{"held": true}'
+     WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted'
+       AND r.finished_at > (SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = wanted.snapshot);
+    INSERT INTO mastering.release (release_id, kind, target, state, message, author, finished_at, proposal, snapshot_before, snapshot_after)
+    VALUES (id, 'rollback', env_name, 'promoted', reason, mastering.caller(), clock_timestamp(),
+            jsonb_strip_nulls(jsonb_build_object('to', wanted.snapshot, 'what', what_text, 'undone', undone.release_id)), before, after);
+    PERFORM mastering.audit(env_name, 'rollback', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'undone', undone.release_id, 'to', wanted.snapshot, 'what', what_text, 'reason', reason)));
+    PERFORM mastering.notify('rollback', env_name, jsonb_build_object('release_id', id));
+    IF what_text = 'config' AND wanted.data <> current.data THEN
+        RAISE NOTICE 'data loaded since then are kept; the next run brings the golden records up to date with them'
+            USING HINT = format('SELECT mastering.master(%L, …)', env_name);
+    END IF;
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_rollback(text, text, text, text) IS 'Behind rollback.';
+
+CREATE FUNCTION mastering.rollback(env text, to_state text DEFAULT NULL, what text DEFAULT 'config', reason text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.rollback(text, text, text, text) IS 'Back to before the last release, or to a state: configuration and outputs at once, data loaded since stay (what => ''all'' takes them back too). The change is held from being promoted again.';
+
+CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require(env_name, 'admin');
+    UPDATE mastering.release r SET proposal = r.proposal || '{"held": false}' WHERE r.release_id = id AND r.target = env_name AND r.proposal ->> 'held' = 'true';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'release % of environment "%" is not held', id, env_name USING ERRCODE = '42704';
+    END IF;
+    PERFORM mastering.audit(env_name, 'release hold', jsonb_build_object('release_id', id));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_release_hold(text, bigint) IS 'Behind release_hold.';
+
+CREATE FUNCTION mastering.release_hold(env text, release bigint) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.release_hold(text, bigint) IS 'Lets a change that was rolled back be promoted again.';

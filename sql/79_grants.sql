@@ -1,0 +1,25 @@
+-- 79_grants.sql: nobody but the owner may call what works behind the doors; the doors themselves check their callers.
+
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN SELECT p.oid::pg_catalog.regprocedure AS name, p.prokind, p.prosrc, p.proname
+               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+               JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'mastering'
+              WHERE p.pronamespace = 'mastering'::pg_catalog.regnamespace
+                AND (p.proname LIKE 'do\_%' OR p.proname = ANY (ARRAY['store_for', 'begin_segment', 'finish_segment', 'drop_segment', 'make_version', 'stored_vector',
+                    'changed_version', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'may', 'require', 'require_author', 'audit',
+                    'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
+                    'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
+                    'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
+                    'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'record_outside', 'write_failure',
+                    'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
+                    'require_release', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry']))
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
+    END LOOP;
+END
+$$;
+
+GRANT SELECT ON mastering.environments, mastering.snapshots, mastering.releases, mastering.audit_log, mastering.check_results TO PUBLIC;
