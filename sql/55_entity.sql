@@ -218,7 +218,8 @@ DECLARE
     code text;
 BEGIN
     IF NOT mastering.is_expression(expression) THEN
-        RAISE EXCEPTION '% is not one SQL expression: %', what, expression USING ERRCODE = '42601';
+        RAISE EXCEPTION '% is not one SQL expression without subqueries: %', what, expression
+            USING ERRCODE = '42601', HINT = 'What needs other tables goes into a view that the source is bound to.';
     END IF;
     PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT ((%s\n) IS NULL) FROM %s LIMIT 0', expression, relation),
                                     mastering.artifact_path(env.name), false) AS t (value boolean);
@@ -231,7 +232,7 @@ COMMENT ON FUNCTION mastering.check_expression(mastering.environment, text, text
 
 CREATE FUNCTION mastering.is_expression(expression text) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_is_expression';
-COMMENT ON FUNCTION mastering.is_expression(text) IS 'Whether a text is one SQL expression to the grammar.';
+COMMENT ON FUNCTION mastering.is_expression(text) IS 'Whether a text is one SQL expression without subqueries to the grammar.';
 
 CREATE FUNCTION mastering.map_source(env text, entity text, source text, relation text, key text, mapping json DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';

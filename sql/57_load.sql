@@ -49,7 +49,7 @@ BEGIN
                                 ELSE format('Key %s is in relation %s more than once.', bad ->> 0, relation) END;
     END IF;
     EXECUTE 'SELECT count(*), encode(mastering.content_sum("#hash"), ''hex'') FROM pg_temp.mastering_incoming' INTO total, content;
-    content := total || ':' || coalesce(content, '');
+    content := total || ':' || coalesce(content, '') || ':' || left(mastering.json_hash(source -> 'key'), 16);
 
     IF current IS NOT NULL AND (current ->> 'store')::int = store THEN
         live := format('(SELECT s."#key", s."#hash", s."#segment", s."#row" FROM mastering.%I s WHERE %s)', 'store_' || store, mastering.version_condition(current, 's'));

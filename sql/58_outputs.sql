@@ -49,7 +49,7 @@ BEGIN
                       JOIN jsonb_array_elements_text(raw -> 'vectors') WITH ORDINALITY v USING (ordinality)
                       JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY ordinality LOOP
             derived := mastering.json_hash(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
-                                                              'source', source.name, 'entity', entity, 'store', store, 'role', env.owner));
+                                                              'source', source.name, 'entity', entity, 'store', store));
             SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
             IF hit IS NULL THEN
                 IF view_name IS NULL THEN

@@ -28,7 +28,7 @@ DECLARE
     source mastering.state := mastering.resolve_state(source_name);
     target mastering.state := mastering.current_state(target_name);
     target_row mastering.environment;
-    base jsonb := coalesce((mastering.last_promotion(source_name, target_name)).source_tree, '{}');
+    base jsonb := coalesce((mastering.last_promotion(source.environment, target_name)).source_tree, '{}');
     tree jsonb := target.tree;
     changes jsonb := '[]';
     conflicts text[] := '{}';
@@ -59,6 +59,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.entities_of(jsonb) IS 'The entities of a tree.';
 
+CREATE FUNCTION mastering.changed_entities(a jsonb, b jsonb) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(DISTINCT mastering.step(coalesce(x.key, y.key), 2)), '{}')
+      FROM jsonb_each_text(a) x FULL JOIN jsonb_each_text(b) y ON y.key = x.key
+     WHERE x.value IS DISTINCT FROM y.value AND coalesce(x.key, y.key) LIKE 'entity/%'
+$$;
+COMMENT ON FUNCTION mastering.changed_entities(jsonb, jsonb) IS 'The entities of which any artifact differs between two trees.';
+
 -- The long part: data that the target lacks is loaded, the outputs are found or made, the gates are run on them in
 -- the target's _next schema. Nothing in the target itself is touched. Repeating it finds all by content.
 CREATE FUNCTION mastering.prepare_outputs(target_name text, proposal jsonb, release bigint) RETURNS jsonb
@@ -76,6 +84,7 @@ DECLARE
     outputs jsonb;
     loaded record;
     runs jsonb := '[]';
+    affected text[] := mastering.changed_entities(target.tree, tree);
 BEGIN
     IF jsonb_array_length(proposal -> 'conflicts') > 0 THEN
         RAISE EXCEPTION 'environment "%" has changes of its own where it is to be changed', target_name
@@ -84,7 +93,8 @@ BEGIN
     END IF;
     PERFORM mastering.set_head(target_name || '_next', versions);
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
-        CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL;
+        CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL
+                      OR (entity_name <> ALL (affected) AND versions ? entity_name);
         FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
             place := mastering.path(entity_name, source.name);
             CONTINUE WHEN data ? place;
@@ -104,20 +114,20 @@ BEGIN
         versions := versions - ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'];
     END LOOP;
     PERFORM mastering.set_head(target_name || '_next', versions);
-    PERFORM mastering.sync_next_views(target_name, tree, versions);
+    PERFORM mastering.sync_next_views(target_name, tree, versions, affected);
     RETURN jsonb_build_object('tree', tree, 'data', data, 'bindings', bindings, 'versions', versions, 'runs', runs,
                               'checks', mastering.run_checks(env, target_name || '_next', tree, versions, 'promote', release));
 END
 $$;
 COMMENT ON FUNCTION mastering.prepare_outputs(text, jsonb, bigint) IS 'What the target will show under a proposal, proven by its gates, published nowhere yet.';
 
-CREATE FUNCTION mastering.sync_next_views(env_name text, tree jsonb, versions jsonb) RETURNS void
+CREATE FUNCTION mastering.sync_next_views(env_name text, tree jsonb, versions jsonb, affected text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     entity_name text;
     changed boolean := false;
 BEGIN
-    FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
+    FOR entity_name IN SELECT * FROM mastering.entities_of(tree) e WHERE e = ANY (affected) LOOP
         changed := mastering.sync_entity_views(env_name || '_next', entity_name, mastering.artifact_at(tree, mastering.path('entity', entity_name)), versions) OR changed;
     END LOOP;
     IF changed THEN
@@ -125,7 +135,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.sync_next_views(text, jsonb, jsonb) IS 'Brings all views of an environment''s _next schema to a tree.';
+COMMENT ON FUNCTION mastering.sync_next_views(text, jsonb, jsonb, text[]) IS 'Brings the views of these entities of an environment''s _next schema to a tree.';
 
 -- The switch itself, for promotions and rollbacks.
 CREATE FUNCTION mastering.switch_state(env_name text, tree jsonb, bindings jsonb, data jsonb, versions jsonb) RETURNS void
@@ -134,11 +144,15 @@ DECLARE
     entity_name text;
     entity jsonb;
     changed boolean := false;
+    before mastering.state := mastering.current_state(env_name);
 BEGIN
     UPDATE mastering.configuration c SET tree = switch_state.tree, bindings = switch_state.bindings, data = switch_state.data, changed_at = now()
      WHERE c.environment = env_name;
     PERFORM mastering.set_head(env_name, versions);
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
+        -- Columns follow what is published; where that has no columns yet, the definition.
+        CONTINUE WHEN versions -> entity_name -> 'tree' = before.versions -> entity_name -> 'tree'
+                      AND before.tree ->> mastering.path('entity', entity_name) = tree ->> mastering.path('entity', entity_name);
         entity := coalesce(mastering.artifact_at(versions -> entity_name -> 'tree', mastering.path('entity', entity_name)),
                            mastering.artifact_at(tree, mastering.path('entity', entity_name)));
         changed := mastering.sync_entity_views(env_name, entity_name, entity, versions) OR changed;
@@ -154,7 +168,7 @@ CREATE FUNCTION mastering.require_release(source_name text, target_name text) RE
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require(target_name, 'admin');
-    PERFORM mastering.require(source_name, 'author', 'curator', 'reviewer');
+    PERFORM mastering.resolve_state(source_name);
 END
 $$;
 COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target and knows the source.';
@@ -165,7 +179,7 @@ DECLARE
     held mastering.release;
 BEGIN
     SELECT * INTO held FROM mastering.release r WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
-       AND r.proposal -> 'tree' = proposal -> 'tree' ORDER BY r.release_id DESC LIMIT 1;
+       AND r.proposal -> 'tree' = require_not_held.proposal -> 'tree' ORDER BY r.release_id DESC LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
             USING ERRCODE = '55000', DETAIL = format('It is release %s.', held.release_id),
@@ -206,7 +220,7 @@ BEGIN
     after := mastering.take_snapshot(target_name, 'release ' || id, NULL);
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
-        VALUES (id, 'promotion', source_name, target_name, 'promoted', message, mastering.caller(), clock_timestamp(), proposal -> 'source_tree',
+        VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), clock_timestamp(), proposal -> 'source_tree',
                 (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = clock_timestamp(), source_tree = work.proposal -> 'source_tree',
@@ -344,10 +358,9 @@ DECLARE
     id bigint := nextval('mastering.release_id');
 BEGIN
     PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
-    PERFORM mastering.require(source_name, 'author', 'curator', 'reviewer');
     proposal := mastering.make_proposal(source_name, target_name);
     INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, source_tree, proposal, proposal_hash)
-    VALUES (id, 'promotion', source_name, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', proposal - 'source_tree', proposal ->> 'hash');
+    VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', proposal - 'source_tree', proposal ->> 'hash');
     PERFORM mastering.audit(target_name, 'propose', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'hash', proposal -> 'hash'));
     RETURN id;
 END

@@ -1,10 +1,10 @@
 /*
  * failure.c: records what failed although the transaction that failed is rolled back.
  *
- * A dynamic background worker needs no preloaded library: it gets the document through a shared memory segment,
- * connects to the same database as the extension's owner, and writes in a transaction of its own. The caller
- * has given up its locks by then (the failed work was a subtransaction), and waits, so that the record is
- * there when the error is.
+ * A dynamic background worker needs no preloaded library: it gets the document through a shared memory
+ * segment, connects to the same database as the extension's owner, and writes in a transaction of its own.
+ * The caller has given up its locks by then (the failed work was a subtransaction), and waits, so that the
+ * record is there when the error is.
  *
  * Where no worker slot is free for a while, the document goes to the server's log in full and a warning to
  * the client: nothing disappears without a word.
@@ -95,7 +95,8 @@ start_worker(dsm_handle message)
     for (int try = 0; try < REGISTER_TRIES; try++) {
         if (RegisterDynamicBackgroundWorker(&worker, &handle))
             return handle;
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, REGISTER_PAUSE_MS, PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, REGISTER_PAUSE_MS,
+                        PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
     }
@@ -154,7 +155,8 @@ mastering_failure_worker(Datum main_arg)
     pgstat_report_activity(STATE_RUNNING, "mastering: recording a failure");
     argument = PointerGetDatum(cstring_to_text(message->payload));
     if (SPI_execute("SET LOCAL lock_timeout = '10s'", false, 0) < 0 ||
-        SPI_execute_with_args("SELECT mastering.write_failure($1::pg_catalog.jsonb)", 1, &type, &argument, NULL, false, 0) < 0)
+        SPI_execute_with_args("SELECT mastering.write_failure($1::pg_catalog.jsonb)", 1, &type, &argument,
+                              NULL, false, 0) < 0)
         elog(ERROR, "could not record a failure");
     SPI_finish();
     PopActiveSnapshot();

@@ -15,6 +15,7 @@
 #include "executor/tstoreReceiver.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parser.h"
 #include "utils/acl.h"
@@ -130,9 +131,19 @@ MASTERING_FUNCTION(mastering_query_as)
     return (Datum)0;
 }
 
+static bool
+has_subquery(Node *node, void *context)
+{
+    if (node == NULL)
+        return false;
+    if (IsA(node, SubLink))
+        return true;
+    return raw_expression_tree_walker(node, has_subquery, context);
+}
+
 /*
- * is_expression(text): whether the grammar takes it as one expression, so that "1) FROM secrets --" is not
- * pasted between parentheses. Raw parsing only: no name is looked up.
+ * is_expression(text): whether the grammar takes it as one expression without subqueries, so that "1) FROM
+ * secrets --" is not pasted between parentheses. Raw parsing only: no name is looked up.
  */
 MASTERING_FUNCTION(mastering_is_expression)
 {
@@ -147,5 +158,6 @@ MASTERING_FUNCTION(mastering_is_expression)
         linitial_node(ResTarget, select->targetList)->name == NULL && select->fromClause == NIL &&
         select->whereClause == NULL && select->groupClause == NIL && select->havingClause == NULL &&
         select->windowClause == NIL && select->sortClause == NIL && select->limitCount == NULL &&
-        select->limitOffset == NULL && select->lockingClause == NIL && select->distinctClause == NIL);
+        select->limitOffset == NULL && select->lockingClause == NIL && select->distinctClause == NIL &&
+        !has_subquery((Node *)select->targetList, NULL));
 }
