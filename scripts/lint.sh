@@ -77,6 +77,9 @@ no_machine_paths() {
 
 no_trailing_space() { text_files | grep -vE '\.(out|md)$' | xargs -r grep -nE '[[:space:]]+$' || true; }
 
+# A database of any encoding must be able to read the install script, and messages must be text in all of them.
+ascii_only() { LC_ALL=C grep -nP '[^\x00-\x7F]' sql/*.sql sql/updates/*.sql src/*/*.[ch] src/*.[ch] 2>/dev/null | grep -vE '^[^:]*\.[ch]:[0-9]+: *(/?\*|//)' || true; }
+
 manifest() {
     local version
     version=$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" mastering.control)
@@ -99,6 +102,7 @@ check 'the install script has no OR REPLACE and no IF NOT EXISTS' install_script
 check 'no file of src is over 900 lines' files_are_small
 check 'no path of a particular machine' no_machine_paths
 check 'no trailing white space' no_trailing_space
+check 'the install script and messages are ASCII' ascii_only
 check 'META.json, CHANGELOG.md and the control file agree' manifest
 
 say "1..$number"

@@ -137,7 +137,7 @@ CREATE FUNCTION mastering.cologne_key(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5
     AS 'MODULE_PATHNAME', 'mastering_cologne_key';
 COMMENT ON FUNCTION mastering.cologne_key(text) IS
-'Kölner Phonetik (Postel 1969), for German names: digits, not truncated. NULL without a letter that sounds.';
+'Koelner Phonetik (Postel 1969), for German names: digits, not truncated. NULL without a letter that sounds.';
 
 CREATE FUNCTION mastering.daitch_mokotoff_keys(value text) RETURNS text[]
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20

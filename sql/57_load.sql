@@ -142,7 +142,7 @@ BEGIN
     END LOOP;
     IF NOT any_source THEN
         RAISE EXCEPTION 'entity "%" has no source% in environment "%"', entity_name, coalesce(' "' || source_name || '"', ''), env_name
-            USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, …)', env_name, entity_name);
+            USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, ...)', env_name, entity_name);
     END IF;
 END
 $$;

@@ -69,7 +69,7 @@ BEGIN
     END LOOP;
     IF contents = '{}' THEN
         RAISE EXCEPTION 'entity "%" has no source in environment "%"', entity_name, env.name USING ERRCODE = '55000',
-            HINT = format('SELECT mastering.map_source(%L, %L, …)', env.name, entity_name);
+            HINT = format('SELECT mastering.map_source(%L, %L, ...)', env.name, entity_name);
     END IF;
     RETURN mastering.make_version(store, segments, vectors) || jsonb_build_object('contents', contents);
 END
