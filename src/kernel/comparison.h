@@ -53,7 +53,7 @@ typedef struct comparison {
     comparison_method method;
     uint32_t slot;                     /* the code's place in a record's row */
     int level_count;                   /* levels but the missing one: exact, thresholds, else */
-    double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 …; descending, for distances ascending */
+    double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 ...; descending, for distances ascending */
     uint32_t q;                        /* METHOD_QGRAM */
     set_measure measure;               /* METHOD_QGRAM, METHOD_TOKEN */
     double scale;                      /* METHOD_NUMERIC */

@@ -15,7 +15,7 @@ typedef struct HeadRow {
     int64 generation; /* grows with every change of the row; equal generations mean equal rows */
     bool own_write;   /* written by the current transaction */
     char *anchor;     /* relation in schema mastering whose invalidation announces a new head */
-    Jsonb *versions;  /* relation name -> {"store": n, "segments": [n…], "vectors": [n…]} */
+    Jsonb *versions;  /* relation name -> {"store": n, "segments": [n ...], "vectors": [n ...]} */
 } HeadRow;
 
 /* What one versioned relation consists of. vectors[i] is 0 where segments[i] has no deletions. */
