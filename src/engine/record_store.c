@@ -596,5 +596,5 @@ record_store_values(const record_store *store, int slot)
 {
     const dictionary *values = store->columns[slot].values;
 
-    return (value_table){values->texts, values->numbers, values->dates};
+    return (value_table){values->texts, values->numbers, values->dates, NULL};
 }

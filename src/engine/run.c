@@ -5,6 +5,7 @@
 
 #include "catalog/pg_type.h"
 #include "engine/run.h"
+#include "engine/term_index.h"
 #include "engine/value_reader.h"
 #include "kernel/hash.h"
 #include "kernel/parallel.h"
@@ -124,6 +125,8 @@ set_layout(match_run *run)
         to->measure = from->measure;
         to->scale = from->scale;
         to->values = record_store_values(run->store, run->comparison_slots[c]);
+        if (to->method == METHOD_TFIDF)
+            to->values.vectors = term_index_vectors(run, run->comparison_slots[c], from->q);
     }
 }
 
@@ -202,7 +205,7 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
                  errdetail("The specification links across sources ($.link)."),
                  errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
     column_count = collect_columns(run, options, columns);
-    run->store = record_store_read(context, run->shape, columns, column_count, spec->across_sources,
+    run->store = record_store_read(context, run->shape, columns, column_count, run->shape->has_source,
                                    options->only_ids);
     make_threads(run);
     match_run_phase(run, "read", "%u records", run->store->records.count);
@@ -394,6 +397,31 @@ list_entries(match_run *run, int rule, uint64 *entry_count)
     return entries;
 }
 
+/* Entries of a rule of nearest neighbours; found once a run, because that is the dear part. */
+static keyed_record *
+neighbour_entries(match_run *run, int r, uint64 *entry_count)
+{
+    blocking_rule *rule = &run->rules[r];
+    const rule_spec *spec = &run->spec->rules[r];
+    uint32 count = run->store->records.count;
+    keyed_record *entries;
+
+    if (rule->list_starts == NULL) {
+        uint64 *starts, *keys;
+
+        entries = term_index_neighbours(run, run->rule_slots[r][0], spec->q, spec->top_k, &starts, &keys, entry_count);
+        rule->list_starts = starts;
+        rule->list_keys = keys;
+        return entries;
+    }
+    *entry_count = rule->list_starts[count];
+    entries = MemoryContextAllocHuge(run->context, mul_size(Max(*entry_count, 1), sizeof(keyed_record)));
+    for (uint32 record = 0; record < count; record++)
+        for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
+            entries[i] = (keyed_record){rule->list_keys[i], record, 0};
+    return entries;
+}
+
 /* The first two comparisons whose values do not make up the key order its windowed blocks. */
 static window_order
 window_order_for(const match_run *run, int rule, value_table tables[2])
@@ -436,7 +464,7 @@ build_index(match_run *run, int r, block_index *index)
     value_table tables[2];
     window_order order = window_order_for(run, r, tables);
 
-    if (rule->list_starts != NULL) { /* from an earlier visit */
+    if (rule->list_starts != NULL && spec->top_k == 0) { /* from an earlier visit */
         pfree((void *)rule->list_starts);
         pfree((void *)rule->list_keys);
     }
@@ -446,10 +474,14 @@ build_index(match_run *run, int r, block_index *index)
         pfree(rule->list_positions);
     run->cut_keys[r] = 0;
     *rule = (blocking_rule){
-        .part_count = spec->part_count, .max_block = (uint32)spec->max_block, .window = (uint32)spec->window};
+        .part_count = spec->part_count, .max_block = (uint32)spec->max_block, .window = (uint32)spec->window,
+        .list_starts = spec->top_k > 0 ? rule->list_starts : NULL,
+        .list_keys = spec->top_k > 0 ? rule->list_keys : NULL};
     for (int i = 0; i < spec->part_count; i++)
         rule->slots[i] = (uint32)run->rule_slots[r][i];
-    entries = is_list_rule(run, r) ? list_entries(run, r, &count) : single_entries(run, r, &count);
+    entries = spec->top_k > 0         ? neighbour_entries(run, r, &count)
+              : is_list_rule(run, r) ? list_entries(run, r, &count)
+                                     : single_entries(run, r, &count);
     scratch = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
     CHECK_FOR_INTERRUPTS();
     blocking_sort(entries, scratch, count);

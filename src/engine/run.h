@@ -31,6 +31,7 @@ typedef struct match_run {
     int threads;
     comparison_thread *thread_memory;
     pair_unit *units;
+    struct term_index *term_indexes; /* made so far */
     instr_time phase_start;
 } match_run;
 

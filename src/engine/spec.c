@@ -28,6 +28,7 @@ const char *const comparison_method_names[] = {"exact",
                                                "initials",
                                                "numeric",
                                                "date",
+                                               "tfidf",
                                                NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
@@ -94,7 +95,7 @@ read_key_parts(const json_node *node, rule_spec *rule)
 static void
 read_rule(const json_node *node, const match_spec *spec, rule_spec *rule)
 {
-    static const char *const members[] = {"keys", "normalize", "max_block", "window", NULL};
+    static const char *const members[] = {"keys", "normalize", "max_block", "window", "top_k", "q", NULL};
     json_node member;
 
     rule->path = node->path;
@@ -115,6 +116,17 @@ read_rule(const json_node *node, const match_spec *spec, rule_spec *rule)
         rule->max_block = json_integer(&member, 2, 1000000000);
     if (json_member(node, "window", &member))
         rule->window = json_integer(&member, 1, 1000000);
+    if (json_member(node, "top_k", &member))
+        rule->top_k = json_integer(&member, 1, MAX_TOP_K);
+    if (rule->top_k > 0 && rule->part_count != 1)
+        json_error(node, "a rule of nearest neighbours has one key", "Its words are what is looked up.",
+                   "Put the columns into one text: concat_ws(' ', title, author).");
+    rule->q = 3;
+    if (json_member(node, "q", &member)) {
+        if (rule->top_k == 0)
+            json_error(&member, "\"q\" goes with \"top_k\"", NULL, "Leave it out, or add \"top_k\".");
+        rule->q = json_integer(&member, 0, MAX_TERM_Q);
+    }
 }
 
 /* ---- comparisons ---- */
@@ -142,6 +154,7 @@ default_thresholds(comparison_spec *comparison)
         break;
     case METHOD_QGRAM:
     case METHOD_TOKEN:
+    case METHOD_TFIDF:
     case METHOD_NUMERIC:
         defaults = loose;
         break;
@@ -305,7 +318,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     if (json_member(node, "levels", &member))
         read_levels(&member, comparison);
     if (json_member(node, "q", &member))
-        comparison->q = json_integer(&member, 1, 8);
+        comparison->q = json_integer(&member, comparison->method == METHOD_TFIDF ? 0 : 1, MAX_TERM_Q);
     if (json_member(node, "measure", &member))
         comparison->measure = (set_measure)json_choice(&member, "measure", measure_names);
     else if (comparison->method == METHOD_TOKEN)
@@ -447,8 +460,11 @@ write_rule(StringInfo out, const rule_spec *rule)
             appendStringInfoChar(out, ',');
         append_json_string(out, rule->parts[i]);
     }
-    appendStringInfo(out, "],\"normalize\":\"%s\",\"max_block\":%d,\"window\":%d}",
-                     value_form_name(rule->form), rule->max_block, rule->window);
+    appendStringInfo(out, "],\"normalize\":\"%s\"", value_form_name(rule->form));
+    if (rule->top_k > 0)
+        appendStringInfo(out, ",\"top_k\":%d,\"q\":%d}", rule->top_k, rule->q);
+    else
+        appendStringInfo(out, ",\"max_block\":%d,\"window\":%d}", rule->max_block, rule->window);
 }
 
 static void
@@ -501,7 +517,7 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
     }
     if (comparison->form != FORM_NUMBER && comparison->form != FORM_DATE)
         appendStringInfo(out, ",\"normalize\":\"%s\"", value_form_name(comparison->form));
-    if (comparison->method == METHOD_QGRAM)
+    if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TFIDF)
         appendStringInfo(out, ",\"q\":%d", comparison->q);
     if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TOKEN)
         appendStringInfo(out, ",\"measure\":\"%s\"", measure_names[comparison->measure]);

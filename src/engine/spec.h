@@ -12,6 +12,7 @@
 #include "kernel/blocking.h"
 #include "kernel/comparison.h"
 #include "kernel/fixed_point.h"
+#include "kernel/term_vectors.h"
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
@@ -28,6 +29,7 @@ typedef enum value_form {
 #define DEFAULT_MAX_BLOCK 5000
 #define DEFAULT_WINDOW 50
 #define DEFAULT_THRESHOLD 0.95
+#define MAX_TOP_K 64
 
 typedef struct rule_spec {
     const char *path;
@@ -37,6 +39,8 @@ typedef struct rule_spec {
     value_form form;
     int max_block;
     int window;
+    int top_k; /* 0: records with equal keys; else that many nearest neighbours by the key's terms */
+    int q;     /* of the terms: q-grams, 0 words */
 } rule_spec;
 
 /* Term frequencies of one attribute: how many of the records the model was trained on have a value. */

@@ -20,6 +20,8 @@
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
 #define LEAST_FILLED 0.02
+#define NEIGHBOURS 10
+#define MOST_RECORDS_FOR_WHOLE 100000
 
 typedef struct candidate_rule {
     int columns[2]; /* -1: none */
@@ -79,7 +81,7 @@ write_comparison(StringInfo out, const column_profile *profile)
         break;
     case KIND_TEXT:
     case KIND_EMPTY:
-        appendStringInfoString(out, ",\"method\":\"qgram\",\"q\":3,\"levels\":[0.8,0.6,0.4]");
+        appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2]");
         break;
     }
     appendStringInfoChar(out, '}');
@@ -192,18 +194,50 @@ key_form(const column_profile *profile)
                                                                       : "text";
 }
 
-static void
-write_text_rule(StringInfo out, const char *name)
+/* Whether a column's words belong to the text of the whole record. */
+static bool
+in_whole(const column_profile *profile)
+{
+    return usefulness(profile) > 0 && !is_row_number(profile) &&
+           (profile->kind == KIND_TEXT || profile->kind == KIND_NAME || profile->kind == KIND_CODE ||
+            profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE);
+}
+
+/* SQL of all columns with words as one text. */
+static char *
+whole_expression(const column_profile *profiles, int count)
 {
     StringInfoData expression;
+    int used = 0;
 
     initStringInfo(&expression);
-    appendStringInfo(&expression,
-                     "mastering.minhash_keys(mastering.qgrams(mastering.normalize_text(%s), 4), 24, 2)",
-                     quote_identifier(name));
+    for (int i = 0; i < count; i++)
+        if (in_whole(&profiles[i]))
+            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", quote_identifier(profiles[i].name));
+    return used == 0 ? NULL : psprintf("concat_ws(' ', %s)", expression.data);
+}
+
+static void
+write_whole_rule(StringInfo out, const char *expression)
+{
     appendStringInfoString(out, "{\"keys\":[");
-    append_json_string(out, expression.data);
-    appendStringInfoString(out, "],\"normalize\":\"none\",\"max_block\":200,\"window\":10}");
+    append_json_string(out, expression);
+    appendStringInfo(out, "],\"normalize\":\"text\",\"top_k\":%d,\"q\":3}", NEIGHBOURS);
+}
+
+static bool
+has_text(const column_profile *profiles, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (profiles[i].kind == KIND_TEXT && usefulness(&profiles[i]) > 0)
+            return true;
+    return false;
+}
+
+static bool
+wants_whole(const record_store *store, const column_profile *profiles, int count)
+{
+    return store->records.count <= MOST_RECORDS_FOR_WHOLE || has_text(profiles, count);
 }
 
 static void
@@ -229,11 +263,9 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
         }
         appendStringInfo(out, "],\"normalize\":\"%s\"}", second == NULL ? key_form(first) : "text");
     }
-    for (int i = 0; i < count && written < MAX_RULES; i++) {
-        if (profiles[i].kind == KIND_TEXT && usefulness(&profiles[i]) > 0) {
-            write_rule_start(out, &written);
-            write_text_rule(out, profiles[i].name);
-        }
+    if (wants_whole(store, profiles, count) && whole_expression(profiles, count) != NULL) {
+        write_rule_start(out, &written);
+        write_whole_rule(out, whole_expression(profiles, count));
     }
     /* Nothing is selective: every column is a key, and large blocks are compared within windows. */
     for (int i = 0; i < count && written == 0; i++) {
@@ -294,6 +326,12 @@ suggest_spec(const char *query)
             continue;
         write_rule_start(&out, &written);
         write_comparison(&out, &profiles[i]);
+    }
+    if (has_text(profiles, count)) {
+        write_rule_start(&out, &written);
+        appendStringInfoString(&out, "{\"name\":\"whole record\",\"expression\":");
+        append_json_string(&out, whole_expression(profiles, count));
+        appendStringInfoString(&out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.85,0.7,0.55,0.4,0.3]}");
     }
     if (written == 0)
         write_comparison(&out, &profiles[0]);

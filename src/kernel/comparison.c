@@ -4,6 +4,7 @@
 #include "kernel/comparison.h"
 
 #include "kernel/hash.h"
+#include "kernel/term_vectors.h"
 
 /* Rough cost of one evaluation, in units of an exact comparison. */
 static int
@@ -26,6 +27,7 @@ method_cost(comparison_method method)
     case METHOD_QGRAM:
     case METHOD_TOKEN:
     case METHOD_INITIALS:
+    case METHOD_TFIDF:
         return 30;
     case METHOD_TOKEN_SORT:
     case METHOD_TOKEN_SET:
@@ -134,6 +136,9 @@ comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_
         break;
     case METHOD_DATE:
         *result = date_similarity(values->dates[a], values->dates[b]);
+        break;
+    case METHOD_TFIDF:
+        *result = term_vectors_cosine(values->vectors, a, b);
         break;
     }
     return status;

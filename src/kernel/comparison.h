@@ -40,6 +40,7 @@ typedef enum comparison_method {
     METHOD_INITIALS,
     METHOD_NUMERIC,
     METHOD_DATE,
+    METHOD_TFIDF,
 } comparison_method;
 
 /* The distinct values of one column; element 0 is the missing value and never read. */
@@ -47,6 +48,7 @@ typedef struct value_table {
     const text_view *texts;
     const double *numbers;      /* METHOD_NUMERIC only */
     const calendar_date *dates; /* METHOD_DATE only */
+    const struct term_vectors *vectors; /* METHOD_TFIDF only */
 } value_table;
 
 typedef struct comparison {
@@ -54,7 +56,7 @@ typedef struct comparison {
     uint32_t slot;                     /* the code's place in a record's row */
     int level_count;                   /* levels but the missing one: exact, thresholds, else */
     double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 ...; descending, for distances ascending */
-    uint32_t q;                        /* METHOD_QGRAM */
+    uint32_t q;                        /* METHOD_QGRAM; METHOD_TFIDF, where 0 is words */
     set_measure measure;               /* METHOD_QGRAM, METHOD_TOKEN */
     double scale;                      /* METHOD_NUMERIC */
     int pattern_shift;

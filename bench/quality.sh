@@ -1,0 +1,73 @@
+#!/bin/bash
+# quality.sh [set ...]: how good the clusters are, on data with known answers, by the tree's own server.
+#
+# The data lie in $MASTERING_DATA or ../shared/data (a folder a set, with records.csv and truth.csv); without them
+# nothing is measured and that is said. A line a set: precision, recall and F1 of the pairs of the final clusters
+# (of abt_buy: of pairs across sources), pair completeness of the blocking, pairs compared, seconds. Sets: the folders of
+# the data, "demo" (made-up customers with many households), and NAME:written for the specifications in
+# bench/quality/. The figures are kept by hand in bench/QUALITY.md.
+. "$(dirname "$0")/../scripts/common.sh"
+. "$TREE/scripts/place.sh"
+
+DATA=${MASTERING_DATA:-$TREE/../shared/data}
+WRITTEN=$TREE/bench/quality
+
+sets() {
+    local folder
+    for folder in "$DATA"/*/; do
+        [ ! -f "$folder/truth.csv" ] || basename "$folder"
+    done
+    for folder in "$WRITTEN"/*.json; do
+        [ ! -d "$DATA/$(basename "$folder" .json)" ] || say "$(basename "$folder" .json):written"
+    done
+    say demo
+}
+
+if [ ! -d "$DATA" ]; then
+    say "quality: skipped, there is no folder of data: name it with MASTERING_DATA"
+    exit 0
+fi
+DATA=$(cd "$DATA" && pwd -P)
+scripts/server.sh install >&2
+scripts/server.sh start >&2
+find_place known
+run() { server_psql -q -v ON_ERROR_STOP=1 -d quality "$@"; }
+
+[ -n "$(server_psql -d postgres -Atc "SELECT 1 FROM pg_database WHERE datname = 'quality'")" ] ||
+    server_psql -q -d postgres -c "CREATE DATABASE quality TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+run -c 'SET client_min_messages TO warning' -c 'DROP EXTENSION IF EXISTS mastering CASCADE' -c 'CREATE EXTENSION mastering'
+
+# Loads a set unless it is there; ids and entities are text everywhere.
+load() {
+    local name=$1 columns
+    [ -z "$(run -Atc "SELECT to_regclass('$name')")" ] || return 0
+    if [ "$name" = demo ]; then
+        build build/demo/generate
+        build/demo/generate 30000 build/demo
+        run -c 'DROP SCHEMA IF EXISTS crm, shop, billing, demo CASCADE' 2>/dev/null
+        run -f demo/sources.sql
+        run -c 'CREATE TABLE public.demo AS SELECT id, given_name, family_name, birth_date, street, postcode, city, phone, email FROM demo.customers' \
+            -c 'CREATE TABLE public.demo_truth AS SELECT id, entity_id::text FROM demo.truth'
+    else
+        columns=$(head -n 1 "$DATA/$name/records.csv" | tr -d '\r' | sed 's/[^,]*/"&" text/g')
+        run -c "CREATE TABLE $name ($columns)" -c "CREATE TABLE ${name}_truth (id text, entity_id text)" \
+            -c "\\copy $name FROM '$DATA/$name/records.csv' WITH (FORMAT csv, HEADER)" \
+            -c "\\copy ${name}_truth FROM '$DATA/$name/truth.csv' WITH (FORMAT csv, HEADER)"
+    fi
+}
+
+measure() {
+    local name=${1%%:*} spec=
+    [ "$1" = "$name" ] || spec=$(cat "$WRITTEN/$name.json")
+    load "$name"
+    run -At -F ' | ' -v set="$1" -v name="$name" -v truth="${name}_truth" -v spec="$spec" \
+        -v query="SELECT * FROM $name" -v across="$([ "$name" = abt_buy ] && say true || say false)" -f bench/quality.sql 2>&1 ||
+        say "| $1 | failed |"
+}
+
+[ $# -gt 0 ] || mapfile -t all < <(sets)
+say '| set | precision | recall | F1 | pair completeness | pairs compared | seconds |'
+say '| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
+for set in "${@:-${all[@]}}"; do
+    measure "$set"
+done

@@ -1,0 +1,25 @@
+/*
+ * term_index.h: the term vectors of a column's values (kernel/term_vectors.h), and the candidate pairs that a
+ * rule of nearest neighbours gives.
+ *
+ * How rare a term is, is counted on the records of the run.
+ */
+#ifndef MASTERING_ENGINE_TERM_INDEX_H
+#define MASTERING_ENGINE_TERM_INDEX_H
+
+#include "compat.h"
+
+#include "engine/run.h"
+#include "kernel/term_vectors.h"
+
+/* The vectors of the values in a slot; made once a run. */
+extern const term_vectors *term_index_vectors(match_run *run, int slot, int q);
+
+/*
+ * The nearest neighbours of each record by the values in the slot, as entries (pair, record): both records of a
+ * pair have an entry under the pair's own key. Also lists the keys by record (starts: records + 1).
+ */
+extern keyed_record *term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts, uint64 **keys,
+                                           uint64 *entry_count);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * term_vectors.c: see term_vectors.h.
+ */
+#include "kernel/term_vectors.h"
+
+#include <math.h>
+
+#include "kernel/fixed_point.h"
+#include "kernel/hash.h"
+#include "kernel/similarity.h"
+
+static uint64_t
+word_entries(text_view text, uint32_t value, keyed_record *entries)
+{
+    uint64_t used = 0, hash = 0;
+    bool in_word = false;
+
+    for (uint32_t i = 0; i <= text.length; i++) {
+        uint32_t character = i < text.length ? text_view_at(text, i) : ' ';
+
+        if (token_separator(character)) {
+            if (in_word && entries != NULL)
+                entries[used] = (keyed_record){hash_word(hash), value, 0};
+            used += in_word;
+            in_word = false;
+            hash = 0;
+        } else {
+            hash = hash_combine(hash, character);
+            in_word = true;
+        }
+    }
+    return used;
+}
+
+/* The text stands between two spaces, so that how words begin and end counts. */
+static uint64_t
+gram_entries(text_view text, uint32_t value, uint32_t q, keyed_record *entries)
+{
+    uint64_t padded = (uint64_t)text.length + 2, used = 0;
+
+    for (uint64_t i = 0; i == 0 || i + q <= padded; i++) {
+        if (entries != NULL) {
+            uint64_t hash = q;
+
+            for (uint64_t j = i; j < i + q && j < padded; j++)
+                hash = hash_combine(hash, j == 0 || j > text.length ? ' ' : text_view_at(text, (uint32_t)(j - 1)));
+            entries[used] = (keyed_record){hash_word(hash), value, 0};
+        }
+        used++;
+    }
+    return used;
+}
+
+uint64_t
+term_entries(const text_view *texts, uint32_t count, uint32_t q, keyed_record *entries)
+{
+    uint64_t used = 0;
+
+    for (uint32_t value = 1; value < count; value++) {
+        text_view text = texts[value];
+        keyed_record *next = entries == NULL ? NULL : entries + used;
+
+        if (text.length > MAX_TERM_CHARACTERS)
+            text.length = MAX_TERM_CHARACTERS;
+        if (text.length > 0)
+            used += q == 0 ? word_entries(text, value, next) : gram_entries(text, value, q, next);
+    }
+    return used;
+}
+
+uint64_t
+term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count, uint32_t *term_count)
+{
+    uint64_t kept = 0;
+
+    radix_sort_hashed(entries, scratch, count);
+    *term_count = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        bool new_term = kept == 0 || entries[kept - 1].key != entries[i].key;
+
+        if (!new_term && entries[kept - 1].record == entries[i].record)
+            continue;
+        *term_count += new_term;
+        entries[kept] = entries[i];
+        entries[kept].extra = *term_count - 1;
+        kept++;
+    }
+    return kept;
+}
+
+void
+term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records, uint64_t *starts,
+                  uint32_t *terms, uint16_t *weights, double *norms, term_vectors *vectors)
+{
+    uint64_t all = 0;
+
+    for (uint32_t v = 1; v < vectors->value_count; v++)
+        all += records[v];
+    for (uint64_t first = 0, end; first < entry_count; first = end) {
+        uint64_t having = 0;
+        double bits;
+
+        for (end = first; end < entry_count && entries[end].extra == entries[first].extra; end++)
+            having += records[entries[end].record];
+        bits = portable_log2((double)(all > having ? all : having) / (double)(having > 0 ? having : 1));
+        weights[entries[first].extra] = (uint16_t)(bits * TERM_WEIGHT_UNITS + 0.5);
+    }
+
+    for (uint32_t v = 0; v <= vectors->value_count; v++)
+        starts[v] = 0;
+    for (uint64_t i = 0; i < entry_count; i++)
+        starts[entries[i].record + 1]++;
+    for (uint32_t v = 0; v < vectors->value_count; v++)
+        starts[v + 1] += starts[v];
+    for (uint64_t i = 0; i < entry_count; i++)
+        terms[starts[entries[i].record]++] = entries[i].extra;
+    for (uint32_t v = vectors->value_count; v > 0; v--)
+        starts[v] = starts[v - 1];
+    starts[0] = 0;
+
+    for (uint32_t v = 0; v < vectors->value_count; v++) {
+        uint64_t sum = 0;
+
+        for (uint64_t i = starts[v]; i < starts[v + 1]; i++)
+            sum += (uint64_t)weights[terms[i]] * weights[terms[i]];
+        norms[v] = sqrt((double)sum);
+    }
+    vectors->starts = starts;
+    vectors->terms = terms;
+    vectors->weights = weights;
+    vectors->norms = norms;
+}
+
+double
+term_vectors_cosine(const term_vectors *vectors, uint32_t a, uint32_t b)
+{
+    uint64_t i = vectors->starts[a], end_i = vectors->starts[a + 1];
+    uint64_t j = vectors->starts[b], end_j = vectors->starts[b + 1];
+    uint64_t sum = 0;
+
+    if (vectors->norms[a] == 0 || vectors->norms[b] == 0)
+        return 0;
+    while (i < end_i && j < end_j) {
+        uint32_t x = vectors->terms[i], y = vectors->terms[j];
+
+        if (x == y)
+            sum += (uint64_t)vectors->weights[x] * vectors->weights[x];
+        i += x <= y;
+        j += y <= x;
+    }
+    return (double)sum / (vectors->norms[a] * vectors->norms[b]);
+}
+
+/* ---- neighbours ---- */
+
+#define MAX_QUERY_TERMS (MAX_TERM_CHARACTERS + 2)
+
+typedef struct ranked {
+    double score;
+    uint32_t record;
+} ranked;
+
+/* Keeps the k best, best first, ties by the lesser record. */
+static void
+rank(ranked *best, uint32_t *count, uint32_t k, double score, uint32_t record)
+{
+    uint32_t place;
+
+    if (*count == k && (score < best[k - 1].score || (score == best[k - 1].score && record > best[k - 1].record)))
+        return;
+    place = *count < k ? (*count)++ : k - 1;
+    while (place > 0 && (best[place - 1].score < score ||
+                         (best[place - 1].score == score && best[place - 1].record > record))) {
+        best[place] = best[place - 1];
+        place--;
+    }
+    best[place] = (ranked){score, record};
+}
+
+/* The value's terms with the shortest lists first, at most as many as the budget allows. */
+static uint32_t
+query_terms(const neighbour_search *search, uint32_t value, uint32_t *chosen)
+{
+    const term_vectors *vectors = search->vectors;
+    uint32_t count = 0, within = 0;
+    uint64_t spent = 0;
+
+    for (uint64_t i = vectors->starts[value]; i < vectors->starts[value + 1] && count < MAX_QUERY_TERMS; i++) {
+        uint32_t term = vectors->terms[i], place = count;
+        uint64_t length = search->list_starts[term + 1] - search->list_starts[term];
+
+        for (; place > 0; place--) {
+            uint32_t other = chosen[place - 1];
+
+            if (search->list_starts[other + 1] - search->list_starts[other] <= length)
+                break;
+            chosen[place] = other;
+        }
+        chosen[place] = term;
+        count++;
+    }
+    for (; within < count; within++) {
+        spent += search->list_starts[chosen[within] + 1] - search->list_starts[chosen[within]];
+        if (spent > search->budget && within > 0)
+            break;
+    }
+    return within;
+}
+
+static void
+find_for_record(const neighbour_search *search, uint32_t record, neighbour_thread *memory)
+{
+    const uint32_t *row = record_row(search->records, record);
+    uint32_t *found = search->found + (size_t)record * 2 * search->k;
+    uint32_t value = row[search->slot], terms[MAX_QUERY_TERMS], term_count, touched = 0;
+    ranked own[64], other[64];
+    uint32_t own_count = 0, other_count = 0;
+
+    for (uint32_t i = 0; i < 2 * search->k; i++)
+        found[i] = UINT32_MAX;
+    if (value == 0)
+        return;
+    term_count = query_terms(search, value, terms);
+    for (uint32_t t = 0; t < term_count; t++) {
+        uint32_t square = (uint32_t)search->vectors->weights[terms[t]] * search->vectors->weights[terms[t]];
+
+        if (square == 0)
+            continue;
+        for (uint64_t i = search->list_starts[terms[t]]; i < search->list_starts[terms[t] + 1]; i++) {
+            uint32_t partner = search->list_records[i];
+
+            if (memory->scores[partner] == 0)
+                memory->touched[touched++] = partner;
+            memory->scores[partner] += square;
+        }
+    }
+    for (uint32_t i = 0; i < touched; i++) {
+        uint32_t partner = memory->touched[i];
+        const uint32_t *partner_row = record_row(search->records, partner);
+        double score = (double)memory->scores[partner] / search->vectors->norms[partner_row[search->slot]];
+
+        memory->scores[partner] = 0;
+        if (partner == record)
+            continue;
+        if (search->source_slot == UINT32_MAX || partner_row[search->source_slot] == row[search->source_slot])
+            rank(own, &own_count, search->k, score, partner);
+        else
+            rank(other, &other_count, search->k, score, partner);
+    }
+    for (uint32_t i = 0; i < own_count; i++)
+        found[i] = own[i].record;
+    for (uint32_t i = 0; i < other_count; i++)
+        found[search->k + i] = other[i].record;
+}
+
+void
+neighbours_find(const neighbour_search *search, uint32_t first, uint32_t end, int thread)
+{
+    for (uint32_t record = first; record < end; record++)
+        find_for_record(search, record, &search->threads[thread]);
+}
