@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/blocks.h"
 #include "engine/run.h"
 #include "engine/term_index.h"
 #include "engine/value_reader.h"
@@ -16,7 +17,6 @@
 #include "utils/memutils.h"
 
 #define UNITS_A_REGION 32 /* so that a region takes some ten milliseconds */
-#define MAX_KEYS_OF_RECORD 1024
 
 void
 raise_kernel_status(kernel_status status)
@@ -70,40 +70,38 @@ match_run_forget_levels(match_run *run)
                (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
 }
 
+/* The slot of a key part. A plain column that is no array is shared with the comparisons. */
 static int
-collect_columns(match_run *run, const match_run_options *options, store_column *columns)
+key_part_slot(const match_run *run, const rule_spec *rule, int part, store_column *columns, int *count)
+{
+    char *plain = query_plain_column(rule->parts[part], rule->part_paths[part]);
+    const char *expression = rule->parts[part];
+    bool may_be_list = true;
+
+    if (plain != NULL) {
+        int position = query_column(run->shape, plain);
+
+        expression = pstrdup(quote_identifier(plain));
+        may_be_list = position >= 0 &&
+                      OidIsValid(get_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
+    }
+    return record_store_column(columns, count, expression, rule->form, rule->part_paths[part], may_be_list);
+}
+
+/* The columns to read; the comparisons' ones come first. */
+static int
+collect_columns(match_run *run, store_column *columns)
 {
     const match_spec *spec = run->spec;
     int count = 0;
 
-    if (!options->without_comparisons) {
-        for (int c = 0; c < spec->comparison_count; c++)
-            run->comparison_slots[c] =
-                record_store_column(columns, &count, spec->comparisons[c].expression,
-                                    spec->comparisons[c].form, spec->comparisons[c].path, false);
-    }
-    if (!options->without_blocking) {
-        for (int r = 0; r < spec->rule_count; r++) {
-            for (int i = 0; i < spec->rules[r].part_count; i++) {
-                const rule_spec *rule = &spec->rules[r];
-                char *plain = query_plain_column(rule->parts[i], rule->part_paths[i]);
-
-                /* A plain column that is no array is shared with the comparisons. */
-                if (plain != NULL) {
-                    int position = query_column(run->shape, plain);
-                    bool is_array =
-                        position >= 0 &&
-                        OidIsValid(get_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
-
-                    run->rule_slots[r][i] =
-                        record_store_column(columns, &count, pstrdup(quote_identifier(plain)), rule->form,
-                                            rule->part_paths[i], is_array);
-                } else
-                    run->rule_slots[r][i] = record_store_column(columns, &count, rule->parts[i], rule->form,
-                                                                rule->part_paths[i], true);
-            }
-        }
-    }
+    for (int c = 0; c < spec->comparison_count; c++)
+        run->comparison_slots[c] =
+            record_store_column(columns, &count, spec->comparisons[c].expression, spec->comparisons[c].form,
+                                spec->comparisons[c].path, false);
+    for (int r = 0; r < spec->rule_count; r++)
+        for (int i = 0; i < spec->rules[r].part_count; i++)
+            run->rule_slots[r][i] = key_part_slot(run, &spec->rules[r], i, columns, &count);
     return count;
 }
 
@@ -204,19 +202,17 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
                 (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"source\""),
                  errdetail("The specification links across sources ($.link)."),
                  errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
-    column_count = collect_columns(run, options, columns);
+    column_count = collect_columns(run, columns);
     run->store = record_store_read(context, run->shape, columns, column_count, run->shape->has_source,
                                    options->only_ids);
     make_threads(run);
     match_run_phase(run, "read", "%u records", run->store->records.count);
 
-    if (!options->without_comparisons) {
-        set_layout(run);
-        if (spec->trained)
-            match_run_set_weights(run, spec);
-        else
-            prepare_scorer(run);
-    }
+    set_layout(run);
+    if (spec->trained)
+        match_run_set_weights(run, spec);
+    else
+        prepare_scorer(run);
     MemoryContextSwitchTo(before);
     return run;
 }
@@ -245,259 +241,6 @@ match_run_phase(match_run *run, const char *phase, const char *format, ...)
     ereport(NOTICE, (errmsg("%s: %s, %.0f ms, %zu MB", phase, facts, INSTR_TIME_GET_MILLISEC(elapsed),
                             MemoryContextMemAllocated(run->context, true) / (1024 * 1024))));
     run->phase_start = now;
-}
-
-/* ---- blocks ---- */
-
-static inline const dictionary *
-part_values(const match_run *run, int rule, int part)
-{
-    return run->store->columns[run->rule_slots[rule][part]].values;
-}
-
-/* The codes of a record for a key part: how many, and where. */
-static inline const uint32 *
-part_codes(const match_run *run, int rule, int part, uint32 record, uint32 *count)
-{
-    int slot = run->rule_slots[rule][part];
-    const uint32 *code = &record_row(&run->store->records, record)[slot];
-
-    if (*code == 0) {
-        *count = 0;
-        return NULL;
-    }
-    if (!run->store->columns[slot].is_list) {
-        *count = 1;
-        return code;
-    }
-    *count = run->store->lists[*code];
-    return &run->store->lists[*code + 1];
-}
-
-static bool
-is_list_rule(const match_run *run, int rule)
-{
-    for (int i = 0; i < run->spec->rules[rule].part_count; i++)
-        if (run->store->columns[run->rule_slots[rule][i]].is_list)
-            return true;
-    return false;
-}
-
-/* Entries of a rule whose parts are single values: at most one a record. */
-static keyed_record *
-single_entries(match_run *run, int rule, uint64 *entry_count)
-{
-    uint32 count = run->store->records.count;
-    int parts = run->spec->rules[rule].part_count;
-    keyed_record *entries =
-        MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    const uint64 *hashes[MAX_KEY_PARTS];
-    uint64 used = 0;
-
-    for (int i = 0; i < parts; i++)
-        hashes[i] = part_values(run, rule, i)->hashes;
-    for (uint32 record = 0; record < count; record++) {
-        const uint32 *row = record_row(&run->store->records, record);
-        uint64 key = 0;
-        bool whole = true;
-
-        for (int i = 0; i < parts; i++) {
-            uint32 code = row[run->rule_slots[rule][i]];
-
-            if (code == 0) {
-                whole = false;
-                break;
-            }
-            key = hash_combine(key, hashes[i][code]);
-        }
-        if (whole)
-            entries[used++] = (keyed_record){key, record, 0};
-    }
-    *entry_count = used;
-    return entries;
-}
-
-static int
-compare_keys(const void *a, const void *b)
-{
-    uint64 x = *(const uint64 *)a, y = *(const uint64 *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* All keys of one record, sorted and distinct; their number. */
-static uint32
-record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
-{
-    int parts = run->spec->rules[rule].part_count;
-    const uint32 *codes[MAX_KEY_PARTS];
-    uint32 counts[MAX_KEY_PARTS], used = 0, kept = 0;
-    uint64 total = 1;
-
-    for (int i = 0; i < parts; i++) {
-        codes[i] = part_codes(run, rule, i, record, &counts[i]);
-        total *= counts[i];
-        if (total == 0)
-            return 0;
-        if (total > MAX_KEYS_OF_RECORD) {
-            run->cut_keys[rule] += total - MAX_KEYS_OF_RECORD;
-            total = MAX_KEYS_OF_RECORD;
-        }
-    }
-    for (uint64 combination = 0; combination < total; combination++) {
-        uint64 rest = combination, key = 0;
-
-        for (int i = 0; i < parts; i++) {
-            key = hash_combine(key, part_values(run, rule, i)->hashes[codes[i][rest % counts[i]]]);
-            rest /= counts[i];
-        }
-        keys[used++] = key;
-    }
-    qsort(keys, used, sizeof(uint64), compare_keys);
-    for (uint32 i = 0; i < used; i++)
-        if (kept == 0 || keys[kept - 1] != keys[i])
-            keys[kept++] = keys[i];
-    return kept;
-}
-
-/* Entries of a rule with an array among its parts; the keys are kept by record to find pairs again. */
-static keyed_record *
-list_entries(match_run *run, int rule, uint64 *entry_count)
-{
-    uint32 count = run->store->records.count;
-    uint64 *starts = MemoryContextAllocHuge(run->context, mul_size(add_size(count, 1), sizeof(uint64)));
-    uint64 *keys = NULL, keys_of_record[MAX_KEYS_OF_RECORD], used = 0, allocated = 0;
-    keyed_record *entries;
-
-    for (uint32 record = 0; record < count; record++) {
-        uint32 found = record_keys(run, rule, record, keys_of_record);
-
-        starts[record] = used;
-        if (used + found > allocated) {
-            allocated = Max(used + found, allocated == 0 ? 4096 : allocated * 2);
-            keys = keys == NULL ? MemoryContextAllocHuge(run->context, mul_size(allocated, sizeof(uint64)))
-                                : repalloc_huge(keys, mul_size(allocated, sizeof(uint64)));
-        }
-        memcpy(keys + used, keys_of_record, found * sizeof(uint64));
-        used += found;
-        if ((record & 0xffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    starts[count] = used;
-    if (keys == NULL)
-        keys = MemoryContextAlloc(run->context, sizeof(uint64));
-    run->rules[rule].list_starts = starts;
-    run->rules[rule].list_keys = keys;
-
-    entries = MemoryContextAllocHuge(run->context, mul_size(Max(used, 1), sizeof(keyed_record)));
-    for (uint32 record = 0; record < count; record++)
-        for (uint64 i = starts[record]; i < starts[record + 1]; i++)
-            entries[i] = (keyed_record){keys[i], record, 0};
-    *entry_count = used;
-    return entries;
-}
-
-/* Entries of a rule of nearest neighbours; found once a run, because that is the dear part. */
-static keyed_record *
-neighbour_entries(match_run *run, int r, uint64 *entry_count)
-{
-    blocking_rule *rule = &run->rules[r];
-    const rule_spec *spec = &run->spec->rules[r];
-    uint32 count = run->store->records.count;
-    keyed_record *entries;
-
-    if (rule->list_starts == NULL) {
-        uint64 *starts, *keys;
-
-        entries = term_index_neighbours(run, run->rule_slots[r][0], spec->q, spec->top_k, &starts, &keys, entry_count);
-        rule->list_starts = starts;
-        rule->list_keys = keys;
-        return entries;
-    }
-    *entry_count = rule->list_starts[count];
-    entries = MemoryContextAllocHuge(run->context, mul_size(Max(*entry_count, 1), sizeof(keyed_record)));
-    for (uint32 record = 0; record < count; record++)
-        for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
-            entries[i] = (keyed_record){rule->list_keys[i], record, 0};
-    return entries;
-}
-
-/* The first two comparisons whose values do not make up the key order its windowed blocks. */
-static window_order
-window_order_for(const match_run *run, int rule, value_table tables[2])
-{
-    window_order order = {{PG_UINT32_MAX, PG_UINT32_MAX}, {NULL, NULL}};
-    int found = 0;
-
-    for (int slot = 0; slot < run->store->column_count && found < 2; slot++) {
-        bool in_key = run->store->columns[slot].is_list;
-
-        for (int i = 0; i < run->spec->rules[rule].part_count; i++)
-            in_key |= run->rule_slots[rule][i] == slot;
-        if (in_key)
-            continue;
-        tables[found] = record_store_values(run->store, slot);
-        order.slots[found] = (uint32)slot;
-        order.values[found] = &tables[found];
-        found++;
-    }
-    return order;
-}
-
-static uint32 *
-no_positions(match_run *run, uint64 count)
-{
-    uint32 *positions = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-
-    memset(positions, 0xff, count * sizeof(uint32));
-    return positions;
-}
-
-static void
-build_index(match_run *run, int r, block_index *index)
-{
-    blocking_rule *rule = &run->rules[r];
-    const rule_spec *spec = &run->spec->rules[r];
-    keyed_record *entries, *scratch;
-    uint64 count;
-    block *blocks;
-    value_table tables[2];
-    window_order order = window_order_for(run, r, tables);
-
-    if (rule->list_starts != NULL && spec->top_k == 0) { /* from an earlier visit */
-        pfree((void *)rule->list_starts);
-        pfree((void *)rule->list_keys);
-    }
-    if (rule->positions != NULL)
-        pfree(rule->positions);
-    if (rule->list_positions != NULL)
-        pfree(rule->list_positions);
-    run->cut_keys[r] = 0;
-    *rule = (blocking_rule){
-        .part_count = spec->part_count, .max_block = (uint32)spec->max_block, .window = (uint32)spec->window,
-        .list_starts = spec->top_k > 0 ? rule->list_starts : NULL,
-        .list_keys = spec->top_k > 0 ? rule->list_keys : NULL};
-    for (int i = 0; i < spec->part_count; i++)
-        rule->slots[i] = (uint32)run->rule_slots[r][i];
-    entries = spec->top_k > 0         ? neighbour_entries(run, r, &count)
-              : is_list_rule(run, r) ? list_entries(run, r, &count)
-                                     : single_entries(run, r, &count);
-    scratch = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    CHECK_FOR_INTERRUPTS();
-    blocking_sort(entries, scratch, count);
-    CHECK_FOR_INTERRUPTS();
-    index->block_count = blocking_count(rule, entries, count, &run->statistics[r]);
-    blocks = MemoryContextAllocHuge(run->context, mul_size(Max(index->block_count, 1), sizeof(block)));
-    if (run->statistics[r].cut_blocks > 0) {
-        if (rule->list_starts != NULL)
-            rule->list_positions = no_positions(run, count);
-        else
-            rule->positions = no_positions(run, run->store->records.count);
-    }
-    blocking_fill(rule, &run->store->records, &order, entries, scratch, count, blocks);
-    pfree(scratch);
-    index->entries = entries;
-    index->blocks = blocks;
 }
 
 /* ---- visiting ---- */
@@ -567,20 +310,19 @@ rotate_units(match_run *run, int finished, int unit_count)
 static void
 visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer consume, void *context)
 {
-    block_index index = {0};
     pair_cursor cursor = {0};
     pair_visit visit = {0};
     region region = {&visit, run->units};
     int unit_count = 0;
     double share;
 
-    build_index(run, rule, &index);
+    blocks_prepare(run, rule);
     share = match_run_sample_share(run, rule, options->sample_pairs);
     visit.records = &run->store->records;
     visit.rules = run->rules;
     visit.rule_count = run->spec->rule_count;
     visit.rule = rule;
-    visit.index = &index;
+    visit.index = &run->indexes[rule];
     visit.source_slot = run->spec->across_sources ? (uint32)run->store->source_slot : PG_UINT32_MAX;
     visit.mode = options->mode;
     visit.scorer = &run->scorer;
@@ -604,8 +346,7 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
         rotate_units(run, finished, unit_count);
         unit_count -= finished;
     }
-    pfree((void *)index.entries);
-    pfree((void *)index.blocks);
+    blocks_release(run, rule);
 }
 
 /*
@@ -616,11 +357,8 @@ static void
 prepare_all_rules(match_run *run)
 {
     for (int r = 0; r < run->spec->rule_count; r++) {
-        block_index index = {0};
-
-        build_index(run, r, &index);
-        pfree((void *)index.entries);
-        pfree((void *)index.blocks);
+        blocks_prepare(run, r);
+        blocks_release(run, r);
     }
 }
 

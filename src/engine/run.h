@@ -24,7 +24,9 @@ typedef struct match_run {
     scorer scorer;
     int comparison_slots[MAX_COMPARISONS];
     int rule_slots[MAX_RULES][MAX_KEY_PARTS];
-    blocking_rule rules[MAX_RULES];
+    blocking_rule rules[MAX_RULES];         /* part_count 0: not prepared yet */
+    block_index indexes[MAX_RULES];         /* entries NULL: not there */
+    Size index_bytes;                       /* of the indexes that are there */
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
     uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */
@@ -36,8 +38,6 @@ typedef struct match_run {
 } match_run;
 
 typedef struct match_run_options {
-    bool without_blocking;       /* comparisons only */
-    bool without_comparisons;    /* blocking only */
     const char *const *only_ids; /* two ids: read these two records alone */
 } match_run_options;
 

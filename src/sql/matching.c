@@ -132,7 +132,7 @@ MASTERING_FUNCTION(mastering_candidate_pairs)
     int first = first_argument(fcinfo);
     char *query = query_argument(fcinfo, first);
     match_spec *spec = spec_argument(fcinfo, first + 1, "specification");
-    match_run_options run_options = {.without_comparisons = true};
+    match_run_options run_options = {0};
     visit_options options = {.mode = PAIRS_LISTED};
     row_writer writer;
     match_run *run;
@@ -327,7 +327,7 @@ MASTERING_FUNCTION(mastering_blocking_report)
 {
     char *query = query_argument(fcinfo, 0);
     match_spec *spec = spec_argument(fcinfo, 1, "specification");
-    match_run_options run_options = {.without_comparisons = true};
+    match_run_options run_options = {0};
     visit_options options = {.mode = PAIRS_COUNTED};
     row_writer writer;
     match_run *run;

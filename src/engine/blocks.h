@@ -1,0 +1,21 @@
+/*
+ * blocks.h: the blocks of a run's blocking rules: entries (key, record) made, sorted and divided, several
+ * rules at once on the run's threads. They are kept for the next visit as long as the memory of a run allows.
+ */
+#ifndef MASTERING_ENGINE_BLOCKS_H
+#define MASTERING_ENGINE_BLOCKS_H
+
+#include "compat.h"
+
+#include "engine/run.h"
+
+/* Keys of one record for one rule, where arrays give several; what is beyond is left out and counted. */
+#define MAX_KEYS_OF_RECORD 1024
+
+/* Makes run->indexes[rule], unless it is there. */
+extern void blocks_prepare(match_run *run, int rule);
+
+/* Lets go of run->indexes[rule] when memory is short; what rules need to be asked for pairs stays. */
+extern void blocks_release(match_run *run, int rule);
+
+#endif
