@@ -337,6 +337,14 @@ test_extremes(void)
     unit_ok(finite && session.match_share >= 1e-9 && session.match_share < 1,
             "32 overwhelming comparisons stay finite");
 
+    patterns[0].pattern = patterns[1].pattern;
+    for (int c = 0; c < MAX_COMPARISONS; c++) {
+        parameters.m[c][1] = 1;
+        u[c][1] = 1e-16;
+    }
+    session.match_share = 0.25;
+    unit_ok(em_expected_matches(&wide, &parameters, &session, patterns, 1) == 5, "beyond all doubt is 1");
+
     /* Fifteen agreements outweigh what a double holds before as many disagreements are met. */
     wide.comparison_count = 30;
     patterns[0].pattern = 0;

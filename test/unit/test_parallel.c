@@ -149,6 +149,29 @@ test_every_thread_works(void)
     unit_ok(all, "all threads asked for work at the same time, each with its signals blocked");
 }
 
+/* The first item is not done before the last one. */
+static void
+first_is_last(void *context, int64_t item, int thread)
+{
+    record *record = context;
+
+    for (uint32_t wait = 0; item == 0 && atomic_load(&record->main_items) < 99 && wait < 5000; wait++)
+        usleep(1000);
+    if (item == 0)
+        atomic_store(&record->worker_items, atomic_load(&record->main_items));
+    else
+        atomic_fetch_add(&record->main_items, 1);
+    (void)thread;
+}
+
+static void
+test_slow_item(void)
+{
+    memset(&shared, 0, sizeof shared);
+    parallel_for(2, 100, first_is_last, &shared);
+    unit_ok(atomic_load(&shared.worker_items) == 99, "a slow item holds no other up");
+}
+
 static volatile sig_atomic_t handled_by_main, handled;
 static pthread_t main_thread;
 
@@ -160,15 +183,15 @@ on_signal(int signal)
     handled_by_main += pthread_equal(pthread_self(), main_thread) != 0;
 }
 
-/* Until the signal was taken by somebody. */
+/* Until the signal was taken by somebody, and no longer than a test may last. */
 static void
 signal_process(void *context, int64_t item, int thread)
 {
     (void)thread;
     if (item == 0)
         kill(getpid(), SIGINT);
-    while (handled == 0)
-        sched_yield();
+    for (uint32_t wait = 0; handled == 0 && wait < 2000; wait++)
+        usleep(1000);
     atomic_fetch_add((_Atomic int *)context, 1);
 }
 
@@ -211,9 +234,17 @@ test_pool(void)
         usleep(1000); /* a thread that was joined is seen for a moment longer */
     unit_ok(good, "pools of changing size, released in between");
     unit_ok(during == before + 5 && after == before, "as many threads as asked for, and none after release");
-    run(3, 100);
-    unit_ok(each_once(100) && atomic_load(&shared.open_signals) == 0, "and new ones after it");
-    parallel_release();
+    for (int round = 0; round < 3; round++) { /* of the same size as before, too */
+        memset(&shared, 0, sizeof shared);
+        shared.threads = 6;
+        shared.main_thread = pthread_self();
+        atomic_store(&arrived, 0);
+        parallel_for(6, 6, meet, &shared);
+        good &=
+            each_once(6) && atomic_load(&shared.worker_items) == 5 && atomic_load(&shared.open_signals) == 0;
+        parallel_release();
+    }
+    unit_ok(good, "and new ones after it, their signals blocked");
 }
 
 static void
@@ -247,6 +278,7 @@ main(void)
     pthread_sigmask(SIG_BLOCK, &some, NULL);
     test_items();
     test_every_thread_works();
+    test_slow_item();
     test_signal();
     test_pool();
     test_available();
