@@ -21,10 +21,17 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     base text := btrim(regexp_replace(given, '\(\s*\d+\s*(,\s*\d+\s*)?\)', ''));
     modifier text := coalesce(substring(given FROM '\(\s*\d+\s*(?:,\s*\d+\s*)?\)'), '');
-    hit regtype := to_regtype(base);
+    hit regtype;
 BEGIN
-    IF hit IS NULL OR to_regtype(given) IS DISTINCT FROM hit
-       OR EXISTS (SELECT FROM pg_type t WHERE t.oid = hit AND t.typtype = 'p') THEN
+    BEGIN
+        hit := to_regtype(base);
+        IF to_regtype(given) IS DISTINCT FROM hit THEN
+            RETURN NULL;
+        END IF;
+    EXCEPTION WHEN syntax_error OR undefined_object OR invalid_schema_name OR feature_not_supported THEN
+        RETURN NULL;
+    END;
+    IF hit IS NULL OR EXISTS (SELECT FROM pg_type t WHERE t.oid = hit AND t.typtype = 'p') THEN
         RETURN NULL;
     END IF;
     IF modifier = '' THEN
@@ -221,11 +228,13 @@ BEGIN
         RAISE EXCEPTION '% is not one SQL expression without subqueries: %', what, expression
             USING ERRCODE = '42601', HINT = 'What needs other tables goes into a view that the source is bound to.';
     END IF;
-    PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT ((%s\n) IS NULL) FROM %s LIMIT 0', expression, relation),
-                                    mastering.artifact_path(env.name), false) AS t (value boolean);
-EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR read_only_sql_transaction THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
-    RAISE EXCEPTION '% is refused: %', what, message USING ERRCODE = code, DETAIL = format('Expression: %s', expression);
+    BEGIN
+        PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT ((%s\n) IS NULL) FROM %s LIMIT 0', expression, relation),
+                                        mastering.artifact_path(env.name), false) AS t (value boolean);
+    EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR read_only_sql_transaction THEN
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
+        RAISE EXCEPTION '% is refused: %', what, message USING ERRCODE = code, DETAIL = format('Expression: %s', expression);
+    END;
 END
 $$;
 COMMENT ON FUNCTION mastering.check_expression(mastering.environment, text, text, text) IS 'Refuses an expression that does not parse, calls a volatile function or reads what the environment''s owner may not.';

@@ -38,7 +38,8 @@ BEGIN
     ELSIF state_name ~ '~[0-9]{1,6}$' THEN
         parts := regexp_match(state_name, '^(.*)~([0-9]+)$');
         SELECT (mastering.snapshot_state(r.snapshot_before)).* INTO result FROM mastering.release r
-         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back') AND r.kind = 'promotion' ORDER BY r.release_id DESC OFFSET parts[2]::int - 1 LIMIT 1;
+         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back') AND r.kind = 'promotion'
+           AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = parts[1]) ORDER BY r.release_id DESC OFFSET parts[2]::int - 1 LIMIT 1;
     ELSE
         result := mastering.current_state(state_name);
     END IF;

@@ -7,10 +7,12 @@
 
 CREATE FUNCTION mastering.last_promotion(source_name text, target_name text) RETURNS mastering.release
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r FROM mastering.release r WHERE r.target = target_name AND r.source = source_name AND r.state = 'promoted' AND r.kind = 'promotion'
+    SELECT r FROM mastering.release r JOIN mastering.environment t ON t.name = r.target JOIN mastering.environment s ON s.name = r.source
+     WHERE r.target = target_name AND r.source = source_name AND r.state = 'promoted' AND r.kind = 'promotion'
+       AND r.created_at >= t.created_at AND r.created_at >= s.created_at
      ORDER BY r.release_id DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION mastering.last_promotion(text, text) IS 'The last promotion between two stages that is in force.';
+COMMENT ON FUNCTION mastering.last_promotion(text, text) IS 'The last promotion between two stages that is in force; not one between others that had their names before.';
 
 CREATE FUNCTION mastering.merge_trees(base jsonb, ours jsonb, theirs jsonb) RETURNS TABLE (path text, before text, after text, conflict boolean)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -27,18 +29,13 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     source mastering.state := mastering.resolve_state(source_name);
     target mastering.state := mastering.current_state(target_name);
-    target_row mastering.environment;
     base jsonb := coalesce((mastering.last_promotion(source.environment, target_name)).source_tree, '{}');
     tree jsonb := target.tree;
     changes jsonb := '[]';
     conflicts text[] := '{}';
     item record;
 BEGIN
-    SELECT * INTO target_row FROM mastering.environment e WHERE e.name = target_name;
-    IF target_row.promotes_from IS DISTINCT FROM source.environment THEN
-        RAISE EXCEPTION 'environment "%" is not promoted from "%"', target_name, source_name
-            USING ERRCODE = '55000', DETAIL = CASE WHEN target_row.promotes_from IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', target_row.promotes_from) END;
-    END IF;
+    PERFORM mastering.require_order(source.environment, target_name);
     FOR item IN SELECT * FROM mastering.merge_trees(base, target.tree, source.tree) m ORDER BY m.path LOOP
         IF item.conflict THEN
             conflicts := conflicts || item.path;
@@ -52,6 +49,35 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.make_proposal(text, text) IS 'What a promotion would change: the merged tree, the changes by path, conflicts, new bindings.';
+
+CREATE FUNCTION mastering.require_order(source_name text, target_name text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    from_name text := (SELECT e.promotes_from FROM mastering.environment e WHERE e.name = target_name);
+BEGIN
+    IF from_name IS DISTINCT FROM source_name THEN
+        RAISE EXCEPTION 'environment "%" is not promoted from "%"', target_name, source_name
+            USING ERRCODE = '55000', DETAIL = CASE WHEN from_name IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', from_name) END;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_order(text, text) IS 'Raises unless the target is promoted from the source.';
+
+CREATE FUNCTION mastering.raise_again(code text, message text, detail text, hint text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF coalesce(detail, '') <> '' AND coalesce(hint, '') <> '' THEN
+        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = detail, HINT = hint;
+    ELSIF coalesce(detail, '') <> '' THEN
+        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = detail;
+    ELSIF coalesce(hint, '') <> '' THEN
+        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = hint;
+    ELSE
+        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.raise_again(text, text, text, text) IS 'Raises an error that was caught, without what it did not have.';
 
 CREATE FUNCTION mastering.entities_of(tree jsonb) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -168,7 +194,7 @@ CREATE FUNCTION mastering.require_release(source_name text, target_name text) RE
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require(target_name, 'admin');
-    PERFORM mastering.resolve_state(source_name);
+    PERFORM mastering.require_order((mastering.resolve_state(source_name)).environment, target_name);
 END
 $$;
 COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target and knows the source.';
@@ -179,6 +205,7 @@ DECLARE
     held mastering.release;
 BEGIN
     SELECT * INTO held FROM mastering.release r WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
+       AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = target_name)
        AND r.proposal -> 'tree' = require_not_held.proposal -> 'tree' ORDER BY r.release_id DESC LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
@@ -257,15 +284,16 @@ BEGIN
     IF code = 'MD000' AND dry_run THEN
         RETURN NULL;
     END IF;
-    -- Who comes second at a lock has failed at nothing that is worth a release.
-    IF code <> '55P03' THEN
+    -- Who comes second has failed at nothing that is worth a release.
+    IF code NOT IN ('55P03', '40001', '40P01') THEN
         PERFORM mastering.record_outside(jsonb_strip_nulls(jsonb_build_object('environment', target_name, 'action', 'promote failed', 'session_role', session_user,
             'role', mastering.caller(), 'client', host(inet_client_addr()), 'checks', mastering.noted_failure() -> 'checks',
             'release', jsonb_build_object('kind', 'promotion', 'source', source_name, 'target', target_name, 'message', message_text, 'author', mastering.caller(),
                 'proposal', jsonb_build_object('of', release), 'error', jsonb_build_object('sqlstate', code, 'message', message, 'detail', detail, 'context', context)))));
     END IF;
     PERFORM mastering.note_failure(NULL);
-    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = detail, HINT = hint;
+    PERFORM mastering.raise_again(code, message, detail, hint);
+    RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
@@ -456,7 +484,7 @@ BEGIN
     PERFORM mastering.lock_environment(env_name);
     current := mastering.current_state(env_name);
     IF to_state IS NULL THEN
-        SELECT * INTO undone FROM mastering.release r WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' ORDER BY r.release_id DESC LIMIT 1;
+        SELECT * INTO undone FROM mastering.release r WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' AND r.created_at >= env.created_at ORDER BY r.release_id DESC LIMIT 1;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000', HINT = 'Name a state: rollback(env, to_state => ''env@tag'').';
         END IF;

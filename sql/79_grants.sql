@@ -15,7 +15,7 @@ BEGIN
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
                     'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
-                    'require_release', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry']))
+                    'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry']))
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
     END LOOP;
