@@ -97,7 +97,7 @@ COMMENT ON COLUMN mastering.store.indexes IS 'Array of arrays of column names; e
 CREATE SEQUENCE mastering.segment_id AS int;
 CREATE TABLE mastering.segment (
     segment_id  int PRIMARY KEY,
-    store_id    int NOT NULL REFERENCES mastering.store,
+    store_id    int NOT NULL,
     row_count   bigint NOT NULL,
     hash        text NOT NULL,
     derived_from text,

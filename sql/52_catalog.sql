@@ -1,8 +1,9 @@
--- 52_catalog.sql: the catalog of environments. Names everywhere, no OIDs: it survives a dump and a restore.
+-- 52_catalog.sql: the catalog of environments. Names everywhere, no OIDs: it survives a dump and a restore. No foreign
+-- keys: a parallel restore fills the tables of an extension in any order.
 
 CREATE TABLE mastering.environment (
     name          text COLLATE "C" PRIMARY KEY,
-    promotes_from text COLLATE "C" REFERENCES mastering.environment,
+    promotes_from text COLLATE "C",
     owner         text NOT NULL,
     created_by    text NOT NULL,
     created_at    timestamptz NOT NULL DEFAULT now()
@@ -10,7 +11,7 @@ CREATE TABLE mastering.environment (
 COMMENT ON TABLE mastering.environment IS 'The stages. The SQL text in an environment''s artifacts runs with the rights of its owner.';
 
 CREATE TABLE mastering.configuration (
-    environment text COLLATE "C" PRIMARY KEY REFERENCES mastering.environment,
+    environment text COLLATE "C" PRIMARY KEY,
     tree        jsonb NOT NULL DEFAULT '{}',
     bindings    jsonb NOT NULL DEFAULT '{}',
     data        jsonb NOT NULL DEFAULT '{}',
@@ -117,7 +118,7 @@ CREATE INDEX ON mastering.check_result (environment, checked_at);
 COMMENT ON TABLE mastering.check_result IS 'What each check found; state_key: hash of the check and of all that it could read.';
 
 CREATE TABLE mastering.role_map (
-    environment text COLLATE "C" NOT NULL REFERENCES mastering.environment,
+    environment text COLLATE "C" NOT NULL,
     role        text NOT NULL CHECK (role IN ('admin', 'author', 'curator', 'reviewer', 'consumer', 'loader')),
     grantee     text NOT NULL,
     PRIMARY KEY (environment, role, grantee)
