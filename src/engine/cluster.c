@@ -9,6 +9,10 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#define UNIQUE_SHARE 0.5
+#define MEMBERS_LOOKED_AT 16                /* of each of two clusters */
+#define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
+
 typedef struct link_list {
     MemoryContext context;
     keyed_record *links; /* key: weight, heaviest first; record, extra: the two records */
@@ -33,44 +37,183 @@ collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
             (keyed_record){(uint64)((int64)PG_INT32_MAX - pairs[i].weight), pairs[i].a, pairs[i].b};
 }
 
-clustering *
-cluster_records(match_run *run, int64 least_weight)
-{
-    MemoryContext before = MemoryContextSwitchTo(run->context);
-    uint32 count = run->store->records.count;
-    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
-    link_list list = {.context = run->context};
-    clustering *result = palloc0(sizeof(clustering));
-    uint32 *parent = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    uint32 *size = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    int32 *weakest = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(int32)));
-    uint32 *least = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+
+/* ---- joining ---- */
+
+typedef struct cluster_maker {
+    match_run *run;
+    const link_list *list;
     union_find forest;
+    uint32 *next; /* the members of a cluster in a ring */
+    int32 *weakest;
+    bool *unique;           /* by source: holds each thing once */
+    const uint32 *sources; /* by record; NULL: there is one source or none is unique */
+} cluster_maker;
 
-    match_run_visit(run, &options, collect_links, &list);
-    if (list.count > 0) {
-        keyed_record *scratch =
-            MemoryContextAllocHuge(run->context, mul_size(list.count, sizeof(keyed_record)));
+static inline int64
+link_weight(const keyed_record *link)
+{
+    return PG_INT32_MAX - (int64)link->key;
+}
 
-        radix_sort_keys(list.links, scratch, list.count);
-        pfree(scratch);
+/*
+ * Which sources hold each thing once, by what the links show: of the records of such a source the best link
+ * leads to another source. Were copies spread evenly, it would stay within in proportion to the source's size; a
+ * source is taken for unique when it does so in less than UNIQUE_SHARE of those.
+ */
+static void
+find_unique_sources(cluster_maker *maker)
+{
+    const record_store *store = maker->run->store;
+    uint32 count = store->records.count, source_count;
+    uint64 *records, *within, *across;
+    uint32 *sources;
+    bool *seen, any = false;
+
+    if (store->source_slot < 0 || maker->run->spec->one_per_source == ONE_PER_SOURCE_NEVER)
+        return;
+    source_count = store->sources->count;
+    sources = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    records = palloc0(source_count * sizeof(uint64));
+    within = palloc0(source_count * sizeof(uint64));
+    across = palloc0(source_count * sizeof(uint64));
+    seen = MemoryContextAllocHuge(maker->run->context, Max(count, 1));
+    memset(seen, 0, Max(count, 1));
+    maker->unique = palloc0(source_count * sizeof(bool));
+    for (uint32 record = 0; record < count; record++) {
+        sources[record] = record_row(&store->records, record)[store->source_slot];
+        records[sources[record]]++;
     }
+    for (uint64 i = 0; i < maker->list->count; i++) {
+        const keyed_record *link = &maker->list->links[i];
+        uint32 ends[2] = {link->record, link->extra};
+        bool same = sources[ends[0]] == sources[ends[1]];
 
-    union_find_init(&forest, parent, size, count);
-    for (uint64 i = 0; i < list.count; i++) {
-        uint32 root;
-
-        if (union_find_join(&forest, list.links[i].record, list.links[i].extra, &root))
-            weakest[root] = (int32)(PG_INT32_MAX - (int64)list.links[i].key);
-        if ((i & 0xfffff) == 0)
-            CHECK_FOR_INTERRUPTS();
+        for (int e = 0; e < 2; e++) {
+            if (seen[ends[e]])
+                continue;
+            seen[ends[e]] = true;
+            if (same)
+                within[sources[ends[e]]]++;
+            else
+                across[sources[ends[e]]]++;
+        }
     }
+    for (uint32 source = 1; source < source_count; source++) {
+        double inside = (double)within[source] / Max(records[source] - 1.0, 1.0);
+        double outside = (double)across[source] / Max((double)count - records[source], 1.0);
 
-    /* A cluster is named by its least member, which nothing but its members decides. */
+        maker->unique[source] = maker->run->spec->one_per_source == ONE_PER_SOURCE_ALWAYS ||
+                                (across[source] > 0 && inside < UNIQUE_SHARE * outside);
+        any |= maker->unique[source];
+        match_run_phase(maker->run, "source", "%u: " UINT64_FORMAT " records, best link within " UINT64_FORMAT ", across " UINT64_FORMAT "%s", source,
+                        records[source], within[source], across[source], maker->unique[source] ? ", unique" : "");
+    }
+    pfree(seen);
+    if (any)
+        maker->sources = sources;
+    else
+        pfree(sources);
+}
+
+/* Whether both clusters have a record of the same unique source. */
+static bool
+sources_clash(const cluster_maker *maker, uint32 a, uint32 b)
+{
+    uint32 i = a;
+
+    if (maker->sources == NULL)
+        return false;
+    do {
+        uint32 j = b;
+
+        if (maker->unique[maker->sources[i]]) {
+            do {
+                if (maker->sources[i] == maker->sources[j])
+                    return true;
+                j = maker->next[j];
+            } while (j != b);
+        }
+        i = maker->next[i];
+    } while (i != a);
+    return false;
+}
+
+/* Every n-th member of a cluster, so that no more than some are looked at. */
+static uint32
+some_members(const cluster_maker *maker, uint32 root, uint32 size, uint32 *members)
+{
+    uint32 count = 0, member = root;
+
+    for (uint32 i = 0; i < size; i++) {
+        if (count < MEMBERS_LOOKED_AT && (uint64)i * Min(size, MEMBERS_LOOKED_AT) / size >= count)
+            members[count++] = member;
+        member = maker->next[member];
+    }
+    return count;
+}
+
+/*
+ * Average linkage (Sokal & Michener 1958) where it matters: two clusters are joined when their records look
+ * alike on the whole, not for one link alone. The weights of pairs that blocking did not find count too.
+ */
+static bool
+alike_on_average(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
+{
+    match_run *run = maker->run;
+    uint32 members_a[MEMBERS_LOOKED_AT], members_b[MEMBERS_LOOKED_AT];
+    uint32 size_a = maker->forest.size[a], size_b = maker->forest.size[b], count_a, count_b;
+    int64 sum = 0;
+
+    if (size_a == 1 && size_b == 1)
+        return true;
+    count_a = some_members(maker, a, size_a, members_a);
+    count_b = some_members(maker, b, size_b, members_b);
+    for (uint32 i = 0; i < count_a; i++) {
+        for (uint32 j = 0; j < count_b; j++) {
+            bool qualifies;
+            int64 weight;
+            uint64 pattern;
+
+            raise_kernel_status(scorer_score(&run->scorer, record_row(&run->store->records, members_a[i]),
+                                             record_row(&run->store->records, members_b[j]), PG_INT64_MIN,
+                                             &run->thread_memory[0], &qualifies, &weight, &pattern));
+            weight -= least_weight;
+            sum += Max(Min(weight, MOST_EVIDENCE), -MOST_EVIDENCE);
+        }
+    }
+    return sum >= 0;
+}
+
+static void
+try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight)
+{
+    uint32 a = union_find_root(&maker->forest, link->record), b = union_find_root(&maker->forest, link->extra), root, swap;
+
+    if (a == b || sources_clash(maker, a, b))
+        return;
+    if (maker->run->spec->linkage == LINKAGE_AVERAGE && !alike_on_average(maker, a, b, least_weight))
+        return;
+    (void)union_find_join(&maker->forest, a, b, &root);
+    swap = maker->next[a];
+    maker->next[a] = maker->next[b];
+    maker->next[b] = swap;
+    maker->weakest[root] = (int32)link_weight(link);
+}
+
+/* A cluster is named by its least member, which nothing but its members decides. */
+static clustering *
+name_clusters(cluster_maker *maker)
+{
+    match_run *run = maker->run;
+    uint32 count = run->store->records.count;
+    clustering *result = palloc0(sizeof(clustering));
+    uint32 *least = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+
     for (uint32 i = 0; i < count; i++)
         least[i] = PG_UINT32_MAX;
     for (uint32 i = 0; i < count; i++) {
-        uint32 root = union_find_root(&forest, i);
+        uint32 root = union_find_root(&maker->forest, i);
 
         if (least[root] == PG_UINT32_MAX || record_store_compare_ids(run->store, i, least[root]) < 0)
             least[root] = i;
@@ -79,17 +222,54 @@ cluster_records(match_run *run, int64 least_weight)
     result->size = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     result->weakest_link = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(int32)));
     for (uint32 i = 0; i < count; i++) {
-        uint32 root = union_find_root(&forest, i), name = least[root];
+        uint32 root = union_find_root(&maker->forest, i), name = least[root];
 
         result->cluster[i] = name;
-        result->size[name] = size[root];
-        result->weakest_link[name] = weakest[root];
+        result->size[name] = maker->forest.size[root];
+        result->weakest_link[name] = maker->weakest[root];
     }
+    pfree(least);
+    return result;
+}
+
+clustering *
+cluster_records(match_run *run, int64 least_weight)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    uint32 count = run->store->records.count;
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
+    link_list list = {.context = run->context};
+    cluster_maker maker = {.run = run, .list = &list};
+    clustering *result;
+    uint32 *parent = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    uint32 *size = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+
+    maker.next = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    maker.weakest = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(int32)));
+    match_run_visit(run, &options, collect_links, &list);
+    if (list.count > 0) {
+        keyed_record *scratch =
+            MemoryContextAllocHuge(run->context, mul_size(list.count, sizeof(keyed_record)));
+
+        radix_sort_keys(list.links, scratch, list.count);
+        pfree(scratch);
+    }
+    find_unique_sources(&maker);
+
+    union_find_init(&maker.forest, parent, size, count);
+    for (uint32 i = 0; i < count; i++)
+        maker.next[i] = i;
+    for (uint64 i = 0; i < list.count; i++) {
+        try_link(&maker, &list.links[i], least_weight);
+        if ((i & 0xfff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    result = name_clusters(&maker);
     result->links = list.count;
     pfree(parent);
     pfree(size);
-    pfree(weakest);
-    pfree(least);
+    pfree(maker.next);
+    pfree(maker.weakest);
     if (list.links != NULL)
         pfree(list.links);
     MemoryContextSwitchTo(before);

@@ -32,6 +32,8 @@ const char *const comparison_method_names[] = {"exact",
                                                NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
+static const char *const linkage_names[] = {"average", "single", NULL};
+static const char *const one_per_source_names[] = {"evident", "always", "never", NULL};
 static const char *const link_names[] = {"all", "across_sources", NULL};
 
 bool
@@ -340,7 +342,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
 match_spec *
 spec_read(Jsonb *document, const char *what)
 {
-    static const char *const members[] = {"normalize", "blocking", "comparisons", "link",
+    static const char *const members[] = {"normalize", "blocking", "comparisons", "link", "linkage", "one_per_source",
                                           "threshold", "prior",    "training",    NULL};
     match_spec *spec = palloc0(sizeof(match_spec));
     json_node root = json_root(document, what), member;
@@ -350,6 +352,10 @@ spec_read(Jsonb *document, const char *what)
         spec->form = (value_form)json_choice(&member, "normalization", form_names);
     if (json_member(&root, "link", &member))
         spec->across_sources = json_choice(&member, "kind of link", link_names) == 1;
+    if (json_member(&root, "linkage", &member))
+        spec->linkage = (linkage)json_choice(&member, "linkage", linkage_names);
+    if (json_member(&root, "one_per_source", &member))
+        spec->one_per_source = (one_per_source)json_choice(&member, "choice", one_per_source_names);
     spec->threshold = DEFAULT_THRESHOLD;
     if (json_member(&root, "threshold", &member)) {
         spec->threshold = json_number(&member, 0, 1);
@@ -538,8 +544,9 @@ spec_write(const match_spec *spec)
 
     initStringInfo(&out);
     appendStringInfo(&out,
-                     "{\"normalize\":\"%s\",\"link\":\"%s\",\"threshold\":", value_form_name(spec->form),
-                     link_names[spec->across_sources]);
+                     "{\"normalize\":\"%s\",\"link\":\"%s\",\"linkage\":\"%s\",\"one_per_source\":\"%s\",\"threshold\":",
+                     value_form_name(spec->form), link_names[spec->across_sources], linkage_names[spec->linkage],
+                     one_per_source_names[spec->one_per_source]);
     append_json_number(&out, spec->threshold);
     appendStringInfoString(&out, ",\"blocking\":[");
     for (int i = 0; i < spec->rule_count; i++) {

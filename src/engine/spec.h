@@ -31,6 +31,19 @@ typedef enum value_form {
 #define DEFAULT_THRESHOLD 0.95
 #define MAX_TOP_K 64
 
+/* What joins two clusters. */
+typedef enum linkage {
+    LINKAGE_AVERAGE, /* a link, and records that look alike on average */
+    LINKAGE_SINGLE,  /* a link */
+} linkage;
+
+/* Whether a cluster may have two records of one source. */
+typedef enum one_per_source {
+    ONE_PER_SOURCE_EVIDENT, /* not of a source that evidently holds each thing once */
+    ONE_PER_SOURCE_ALWAYS,
+    ONE_PER_SOURCE_NEVER,
+} one_per_source;
+
 typedef struct rule_spec {
     const char *path;
     int part_count;
@@ -78,6 +91,8 @@ typedef struct match_spec {
     int comparison_count;
     comparison_spec comparisons[MAX_COMPARISONS];
     bool across_sources;
+    linkage linkage;
+    one_per_source one_per_source;
     double threshold; /* probability */
     bool trained;
     double prior;   /* share of matches among all pairs */

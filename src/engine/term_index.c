@@ -9,7 +9,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define LIST_BUDGET 30000 /* list entries looked at for one record */
+#define LIST_BUDGET 8000 /* list entries looked at for one record */
 #define RECORDS_A_UNIT 64
 #define UNITS_A_BATCH 64
 
@@ -184,14 +184,27 @@ term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts, u
 {
     uint32 count = run->store->records.count;
     neighbour_search search = {.vectors = term_index_vectors(run, slot, q),
-                               .records = &run->store->records,
-                               .slot = (uint32)slot,
-                               .source_slot = run->store->source_slot >= 0 ? (uint32)run->store->source_slot
-                                                                           : PG_UINT32_MAX,
                                .k = (uint32)k,
                                .budget = LIST_BUDGET};
     keyed_record *entries;
+    uint32 *values, *sources;
+    double *inverses;
 
+    values = allocate(run, count, sizeof(uint32));
+    sources = run->store->source_slot >= 0 ? allocate(run, count, sizeof(uint32)) : NULL;
+    inverses = allocate(run, count, sizeof(double));
+    for (uint32 record = 0; record < count; record++) {
+        const uint32 *row = record_row(&run->store->records, record);
+        double norm = search.vectors->norms[row[slot]];
+
+        values[record] = row[slot];
+        inverses[record] = norm > 0 ? 1.0 / norm : 0;
+        if (sources != NULL)
+            sources[record] = row[run->store->source_slot];
+    }
+    search.values = values;
+    search.sources = sources;
+    search.inverses = inverses;
     make_lists(run, slot, &search);
     search.found = allocate(run, (uint64)count * 2 * search.k, sizeof(uint32));
     search.threads = MemoryContextAllocZero(run->context, run->threads * sizeof(neighbour_thread));
@@ -216,6 +229,10 @@ term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts, u
         pfree(search.threads[t].touched);
     }
     pfree(search.threads);
+    pfree(values);
+    pfree(inverses);
+    if (sources != NULL)
+        pfree(sources);
     pfree(search.found);
     pfree((void *)search.list_starts);
     pfree((void *)search.list_records);

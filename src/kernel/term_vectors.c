@@ -210,9 +210,8 @@ query_terms(const neighbour_search *search, uint32_t value, uint32_t *chosen)
 static void
 find_for_record(const neighbour_search *search, uint32_t record, neighbour_thread *memory)
 {
-    const uint32_t *row = record_row(search->records, record);
     uint32_t *found = search->found + (size_t)record * 2 * search->k;
-    uint32_t value = row[search->slot], terms[MAX_QUERY_TERMS], term_count, touched = 0;
+    uint32_t value = search->values[record], terms[MAX_QUERY_TERMS], term_count, touched = 0;
     ranked own[64], other[64];
     uint32_t own_count = 0, other_count = 0;
 
@@ -236,13 +235,12 @@ find_for_record(const neighbour_search *search, uint32_t record, neighbour_threa
     }
     for (uint32_t i = 0; i < touched; i++) {
         uint32_t partner = memory->touched[i];
-        const uint32_t *partner_row = record_row(search->records, partner);
-        double score = (double)memory->scores[partner] / search->vectors->norms[partner_row[search->slot]];
+        double score = memory->scores[partner] * search->inverses[partner];
 
         memory->scores[partner] = 0;
         if (partner == record)
             continue;
-        if (search->source_slot == UINT32_MAX || partner_row[search->source_slot] == row[search->source_slot])
+        if (search->sources == NULL || search->sources[partner] == search->sources[record])
             rank(own, &own_count, search->k, score, partner);
         else
             rank(other, &other_count, search->k, score, partner);

@@ -12,7 +12,6 @@
 #ifndef MASTERING_KERNEL_TERM_VECTORS_H
 #define MASTERING_KERNEL_TERM_VECTORS_H
 
-#include "kernel/blocking.h"
 #include "kernel/radix_sort.h"
 #include "kernel/text_view.h"
 
@@ -55,9 +54,9 @@ typedef struct neighbour_thread {
 
 typedef struct neighbour_search {
     const term_vectors *vectors;
-    const record_table *records;
-    uint32_t slot;        /* of the value */
-    uint32_t source_slot; /* UINT32_MAX: one source */
+    const uint32_t *values;  /* by record */
+    const uint32_t *sources; /* by record; NULL: one source */
+    const double *inverses;  /* by record: 1 / norm of its value, 0 when that is 0 */
     const uint64_t *list_starts; /* by term: records that have it, ascending */
     const uint32_t *list_records;
     uint32_t k; /* neighbours of a record in its own source, and as many in the others */
