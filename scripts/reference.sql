@@ -5,6 +5,8 @@ WITH routine AS (
            obj_description(p.oid, 'pg_proc') AS comment
     FROM pg_proc AS p JOIN chapter AS c ON c.name = p.proname
     WHERE p.pronamespace = 'mastering'::regnamespace AND obj_description(p.oid, 'pg_proc') NOT LIKE 'Internal.%'
+      AND has_function_privilege('public', p.oid, 'EXECUTE')
+      AND 'internal'::regtype <> ALL (p.proargtypes)
 ), entry AS (
     SELECT file, title, oid, name,
            format(E'### %s\n\n```\n%s%s(%s)%s\n```\n\n%s\n', name, CASE prokind WHEN 'p' THEN 'CALL ' ELSE '' END, name, arguments,
