@@ -52,7 +52,8 @@ sub killed
 	{
 		kill 'KILL', $pid;
 		$psql->finish;
-		$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server does not come back';
+		my $tries = 0;
+		usleep(100_000) until system_log('pg_isready', '--quiet', '--dbname', $node->connstr('postgres')) == 0 || ++$tries > 600;
 	}
 	return $out =~ /done/ ? 1 : 0;
 }
@@ -70,14 +71,14 @@ foreach my $whole (0, 1)
 		my $kind = $whole ? 'server' : 'backend';
 		my ($mixed, $broken) = (0, 0);
 		# From nothing to beyond the time that the call takes.
-		foreach my $try (1 .. ($whole ? 5 : 10))
+		foreach my $try (1 .. ($whole ? 4 : 6))
 		{
 			change_data($node, ++$seed) if $step eq 'load';
 			if ($step eq 'master') { change_data($node, ++$seed); $node->safe_psql('postgres', $calls{load}); }
 			$node->safe_psql('postgres', q{UPDATE mastering.release SET proposal = proposal || '{"held": false}' WHERE proposal ->> 'held' = 'true'});
 			$node->safe_psql('postgres', "SET client_min_messages = error; $calls{promote}") if $step eq 'rollback';
 			my $before = fingerprint($node, 'prod');
-			killed($calls{$step}, $try * ($whole ? 30_000 : 20_000), $whole) ? $came_through++ : $stopped++;
+			killed($calls{$step}, $try * 35_000, $whole) ? $came_through++ : $stopped++;
 			my $after = fingerprint($node, 'prod');
 			$broken++ if intact() ne "t\n0\nt\nt\n0\n0";
 			# What did not change may be done now; what did must not be there twice.
