@@ -335,8 +335,8 @@ COMMENT ON FUNCTION mastering.set_comparisons(text, text, jsonb) IS 'The compari
 CREATE FUNCTION mastering.do_set_clustering(env_name text, entity_name text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF jsonb_typeof(content) IS DISTINCT FROM 'object' OR content - '{threshold,link,normalize}'::text[] <> '{}' THEN
-        RAISE EXCEPTION 'clustering is an object of threshold, link and normalize' USING ERRCODE = '22023', HINT = 'Write {"threshold": 0.95}.';
+    IF jsonb_typeof(content) IS DISTINCT FROM 'object' OR content - '{threshold,link,linkage,one_per_source,normalize}'::text[] <> '{}' THEN
+        RAISE EXCEPTION 'clustering is an object of threshold, link, linkage, one_per_source and normalize' USING ERRCODE = '22023', HINT = 'Write {"threshold": 0.95}.';
     END IF;
     PERFORM mastering.set_rules(env_name, entity_name, 'clustering', content);
 END

@@ -58,7 +58,7 @@ CREATE TABLE before AS SELECT * FROM dev.customer_members;
 UPDATE input.crm SET city = 'Bonn' WHERE id = 5;
 DELETE FROM input.crm WHERE id IN (6, 250);
 INSERT INTO input.crm VALUES (3001, 'Nova', 'Newman', 'nova@example.org', 'Rome', '2000-02-29');
-UPDATE input.shop SET full_name = 'First' || md5('260') || ' Last' || md5('1820'), mail = 'mail260@example.org' WHERE no = 'N270';
+UPDATE input.shop SET full_name = 'First' || md5('5') || ' Last' || md5('35'), mail = 'mail5@example.org' WHERE no = 'N270';
 SELECT * FROM load('dev', 'customer');
 SELECT master('dev', 'customer');
 SELECT count(*) AS same_id FROM dev.customer_members n JOIN before b USING (source, record_key, cluster_id);

@@ -12,7 +12,7 @@ use Environments;
 
 my $node = PostgreSQL::Test::Cluster->new('crash');
 $node->init;
-$node->append_conf('postgresql.conf', "restart_after_crash = on\nfsync = on\nlog_min_messages = warning\n");
+$node->append_conf('postgresql.conf', "restart_after_crash = on\nfsync = off\nlog_min_messages = warning\n");
 $node->start;
 make_stages($node, 400);
 $node->safe_psql('postgres', q{SELECT mastering.set_survivorship('dev', 'person', '{"default": "longest"}'); SELECT mastering.master('dev', 'person'); SELECT mastering.promote('dev', 'test')});
@@ -46,7 +46,11 @@ sub killed
 		$psql->finish;
 		# Backends that the postmaster left behind may hold the shared memory for a moment.
 		my $tries = 0;
-		usleep(200_000) until $node->start(fail_ok => 1) || ++$tries > 50;
+		until ($node->start(fail_ok => 1) || ++$tries > 50)
+		{
+			$node->{_pid} = undef;
+			usleep(200_000);
+		}
 	}
 	else
 	{
