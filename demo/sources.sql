@@ -62,4 +62,9 @@ SELECT debtor_no, 'billing',
     initcap(CASE address_1 WHEN 'C/O' THEN address_2 ELSE address_1 END), zip, initcap(city), NULL, NULL, to_date(updated, 'DD.MM.YYYY')
 FROM billing.debtors;
 
+-- The same by source: what an environment's sources are bound to.
+CREATE VIEW demo.crm AS SELECT * FROM demo.customers WHERE source = 'crm';
+CREATE VIEW demo.shop AS SELECT * FROM demo.customers WHERE source = 'shop';
+CREATE VIEW demo.billing AS SELECT * FROM demo.customers WHERE source = 'billing';
+
 ANALYZE;

@@ -31,7 +31,7 @@ admin -c 'SET client_min_messages TO warning' -c 'DROP DATABASE IF EXISTS demo W
 
 # What is run is shown: comments are the story, statements what a reader can type.
 tell() {
-    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset)/d'
+    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset|set ON_ERROR_STOP)/d'
     return "${PIPESTATUS[0]}"
 }
 
@@ -40,7 +40,7 @@ if [ -z "$DATA" ]; then
     build/demo/generate "$ROWS" build/demo
     demo_psql -f demo/sources.sql
     rm -f build/demo/{crm,shop,billing,truth}.csv
-    tell -f demo/demo.sql
+    tell -f demo/demo.sql -f demo/environments.sql
 else
     demo/read_csv.pl "$DATA" "$ENCODING" build/demo/names >build/demo/records.csv
     demo_psql -c 'CREATE SCHEMA data'

@@ -94,7 +94,9 @@ BEGIN
     END IF;
     qualified := format('%I.%I', schema_name, view_name);
     IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = work.view_name AND v.definition = query) THEN
-        EXECUTE format('DROP VIEW IF EXISTS %s', qualified);
+        IF to_regclass(qualified) IS NOT NULL THEN
+            EXECUTE format('DROP VIEW %s', qualified);
+        END IF;
         EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
         INSERT INTO mastering.environment_view (environment, view_name, definition) VALUES (schema_name, view_name, query)
         ON CONFLICT ON CONSTRAINT environment_view_pkey DO UPDATE SET definition = EXCLUDED.definition;
