@@ -112,9 +112,9 @@ CREATE FUNCTION mastering.spec_of(tree jsonb, entity_name text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('blocking', mastering.artifact_at(tree, mastering.path('entity', entity_name, 'blocking')),
                                                 'comparisons', mastering.artifact_at(tree, mastering.path('entity', entity_name, 'comparisons'))))
-           || coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'clustering')), '{}')
+           || coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'clustering')), '{}') - '{threshold,linkage,one_per_source}'::text[]
 $$;
-COMMENT ON FUNCTION mastering.spec_of(jsonb, text) IS 'The matching specification that an entity''s artifacts make up.';
+COMMENT ON FUNCTION mastering.spec_of(jsonb, text) IS 'The matching specification that an entity''s artifacts make up, as far as a model is trained for it.';
 
 CREATE FUNCTION mastering.input_query(env_name text, entity_name text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -172,9 +172,10 @@ BEGIN
     END IF;
     IF document ->> 'spec' <> mastering.json_hash(mastering.spec_of(tree, entity_name)) THEN
         RAISE EXCEPTION 'the model of entity "%" in environment "%" was trained with other rules', entity_name, env_name
-            USING ERRCODE = '55000', DETAIL = 'Blocking, comparisons or clustering were changed since.', HINT = hint;
+            USING ERRCODE = '55000', DETAIL = 'Blocking or comparisons were changed since.', HINT = hint;
     END IF;
-    RETURN document -> 'model';
+    -- How pairs become clusters is no part of what was learnt.
+    RETURN (document -> 'model') || coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'clustering')), '{}');
 END
 $$;
 COMMENT ON FUNCTION mastering.model_of(jsonb, text, text) IS 'The model of an entity, if it belongs to the rules in force.';
