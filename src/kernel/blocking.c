@@ -94,6 +94,24 @@ window_key(const record_table *records, const window_order *order, uint32_t reco
     return key;
 }
 
+/* Where in a record's keys the first one is that is not below key. */
+static uint64_t
+first_key_from(const blocking_rule *rule, uint32_t record, uint64_t key)
+{
+    uint64_t first = rule->list_starts[record], count = rule->list_starts[record + 1] - first;
+
+    while (count > 0) {
+        uint64_t half = count / 2;
+
+        if (rule->list_keys[first + half] < key) {
+            first += half + 1;
+            count -= half + 1;
+        } else
+            count = half;
+    }
+    return first;
+}
+
 static void
 note_position(blocking_rule *rule, uint32_t record, uint64_t key, uint32_t position)
 {
@@ -101,9 +119,7 @@ note_position(blocking_rule *rule, uint32_t record, uint64_t key, uint32_t posit
         rule->positions[record] = position;
         return;
     }
-    for (uint64_t i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
-        if (rule->list_keys[i] == key)
-            rule->list_positions[i] = position;
+    rule->list_positions[first_key_from(rule, record, key)] = position;
 }
 
 void
@@ -141,26 +157,28 @@ within_window(uint32_t position_a, uint32_t position_b, uint32_t window)
     return (position_a > position_b ? position_a - position_b : position_b - position_a) <= window;
 }
 
+/* Whether keys i to end_i - 1 and j to end_j - 1 of two records have one in common under which they meet. */
+static bool
+lists_meet(const blocking_rule *rule, uint64_t i, uint64_t end_i, uint64_t j, uint64_t end_j)
+{
+    while (i < end_i && j < end_j) {
+        uint64_t x = rule->list_keys[i], y = rule->list_keys[j];
+
+        if (x == y && (rule->list_positions == NULL ||
+                       within_window(rule->list_positions[i], rule->list_positions[j], rule->window)))
+            return true;
+        /* No branch: which of two hashes is the smaller one cannot be predicted. */
+        i += x <= y;
+        j += y <= x;
+    }
+    return false;
+}
+
 static bool
 list_rule_finds(const blocking_rule *rule, uint32_t a, uint32_t b)
 {
-    uint64_t i = rule->list_starts[a], end_i = rule->list_starts[a + 1];
-    uint64_t j = rule->list_starts[b], end_j = rule->list_starts[b + 1];
-
-    while (i < end_i && j < end_j) {
-        if (rule->list_keys[i] < rule->list_keys[j])
-            i++;
-        else if (rule->list_keys[i] > rule->list_keys[j])
-            j++;
-        else {
-            if (rule->list_positions == NULL ||
-                within_window(rule->list_positions[i], rule->list_positions[j], rule->window))
-                return true;
-            i++;
-            j++;
-        }
-    }
-    return false;
+    return lists_meet(rule, rule->list_starts[a], rule->list_starts[a + 1], rule->list_starts[b],
+                      rule->list_starts[b + 1]);
 }
 
 static inline bool
@@ -282,23 +300,8 @@ visit_pair(const pair_visit *visit, pair_unit *unit, uint32_t a, uint32_t b, com
 static bool
 met_in_earlier_block(const blocking_rule *rule, uint32_t a, uint32_t b, uint64_t key)
 {
-    uint64_t i = rule->list_starts[a], end_i = rule->list_starts[a + 1];
-    uint64_t j = rule->list_starts[b], end_j = rule->list_starts[b + 1];
-
-    while (i < end_i && j < end_j && rule->list_keys[i] < key && rule->list_keys[j] < key) {
-        if (rule->list_keys[i] < rule->list_keys[j])
-            i++;
-        else if (rule->list_keys[i] > rule->list_keys[j])
-            j++;
-        else {
-            if (rule->list_positions == NULL ||
-                within_window(rule->list_positions[i], rule->list_positions[j], rule->window))
-                return true;
-            i++;
-            j++;
-        }
-    }
-    return false;
+    return lists_meet(rule, rule->list_starts[a], first_key_from(rule, a, key), rule->list_starts[b],
+                      first_key_from(rule, b, key));
 }
 
 void
