@@ -72,7 +72,26 @@ blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t 
     return statistics->blocks;
 }
 
-/* Eight characters, five of the first column and three of the second, as one number that sorts like them. */
+/* The first bytes of a text in UTF-8, which sort as its characters do, behind those of key. */
+static uint64_t
+append_leading_bytes(uint64_t key, text_view text, int wanted)
+{
+    for (uint32_t i = 0; wanted > 0; i++) {
+        uint32_t point = i < text.length ? text_view_at(text, i) : 0;
+        int rest = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3; /* bytes after the first */
+        static const uint32_t first_byte[] = {0, 0xC0, 0xE0, 0xF0};
+
+        key = key << 8 | first_byte[rest] | point >> 6 * rest;
+        wanted--;
+        for (; rest > 0 && wanted > 0; wanted--) {
+            rest--;
+            key = key << 8 | 0x80 | (point >> 6 * rest & 0x3F);
+        }
+    }
+    return key;
+}
+
+/* Five bytes of the first column and three of the second, as one number that sorts like them. */
 static uint64_t
 window_key(const record_table *records, const window_order *order, uint32_t record)
 {
@@ -80,16 +99,12 @@ window_key(const record_table *records, const window_order *order, uint32_t reco
     uint64_t key = 0;
 
     for (int i = 0; i < 2; i++) {
-        uint32_t wanted = i == 0 ? 5 : 3, code = order->slots[i] == UINT32_MAX ? 0 : row[order->slots[i]];
+        uint32_t code = order->slots[i] == UINT32_MAX ? 0 : row[order->slots[i]];
         text_view text = {NULL, 0, 1};
 
         if (code != 0)
             text = order->values[i]->texts[code];
-        for (uint32_t j = 0; j < wanted; j++) {
-            uint32_t character = j < text.length ? text_view_at(text, j) : 0;
-
-            key = key << 8 | (character > 255 ? 255 : character);
-        }
+        key = append_leading_bytes(key, text, i == 0 ? 5 : 3);
     }
     return key;
 }

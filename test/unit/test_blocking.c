@@ -101,18 +101,34 @@ single_key(int r, uint32_t record, uint64_t *key)
     return true;
 }
 
-/* The first characters of a text, as a string of code points that compares like them. */
+/* The first bytes of a text in UTF-8, filled up with zeros. */
 static void
 leading(uint32_t record, int column, uint32_t wanted, uint32_t *out)
 {
     uint32_t code = w.order.slots[column] == UINT32_MAX ? 0 : w.rows[record * STRIDE + w.order.slots[column]];
     text_view text = code == 0 ? (text_view){NULL, 0, 1} : texts[column][code];
+    uint32_t bytes[4 * 8] = {0}, used = 0;
 
-    for (uint32_t i = 0; i < wanted; i++) {
-        out[i] = i < text.length ? text_view_at(text, i) : 0;
-        if (out[i] > 255)
-            out[i] = 255;
+    for (uint32_t i = 0; i < text.length; i++) {
+        uint32_t c = text_view_at(text, i);
+
+        if (c <= 0x7F)
+            bytes[used++] = c;
+        else if (c <= 0x7FF) {
+            bytes[used++] = 0xC0 + c / 64;
+            bytes[used++] = 0x80 + c % 64;
+        } else if (c <= 0xFFFF) {
+            bytes[used++] = 0xE0 + c / 4096;
+            bytes[used++] = 0x80 + c / 64 % 64;
+            bytes[used++] = 0x80 + c % 64;
+        } else {
+            bytes[used++] = 0xF0 + c / 262144;
+            bytes[used++] = 0x80 + c / 4096 % 64;
+            bytes[used++] = 0x80 + c / 64 % 64;
+            bytes[used++] = 0x80 + c % 64;
+        }
     }
+    memcpy(out, bytes, wanted * sizeof *out);
 }
 
 static bool
