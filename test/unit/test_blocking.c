@@ -326,7 +326,7 @@ make_world(uint64_t *seed, uint32_t count, int rule_count)
         w.rows[i * STRIDE + 4] = unit_below(seed, VALUES);
     }
     for (int t = 0; t < 2; t++) {
-        w.values[t] = (value_table){texts[t], NULL, NULL};
+        w.values[t] = (value_table){.texts = texts[t]};
         w.order.values[t] = &w.values[t];
         w.order.slots[t] = unit_below(seed, 5) == 0 ? UINT32_MAX : 3 + (uint32_t)t;
     }

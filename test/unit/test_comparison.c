@@ -90,7 +90,7 @@ make_model(uint64_t *seed, scorer *scorer)
             comparison->q = 1 + unit_below(seed, 3);
             comparison->measure = (set_measure)unit_below(seed, 4);
             comparison->scale = 10;
-            comparison->values = (value_table){texts, numbers, dates};
+            comparison->values = (value_table){.texts = texts, .numbers = numbers, .dates = dates};
             /* Any weights: bounds may not lean on an order among them. */
             for (int level = 1; level < MAX_LEVELS; level++)
                 comparison->weights[level] = (int32_t)unit_below(seed, 200001) - 100000;
