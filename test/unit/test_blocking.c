@@ -58,11 +58,11 @@ make_texts(uint64_t *seed)
 {
     for (int t = 0; t < 2; t++)
         for (int i = 1; i < VALUES; i++) {
-            static const uint32_t base[] = {'a', 'a', 0xE0, 0x430, 0x4E00, 0x1F600};
+            static const uint32_t base[] = {'a', 'a', 0xC0, 0x430, 0x4E00, 0x1F600};
             uint32_t length = unit_below(seed, 8), script = base[unit_below(seed, 6)];
 
             for (uint32_t j = 0; j < length; j++) {
-                points[t][i][j] = script + unit_below(seed, 2);
+                points[t][i][j] = script + 19 * unit_below(seed, 4);
                 narrow[t][i][j] = (uint8_t)points[t][i][j];
             }
             texts[t][i] =
