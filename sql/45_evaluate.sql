@@ -131,7 +131,7 @@ COMMENT ON FUNCTION mastering.evaluate_clusters(text, text) IS
 'Judges clusters by the truth, a row a metric. predicted: a SELECT of id, cluster_id. truth: a SELECT of id, entity_id (or cluster_id, or one other column); where it covers a part of the records, only these are judged.';
 
 -- Pairs without order, each once with its best score; pairs of a record with itself and with NULL are left out.
-CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text)
+CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text, thresholds double precision[] DEFAULT NULL)
 RETURNS TABLE (scored_by text, threshold double precision, predicted_pairs bigint, right_pairs bigint, true_pairs numeric,
     unjudged_pairs bigint, "precision" numeric, recall numeric, f1 numeric)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 10
@@ -146,6 +146,11 @@ DECLARE
 BEGIN
     PERFORM mastering.require_columns(predicted_columns, '{id_a,id_b}', 'predicted');
     scored_by := CASE WHEN 'probability' = ANY (predicted_columns) THEN 'probability' WHEN 'weight' = ANY (predicted_columns) THEN 'weight' END;
+    IF thresholds IS NOT NULL AND scored_by IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '42703', MESSAGE = 'the query in argument "predicted" has no column "probability" or "weight"',
+            DETAIL = pg_catalog.format('Its columns are: %s.', mastering.quoted_list(predicted_columns)),
+            HINT = 'Select one of them, as match_pairs returns them, or leave argument "thresholds" out.';
+    END IF;
 
     IF 'id_a' = ANY (truth_columns) OR NOT 'id' = ANY (truth_columns) THEN
         PERFORM mastering.require_columns(truth_columns, '{id_a,id_b}', 'truth');
@@ -221,10 +226,12 @@ FROM summed AS s CROSS JOIN (%8$s) AS t (pairs)
 ORDER BY s.n
 $sql$,
         truth_sql, verdict, COALESCE('q.' || scored_by, 'NULL'), mastering.query_body(predicted, 'predicted'), verdict_join,
-        CASE scored_by
-            WHEN 'probability' THEN $sql$SELECT '{0.5,0.8,0.9,0.95,0.99,0.999}'::pg_catalog.float8[]$sql$
+        CASE
+            WHEN thresholds IS NOT NULL THEN pg_catalog.format('%L::pg_catalog.float8[]',
+                ARRAY(SELECT DISTINCT t FROM pg_catalog.unnest(thresholds) AS t WHERE t IS NOT NULL ORDER BY t))
+            WHEN scored_by = 'probability' THEN $sql$SELECT '{0.5,0.8,0.9,0.95,0.99,0.999}'::pg_catalog.float8[]$sql$
             -- About ten round steps over the weights that occur.
-            WHEN 'weight' THEN $sql$SELECT pg_catalog.array_agg(w.step * g ORDER BY g)::pg_catalog.float8[]
+            WHEN scored_by = 'weight' THEN $sql$SELECT pg_catalog.array_agg(w.step * g ORDER BY g)::pg_catalog.float8[]
         FROM (SELECT GREATEST(1, pg_catalog.ceil((pg_catalog.max(score) - pg_catalog.min(score)) / 10)) AS step,
                 pg_catalog.min(score) AS lowest, pg_catalog.max(score) AS highest
             FROM judged WHERE pg_catalog.abs(score) < 1000000) AS w
@@ -233,8 +240,8 @@ $sql$,
         scored_by, true_count);
 END
 $$;
-COMMENT ON FUNCTION mastering.evaluate_pairs(text, text) IS
-'Judges pairs by the truth, a row a threshold; threshold NULL is all pairs. predicted: a SELECT of id_a, id_b and optionally probability or weight. truth: a SELECT of id_a, id_b (all matches), of id_a, id_b, is_match (only pairs with a verdict are judged), or of id, entity_id (only pairs of which both records are known are judged).';
+COMMENT ON FUNCTION mastering.evaluate_pairs(text, text, double precision[]) IS
+'Judges pairs by the truth, a row a threshold (of the probability, or of the weight where there is none; as given, or chosen); threshold NULL is all pairs. predicted: a SELECT of id_a, id_b and optionally probability or weight. truth: a SELECT of id_a, id_b (all matches), of id_a, id_b, is_match (only pairs with a verdict are judged), or of id, entity_id (only pairs of which both records are known are judged).';
 
 -- Every cell (the records that a cluster of a and a cluster of b share) is of one kind:
 --   equal: both clusters are these records; merged: the cluster of b is made of whole clusters of a;
