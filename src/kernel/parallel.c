@@ -11,6 +11,7 @@
 #endif
 #include "kernel/parallel.h"
 
+#include <limits.h>
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int pool_threads = 0; /* the workers there are, all made with signals blocked */
 
@@ -25,10 +27,12 @@ static int
 affinity_threads(void)
 {
     cpu_set_t set;
+    long online;
 
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         return CPU_COUNT(&set);
-    return 1;
+    online = sysconf(_SC_NPROCESSORS_ONLN); /* more processors than a cpu_set_t holds */
+    return online > 0 ? (int)(online < 1024 ? online : 1024) : 1;
 }
 
 /* Whole processors that a "quota period" pair allows, rounded up; 0 when there is no limit. */
@@ -55,11 +59,44 @@ quota_threads(const char *path, const char *period_path)
     return (int)((quota + period - 1) / period);
 }
 
+/* The least quota of this process's control group (version 2) and of the groups it is in; 0: none. */
+static int
+group_quota_threads(void)
+{
+    char line[PATH_MAX], path[PATH_MAX + 64], *group = NULL, *slash;
+    int least = 0;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+
+    if (file == NULL)
+        return 0;
+    while (group == NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "0::/", 4) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            group = line + 3;
+        }
+    }
+    fclose(file);
+    if (group == NULL)
+        return 0;
+    for (;;) {
+        int quota;
+
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+        quota = quota_threads(path, NULL);
+        if (quota > 0 && (least == 0 || quota < least))
+            least = quota;
+        slash = strrchr(group, '/');
+        if (slash == NULL)
+            return least;
+        *slash = '\0'; /* the group around it; at last the root, "" */
+    }
+}
+
 int
 parallel_available_threads(void)
 {
     int threads = affinity_threads();
-    int quota = quota_threads("/sys/fs/cgroup/cpu.max", NULL);
+    int quota = group_quota_threads();
 
     if (quota == 0)
         quota = quota_threads("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us");

@@ -72,6 +72,16 @@ note_rules(match_run *run, int rule, const scored_pair *pairs, uint32 count, voi
     *(uint64 *)context = pairs[0].pattern;
 }
 
+/* Whether two records are nearest neighbours depends on all others, which are not read here. */
+static bool
+has_neighbour_rule(const match_spec *spec)
+{
+    for (int r = 0; r < spec->rule_count; r++)
+        if (spec->rules[r].top_k > 0)
+            return true;
+    return false;
+}
+
 static uint32
 record_with_id(const match_run *run, const char *id)
 {
@@ -116,7 +126,7 @@ MASTERING_FUNCTION(mastering_explain_pair)
         explain_comparison(run, &explanation, c, a, b);
 
     match_run_visit(run, &options, note_rules, &rules);
-    if (rules == 0 && a != b)
+    if (rules == 0 && a != b && !has_neighbour_rule(spec))
         ereport(NOTICE, (errmsg("no blocking rule finds this pair, so match_pairs does not see it")));
     match_run_close(run);
     return (Datum)0;
