@@ -316,7 +316,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     x_from CONSTANT double precision := 215; -- of the plot, without the room for labels at both ends
-    x_to CONSTANT double precision := 610;
+    x_to CONSTANT double precision := 690;
     y_top CONSTANT double precision := 92;
     y double precision := y_top;
     prior double precision;
@@ -339,13 +339,13 @@ BEGIN
     zero := x_from - low / (high - low) * (x_to - x_from);
 
     body := mastering.chart_label('strong ink', 28, y + 15, 'prior') || mastering.chart_bar('still', zero, zero + prior_weight / (high - low) * (x_to - x_from), y + 4, 13,
-            'prior: ' || mastering.chart_share(prior) || ' of all pairs match')
+            'matches among all pairs: ' || mastering.chart_share(prior))
         || mastering.chart_label('ink', zero + prior_weight / (high - low) * (x_to - x_from) + CASE WHEN prior_weight < 0 THEN -5 ELSE 5 END, y + 15,
             mastering.chart_weight(prior_weight), CASE WHEN prior_weight < 0 THEN 'end' ELSE 'start' END)
-        || mastering.chart_label('soft', 830, y + 15, mastering.chart_share(prior) || ' of all pairs match', 'end');
+        || mastering.chart_label('soft', 930, y + 15, 'matches among all pairs: ' || mastering.chart_share(prior), 'end');
     y := y + 28;
     FOR comparison IN SELECT c, n FROM jsonb_array_elements(model -> 'comparisons') WITH ORDINALITY AS u (c, n) ORDER BY n LOOP
-        body := body || mastering.chart_bar('band', 20, 840, y, 20)
+        body := body || mastering.chart_bar('band', 20, 940, y, 20)
             || format(E'<text x="28" y="%s"><tspan class="strong ink">%s</tspan><tspan class="soft small" dx="10">%s</tspan></text>\n', mastering.chart_round(y + 14.5),
                 mastering.chart_text(COALESCE(comparison.c ->> 'name', comparison.c ->> 'column', comparison.c ->> 'expression', 'comparison ' || comparison.n), 36),
                 concat_ws(', ', mastering.chart_text(replace(comparison.c ->> 'method', '_', ' '), 20), CASE WHEN comparison.c -> 'term_frequency' = 'true' THEN 'rare values count more' END));
@@ -357,8 +357,8 @@ BEGIN
             body := body || mastering.chart_label('ink', 40, y + 13, mastering.chart_level(COALESCE(step.level, 'level ' || step.n), 11))
                 || mastering.chart_bar(CASE WHEN step.weight < 0 THEN 'minus' ELSE 'plus' END, zero, x, y + 2, 13)
                 || mastering.chart_label('ink', x + CASE WHEN step.weight < 0 THEN -5 ELSE 5 END, y + 13, mastering.chart_weight(step.weight), CASE WHEN step.weight < 0 THEN 'end' ELSE 'start' END)
-                || mastering.chart_label('ink', 730, y + 13, mastering.chart_share(step.m), 'end')
-                || mastering.chart_label('ink', 830, y + 13, mastering.chart_share(step.u), 'end');
+                || mastering.chart_label('ink', 820, y + 13, mastering.chart_share(step.m), 'end')
+                || mastering.chart_label('ink', 930, y + 13, mastering.chart_share(step.u), 'end');
             y := y + 19;
         END LOOP;
         y := y + 5;
@@ -367,11 +367,11 @@ BEGIN
         || ' (' || mastering.chart_weight((t ->> 'weight')::float8) || ' bits)' INTO strongest
     FROM jsonb_array_elements(model -> 'comparisons') WITH ORDINALITY AS u (c, n), jsonb_array_elements(c -> 'trained') WITH ORDINALITY AS v (t, o)
     ORDER BY (t ->> 'weight')::float8 DESC, n, o LIMIT 1;
-    RETURN mastering.chart_document(860, (y + 44)::integer, 'Match weights',
+    RETURN mastering.chart_document(960, (y + 44)::integer, 'Match weights',
         'What each agreement says for a match (right) or against it (left), in bits: one more doubles the odds.',
-        format('Bars for the levels of %s comparisons. %s of all pairs match before anything is compared. The strongest evidence for a match is %s. Two records match from %s on.',
+        format('Bars for the levels of %s comparisons. The share of matches among all pairs is %s. The strongest evidence for a match is %s. Two records match from %s on.',
             comparisons, mastering.chart_share(prior), strongest, mastering.chart_share(mastering.model_threshold(model))),
-        mastering.chart_label('soft small', 730, 82, 'of matches (m)', 'end') || mastering.chart_label('soft small', 830, 82, 'of others (u)', 'end')
+        mastering.chart_label('soft small', 820, 82, 'of matches (m)', 'end') || mastering.chart_label('soft small', 930, 82, 'of others (u)', 'end')
         || mastering.chart_label('soft small', zero, 82, 'weight in bits', 'middle')
         || mastering.chart_weight_axis(low, high, x_from, x_to, y_top, y, false) || body
         || mastering.chart_label('soft small', 20, y + 34, format('Threshold: %s, which is %s bits in total.', mastering.chart_share(mastering.model_threshold(model)),
@@ -515,8 +515,8 @@ BEGIN
             body := body || mastering.chart_bar('band', 20, 940, y, 26);
         END IF;
         body := body || mastering.chart_label('soft', 44, y + 17, rule.n::text, 'end') || mastering.chart_label('ink', 54, y + 17, mastering.chart_text(rule.key, 17.5))
-            || mastering.chart_bar('pale', x_from, x_from + (rule.pairs / most)::float8 * (x_to - x_from), y + 6, 14)
-            || mastering.chart_bar('plus', x_from, x_from + (rule.new_pairs / most)::float8 * (x_to - x_from), y + 6, 14)
+            || CASE WHEN rule.pairs > 0 THEN mastering.chart_bar('pale', x_from, x_from + (rule.pairs / most)::float8 * (x_to - x_from), y + 6, 14) ELSE '' END
+            || CASE WHEN rule.new_pairs > 0 THEN mastering.chart_bar('plus', x_from, x_from + (rule.new_pairs / most)::float8 * (x_to - x_from), y + 6, 14) ELSE '' END
             || mastering.chart_label('ink', 665 + shift, y + 17, mastering.chart_count(rule.pairs), 'end')
             || mastering.chart_label('ink', 755 + shift, y + 17, mastering.chart_count(rule.new_pairs), 'end')
             || mastering.chart_label('ink', 830 + shift, y + 17, mastering.chart_count(rule.largest_block), 'end')
@@ -582,9 +582,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     x_from CONSTANT double precision := 70;
-    x_to CONSTANT double precision := 780;
-    y_top CONSTANT double precision := 96;
-    y_bottom CONSTANT double precision := 376;
+    x_to CONSTANT double precision := 930;
+    y_top CONSTANT double precision := 108;
+    y_bottom CONSTANT double precision := 388;
     low double precision;
     high double precision;
     first_row jsonb := rows -> 0; -- all pairs
@@ -598,6 +598,8 @@ BEGIN
     -- Left of the last threshold that all pairs reach, and right of the first that none does, nothing changes.
     SELECT COALESCE(max(w) FILTER (WHERE n = (first_row ->> 'predicted')::numeric), min(w)), COALESCE(min(w) FILTER (WHERE n = 0), max(w)) INTO low, high
     FROM (SELECT (r ->> 'weight')::float8 AS w, (r ->> 'predicted')::numeric AS n FROM jsonb_array_elements(rows) AS r WHERE r ->> 'weight' IS NOT NULL) AS s;
+    low := COALESCE(low, 0);
+    high := COALESCE(high, 0);
     IF high - low < 4 THEN
         low := low - 2;
         high := high + 2;
@@ -632,14 +634,14 @@ BEGIN
     IF best.f1 IS NOT NULL THEN
         body := body || format(E'<circle class="ink rim" cx="%s" cy="%s" r="5"/>\n', mastering.chart_round(x), mastering.chart_round(y_bottom - best.f1 * (y_bottom - y_top)));
     END IF;
-    body := body || mastering.chart_label('soft', 20, y_bottom + 56, format('Judged: %s pairs%s; %s pairs truly match.', mastering.chart_count((first_row ->> 'predicted')::numeric),
-        CASE WHEN (first_row ->> 'unjudged')::numeric > 0 THEN format(' (%s more have no verdict)', mastering.chart_count((first_row ->> 'unjudged')::numeric)) ELSE '' END,
+    body := body || mastering.chart_label('soft', 20, y_bottom + 56, format('Pairs judged: %s%s. True matches: %s.', mastering.chart_count((first_row ->> 'predicted')::numeric),
+        CASE WHEN (first_row ->> 'unjudged')::numeric > 0 THEN format(' (without a verdict: %s)', mastering.chart_count((first_row ->> 'unjudged')::numeric)) ELSE '' END,
         mastering.chart_count((first_row ->> 'true')::numeric)));
-    RETURN mastering.chart_document(810, (y_bottom + 70)::integer, 'Precision and recall by threshold',
-        COALESCE(format('F1 is best, %s, at %s bits (probability %s): precision %s, recall %s.', mastering.chart_share(best.f1), mastering.chart_weight(best.weight),
-            mastering.chart_share(mastering.probability_of(best.weight)), mastering.chart_share(best."precision"), mastering.chart_share(best.recall)), 'There is no pair to judge.'),
-        COALESCE(format('Curves of precision, recall and F1 for thresholds from %s to %s bits. F1 is best, %s, at %s bits.', mastering.chart_weight(low), mastering.chart_weight(high),
-            mastering.chart_share(best.f1), mastering.chart_weight(best.weight)), 'No pair could be judged.'),
+    RETURN mastering.chart_document(960, (y_bottom + 70)::integer, 'Precision and recall by threshold',
+        CASE WHEN best.f1 IS NULL THEN 'There is no pair to judge.' ELSE format('F1 is best, %s, at %s bits (probability %s): precision %s, recall %s.', mastering.chart_share(best.f1), mastering.chart_weight(best.weight),
+            mastering.chart_share(mastering.probability_of(best.weight)), mastering.chart_share(best."precision"), mastering.chart_share(best.recall)) END,
+        CASE WHEN best.f1 IS NULL THEN 'There is no pair to judge.' ELSE format('Curves of precision, recall and F1 for thresholds from %s to %s bits. F1 is best, %s, at %s bits.', mastering.chart_weight(low), mastering.chart_weight(high),
+            mastering.chart_share(best.f1), mastering.chart_weight(best.weight)) END,
         body);
 END
 $$;
@@ -707,7 +709,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     x_from CONSTANT double precision := 70;
-    x_to CONSTANT double precision := 780;
+    x_to CONSTANT double precision := 930;
     y_top CONSTANT double precision := 90;
     y_bottom CONSTANT double precision := 350;
     floor_value CONSTANT double precision := 0.7; -- the foot of the bars: one pair can still be seen
@@ -755,7 +757,7 @@ BEGIN
         || mastering.chart_label('soft', 20, y_bottom + 60, format('By its own probabilities, the model expects about %s wrong matches, and %s missed ones.',
             mastering.chart_count(round(wrong)), mastering.chart_count(round(missed))))
         || CASE WHEN sampled THEN mastering.chart_label('soft', 20, y_bottom + 80, format('Estimated from %s of the records, drawn by their ids.', mastering.chart_share((summary ->> 'share')::float8))) ELSE '' END;
-    RETURN mastering.chart_document(810, (y_bottom + CASE WHEN sampled THEN 96 ELSE 76 END)::integer, 'Pairs by match weight',
+    RETURN mastering.chart_document(960, (y_bottom + CASE WHEN sampled THEN 96 ELSE 76 END)::integer, 'Pairs by match weight',
         format('%s%s of %s candidate pairs reach the threshold (blue); the others (orange) do not.', CASE WHEN sampled THEN 'About ' ELSE '' END,
             mastering.chart_count(round(matched)), mastering.chart_count((summary ->> 'candidates')::numeric)),
         format('Histogram of %s candidate pairs by weight; %s%s reach the threshold of %s bits.', mastering.chart_count((summary ->> 'candidates')::numeric),
