@@ -66,10 +66,7 @@ CREATE TABLE mastering.snapshot (
     message     text,
     tag         text,
     author      text NOT NULL,
-    created_at  timestamptz NOT NULL,
-    CHECK (hash = mastering.json_hash(jsonb_build_object('environment', environment, 'tree', tree, 'bindings', bindings,
-        'data', data, 'versions', versions, 'parents', to_jsonb(parents), 'message', message, 'tag', tag,
-        'author', author, 'created_at', to_jsonb(extract(epoch FROM created_at)))))
+    created_at  timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX ON mastering.snapshot (environment, tag) WHERE tag IS NOT NULL;
 CREATE INDEX ON mastering.snapshot (environment, created_at);

@@ -223,7 +223,6 @@ BEGIN
     PERFORM mastering.lock_environment(env_name);
     config := mastering.configuration_of(env_name);
     SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
-    PERFORM mastering.set_head(env_name || '_next', published);
     outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published);
     summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters');
     IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN

@@ -69,8 +69,7 @@ DECLARE
     author text := mastering.caller();
     hash text;
 BEGIN
-    hash := mastering.json_hash(jsonb_build_object('environment', env_name, 'tree', now_in.tree, 'bindings', now_in.bindings, 'data', now_in.data,
-        'versions', now_in.versions, 'parents', to_jsonb(parents), 'message', message, 'tag', tag, 'author', author, 'created_at', to_jsonb(extract(epoch FROM at))));
+    hash := mastering.snapshot_hash(ROW(NULL, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at)::mastering.snapshot);
     INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at)
     VALUES (hash, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at);
     UPDATE mastering.configuration c SET snapshot = hash WHERE c.environment = env_name;
@@ -78,6 +77,27 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.take_snapshot(text, text, text) IS 'Freezes the state of an environment and returns the snapshot''s hash.';
+
+-- The hash that a snapshot must have.
+CREATE FUNCTION mastering.snapshot_hash(s mastering.snapshot) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.json_hash(jsonb_build_object('environment', s.environment, 'tree', s.tree, 'bindings', s.bindings, 'data', s.data,
+        'versions', s.versions, 'parents', to_jsonb(s.parents), 'message', s.message, 'tag', s.tag, 'author', s.author,
+        'created_at', to_jsonb(extract(epoch FROM s.created_at))))
+$$;
+COMMENT ON FUNCTION mastering.snapshot_hash(mastering.snapshot) IS 'The hash that a snapshot must have.';
+
+-- After a release or a rollback the state is frozen already; only what happened since needs another snapshot.
+CREATE FUNCTION mastering.snapshot_before(env_name text, message text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last text := (SELECT s.hash FROM mastering.snapshot s, mastering.current_state(env_name) c
+                   WHERE s.hash = c.snapshot AND s.tree = c.tree AND s.bindings = c.bindings AND s.data = c.data AND s.versions = c.versions);
+BEGIN
+    RETURN coalesce(last, mastering.take_snapshot(env_name, message, NULL));
+END
+$$;
+COMMENT ON FUNCTION mastering.snapshot_before(text, text) IS 'A snapshot of the state that an environment is in: the last one where nothing changed since.';
 
 CREATE FUNCTION mastering.do_snapshot(env_name text, message text, tag_name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

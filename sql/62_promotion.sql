@@ -117,7 +117,6 @@ BEGIN
             USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
                   HINT = 'Bring the target''s changes into the source first, so that both are the same there.';
     END IF;
-    PERFORM mastering.set_head(target_name || '_next', versions);
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
         CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL
                       OR (entity_name <> ALL (affected) AND versions ? entity_name);
@@ -226,6 +225,7 @@ DECLARE
     next jsonb;
     before text;
     after text;
+    finished timestamptz;
 BEGIN
     PERFORM mastering.lock_environment(target_name);
     SELECT * INTO env FROM mastering.environment e WHERE e.name = target_name;
@@ -241,16 +241,17 @@ BEGIN
     PERFORM mastering.require_not_held(target_name, proposal);
     id := coalesce(release, nextval('mastering.release_id'));
     next := mastering.prepare_outputs(target_name, proposal, id);
-    before := mastering.take_snapshot(target_name, 'before release ' || id, NULL);
+    before := mastering.snapshot_before(target_name, 'before release ' || id);
     PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
     PERFORM mastering.run_checks(env, target_name, next -> 'tree', next -> 'versions', 'smoke', id);
+    finished := clock_timestamp();   -- before the snapshot, so that a rollback to that does not undo this release
     after := mastering.take_snapshot(target_name, 'release ' || id, NULL);
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
-        VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), clock_timestamp(), proposal -> 'source_tree',
+        VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
                 (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), proposal ->> 'hash', before, after);
     ELSE
-        UPDATE mastering.release r SET state = 'promoted', finished_at = clock_timestamp(), source_tree = work.proposal -> 'source_tree',
+        UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',
                proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), snapshot_before = before, snapshot_after = after
          WHERE r.release_id = id;
     END IF;
@@ -495,7 +496,7 @@ BEGIN
             RAISE EXCEPTION 'state "%" is not one of environment "%"', to_state, env_name USING ERRCODE = '55000';
         END IF;
     END IF;
-    before := mastering.take_snapshot(env_name, 'before rollback ' || id, NULL);
+    before := mastering.snapshot_before(env_name, 'before rollback ' || id);
     PERFORM mastering.switch_state(env_name, wanted.tree, CASE what_text WHEN 'all' THEN wanted.bindings ELSE current.bindings END,
                                    CASE what_text WHEN 'all' THEN wanted.data ELSE current.data END, wanted.versions);
     after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL);

@@ -14,8 +14,12 @@ BEGIN
                     'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
                     'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'record_outside', 'write_failure',
-                    'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
-                    'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry']))
+                    'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
+                    'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
+                    'row_hash', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'content_sum', 'content_sum_add', 'content_sum_combine', 'deletion_vector_agg', 'deletion_vector_add',
+                    'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'is_expression', 'key_expression',
+                    'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'split_id', 'history_query', 'merge_trees',
+                    'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller']))
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
     END LOOP;

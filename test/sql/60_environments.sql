@@ -99,6 +99,7 @@ INSERT INTO input.news VALUES ('late@example.org', 'Late Comer');
 SELECT * FROM load('prod', 'customer', 'news');
 SELECT rollback('prod', reason => 'too short') > 0 AS rolled_back;
 SELECT count(*) FROM diff('prod', 'prod@good');
+SELECT message, state FROM releases WHERE target = 'prod' AND kind = 'promotion' AND state <> 'failed' ORDER BY release_id;
 SELECT * FROM load('prod', 'customer', 'news');
 SELECT master('prod', 'customer') ->> 'records' AS records;
 SELECT count(*) FROM prod.customer WHERE email = 'late@example.org';
