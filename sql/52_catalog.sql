@@ -191,7 +191,11 @@ BEGIN
     entry.detail := NEW.detail;
     entry.previous_hash := coalesce(last.hash, '');
     entry.hash := mastering.audit_hash(entry);
-    INSERT INTO mastering.audit_entry SELECT entry.*;
+    BEGIN
+        INSERT INTO mastering.audit_entry SELECT entry.*;
+    EXCEPTION WHEN unique_violation THEN    -- a transaction that keeps its snapshot does not see the end of the chain
+        RAISE EXCEPTION 'could not serialize access due to concurrent entries in the log of environment "%"', NEW.environment USING ERRCODE = '40001';
+    END;
     RETURN NULL;
 END
 $$;

@@ -65,6 +65,7 @@ DECLARE
     existing regclass := to_regclass(qualified);
     wanted text;
     attempt int := 0;
+    patience text := current_setting('lock_timeout');
 BEGIN
     IF existing IS NULL THEN
         EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
@@ -86,7 +87,7 @@ BEGIN
                     EXECUTE format('DROP VIEW %s', qualified);
                     EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
                 END;
-                PERFORM set_config('lock_timeout', '0', true);
+                PERFORM set_config('lock_timeout', patience, true);
                 EXIT;
             EXCEPTION WHEN lock_not_available THEN
                 IF attempt >= 20 THEN

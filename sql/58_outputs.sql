@@ -23,7 +23,9 @@ COMMENT ON FUNCTION mastering.sources_of(jsonb, text) IS 'The sources of an enti
 -- Mapped records: one segment for each segment of loaded rows, with the same row numbers, so that the deletion
 -- vectors of the loaded rows are theirs too.
 CREATE FUNCTION mastering.map_records(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
     store int := mastering.entity_store('records', entity_name, entity);
@@ -125,7 +127,9 @@ COMMENT ON FUNCTION mastering.input_query(text, text) IS 'The query that the mat
 -- ---- training ------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.do_train(env_name text, entity_name text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     env mastering.environment := mastering.require_author(env_name);
     config mastering.configuration;

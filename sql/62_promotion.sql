@@ -193,10 +193,11 @@ CREATE FUNCTION mastering.require_release(source_name text, target_name text) RE
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require(target_name, 'admin');
+    PERFORM mastering.require_author(target_name);   -- what others wrote must not come to run as a superuser
     PERFORM mastering.require_order((mastering.resolve_state(source_name)).environment, target_name);
 END
 $$;
-COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target and knows the source.';
+COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target, may bring SQL text into it, and knows the source.';
 
 CREATE FUNCTION mastering.require_not_held(target_name text, proposal jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

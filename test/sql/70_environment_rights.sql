@@ -24,6 +24,15 @@ SELECT map_source('r1', 'person', 'p', 'rights.people', 'id');
 SELECT map_source('r1', 'person', 'secret', 'rights.secret', 'id', '{"name": "name"}');
 SELECT map_source('r1', 'person', 'p', 'rights.people', 'id', '{"name": "(SELECT s.name FROM rights.secret s)"}');
 
+-- Nor does SQL text of others get into a superuser's environment by promotion.
+RESET ROLE;
+SELECT create_environment('rt', 'r1'), grant_role('rt', 'admin', 'r_admin');
+SET ROLE r_admin;
+SELECT promote('r1', 'rt');
+RESET ROLE;
+SELECT drop_environment('rt');
+SET ROLE r_author;
+
 -- A function that the mapping calls reads with the owner's rights, not with the author's, not with ours.
 RESET ROLE;
 CREATE FUNCTION rights.look() RETURNS text STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT name FROM rights.secret); END $$;
