@@ -10,7 +10,7 @@
 #include "utils/memutils.h"
 
 #define UNIQUE_SHARE 0.5
-#define MEMBERS_LOOKED_AT 16                /* of each of two clusters */
+#define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
 
 typedef struct link_list {
@@ -37,7 +37,6 @@ collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
             (keyed_record){(uint64)((int64)PG_INT32_MAX - pairs[i].weight), pairs[i].a, pairs[i].b};
 }
 
-
 /* ---- joining ---- */
 
 typedef struct cluster_maker {
@@ -46,7 +45,7 @@ typedef struct cluster_maker {
     union_find forest;
     uint32 *next; /* the members of a cluster in a ring */
     int32 *weakest;
-    bool *unique;           /* by source: holds each thing once */
+    bool *unique;          /* by source: holds each thing once */
     const uint32 *sources; /* by record; NULL: there is one source or none is unique */
 } cluster_maker;
 
@@ -58,8 +57,8 @@ link_weight(const keyed_record *link)
 
 /*
  * Which sources hold each thing once, by what the links show: of the records of such a source the best link
- * leads to another source. Were copies spread evenly, it would stay within in proportion to the source's size; a
- * source is taken for unique when it does so in less than UNIQUE_SHARE of those.
+ * leads to another source. Were copies spread evenly, it would stay within in proportion to the source's
+ * size; a source is taken for unique when it does so in less than UNIQUE_SHARE of those.
  */
 static void
 find_unique_sources(cluster_maker *maker)
@@ -106,8 +105,10 @@ find_unique_sources(cluster_maker *maker)
         maker->unique[source] = maker->run->spec->one_per_source == ONE_PER_SOURCE_ALWAYS ||
                                 (across[source] > 0 && inside < UNIQUE_SHARE * outside);
         any |= maker->unique[source];
-        match_run_phase(maker->run, "source", "%u: " UINT64_FORMAT " records, best link within " UINT64_FORMAT ", across " UINT64_FORMAT "%s", source,
-                        records[source], within[source], across[source], maker->unique[source] ? ", unique" : "");
+        match_run_phase(
+            maker->run, "source",
+            "%u: " UINT64_FORMAT " records, best link within " UINT64_FORMAT ", across " UINT64_FORMAT "%s",
+            source, records[source], within[source], across[source], maker->unique[source] ? ", unique" : "");
     }
     pfree(seen);
     if (any)
@@ -188,7 +189,8 @@ alike_on_average(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
 static void
 try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight)
 {
-    uint32 a = union_find_root(&maker->forest, link->record), b = union_find_root(&maker->forest, link->extra), root, swap;
+    uint32 a = union_find_root(&maker->forest, link->record),
+           b = union_find_root(&maker->forest, link->extra), root, swap;
 
     if (a == b || sources_clash(maker, a, b))
         return;

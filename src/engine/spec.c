@@ -342,8 +342,8 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
 match_spec *
 spec_read(Jsonb *document, const char *what)
 {
-    static const char *const members[] = {"normalize", "blocking", "comparisons", "link", "linkage", "one_per_source",
-                                          "threshold", "prior",    "training",    NULL};
+    static const char *const members[] = {"normalize",      "blocking",  "comparisons", "link",     "linkage",
+                                          "one_per_source", "threshold", "prior",       "training", NULL};
     match_spec *spec = palloc0(sizeof(match_spec));
     json_node root = json_root(document, what), member;
 
@@ -543,10 +543,11 @@ spec_write(const match_spec *spec)
     StringInfoData out;
 
     initStringInfo(&out);
-    appendStringInfo(&out,
-                     "{\"normalize\":\"%s\",\"link\":\"%s\",\"linkage\":\"%s\",\"one_per_source\":\"%s\",\"threshold\":",
-                     value_form_name(spec->form), link_names[spec->across_sources], linkage_names[spec->linkage],
-                     one_per_source_names[spec->one_per_source]);
+    appendStringInfo(
+        &out,
+        "{\"normalize\":\"%s\",\"link\":\"%s\",\"linkage\":\"%s\",\"one_per_source\":\"%s\",\"threshold\":",
+        value_form_name(spec->form), link_names[spec->across_sources], linkage_names[spec->linkage],
+        one_per_source_names[spec->one_per_source]);
     append_json_number(&out, spec->threshold);
     appendStringInfoString(&out, ",\"blocking\":[");
     for (int i = 0; i < spec->rule_count; i++) {

@@ -50,9 +50,10 @@ term_index_vectors(match_run *run, int slot, int q)
     count = term_entries_sort(entries, scratch, count, &index->vectors.term_count);
     CHECK_FOR_INTERRUPTS();
     pfree(scratch);
-    term_vectors_fill(entries, count, values->records, allocate(run, (uint64)values->count + 1, sizeof(uint64)),
-                      allocate(run, count, sizeof(uint32)), allocate(run, index->vectors.term_count, sizeof(uint16)),
-                      allocate(run, values->count, sizeof(double)), &index->vectors);
+    term_vectors_fill(
+        entries, count, values->records, allocate(run, (uint64)values->count + 1, sizeof(uint64)),
+        allocate(run, count, sizeof(uint32)), allocate(run, index->vectors.term_count, sizeof(uint16)),
+        allocate(run, values->count, sizeof(double)), &index->vectors);
     pfree(entries);
     index->next = run->term_indexes;
     run->term_indexes = index;
@@ -115,7 +116,8 @@ search_all(match_run *run, const neighbour_search *search)
     for (uint32 first = 0; first < count; first += RECORDS_A_UNIT * UNITS_A_BATCH) {
         search_batch batch = {search, first, Min((uint64)first + RECORDS_A_UNIT * UNITS_A_BATCH, count)};
 
-        parallel_for(run->threads, (batch.end - first + RECORDS_A_UNIT - 1) / RECORDS_A_UNIT, search_unit, &batch);
+        parallel_for(run->threads, (batch.end - first + RECORDS_A_UNIT - 1) / RECORDS_A_UNIT, search_unit,
+                     &batch);
         CHECK_FOR_INTERRUPTS();
     }
 }
@@ -180,12 +182,12 @@ list_pair_keys(match_run *run, const neighbour_search *search, uint64 *starts, u
 }
 
 keyed_record *
-term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts, uint64 **keys, uint64 *entry_count)
+term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts, uint64 **keys,
+                      uint64 *entry_count)
 {
     uint32 count = run->store->records.count;
-    neighbour_search search = {.vectors = term_index_vectors(run, slot, q),
-                               .k = (uint32)k,
-                               .budget = LIST_BUDGET};
+    neighbour_search search = {
+        .vectors = term_index_vectors(run, slot, q), .k = (uint32)k, .budget = LIST_BUDGET};
     keyed_record *entries;
     uint32 *values, *sources;
     double *inverses;

@@ -16,10 +16,10 @@
 extern const term_vectors *term_index_vectors(match_run *run, int slot, int q);
 
 /*
- * The nearest neighbours of each record by the values in the slot, as entries (pair, record): both records of a
- * pair have an entry under the pair's own key. Also lists the keys by record (starts: records + 1).
+ * The nearest neighbours of each record by the values in the slot, as entries (pair, record): both records of
+ * a pair have an entry under the pair's own key. Also lists the keys by record (starts: records + 1).
  */
-extern keyed_record *term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts, uint64 **keys,
-                                           uint64 *entry_count);
+extern keyed_record *term_index_neighbours(match_run *run, int slot, int q, int k, uint64 **starts,
+                                           uint64 **keys, uint64 *entry_count);
 
 #endif

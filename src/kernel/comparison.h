@@ -46,8 +46,8 @@ typedef enum comparison_method {
 /* The distinct values of one column; element 0 is the missing value and never read. */
 typedef struct value_table {
     const text_view *texts;
-    const double *numbers;      /* METHOD_NUMERIC only */
-    const calendar_date *dates; /* METHOD_DATE only */
+    const double *numbers;              /* METHOD_NUMERIC only */
+    const calendar_date *dates;         /* METHOD_DATE only */
     const struct term_vectors *vectors; /* METHOD_TFIDF only */
 } value_table;
 

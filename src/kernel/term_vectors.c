@@ -43,7 +43,8 @@ gram_entries(text_view text, uint32_t value, uint32_t q, keyed_record *entries)
             uint64_t hash = q;
 
             for (uint64_t j = i; j < i + q && j < padded; j++)
-                hash = hash_combine(hash, j == 0 || j > text.length ? ' ' : text_view_at(text, (uint32_t)(j - 1)));
+                hash = hash_combine(hash,
+                                    j == 0 || j > text.length ? ' ' : text_view_at(text, (uint32_t)(j - 1)));
             entries[used] = (keyed_record){hash_word(hash), value, 0};
         }
         used++;
@@ -89,8 +90,8 @@ term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count, 
 }
 
 void
-term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records, uint64_t *starts,
-                  uint32_t *terms, uint16_t *weights, double *norms, term_vectors *vectors)
+term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records,
+                  uint64_t *starts, uint32_t *terms, uint16_t *weights, double *norms, term_vectors *vectors)
 {
     uint64_t all = 0;
 
@@ -166,7 +167,8 @@ rank(ranked *best, uint32_t *count, uint32_t k, double score, uint32_t record)
 {
     uint32_t place;
 
-    if (*count == k && (score < best[k - 1].score || (score == best[k - 1].score && record > best[k - 1].record)))
+    if (*count == k &&
+        (score < best[k - 1].score || (score == best[k - 1].score && record > best[k - 1].record)))
         return;
     place = *count < k ? (*count)++ : k - 1;
     while (place > 0 && (best[place - 1].score < score ||
@@ -185,7 +187,8 @@ query_terms(const neighbour_search *search, uint32_t value, uint32_t *chosen)
     uint32_t count = 0, within = 0;
     uint64_t spent = 0;
 
-    for (uint64_t i = vectors->starts[value]; i < vectors->starts[value + 1] && count < MAX_QUERY_TERMS; i++) {
+    for (uint64_t i = vectors->starts[value]; i < vectors->starts[value + 1] && count < MAX_QUERY_TERMS;
+         i++) {
         uint32_t term = vectors->terms[i], place = count;
         uint64_t length = search->list_starts[term + 1] - search->list_starts[term];
 

@@ -1,13 +1,13 @@
 /*
- * term_vectors.h: texts as vectors of their words or q-grams, each weighted by how rare it is (TF-IDF with terms
- * counted once; Salton & Buckley 1988), their cosine, and the nearest neighbours of a record by it.
+ * term_vectors.h: texts as vectors of their words or q-grams, each weighted by how rare it is (TF-IDF with
+ * terms counted once; Salton & Buckley 1988), their cosine, and the nearest neighbours of a record by it.
  *
  * A term's weight is log2(records / records that have it), in whole units, so that sums have no order.
  * Terms are named by the order of their hashes: nothing depends on the order in which values came.
  *
  * Neighbours are found through lists of the records that have a term (an inverted index), the rarest terms
- * first, until a budget of list entries is spent: bounded cost a record, at the price of terms that say little
- * (the idea of Sparkly, Paulsen, Govind & Doan 2023, with cosine for BM25).
+ * first, until a budget of list entries is spent: bounded cost a record, at the price of terms that say
+ * little (the idea of Sparkly, Paulsen, Govind & Doan 2023, with cosine for BM25).
  */
 #ifndef MASTERING_KERNEL_TERM_VECTORS_H
 #define MASTERING_KERNEL_TERM_VECTORS_H
@@ -29,18 +29,22 @@ typedef struct term_vectors {
     uint32_t term_count;
 } term_vectors;
 
-/* Terms of values 1 to count - 1, repeated ones too, as entries (hash, value); entries NULL: only counted. q 0: words. */
+/* Terms of values 1 to count - 1, repeated ones too, as entries (hash, value); entries NULL: only counted. q
+ * 0: words. */
 uint64_t term_entries(const text_view *texts, uint32_t count, uint32_t q, keyed_record *entries);
 
-/* Sorts the entries (scratch: as many) and drops the repeated ones; returns how many are left, and the distinct terms. */
-uint64_t term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count, uint32_t *term_count);
+/* Sorts the entries (scratch: as many) and drops the repeated ones; returns how many are left, and the
+ * distinct terms. */
+uint64_t term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count,
+                           uint32_t *term_count);
 
 /*
- * Fills vectors from sorted entries. starts, terms, weights and norms have room for value_count + 1, entry_count,
- * term_count and value_count; records: of each value, how many have it.
+ * Fills vectors from sorted entries. starts, terms, weights and norms have room for value_count + 1,
+ * entry_count, term_count and value_count; records: of each value, how many have it.
  */
-void term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records, uint64_t *starts,
-                       uint32_t *terms, uint16_t *weights, double *norms, term_vectors *vectors);
+void term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records,
+                       uint64_t *starts, uint32_t *terms, uint16_t *weights, double *norms,
+                       term_vectors *vectors);
 
 /* Cosine of two values, 0 when either has no term. */
 double term_vectors_cosine(const term_vectors *vectors, uint32_t a, uint32_t b);
@@ -54,9 +58,9 @@ typedef struct neighbour_thread {
 
 typedef struct neighbour_search {
     const term_vectors *vectors;
-    const uint32_t *values;  /* by record */
-    const uint32_t *sources; /* by record; NULL: one source */
-    const double *inverses;  /* by record: 1 / norm of its value, 0 when that is 0 */
+    const uint32_t *values;      /* by record */
+    const uint32_t *sources;     /* by record; NULL: one source */
+    const double *inverses;      /* by record: 1 / norm of its value, 0 when that is 0 */
     const uint64_t *list_starts; /* by term: records that have it, ascending */
     const uint32_t *list_records;
     uint32_t k; /* neighbours of a record in its own source, and as many in the others */
