@@ -23,7 +23,7 @@ CREATE FUNCTION mastering.load_source(env mastering.environment, entity_name tex
 RETURNS TABLE (version jsonb, change text, inserted bigint, updated bigint, deleted bigint, unchanged bigint)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 <<work>>
 DECLARE
     columns jsonb := mastering.relation_columns(relation);

@@ -4,12 +4,6 @@ CREATE FUNCTION mastering.engine_revision() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT '1' $$;
 COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input.';
 
-CREATE FUNCTION mastering.split_id(id text, part int) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE part WHEN 1 THEN split_part(id, ':', 1) ELSE substr(id, strpos(id, ':') + 1) END
-$$;
-COMMENT ON FUNCTION mastering.split_id(text, int) IS 'Source (1) or key (2) from a record''s id.';
-
 -- Writes pg_temp.mastering_partition: every record and the label of its cluster.
 CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, run_key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -20,7 +14,7 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT s."#source" AS source, s."#key" AS key, s."#cluster"::text AS label FROM mastering.%I s WHERE %s',
                        'store_' || (known ->> 'store'), mastering.version_condition(known, 's'));
     ELSE
-        EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT mastering.split_id(t.id, 1) AS source, mastering.split_id(t.id, 2) AS key, t.cluster_id AS label
+        EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
                        format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L) c', mastering.input_query(env.name, entity_name), model),
                        mastering.artifact_path(env.name));
@@ -95,7 +89,7 @@ COMMENT ON FUNCTION mastering.changed_clusters(jsonb, jsonb, jsonb, jsonb) IS 'T
 CREATE FUNCTION mastering.make_outputs(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 <<work>>
 DECLARE
     entity jsonb := mastering.require_entity(tree, env.name, entity_name);

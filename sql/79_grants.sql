@@ -18,7 +18,7 @@ BEGIN
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
                     'row_hash', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'content_sum', 'content_sum_add', 'content_sum_combine', 'deletion_vector_agg', 'deletion_vector_add',
                     'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'is_expression', 'key_expression',
-                    'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'split_id', 'history_query', 'merge_trees',
+                    'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',
                     'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller']))
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
