@@ -45,7 +45,7 @@ BEGIN
     RETURN CASE suffix
         WHEN '' THEN format('SELECT s."#cluster" AS id%s, s."#records" AS records, s."#sources" AS sources FROM %s WHERE %s', attributes, s, live)
         WHEN '_members' THEN format('SELECT s."#source" AS source, s."#key" AS record_key, s."#cluster" AS cluster_id FROM %s WHERE %s', s, live)
-        WHEN '_lineage' THEN format('SELECT s."#cluster" AS id, e.key AS attribute, e.value ->> ''source'' AS source, substr(e.value ->> ''record'', strpos(e.value ->> ''record'', '':'') + 1) AS record_key, e.value ->> ''rule'' AS rule, (e.value ->> ''agreeing'')::bigint AS agreeing FROM %s CROSS JOIN LATERAL jsonb_each(s.lineage) e WHERE %s', s, live)
+        WHEN '_lineage' THEN format('SELECT s."#cluster" AS id, e.key AS attribute, r.value ->> ''source'' AS source, substr(r.value ->> ''record'', strpos(r.value ->> ''record'', '':'') + 1) AS record_key, r.value ->> ''rule'' AS rule, (r.value ->> ''agreeing'')::bigint AS agreeing FROM %s CROSS JOIN LATERAL jsonb_each(s.lineage) e CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(e.value) WHEN ''array'' THEN e.value WHEN ''object'' THEN jsonb_build_array(e.value) ELSE ''[]'' END) r WHERE %s', s, live)
         WHEN '_history' THEN format('SELECT s."#cluster" AS id, s.event, s.other_id, s.records, s.at FROM %s WHERE %s', s, live)
         WHEN '_records' THEN format('SELECT s."#source" AS source, s."#key" AS record_key, m."#cluster" AS cluster_id%s FROM %s LEFT JOIN mastering.%I m ON m."#source" = s."#source" AND m."#key" = s."#key" AND mastering.in_version(%s, m."#segment", m."#row") WHERE %s',
                                     attributes, s, 'store_' || second_store, mastering.versioned_name(schema_name, entity_name || '_members'), live)

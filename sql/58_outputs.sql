@@ -53,6 +53,10 @@ BEGIN
             derived := mastering.json_hash(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
                                                               'source', source.name, 'entity', entity, 'store', store));
             SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
+            IF hit IS NULL THEN    -- unless another environment is at it
+                PERFORM pg_advisory_xact_lock(hashtext('mastering.derived'), hashtext(derived));
+                SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
+            END IF;
             IF hit IS NULL THEN
                 IF view_name IS NULL THEN
                     view_name := mastering.show_source(env, entity_name, source.name, raw);
@@ -195,8 +199,15 @@ DECLARE
 BEGIN
     EXECUTE format('CREATE TEMP TABLE mastering_overlap ON COMMIT DROP AS SELECT p.label, m."#cluster" AS cluster, count(*) AS records
                       FROM pg_temp.mastering_partition p JOIN %s m ON m."#source" = p.source AND m."#key" = p.key GROUP BY 1, 2', members);
-    CREATE TEMP TABLE mastering_candidate ON COMMIT DROP AS SELECT * FROM pg_temp.mastering_overlap;
-    CREATE TEMP TABLE mastering_identity (label text, cluster bigint) ON COMMIT DROP;
+    ANALYZE pg_temp.mastering_overlap;
+    -- Nearly all clusters are what they were: one old one in one new one. Only the others take part in the rounds.
+    CREATE TEMP TABLE mastering_identity ON COMMIT DROP AS
+    SELECT o.label, o.cluster FROM pg_temp.mastering_overlap o
+     WHERE o.label IN (SELECT x.label FROM pg_temp.mastering_overlap x GROUP BY x.label HAVING count(*) = 1)
+       AND o.cluster IN (SELECT x.cluster FROM pg_temp.mastering_overlap x GROUP BY x.cluster HAVING count(*) = 1);
+    ANALYZE pg_temp.mastering_identity;
+    CREATE TEMP TABLE mastering_candidate ON COMMIT DROP AS
+    SELECT o.* FROM pg_temp.mastering_overlap o WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = o.cluster);
     LOOP
         INSERT INTO pg_temp.mastering_identity
         SELECT c.label, c.cluster FROM (SELECT o.label, o.cluster, row_number() OVER (PARTITION BY o.label ORDER BY o.records DESC, o.cluster) AS a,

@@ -195,7 +195,7 @@ BEGIN
                                  entity_name || '_lineage', lineage, entity_name || '_history', history);
     counters := counters || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in)
-    VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name);
+    VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name) ON CONFLICT DO NOTHING;
     RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);
 END
 $$;
