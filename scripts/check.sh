@@ -163,7 +163,8 @@ run_tap() {
         (
             export PATH=$PLACE$PG_BIN:$PATH PG_REGRESS=$PGXS_TEST/regress/pg_regress TESTDIR=$PLACE/tap/$name PGPORT=65432
             as_server mkdir -p "$TESTDIR"
-            as_server timeout 600 perl -I "$PGXS_TEST/perl" -I "$PLACE/tap/t" "$PLACE/tap/t/$name.pl"
+            # pg_upgrade writes where it stands.
+            as_server timeout 600 env -C "$TESTDIR" perl -I "$PGXS_TEST/perl" -I "$PLACE/tap/t" "$PLACE/tap/t/$name.pl"
         ) >"$RESULTS/$name.tap" 2>"$RESULTS/$name.err" </dev/null || status=$?
         count_tap "$file" "$status" "$RESULTS/$name.tap"
         [ "$status" -eq 0 ] || tail -n 50 "$RESULTS/$name.err"
