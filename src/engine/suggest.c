@@ -141,7 +141,7 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
     Size records = Max(store->records.count, 1);
     keyed_record *entries = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(keyed_record)));
     keyed_record *scratch = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(keyed_record)));
-    bool single[MAX_SUGGESTED_COMPARISONS * 4] = {false};
+    bool *single = palloc0(count * sizeof(bool));
     int used = 0;
 
     for (int i = 0; i < count; i++) {
