@@ -18,6 +18,17 @@
 
 #define UNITS_A_REGION 32 /* so that a region takes some ten milliseconds */
 
+bool
+kernel_must_repeat(kernel_status status)
+{
+    if (status != KERNEL_STOPPED) {
+        raise_kernel_status(status);
+        return false;
+    }
+    CHECK_FOR_INTERRUPTS();
+    return true;
+}
+
 void
 raise_kernel_status(kernel_status status)
 {

@@ -79,6 +79,12 @@ extern void match_run_phase(match_run *run, const char *phase, const char *forma
 /* Raises what a kernel reported. */
 extern void raise_kernel_status(kernel_status status);
 
+/*
+ * The same for a kernel called on the main thread: true when it was stopped by something other than a cancel
+ * request, which has been dealt with, and must be called again.
+ */
+extern bool kernel_must_repeat(kernel_status status);
+
 /* Clears the per-thread level caches (after a change of levels). */
 extern void match_run_forget_levels(match_run *run);
 

@@ -341,8 +341,9 @@ learn_from_labels(match_run *run, const char *labels, em_parameters *parameters)
 
         if (!label->is_match)
             continue;
-        raise_kernel_status(scorer_score(&run->scorer, a, b, INT64_MIN, &run->thread_memory[0], &qualifies,
-                                         &weight, &pattern));
+        while (kernel_must_repeat(scorer_score(&run->scorer, a, b, INT64_MIN, &run->thread_memory[0],
+                                               &qualifies, &weight, &pattern)))
+            ;
         for (int c = 0; c < run->scorer.comparison_count; c++)
             matches[c][pattern_level(&run->scorer.comparisons[c], pattern)]++;
     }

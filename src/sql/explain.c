@@ -52,11 +52,14 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
 
     values[1] = value_text(run, slot, code_a, &nulls[1]);
     values[2] = value_text(run, slot, code_b, &nulls[2]);
-    raise_kernel_status(comparison_level(&run->scorer, c, code_a, code_b, &run->thread_memory[0], &level));
+    while (
+        kernel_must_repeat(comparison_level(&run->scorer, c, code_a, code_b, &run->thread_memory[0], &level)))
+        ;
     nulls[3] = level == LEVEL_MISSING;
-    if (level != LEVEL_MISSING)
-        raise_kernel_status(
-            comparison_measure(comparison, code_a, code_b, &run->thread_memory[0].workspace, &measure));
+    while (level != LEVEL_MISSING &&
+           kernel_must_repeat(
+               comparison_measure(comparison, code_a, code_b, &run->thread_memory[0].workspace, &measure)))
+        ;
     values[3] = Float8GetDatum(measure);
     put_step(explanation, spec->name, values, nulls, spec_level_label(spec, level),
              level == LEVEL_MISSING ? 0 : comparison->weights[level]);
