@@ -198,11 +198,16 @@ receive_value(store_receiver *state, int i, uint32 record, Datum value)
         look_up_batch(state);
 }
 
+/* By content: codes are numbered as values arrive, and which keys of a record are cut must not depend on
+ * that. */
 static int
-compare_codes(const void *a, const void *b)
+compare_codes(const void *a, const void *b, void *context)
 {
+    const dictionary *values = context;
     uint32 x = *(const uint32 *)a, y = *(const uint32 *)b;
 
+    if (values->hashes[x] != values->hashes[y])
+        return values->hashes[x] < values->hashes[y] ? -1 : 1;
     return x < y ? -1 : x > y;
 }
 
@@ -234,7 +239,7 @@ receive_list(store_receiver *state, int i, Datum value)
         if (!nulls[e] && read_value(state, i, elements[e], &text))
             codes[used++] = dictionary_add(store->columns[i].values, text);
     }
-    qsort(codes, used, sizeof(uint32), compare_codes);
+    qsort_arg(codes, used, sizeof(uint32), compare_codes, store->columns[i].values);
     for (int e = 0, kept = 0; e < used; e++) {
         if (kept == 0 || codes[kept - 1] != codes[e])
             codes[kept++] = codes[e];
