@@ -505,8 +505,10 @@ reading_query(const query_shape *shape, const store_column *columns, int column_
     if (want_source)
         appendStringInfoString(&sql, ", record.source");
     appendStringInfo(&sql, "\nFROM (%s\n) AS record", shape->query);
+    /* Not a cast: for some types (char, inet) that gives another text than the one an id is known by. */
     if (only_some)
-        appendStringInfoString(&sql, "\nWHERE record.id::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)");
+        appendStringInfoString(&sql, "\nWHERE pg_catalog.format('%s', record.id) COLLATE pg_catalog.\"C\" "
+                                     "OPERATOR(pg_catalog.=) ANY ($1)");
     return sql.data;
 }
 
