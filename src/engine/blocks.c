@@ -50,6 +50,9 @@ typedef struct index_job {
     blocking_rule *rule;
     const record_table *records;
     bool filled; /* the entries are there already */
+    bool sorted; /* and in order */
+    bool done;   /* the blocks are written */
+    block_fill fill;
     const uint64 *part_hashes[MAX_KEY_PARTS];
     keyed_record *entries, *scratch;
     uint64 count;
@@ -90,7 +93,8 @@ work_on_sorting(void *context, int64_t item, int thread)
 
     if (!job->filled)
         fill_single_entries(job);
-    blocking_sort(job->entries, job->scratch, job->count);
+    if (!job->sorted)
+        radix_sort_hashed(job->entries, job->scratch, job->count);
     job->block_count = blocking_count(job->rule, job->entries, job->count, job->statistics);
 }
 
@@ -99,8 +103,30 @@ work_on_blocks(void *context, int64_t item, int thread)
 {
     index_job *job = &((index_job *)context)[item];
 
-    blocking_fill(job->rule, job->records, &job->window_order, job->entries, job->scratch, job->count,
-                  job->blocks);
+    if (!job->done)
+        job->done = blocking_fill(job->rule, job->records, &job->window_order, job->entries, job->scratch,
+                                  job->count, job->blocks, &job->fill, &InterruptPending);
+}
+
+/* Too many entries for a worker, which would not see a cancel request: sorted by the main thread. */
+static void
+sort_many(index_job *job)
+{
+    if (job->count <= ENTRIES_SORTED_AT_ONCE)
+        return;
+    if (!job->filled)
+        fill_single_entries(job);
+    sort_by_hash(job->entries, job->scratch, job->count);
+    job->filled = job->sorted = true;
+}
+
+static bool
+all_done(const index_job *jobs, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!jobs[i].done)
+            return false;
+    return true;
 }
 
 static int
@@ -184,9 +210,12 @@ fill_list_entries(match_run *run, index_job *job)
 
     job->count = rule->list_starts[count];
     job->entries = MemoryContextAllocHuge(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
-    for (uint32 record = 0; record < count; record++)
+    for (uint32 record = 0; record < count; record++) {
         for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
             job->entries[i] = (keyed_record){rule->list_keys[i], record, 0};
+        if ((record & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
     job->filled = true;
 }
 
@@ -328,12 +357,16 @@ blocks_prepare(match_run *run, int rule)
     for (int i = 0; i < count; i++) {
         prepare_job(run, rules[i], &jobs[i]);
         CHECK_FOR_INTERRUPTS();
+        sort_many(&jobs[i]);
     }
     parallel_for(run->threads, count, work_on_sorting, jobs);
     CHECK_FOR_INTERRUPTS();
     for (int i = 0; i < count; i++)
         make_blocks(run, &jobs[i]);
-    parallel_for(run->threads, count, work_on_blocks, jobs);
+    while (!all_done(jobs, count)) {
+        parallel_for(run->threads, count, work_on_blocks, jobs);
+        CHECK_FOR_INTERRUPTS();
+    }
     for (int i = 0; i < count; i++) {
         pfree(jobs[i].scratch);
         run->indexes[rules[i]] = (block_index){jobs[i].entries, jobs[i].blocks, jobs[i].block_count};

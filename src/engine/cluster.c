@@ -229,6 +229,8 @@ name_clusters(cluster_maker *maker)
         result->cluster[i] = name;
         result->size[name] = maker->forest.size[root];
         result->weakest_link[name] = maker->weakest[root];
+        if ((i & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
     }
     pfree(least);
     return result;

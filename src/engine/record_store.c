@@ -396,6 +396,44 @@ duplicate_id(const record_store *store, uint32 record)
                      "DISTINCT ON (id).")));
 }
 
+/*
+ * Sorts by keys that are hashes. Many entries are dealt into parts by their first bits, each of which is
+ * then sorted by itself: so a cancel request need not wait for all of them.
+ */
+#define PART_BITS 8
+
+void
+sort_by_hash(keyed_record *entries, keyed_record *scratch, Size count)
+{
+    Size starts[(1 << PART_BITS) + 1] = {0}, place[1 << PART_BITS];
+
+    if (count <= ENTRIES_SORTED_AT_ONCE) {
+        radix_sort_hashed(entries, scratch, count);
+        return;
+    }
+    for (Size i = 0; i < count; i++) {
+        starts[(entries[i].key >> (64 - PART_BITS)) + 1]++;
+        if ((i & 0xfffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    for (int part = 0; part < 1 << PART_BITS; part++) {
+        starts[part + 1] += starts[part];
+        place[part] = starts[part];
+    }
+    for (Size i = 0; i < count; i++) {
+        scratch[place[entries[i].key >> (64 - PART_BITS)]++] = entries[i];
+        if ((i & 0xfffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    for (int part = 0; part < 1 << PART_BITS; part++) {
+        Size first = starts[part], size = starts[part + 1] - first;
+
+        radix_sort_hashed(scratch + first, entries + first, size);
+        memcpy(entries + first, scratch + first, size * sizeof(keyed_record));
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
 /* The records in the order of their ids' hashes, ties by the ids themselves. */
 static keyed_record *
 canonical_order(record_store *store)
@@ -411,10 +449,14 @@ canonical_order(record_store *store)
         const char *id = record_store_id(store, i, buffer);
 
         order[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
+        if ((i & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
     }
-    radix_sort_hashed(order, scratch, count);
+    sort_by_hash(order, scratch, count);
     pfree(scratch);
     for (Size i = 1; i < count; i++) {
+        if ((i & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
         for (Size j = i; j > 0 && order[j].key == order[j - 1].key; j--) {
             int comparison = record_store_compare_ids(store, order[j - 1].record, order[j].record);
             keyed_record swap = order[j];
@@ -438,9 +480,12 @@ renumber(record_store *store)
     uint32 *rows =
         MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
-    for (Size i = 0; i < count; i++)
+    for (Size i = 0; i < count; i++) {
         memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride,
                stride * sizeof(uint32));
+        if ((i & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
     pfree((void *)store->records.rows);
     store->records.rows = rows;
     if (store->integer_ids != NULL) {
@@ -473,13 +518,19 @@ finish_columns(record_store *store)
 
         if (column->form == FORM_NUMBER) {
             values->numbers = MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(double)));
-            for (uint32 code = 1; code < values->count; code++)
+            for (uint32 code = 1; code < values->count; code++) {
                 values->numbers[code] = value_number(values->texts[code]);
+                if ((code & 0xffff) == 0)
+                    CHECK_FOR_INTERRUPTS();
+            }
         } else if (column->form == FORM_DATE) {
             values->dates =
                 MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(calendar_date)));
-            for (uint32 code = 1; code < values->count; code++)
+            for (uint32 code = 1; code < values->count; code++) {
                 values->dates[code] = value_date(values->texts[code]);
+                if ((code & 0xffff) == 0)
+                    CHECK_FOR_INTERRUPTS();
+            }
         }
         if (values->long_values > 0)
             ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters",

@@ -56,7 +56,9 @@ make_threads(match_run *run)
 {
     MemoryContextCallback *callback = MemoryContextAlloc(run->context, sizeof(MemoryContextCallback));
 
-    run->threads = mastering_threads > 0 ? mastering_threads : parallel_available_threads();
+    /* More threads than units would have nothing to do. */
+    run->threads =
+        Min(mastering_threads > 0 ? mastering_threads : parallel_available_threads(), UNITS_A_REGION);
     run->thread_memory = MemoryContextAllocZero(run->context, run->threads * sizeof(comparison_thread));
     for (int t = 0; t < run->threads; t++) {
         run->thread_memory[t].workspace.stop = &InterruptPending;
@@ -94,7 +96,7 @@ key_part_slot(const match_run *run, const rule_spec *rule, int part, store_colum
 
         expression = pstrdup(quote_identifier(plain));
         may_be_list = position >= 0 &&
-                      OidIsValid(get_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
+                      OidIsValid(get_base_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
     }
     return record_store_column(columns, count, expression, rule->form, rule->part_paths[part], may_be_list);
 }

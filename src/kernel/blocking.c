@@ -5,6 +5,9 @@
 
 #include "kernel/hash.h"
 
+/* Records put in order between two looks at the stop flag. */
+#define STOP_ENTRIES 256
+
 /* Partners of a row behind it in its block. */
 static inline uint32_t
 row_end(const block *block, const blocking_rule *rule, uint32_t row)
@@ -26,12 +29,6 @@ static uint64_t
 windowed_pairs(uint64_t count, uint64_t window)
 {
     return (count - window) * window + window * (window - 1) / 2;
-}
-
-void
-blocking_sort(keyed_record *entries, keyed_record *scratch, uint64_t count)
-{
-    radix_sort_hashed(entries, scratch, count);
 }
 
 static uint64_t
@@ -137,31 +134,58 @@ note_position(blocking_rule *rule, uint32_t record, uint64_t key, uint32_t posit
     rule->list_positions[first_key_from(rule, record, key)] = position;
 }
 
-void
-blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order,
-              keyed_record *entries, keyed_record *scratch, uint64_t count, block *blocks)
+/*
+ * Orders the records of the windowed block at fill->first; false when it was stopped before all of them had
+ * their window keys.
+ */
+static bool
+order_block(blocking_rule *rule, const record_table *records, const window_order *order,
+            keyed_record *entries, keyed_record *scratch, block_fill *fill, const volatile sig_atomic_t *stop)
 {
-    for (uint64_t first = 0, end; first < count; first = end) {
+    keyed_record *first = entries + fill->first;
+    uint64_t size = fill->end - fill->first;
+
+    while (fill->ordered < size) {
+        first[fill->ordered].key = window_key(records, order, first[fill->ordered].record);
+        fill->ordered++;
+        if (fill->ordered % STOP_ENTRIES == 0 && stop != NULL && *stop)
+            return false;
+    }
+    radix_sort_keys(first, scratch, size);
+    for (uint64_t i = 0; i < size; i++) {
+        note_position(rule, first[i].record, fill->key, (uint32_t)i);
+        first[i].key = fill->key;
+    }
+    return true;
+}
+
+bool
+blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order,
+              keyed_record *entries, keyed_record *scratch, uint64_t count, block *blocks, block_fill *fill,
+              const volatile sig_atomic_t *stop)
+{
+    while (fill->first < count) {
+        block *made = &blocks[fill->blocks];
         uint64_t size;
 
-        end = block_end(entries, count, first);
-        size = end - first;
-        if (size < 2)
-            continue;
-        *blocks = (block){.first = first, .count = (uint32_t)size, .windowed = is_windowed(rule, size)};
-        if (blocks->windowed) {
-            uint64_t key = entries[first].key;
-
-            for (uint64_t i = first; i < end; i++)
-                entries[i].key = window_key(records, order, entries[i].record);
-            radix_sort_keys(entries + first, scratch, size);
-            for (uint64_t i = first; i < end; i++) {
-                note_position(rule, entries[i].record, key, (uint32_t)(i - first));
-                entries[i].key = key;
-            }
+        if (fill->ordered == 0) { /* not in the middle of one */
+            fill->end = block_end(entries, count, fill->first);
+            fill->key = entries[fill->first].key;
         }
-        blocks++;
+        size = fill->end - fill->first;
+        if (size >= 2) {
+            *made =
+                (block){.first = fill->first, .count = (uint32_t)size, .windowed = is_windowed(rule, size)};
+            if (made->windowed && !order_block(rule, records, order, entries, scratch, fill, stop))
+                return false;
+            fill->blocks++;
+        }
+        fill->first = fill->end;
+        fill->ordered = 0;
+        if (size >= 2 && made->windowed && stop != NULL && *stop)
+            return false;
     }
+    return true;
 }
 
 static inline bool

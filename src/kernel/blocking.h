@@ -75,17 +75,28 @@ typedef struct window_order {
     const value_table *values[2];
 } window_order;
 
-/*
- * Sorts a rule's entries and finds its blocks. Pass blocks NULL to count them: the return value is the
- * number of blocks; then call again with room for them, which also orders the windowed blocks and writes
- * their positions into the rule (positions or list_positions must have room, filled with NO_POSITION,
- * when statistics->cut_blocks > 0).
- */
-void blocking_sort(keyed_record *entries, keyed_record *scratch, uint64_t count);
+/* The number of blocks in a rule's entries, which are sorted by key, and what there is to say of them. */
 uint64_t blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t count,
                         block_statistics *statistics);
-void blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order,
-                   keyed_record *entries, keyed_record *scratch, uint64_t count, block *blocks);
+
+/* How far blocking_fill has come; all zero at the start. */
+typedef struct block_fill {
+    uint64_t first;   /* entry where the next block begins */
+    uint64_t blocks;  /* written */
+    uint64_t end;     /* of the block at first */
+    uint64_t key;     /* of its records */
+    uint64_t ordered; /* of its records: they have window keys in place of it */
+} block_fill;
+
+/*
+ * Writes the blocks that blocking_count has counted, puts the records of windowed ones in order and writes
+ * their positions into the rule (positions or list_positions must have room, filled with NO_POSITION, when
+ * statistics->cut_blocks > 0). False when *stop (which may be NULL) became true: call again to go on. Each
+ * call comes further.
+ */
+bool blocking_fill(blocking_rule *rule, const record_table *records, const window_order *order,
+                   keyed_record *entries, keyed_record *scratch, uint64_t count, block *blocks,
+                   block_fill *fill, const volatile sig_atomic_t *stop);
 
 /* Whether the rule finds the pair. */
 bool blocking_rule_finds(const blocking_rule *rule, const record_table *records, uint32_t a, uint32_t b);

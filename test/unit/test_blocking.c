@@ -274,6 +274,8 @@ build_rule(int r)
     uint64_t count = 0, room = is_list ? w.list_starts[r][w.count] : w.count, block_count;
     keyed_record *entries = malloc((room + !room) * sizeof *entries),
                  *scratch = malloc((room + !room) * sizeof *entries);
+    static const volatile sig_atomic_t always = 1;
+    block_fill fill = {0};
 
     if (entries == NULL || scratch == NULL)
         abort();
@@ -286,7 +288,7 @@ build_rule(int r)
         else if (single_key(r, i, &key))
             entries[count++] = (keyed_record){key, i, 0};
     }
-    blocking_sort(entries, scratch, count);
+    radix_sort_hashed(entries, scratch, count);
     block_count = blocking_count(rule, entries, count, &w.statistics[r]);
     w.blocks[r] = malloc((block_count + !block_count) * sizeof(block));
     if (w.blocks[r] == NULL)
@@ -299,7 +301,12 @@ build_rule(int r)
         else
             rule->positions = w.positions[r];
     }
-    blocking_fill(rule, &w.records, &w.order, entries, scratch, count, w.blocks[r]);
+    /* Stopped wherever it looks, it still comes to the same end. */
+    for (uint32_t stops = 0;
+         !blocking_fill(rule, &w.records, &w.order, entries, scratch, count, w.blocks[r], &fill, &always);
+         stops++)
+        if (stops > count)
+            abort();
     w.entries[r] = entries;
     w.entry_counts[r] = count;
     free(scratch);
