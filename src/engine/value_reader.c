@@ -9,6 +9,7 @@
 #include "common/shortest_dec.h"
 #include "engine/normalize.h"
 #include "engine/value_reader.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -22,7 +23,7 @@ struct value_reader {
     value_form form;
     normalizer *normalizer;
     FmgrInfo output; /* of types that are not text */
-    char buffer[64];
+    char buffer[MAXDATELEN + 1];
 };
 
 value_reader *
@@ -38,7 +39,7 @@ value_reader_create(MemoryContext context, Oid type, value_form form)
     reader->type = getBaseType(type);
     reader->form = form;
     reader->normalizer = normalizer_create(context, mode);
-    if (TypeCategory(reader->type) != TYPCATEGORY_STRING || reader->type == CHAROID) {
+    if (reader->type != NAMEOID && reader->type != BPCHAROID && !IsBinaryCoercible(reader->type, TEXTOID)) {
         Oid function;
         bool is_varlena;
 
@@ -227,7 +228,7 @@ read_date(value_reader *reader, calendar_date date, text_view *text)
 static value_state
 read_number(value_reader *reader, double number, text_view *text)
 {
-    if (isnan(number))
+    if (!isfinite(number))
         return VALUE_UNREADABLE;
     *text = buffer_view(reader, double_to_shortest_decimal_bufn(number == 0 ? 0.0 : number, reader->buffer));
     return VALUE_READ;
@@ -266,6 +267,45 @@ read_calendar_type(value_reader *reader, Datum value, text_view *text, value_sta
     return true;
 }
 
+static int
+write_timestamp(value_reader *reader, Timestamp timestamp)
+{
+    struct pg_tm broken;
+    fsec_t fraction;
+
+    if (timestamp2tm(timestamp, NULL, &broken, &fraction, NULL, NULL) != 0)
+        ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+    EncodeDateTime(&broken, fraction, false, 0, NULL, USE_ISO_DATES, reader->buffer);
+    return (int)strlen(reader->buffer);
+}
+
+/*
+ * What a type's output function would write with the default settings: its length in the buffer, or -1 when
+ * there are no settings it depends on. Nobody's DateStyle, TimeZone or extra_float_digits may change a
+ * result; moments are written in UTC.
+ */
+static int
+write_plainly(value_reader *reader, Datum value)
+{
+    switch (reader->type) {
+    case TIMESTAMPOID:
+    case TIMESTAMPTZOID: /* in UTC it is the same number */
+        if (TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value)))
+            return -1;
+        return write_timestamp(reader, DatumGetTimestamp(value));
+    case FLOAT8OID:
+        if (!isfinite(DatumGetFloat8(value)))
+            return -1;
+        return double_to_shortest_decimal_buf(DatumGetFloat8(value), reader->buffer);
+    case FLOAT4OID:
+        if (!isfinite(DatumGetFloat4(value)))
+            return -1;
+        return float_to_shortest_decimal_buf(DatumGetFloat4(value), reader->buffer);
+    default:
+        return -1;
+    }
+}
+
 value_state
 value_reader_read(value_reader *reader, Datum value, text_view *text)
 {
@@ -278,8 +318,10 @@ value_reader_read(value_reader *reader, Datum value, text_view *text)
     if (reader->output.fn_oid != InvalidOid) {
         if (reader->form == FORM_NUMBER && reader->type == FLOAT8OID)
             return read_number(reader, DatumGetFloat8(value), text);
-        bytes = OutputFunctionCall(&reader->output, value);
-        length = (int)strlen(bytes);
+        length = write_plainly(reader, value);
+        bytes = length >= 0 ? reader->buffer : OutputFunctionCall(&reader->output, value);
+        if (length < 0)
+            length = (int)strlen(bytes);
     } else if (reader->type == NAMEOID) {
         bytes = NameStr(*DatumGetName(value));
         length = (int)strlen(bytes);
