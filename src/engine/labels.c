@@ -63,8 +63,10 @@ read_rows(const char *query, const char *const *names, const char *what, row_con
     int columns[4];
     SPIPlanPtr plan;
     Portal portal;
+    MemoryContext row_context;
 
     SPI_connect();
+    row_context = AllocSetContextCreate(CurrentMemoryContext, "mastering row", ALLOCSET_DEFAULT_SIZES);
     plan = SPI_prepare(query, 0, NULL);
     if (plan == NULL)
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
@@ -75,8 +77,13 @@ read_rows(const char *query, const char *const *names, const char *what, row_con
         SPI_cursor_fetch(portal, true, FETCH_ROWS);
         if (SPI_processed == 0)
             break;
-        for (uint64 i = 0; i < SPI_processed; i++)
+        for (uint64 i = 0; i < SPI_processed; i++) {
+            MemoryContext before = MemoryContextSwitchTo(row_context);
+
             consume(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, context);
+            MemoryContextSwitchTo(before);
+            MemoryContextReset(row_context);
+        }
         SPI_freetuptable(SPI_tuptable);
     }
     SPI_cursor_close(portal);
@@ -124,9 +131,6 @@ consume_label(HeapTuple row, TupleDesc description, const int *columns, void *co
                            : repalloc_huge(list->labels, reading->allocated * sizeof(label));
     }
     list->labels[list->count++] = (label){Min(a, b), Max(a, b), is_match};
-    pfree(id_a);
-    pfree(id_b);
-    pfree(verdict);
 }
 
 static int
@@ -156,7 +160,7 @@ labels_read(match_run *run, const char *query)
     if (reading.list->count > 0)
         qsort(reading.list->labels, reading.list->count, sizeof(label), compare_labels);
     for (size_t i = 0; i < reading.list->count; i++) {
-        label *label = &reading.list->labels[i], *last = &reading.list->labels[kept - 1];
+        label *label = &reading.list->labels[i], *last = &reading.list->labels[kept > 0 ? kept - 1 : 0];
 
         if (kept > 0 && last->a == label->a && last->b == label->b) {
             char buffer_a[24], buffer_b[24];
@@ -201,8 +205,6 @@ consume_entity(HeapTuple row, TupleDesc description, const int *columns, void *c
     if (find_record(reading->ids, reading->records, id, &record))
         reading->by_record[record] =
             dictionary_add(reading->entities, (text_view){entity, (uint32)strlen(entity), 1});
-    pfree(id);
-    pfree(entity);
 }
 
 uint32 *
