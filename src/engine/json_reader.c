@@ -69,9 +69,12 @@ json_found(const json_node *node)
         return psprintf("the string \"%.*s%s\"", clipped, node->value.val.string.val,
                         clipped < length ? "..." : "");
     }
-    case jbvNumeric:
-        return psprintf("the number %s", DatumGetCString(DirectFunctionCall1(
-                                             numeric_out, NumericGetDatum(node->value.val.numeric))));
+    case jbvNumeric: {
+        const char *digits =
+            DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(node->value.val.numeric)));
+
+        return psprintf("the number %.60s%s", digits, strlen(digits) > 60 ? "..." : "");
+    }
     case jbvBool:
         return pstrdup(node->value.val.boolean ? "true" : "false");
     default:

@@ -59,6 +59,9 @@ MASTERING_FUNCTION(mastering_cologne_key)
 
     if (length == 0)
         PG_RETURN_NULL();
+    if (!AllocSizeIsValid(VARHDRSZ + (Size)length))
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the key of the text is too long"),
+                        errdetail("It has %u digits.", length)));
     SET_VARSIZE(result, VARHDRSZ + (Size)length);
     PG_RETURN_TEXT_P(result);
 }
