@@ -45,7 +45,11 @@
 #include "optimizer/planner.h"
 #include "parser/parse_func.h"
 #include "parser/parse_oper.h"
-#include "partitioning/partdefs.h"
+#include "parser/parsetree.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "storage/sinval.h"
+#include "utils/inval.h"
 #include "storage/deletion_vector.h"
 #include "storage/head.h"
 #include "storage/in_version.h"
@@ -284,6 +288,53 @@ unknown_environment(const char *environment)
              errhint("SELECT name FROM mastering.environments lists those that do.")));
 }
 
+/* Whether the relation cache knows all segments of the version as partitions of the store. */
+static bool
+segments_are_known(Oid store, const RelationVersion *version)
+{
+    Relation relation = table_open(store, NoLock); /* locked since the statement was analysed */
+    PartitionDesc partitions = RelationGetPartitionDesc(relation, true);
+    int missing = version->count;
+
+    for (int i = 0; partitions->boundinfo != NULL && i < partitions->boundinfo->ndatums; i++)
+        for (int j = 0; j < version->count; j++)
+            if (DatumGetInt32(partitions->boundinfo->datums[i][0]) == version->segments[j])
+                missing--;
+    table_close(relation, NoLock);
+    return missing == 0;
+}
+
+/*
+ * A commit is visible before its invalidations are sent. So a statement can see a head and not yet know, from
+ * its relation cache, the segment that was attached with it, and would leave the segment out as if it were
+ * pruned. Whoever reads a head therefore makes sure of its segments, and looks the store up again if one is
+ * missing.
+ */
+static void
+ensure_segments(PlannerInfo *root, Node *segment, const RelationVersion *version, bool required)
+{
+    SharedInvalidationMessage message = {0};
+    RangeTblEntry *rte;
+
+    if (!IsA(segment, Var) || ((Var *)segment)->varlevelsup != 0 ||
+        ((Var *)segment)->varno > list_length(root->parse->rtable))
+        return;
+    rte = rt_fetch(((Var *)segment)->varno, root->parse->rtable);
+    if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_PARTITIONED_TABLE ||
+        segments_are_known(rte->relid, version))
+        return;
+    InvalidateCatalogSnapshot();
+    message.rc.id = SHAREDINVALRELCACHE_ID;
+    message.rc.dbId = MyDatabaseId;
+    message.rc.relId = rte->relid;
+    LocalExecuteInvalidationMessage(&message);
+    if (required && !segments_are_known(rte->relid, version))
+        ereport(ERROR,
+                (errcode(ERRCODE_DATA_CORRUPTED),
+                 errmsg("a segment of relation \"%s\" is missing", get_rel_name(rte->relid)),
+                 errdetail("The head of an environment names a segment that the store does not have.")));
+}
+
 static Node *
 simplify_in_version(PlannerInfo *root, FuncExpr *call)
 {
@@ -309,6 +360,7 @@ simplify_in_version(PlannerInfo *root, FuncExpr *call)
 
     if (!mastering_find_version(&head, relation, &version) || version.count == 0)
         return (Node *)makeBoolConst(false, false); /* nothing was published under that name yet */
+    ensure_segments(root, segment, &version, true);
     live = segment_is_live(segment, &version);
     kept = row_is_kept(segment, row_no, &version);
     return kept == NULL ? live : (Node *)makeBoolExpr(AND_EXPR, list_make2(live, kept), -1);
@@ -377,9 +429,17 @@ simplify_segment_equality(PlannerInfo *root, FuncExpr *call)
     Node *value = lsecond(call->args);
     int32 segment_id;
 
-    if (!IsA(value, Const) || ((Const *)value)->constisnull ||
-        !known_segment(root, linitial(call->args), &segment_id))
+    if (root == NULL || !IsA(value, Const) || ((Const *)value)->constisnull)
         return NULL;
+    if (!known_segment(root, linitial(call->args), &segment_id)) {
+        int64 no_vector = 0;
+        RelationVersion one = {1, &segment_id, &no_vector};
+
+        /* The store itself: our own statements name the segments of a version like this. */
+        segment_id = DatumGetInt32(((Const *)value)->constvalue);
+        ensure_segments(root, linitial(call->args), &one, false);
+        return NULL;
+    }
     return (Node *)makeBoolConst(DatumGetInt32(((Const *)value)->constvalue) == segment_id, false);
 }
 
