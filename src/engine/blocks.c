@@ -191,7 +191,7 @@ list_keys(match_run *run, int rule)
         }
         memcpy(keys + used, keys_of_record, found * sizeof(uint64));
         used += found;
-        if ((record & 0xffff) == 0)
+        if ((record & 0xff) == 0) /* a record may have a thousand keys */
             CHECK_FOR_INTERRUPTS();
     }
     starts[count] = used;
@@ -213,7 +213,7 @@ fill_list_entries(match_run *run, index_job *job)
     for (uint32 record = 0; record < count; record++) {
         for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
             job->entries[i] = (keyed_record){rule->list_keys[i], record, 0};
-        if ((record & 0xffff) == 0)
+        if ((record & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
     job->filled = true;

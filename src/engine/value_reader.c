@@ -18,6 +18,9 @@
 #include "utils/timestamp.h"
 #include "parser/parse_coerce.h"
 
+/* Bytes of a value that takes so long to read that a cancel request is looked for before and after. */
+#define LONG_VALUE (1024 * 1024)
+
 struct value_reader {
     Oid type;
     value_form form;
@@ -331,7 +334,11 @@ value_reader_read(value_reader *reader, Datum value, text_view *text)
         bytes = VARDATA_ANY(packed);
         length = (int)VARSIZE_ANY_EXHDR(packed);
     }
+    if (length > LONG_VALUE)
+        CHECK_FOR_INTERRUPTS();
     *text = normalizer_apply(reader->normalizer, bytes, length);
+    if (length > LONG_VALUE)
+        CHECK_FOR_INTERRUPTS();
     if (text->length == 0)
         return VALUE_MISSING;
 
