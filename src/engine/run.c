@@ -95,8 +95,9 @@ key_part_slot(const match_run *run, const rule_spec *rule, int part, store_colum
         int position = query_column(run->shape, plain);
 
         expression = pstrdup(quote_identifier(plain));
-        may_be_list = position >= 0 &&
-                      OidIsValid(get_base_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
+        may_be_list =
+            position >= 0 &&
+            OidIsValid(get_base_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
     }
     return record_store_column(columns, count, expression, rule->form, rule->part_paths[part], may_be_list);
 }
