@@ -203,7 +203,12 @@ in_whole(const column_profile *profile)
             profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE);
 }
 
-/* SQL of all columns with words as one text. */
+/*
+ * SQL of the columns with words as one text: of the first of them, for a function takes 100 arguments. The
+ * function's schema is named, or whoever may create functions could put one of his own in front of it.
+ */
+#define WHOLE_COLUMNS 90
+
 static char *
 whole_expression(const column_profile *profiles, int count)
 {
@@ -211,10 +216,10 @@ whole_expression(const column_profile *profiles, int count)
     int used = 0;
 
     initStringInfo(&expression);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && used < WHOLE_COLUMNS; i++)
         if (in_whole(&profiles[i]))
             appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", quote_identifier(profiles[i].name));
-    return used == 0 ? NULL : psprintf("concat_ws(' ', %s)", expression.data);
+    return used == 0 ? NULL : psprintf("pg_catalog.concat_ws(' ', %s)", expression.data);
 }
 
 static void

@@ -127,9 +127,12 @@ CREATE FUNCTION evil.format(text, anyelement) RETURNS text LANGUAGE plpgsql AS $
 CREATE FUNCTION evil.equal(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil'; END $$;
 CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.equal);
 CREATE TYPE evil.text AS (a int);
+CREATE FUNCTION evil.concat_ws(text, text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil'; END $$;
+CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil'; END $$;
 SET search_path = evil, public, pg_catalog;
 SELECT count(*) FROM mastering.explain_pair('SELECT * FROM thing', :'model', '1', '41');
 SELECT count(*) FROM mastering.match_clusters('SELECT * FROM thing', :'model');
+SELECT count(*) FROM mastering.dedupe('SELECT id, name || '' and some more words '' || id AS a, repeat(city || '' '', 6) || id AS b FROM thing');
 RESET search_path;
 
 -- Everything runs as the caller: rights, row security.
