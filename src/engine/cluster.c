@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 
 #define UNIQUE_SHARE 0.5
+#define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
 
@@ -57,14 +58,15 @@ link_weight(const keyed_record *link)
 
 /*
  * Which sources hold each thing once, by what the links show: of the records of such a source the best link
- * leads to another source. Were copies spread evenly, it would stay within in proportion to the source's
- * size; a source is taken for unique when it does so in less than UNIQUE_SHARE of those.
+ * leads to another source. Only the half of the records with the heaviest links are asked; the others may
+ * have nothing better than something alike. Were copies spread evenly, it would stay within in proportion to
+ * the source's size; a source is taken for unique when it does so in less than UNIQUE_SHARE of those.
  */
 static void
 find_unique_sources(cluster_maker *maker)
 {
     const record_store *store = maker->run->store;
-    uint32 count = store->records.count, source_count;
+    uint32 count = store->records.count, source_count, linked = 0, looked_at = 0;
     uint64 *records, *within, *across;
     uint32 *sources;
     bool *seen, any = false;
@@ -84,6 +86,13 @@ find_unique_sources(cluster_maker *maker)
         records[sources[record]]++;
     }
     for (uint64 i = 0; i < maker->list->count; i++) {
+        linked += !seen[maker->list->links[i].record];
+        seen[maker->list->links[i].record] = true;
+        linked += !seen[maker->list->links[i].extra];
+        seen[maker->list->links[i].extra] = true;
+    }
+    memset(seen, 0, Max(count, 1));
+    for (uint64 i = 0; i < maker->list->count && 2 * looked_at < linked; i++) {
         const keyed_record *link = &maker->list->links[i];
         uint32 ends[2] = {link->record, link->extra};
         bool same = sources[ends[0]] == sources[ends[1]];
@@ -92,6 +101,7 @@ find_unique_sources(cluster_maker *maker)
             if (seen[ends[e]])
                 continue;
             seen[ends[e]] = true;
+            looked_at++;
             if (same)
                 within[sources[ends[e]]]++;
             else
@@ -179,7 +189,7 @@ alike_on_average(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
             raise_kernel_status(scorer_score(&run->scorer, record_row(&run->store->records, members_a[i]),
                                              record_row(&run->store->records, members_b[j]), PG_INT64_MIN,
                                              &run->thread_memory[0], &qualifies, &weight, &pattern));
-            weight -= least_weight;
+            weight -= least_weight - AVERAGE_SLACK;
             sum += Max(Min(weight, MOST_EVIDENCE), -MOST_EVIDENCE);
         }
     }

@@ -144,6 +144,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         phone += looks_like_phone(text, &look) ? weight : 0;
         email += look.has_at && look.words == 1 ? weight : 0;
         number += looks_like_number(text, &look) ? weight : 0;
+        profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
         coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
         note_frequent(profile, code, values->records[code]);
         if ((code & 0xffff) == 0)
@@ -152,6 +153,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
     if (profile->filled > 0) {
         profile->mean_length = length / profile->filled;
         profile->mean_words = words / profile->filled;
+        profile->with_digits /= profile->filled;
     }
     if (profile->filled > 1)
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));

@@ -29,11 +29,13 @@ typedef struct column_profile {
     uint64 distinct;
     double mean_length; /* characters of a filled value */
     double mean_words;
+    double with_digits; /* share of filled values that have letters and digits */
     double equal_share; /* probability that two filled values are equal */
     uint32 longest;
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];
     uint32 top_records[5];
+    bool repeats; /* says again what other columns say; set when a specification is suggested */
     const dictionary *values;
 } column_profile;
 

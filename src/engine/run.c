@@ -3,6 +3,8 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "engine/blocks.h"
 #include "engine/run.h"
@@ -153,6 +155,12 @@ prepare_scorer(match_run *run)
                         errhint("Leave out comparisons or levels.")));
 }
 
+static int32
+scaled_weight(double u, double share, double scale)
+{
+    return (int32)floor(weight_from_ratio(u, share) * scale + 0.5);
+}
+
 /* What a value's own frequency adds to the weight of an exact level: log2(u / frequency). */
 static int32 *
 value_weights(match_run *run, const comparison_spec *comparison, int slot)
@@ -161,7 +169,7 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     const term_frequencies *frequencies = &comparison->frequencies;
     double u = comparison->u[LEVEL_EXACT];
     int32 *weights = MemoryContextAllocHuge(run->context, mul_size(values->count, sizeof(int32)));
-    int32 other = weight_from_ratio(u, frequencies->other);
+    int32 other = scaled_weight(u, frequencies->other, frequencies->scale);
     value_reader *reader = value_reader_create(run->context, TEXTOID, FORM_NONE);
 
     for (uint32 code = 0; code < values->count; code++)
@@ -174,7 +182,7 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
             continue;
         code = dictionary_find(values, text);
         if (code != 0)
-            weights[code] = weight_from_ratio(u, frequencies->shares[i]);
+            weights[code] = scaled_weight(u, frequencies->shares[i], frequencies->scale);
     }
     return weights;
 }

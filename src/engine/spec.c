@@ -195,7 +195,7 @@ read_levels(const json_node *node, comparison_spec *comparison)
 static void
 read_frequencies(const json_node *node, comparison_spec *comparison)
 {
-    static const char *const members[] = {"other", "values", NULL};
+    static const char *const members[] = {"other", "values", "scale", NULL};
     term_frequencies *frequencies = &comparison->frequencies;
     json_node member;
     JsonbIterator *iterator;
@@ -208,6 +208,9 @@ read_frequencies(const json_node *node, comparison_spec *comparison)
         json_error(node, "member \"other\" is missing",
                    "It is the share of records that any value not listed has.", NULL);
     frequencies->other = json_number(&member, DBL_MIN, 1.0);
+    frequencies->scale = 1.0;
+    if (json_member(node, "scale", &member))
+        frequencies->scale = json_number(&member, 0, 1);
     if (!json_member(node, "values", &member) || !json_is_object(&member))
         json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
     iterator = JsonbIteratorInit(member.value.val.binary.data);
@@ -493,6 +496,8 @@ write_trained(StringInfo out, const comparison_spec *comparison)
         return;
     appendStringInfoString(out, ",\"frequencies\":{\"other\":");
     append_json_number(out, comparison->frequencies.other);
+    appendStringInfoString(out, ",\"scale\":");
+    append_json_number(out, comparison->frequencies.scale);
     appendStringInfoString(out, ",\"values\":{");
     for (int i = 0; i < comparison->frequencies.count; i++) {
         if (i > 0)

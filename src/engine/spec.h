@@ -28,7 +28,7 @@ typedef enum value_form {
 
 #define DEFAULT_MAX_BLOCK 5000
 #define DEFAULT_WINDOW 50
-#define DEFAULT_THRESHOLD 0.95
+#define DEFAULT_THRESHOLD 0.5
 #define MAX_TOP_K 64
 
 /* What joins two clusters. */
@@ -62,6 +62,7 @@ typedef struct term_frequencies {
     char **values;  /* normalised, in the database's encoding */
     double *shares; /* of the records that have a value */
     double other;   /* the share of any value that is not listed */
+    double scale;   /* of what a value's frequency adds */
 } term_frequencies;
 
 typedef struct comparison_spec {

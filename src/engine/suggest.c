@@ -20,7 +20,11 @@
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
 #define LEAST_FILLED 0.02
+#define MOST_WHOLE_COLUMNS 64 /* a function has at most 100 arguments */
 #define NEIGHBOURS 10
+#define CODE_NEIGHBOURS 3
+#define LEAST_WITH_DIGITS 0.3
+#define MOST_CODES_COMPARISONS 2
 #define MOST_RECORDS_FOR_WHOLE 100000
 
 typedef struct candidate_rule {
@@ -28,8 +32,6 @@ typedef struct candidate_rule {
     double pairs;
     double filled; /* share of records that have the key */
 } candidate_rule;
-
-/* ---- comparisons ---- */
 
 static double
 usefulness(const column_profile *profile)
@@ -40,6 +42,127 @@ usefulness(const column_profile *profile)
         return 0;
     return filled * (1.0 - profile->equal_share);
 }
+
+/* ---- columns that say again what others say ---- */
+
+#define WORDS_COMPARED 32     /* of one value */
+#define RECORDS_COMPARED 2000 /* for that */
+#define MOSTLY 0.8            /* of the records, that words of one column stand in another */
+#define MOST_UNCOVERED 0.4    /* of the words of a column, that its parts do not have */
+
+/* The hashes of a value's words: letters and digits, ASCII in lower case. */
+static int
+value_words(text_view text, uint64 *words)
+{
+    uint64 hash = 0;
+    bool in_word = false;
+    int count = 0;
+
+    for (uint32 i = 0; i <= text.length && count < WORDS_COMPARED; i++) {
+        uint32 c = i < text.length ? text_view_at(text, i) : ' ';
+
+        if (c >= 'A' && c <= 'Z')
+            c += 'a' - 'A';
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c > 127) {
+            hash = hash_combine(hash, c);
+            in_word = true;
+        } else if (in_word) {
+            words[count++] = hash;
+            hash = 0;
+            in_word = false;
+        }
+    }
+    return count;
+}
+
+static int
+words_within(const uint64 *words, int count, const uint64 *others, int other_count)
+{
+    int within = 0;
+
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < other_count; j++) {
+            if (words[i] == others[j]) {
+                within++;
+                break;
+            }
+        }
+    }
+    return within;
+}
+
+typedef struct column_overlap {
+    double both;      /* records with a value in both columns */
+    double contained; /* whose words of the first all stand in the second */
+} column_overlap;
+
+static bool
+has_words(const column_profile *profile)
+{
+    return profile->kind == KIND_NAME || profile->kind == KIND_TEXT;
+}
+
+/*
+ * Marks columns to leave out of the comparisons, because their evidence would count twice: a column that is
+ * put together of others (a full name beside its parts), and a column whose words stand in another one.
+ */
+static void
+mark_repeating(const record_store *store, column_profile *profiles, int count)
+{
+    uint64(*words)[WORDS_COMPARED] = palloc(Max(count, 1) * sizeof *words);
+    int *word_counts = palloc0(Max(count, 1) * sizeof(int));
+    column_overlap *overlaps = palloc0(Max(count * count, 1) * sizeof(column_overlap));
+    uint32 step = store->records.count / RECORDS_COMPARED + 1;
+
+    for (uint32 record = 0; record < store->records.count; record += step) {
+        const uint32 *row = record_row(&store->records, record);
+
+        for (int i = 0; i < count; i++)
+            word_counts[i] = row[i] == 0 || !has_words(&profiles[i])
+                                 ? 0
+                                 : value_words(profiles[i].values->texts[row[i]], words[i]);
+        for (int i = 0; i < count; i++) {
+            for (int j = 0; j < count; j++) {
+                if (i == j || word_counts[i] == 0 || word_counts[j] == 0)
+                    continue;
+                overlaps[i * count + j].both++;
+                overlaps[i * count + j].contained +=
+                    words_within(words[i], word_counts[i], words[j], word_counts[j]) == word_counts[i];
+            }
+        }
+    }
+
+    /* Put together of others: at least two columns stand in it, and they are most of it. */
+    for (int whole = 0; whole < count; whole++) {
+        double covered = 0, all = 0;
+        int parts = 0;
+
+        for (int i = 0; i < count; i++)
+            parts += overlaps[i * count + whole].both >= 20 && usefulness(&profiles[i]) > 0.1 &&
+                     !profiles[i].repeats && profiles[i].mean_words < profiles[whole].mean_words &&
+                     overlaps[i * count + whole].contained >= MOSTLY * overlaps[i * count + whole].both;
+        if (parts < 2)
+            continue;
+        for (int i = 0; i < count; i++) {
+            if (overlaps[i * count + whole].both >= 20 && usefulness(&profiles[i]) > 0.1 &&
+                !profiles[i].repeats && profiles[i].mean_words < profiles[whole].mean_words &&
+                overlaps[i * count + whole].contained >= MOSTLY * overlaps[i * count + whole].both)
+                covered += profiles[i].mean_words * profiles[i].filled;
+        }
+        all = profiles[whole].mean_words * profiles[whole].filled;
+        profiles[whole].repeats = covered >= (1.0 - MOST_UNCOVERED) * all;
+    }
+    /* One column within another: of two equal ones the first stays. */
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < count && !profiles[i].repeats; j++)
+            profiles[i].repeats =
+                i != j && !profiles[j].repeats && overlaps[i * count + j].both >= 20 &&
+                overlaps[i * count + j].both * step >= 0.5 * profiles[i].filled &&
+                overlaps[i * count + j].contained >= MOSTLY * overlaps[i * count + j].both &&
+                (overlaps[j * count + i].contained < overlaps[i * count + j].contained || j < i);
+}
+
+/* ---- comparisons ---- */
 
 /* An identifier of the row itself: every value different, and nothing two people could write alike. */
 static bool
@@ -87,13 +210,42 @@ write_comparison(StringInfo out, const column_profile *profile)
     appendStringInfoChar(out, '}');
 }
 
+/*
+ * Words with digits in a text are what tells versions of one thing apart: model numbers, sizes, house
+ * numbers, years. They are compared by themselves, by how rare they are.
+ */
+static bool
+has_codes(const column_profile *profile)
+{
+    return profile->kind == KIND_TEXT && usefulness(profile) > 0 && !profile->repeats &&
+           profile->with_digits >= LEAST_WITH_DIGITS;
+}
+
+static char *
+codes_expression(const column_profile *profile)
+{
+    return psprintf("regexp_replace(regexp_replace(%s, '[^[:alnum:][:space:]]', '', 'g'), "
+                    "'(^|[[:space:]])[^0-9[:space:]]+(?=[[:space:]]|$)', ' ', 'g')",
+                    quote_identifier(profile->name));
+}
+
+static void
+write_codes_comparison(StringInfo out, const column_profile *profile)
+{
+    appendStringInfoString(out, "{\"name\":");
+    append_json_string(out, psprintf("words with digits in %s", profile->name));
+    appendStringInfoString(out, ",\"expression\":");
+    append_json_string(out, codes_expression(profile));
+    appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":0,\"levels\":[0.7,0.4,0.15]}");
+}
+
 /* ---- blocking ---- */
 
 static bool
 can_block(const column_profile *profile)
 {
-    return usefulness(profile) > 0 && profile->kind != KIND_TEXT && !is_row_number(profile) &&
-           profile->distinct > 1;
+    return !profile->repeats && usefulness(profile) > 0 && profile->kind != KIND_TEXT &&
+           !is_row_number(profile) && profile->distinct > 1;
 }
 
 /* Pairs that records with equal values in one or two columns make. */
@@ -207,7 +359,6 @@ in_whole(const column_profile *profile)
  * SQL of the columns with words as one text: of the first of them, for a function takes 100 arguments. The
  * function's schema is named, or whoever may create functions could put one of his own in front of it.
  */
-#define WHOLE_COLUMNS 90
 
 static char *
 whole_expression(const column_profile *profiles, int count)
@@ -216,7 +367,7 @@ whole_expression(const column_profile *profiles, int count)
     int used = 0;
 
     initStringInfo(&expression);
-    for (int i = 0; i < count && used < WHOLE_COLUMNS; i++)
+    for (int i = 0; i < count && used < MOST_WHOLE_COLUMNS; i++)
         if (in_whole(&profiles[i]))
             appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", quote_identifier(profiles[i].name));
     return used == 0 ? NULL : psprintf("pg_catalog.concat_ws(' ', %s)", expression.data);
@@ -272,6 +423,14 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
         write_rule_start(out, &written);
         write_whole_rule(out, whole_expression(profiles, count));
     }
+    for (int i = 0; i < count && written < MAX_RULES; i++) {
+        if (!has_codes(&profiles[i]))
+            continue;
+        write_rule_start(out, &written);
+        appendStringInfoString(out, "{\"keys\":[");
+        append_json_string(out, codes_expression(&profiles[i]));
+        appendStringInfo(out, "],\"normalize\":\"text\",\"top_k\":%d,\"q\":0}", CODE_NEIGHBOURS);
+    }
     /* Nothing is selective: every column is a key, and large blocks are compared within windows. */
     for (int i = 0; i < count && written == 0; i++) {
         write_rule_start(out, &written);
@@ -285,6 +444,7 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
 static void
 choose_comparisons(const column_profile *profiles, int count, bool *chosen)
 {
+
     int left = MAX_SUGGESTED_COMPARISONS;
 
     memset(chosen, 0, count * sizeof(bool));
@@ -292,7 +452,8 @@ choose_comparisons(const column_profile *profiles, int count, bool *chosen)
         int best = -1;
 
         for (int i = 0; i < count; i++)
-            if (!chosen[i] && !is_row_number(&profiles[i]) && usefulness(&profiles[i]) > 0 &&
+            if (!chosen[i] && !profiles[i].repeats && !is_row_number(&profiles[i]) &&
+                usefulness(&profiles[i]) > 0 &&
                 (best < 0 || usefulness(&profiles[i]) > usefulness(&profiles[best])))
                 best = i;
         if (best < 0)
@@ -312,7 +473,7 @@ suggest_spec(const char *query)
     column_profile *profiles;
     bool *chosen;
     Jsonb *spec;
-    int count, written = 0;
+    int count, written = 0, codes = 0;
 
     initStringInfo(&out);
     MemoryContextSwitchTo(context);
@@ -321,6 +482,7 @@ suggest_spec(const char *query)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column to compare"),
                         errhint("Return more columns than \"id\" and \"source\": SELECT id, name, ...")));
     chosen = palloc(count * sizeof(bool));
+    mark_repeating(store, profiles, count);
     choose_comparisons(profiles, count, chosen);
 
     appendStringInfoString(&out, "{\"blocking\":[");
@@ -331,6 +493,11 @@ suggest_spec(const char *query)
             continue;
         write_rule_start(&out, &written);
         write_comparison(&out, &profiles[i]);
+        if (has_codes(&profiles[i]) && codes < MOST_CODES_COMPARISONS) {
+            write_rule_start(&out, &written);
+            write_codes_comparison(&out, &profiles[i]);
+            codes++;
+        }
     }
     if (has_text(profiles, count)) {
         write_rule_start(&out, &written);

@@ -15,11 +15,14 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "engine/labels.h"
 #include "engine/normalize.h"
 #include "engine/run.h"
 #include "engine/train.h"
 #include "kernel/em.h"
+#include "kernel/logistic.h"
 #include "kernel/parallel.h"
 #include "kernel/random_pairs.h"
 #include "miscadmin.h"
@@ -111,7 +114,8 @@ work_on_random_pairs(void *context, int64_t item, int thread)
 
 /* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
 static uint64
-count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS])
+count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS], pattern_count **random,
+                    size_t *random_count)
 {
     random_pairs pairs = {0};
     random_pairs_unit *units = MemoryContextAllocHuge(run->context, RANDOM_UNITS * sizeof(random_pairs_unit));
@@ -161,6 +165,8 @@ count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS])
         for (int c = 0; c < run->scorer.comparison_count; c++)
             seen[c][pattern_level(&run->scorer.comparisons[c], patterns[i].pattern)] +=
                 (uint64)patterns[i].count;
+    *random = patterns;
+    *random_count = pattern_total;
     hash_destroy(table);
     pfree(units);
     return taken;
@@ -186,11 +192,12 @@ exact_share(const dictionary *values)
  * was never seen is rare and not impossible.
  */
 static void
-level_shares(match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS])
+level_shares(match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], pattern_count **random,
+             size_t *random_count)
 {
     uint64 seen[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
 
-    (void)count_random_levels(run, seen);
+    (void)count_random_levels(run, seen, random, random_count);
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         int levels = run->scorer.comparisons[c].level_count;
         double exact = exact_share(run->store->columns[run->comparison_slots[c]].values);
@@ -249,25 +256,37 @@ count_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 coun
         count_pattern(sample->rules[rule], pairs[i].pattern, pairs[i].is_new);
 }
 
-/* Comparisons that read a column which the rule's key reads. */
+static bool
+is_listed(const List *names, const char *name)
+{
+    ListCell *cell;
+
+    foreach (cell, names)
+        if (strcmp(lfirst(cell), name) == 0)
+            return true;
+    return false;
+}
+
+/* Comparisons that read no other columns than the rule's key; what is near by many columns is equal in none.
+ */
 static uint32
 comparisons_in_key(const match_spec *spec, const rule_spec *rule)
 {
     uint32 left_out = 0;
+    List *key = NIL;
 
+    if (rule->top_k > 0)
+        return 0;
+    for (int i = 0; i < rule->part_count; i++)
+        key = list_concat(key, query_expression_columns(rule->parts[i], rule->part_paths[i]));
     for (int c = 0; c < spec->comparison_count; c++) {
-        List *compared = query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path);
+        bool within = true;
+        ListCell *cell;
 
-        for (int i = 0; i < rule->part_count; i++) {
-            ListCell *a, *b;
-
-            foreach (a, query_expression_columns(rule->parts[i], rule->part_paths[i])) {
-                foreach (b, compared) {
-                    if (strcmp(lfirst(a), lfirst(b)) == 0)
-                        left_out |= UINT32_C(1) << c;
-                }
-            }
-        }
+        foreach (cell, query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path))
+            within &= is_listed(key, lfirst(cell));
+        if (within)
+            left_out |= UINT32_C(1) << c;
     }
     return left_out;
 }
@@ -359,35 +378,134 @@ learn_from_labels(match_run *run, const char *labels, em_parameters *parameters)
     }
 }
 
+/* ---- from probabilities to additive weights ---- */
+
+#define DISTIL_ITERATIONS 50
+#define DISTIL_RIDGE 20.0
+#define MOST_RANDOM_CASES 100000
+#define RANDOM_CASES_SHARE 0.2 /* of the candidates' number */
+
+static void
+add_case(logistic_case **cases, size_t *count, size_t *allocated, uint64 pattern, double pairs, double match)
+{
+    if (*count == *allocated) {
+        *allocated = Max(*allocated * 2, 4096);
+        *cases = *cases == NULL ? palloc(*allocated * sizeof(logistic_case))
+                                : repalloc_huge(*cases, *allocated * sizeof(logistic_case));
+    }
+    (*cases)[(*count)++] = (logistic_case){pattern, pairs, match};
+}
+
+/* The verdicts of EM: of each candidate by the first rule that finds it, and of pairs at random. */
+static logistic_case *
+distillation_cases(match_run *run, sample *sample, const em_session *sessions,
+                   const em_parameters *parameters, const pattern_count *random, size_t random_count,
+                   size_t *count)
+{
+    logistic_case *cases = NULL;
+    size_t allocated = 0;
+    double candidates = 0, strangers = 0;
+
+    *count = 0;
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        size_t patterns_count;
+        pattern_count *patterns = sorted_patterns(
+            sample->rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &patterns_count);
+
+        for (size_t i = 0; i < patterns_count; i++) {
+            candidates += patterns[i].count;
+            add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count,
+                     em_match_probability(&run->scorer, parameters, &sessions[r], patterns[i].pattern));
+        }
+        pfree(patterns);
+    }
+    for (size_t i = 0; i < random_count; i++)
+        strangers += random[i].count;
+    for (size_t i = 0; i < random_count && random_count < MOST_RANDOM_CASES; i++)
+        add_case(&cases, count, &allocated, random[i].pattern,
+                 random[i].count / strangers * RANDOM_CASES_SHARE * candidates, 0);
+    return cases;
+}
+
 /* ---- into the model ---- */
 
+static void record_frequencies(const dictionary *values, comparison_spec *comparison);
+
+/* How often a level is met among the cases. */
+static void
+count_levels(const scorer *layout, const logistic_case *cases, size_t count,
+             double met[MAX_COMPARISONS][MAX_LEVELS])
+{
+    for (size_t i = 0; i < count; i++)
+        for (int c = 0; c < layout->comparison_count; c++)
+            met[c][pattern_level(&layout->comparisons[c], cases[i].pattern)] += cases[i].count;
+}
+
 /*
- * Weights must not rise where values are less alike: neighbouring levels that do are given the weight of
- * both together (pool adjacent violators).
+ * Weights must not rise where values are less alike: neighbouring levels that do are given their mean weight,
+ * each as often as it is met (pool adjacent violators).
  */
 static void
-monotone_weights(const em_parameters *parameters, int c, int levels, int32 *weights)
+monotone_weights(const double *bits, const double *met, int levels, int32 *weights)
 {
     int first[MAX_LEVELS], pools = 0;
-    double m[MAX_LEVELS], u[MAX_LEVELS];
+    double sum[MAX_LEVELS], mass[MAX_LEVELS];
 
     for (int level = LEVEL_EXACT; level <= levels; level++) {
         first[pools] = level;
-        m[pools] = parameters->m[c][level];
-        u[pools] = parameters->u[c][level];
-        while (pools > 0 && m[pools] / u[pools] > m[pools - 1] / u[pools - 1]) {
-            m[pools - 1] += m[pools];
-            u[pools - 1] += u[pools];
+        mass[pools] = met[level] + 0.5;
+        sum[pools] = bits[level] * mass[pools];
+        while (pools > 0 && sum[pools] / mass[pools] > sum[pools - 1] / mass[pools - 1]) {
+            sum[pools - 1] += sum[pools];
+            mass[pools - 1] += mass[pools];
             pools--;
         }
         pools++;
     }
     for (int p = 0; p < pools; p++) {
         int end = p + 1 < pools ? first[p + 1] : levels + 1;
+        double weight = Max(Min(sum[p] / mass[p], WEIGHT_LIMIT / WEIGHT_UNITS), -WEIGHT_LIMIT / WEIGHT_UNITS);
 
         for (int level = first[p]; level < end; level++)
-            weights[level] = weight_from_ratio(m[p], u[p]);
+            weights[level] = (int32)floor(weight * WEIGHT_UNITS + 0.5);
     }
+}
+
+/* The weights of the model: those that agree best with the verdicts on all pairs. */
+static void
+set_weights(match_run *run, match_spec *spec, const em_parameters *parameters, const logistic_case *cases,
+            size_t case_count, double prior)
+{
+    logistic_weights *weights = palloc0(sizeof(logistic_weights));
+    double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    int iterations;
+
+    weights->intercept = portable_log2(prior / (1.0 - prior));
+    for (int c = 0; c < spec->comparison_count; c++)
+        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+            weights->levels[c][level] = portable_log2(parameters->m[c][level] / parameters->u[c][level]);
+    count_levels(&run->scorer, cases, case_count, met);
+    iterations = logistic_fit(&run->scorer, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, weights);
+    match_run_phase(run, "weights", "%zu patterns, %d iterations", case_count, iterations);
+
+    spec->prior = probability_from_weight((int64)floor(weights->intercept * WEIGHT_UNITS + 0.5));
+    for (int c = 0; c < spec->comparison_count; c++) {
+        comparison_spec *comparison = &spec->comparisons[c];
+        double full = portable_log2(parameters->m[c][LEVEL_EXACT] / parameters->u[c][LEVEL_EXACT]);
+
+        memcpy(comparison->m, parameters->m[c], sizeof comparison->m);
+        memcpy(comparison->u, parameters->u[c], sizeof comparison->u);
+        monotone_weights(weights->levels[c], met[c], run->scorer.comparisons[c].level_count,
+                         comparison->weights);
+        comparison->trained = true;
+        if (comparison->term_frequency) {
+            double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
+
+            record_frequencies(run->store->columns[run->comparison_slots[c]].values, comparison);
+            comparison->frequencies.scale = Max(Min(share, 1.0), 0.0);
+        }
+    }
+    spec->trained = true;
 }
 
 typedef struct value_frequency {
@@ -499,10 +617,13 @@ train_model(match_run *run, match_spec *spec, const char *labels)
     em_session sessions[MAX_RULES] = {{0}};
     em_report report;
     sample sample;
+    pattern_count *random;
+    logistic_case *cases;
+    size_t random_count, case_count;
     double prior = 0;
     int iterations = 0;
 
-    level_shares(run, all);
+    level_shares(run, all, &random, &random_count);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
 
     for (int r = 0; r < spec->rule_count; r++)
@@ -531,18 +652,8 @@ train_model(match_run *run, match_spec *spec, const char *labels)
     else if (run->store->records.count > 1)
         warn_of_untaught(spec, &report);
 
-    spec->prior = prior;
-    for (int c = 0; c < spec->comparison_count; c++) {
-        comparison_spec *comparison = &spec->comparisons[c];
-
-        memcpy(comparison->m, parameters->m[c], sizeof comparison->m);
-        memcpy(comparison->u, parameters->u[c], sizeof comparison->u);
-        monotone_weights(parameters, c, run->scorer.comparisons[c].level_count, comparison->weights);
-        comparison->trained = true;
-        if (comparison->term_frequency)
-            record_frequencies(run->store->columns[run->comparison_slots[c]].values, comparison);
-    }
-    spec->trained = true;
+    cases = distillation_cases(run, &sample, sessions, parameters, random, random_count, &case_count);
+    set_weights(run, spec, parameters, cases, case_count, prior);
     describe_training(run, spec, sessions, iterations, labels);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs", iterations, 1.0 / prior);
     match_run_set_weights(run, spec);

@@ -3,6 +3,7 @@
  */
 #include "kernel/em.h"
 
+#include <math.h>
 #include <string.h>
 
 #define M_PRIOR_MATCHES 2.0 /* what the start values are worth */
@@ -76,9 +77,10 @@ settle_levels(const comparison *comparison, const double *counts, const double *
 /* One E step over a session; its own share and u are settled at once, its matches are added to sums. */
 static void
 visit_session(const scorer *layout, const em_parameters *parameters, em_session *session,
-              double sums[MAX_COMPARISONS][MAX_LEVELS])
+              double sums[MAX_COMPARISONS][MAX_LEVELS], double taught[MAX_COMPARISONS])
 {
     double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, matches = 0, pairs = 0;
+    double trust = sqrt(session->match_share);
 
     for (size_t i = 0; i < session->pattern_count; i++) {
         const pattern_count *entry = &session->patterns[i];
@@ -91,8 +93,10 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
         for (int c = 0; c < layout->comparison_count; c++) {
             int level = pattern_level(&layout->comparisons[c], entry->pattern);
 
-            if (!(session->left_out >> c & 1))
-                sums[c][level] += match;
+            if (!(session->left_out >> c & 1)) {
+                sums[c][level] += match * trust;
+                taught[c] += level == LEVEL_MISSING ? 0 : match;
+            }
             others[c][level] += other;
         }
     }
@@ -114,15 +118,13 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
         double sums[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
 
         report->last_change = 0;
+        memset(report->expected_matches, 0, sizeof report->expected_matches);
         for (int s = 0; s < session_count; s++)
-            visit_session(layout, parameters, &sessions[s], sums);
+            visit_session(layout, parameters, &sessions[s], sums, report->expected_matches);
         for (int c = 0; c < layout->comparison_count; c++) {
             const comparison *comparison = &layout->comparisons[c];
             double change;
 
-            report->expected_matches[c] = 0;
-            for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
-                report->expected_matches[c] += sums[c][level];
             change = settle_levels(comparison, sums[c], start->m[c], M_PRIOR_MATCHES, parameters->m[c]);
             if (change > report->last_change)
                 report->last_change = change;
@@ -132,6 +134,13 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
     }
     report->iterations = max_iterations;
     return false;
+}
+
+double
+em_match_probability(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                     uint64_t pattern)
+{
+    return posterior(session->match_share, likelihood_ratio(layout, parameters, session, pattern));
 }
 
 double

@@ -7,6 +7,9 @@
  * matches and its own u, which starts at that of random pairs: two non-matches with the same name have more
  * in common than two strangers, and what they have must not be taken for a match. A comparison whose
  * attribute a rule blocks on is left out of that rule's evidence, because there it agrees by construction.
+ *
+ * What a rule finds teaches m by the square root of its share of matches: where matches are rare, what EM
+ * takes for them is the least certain.
  */
 #ifndef MASTERING_KERNEL_EM_H
 #define MASTERING_KERNEL_EM_H
@@ -46,6 +49,10 @@ typedef struct em_report {
  */
 bool em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations,
               double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report);
+
+/* The probability that a pair of the session with this pattern is a match. */
+double em_match_probability(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                            uint64_t pattern);
 
 /* The matches to expect among pairs of a session with these patterns. */
 double em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,

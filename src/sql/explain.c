@@ -69,16 +69,28 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
     }
 }
 
+typedef struct wanted_pair {
+    uint32 a, b;  /* a < b */
+    uint64 rules; /* that find it */
+} wanted_pair;
+
 static void
 note_rules(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
 {
-    *(uint64 *)context = pairs[0].pattern;
+    wanted_pair *wanted = context;
+
+    for (uint32 i = 0; i < count; i++)
+        if (pairs[i].a == wanted->a && pairs[i].b == wanted->b)
+            wanted->rules = pairs[i].pattern;
 }
 
-/* Whether two records are nearest neighbours depends on all others, which are not read here. */
+/* Whether something depends on how many of all records have a term; then two of them are not enough. */
 static bool
-has_neighbour_rule(const match_spec *spec)
+weighs_terms(const match_spec *spec)
 {
+    for (int c = 0; c < spec->comparison_count; c++)
+        if (spec->comparisons[c].method == METHOD_TFIDF)
+            return true;
     for (int r = 0; r < spec->rule_count; r++)
         if (spec->rules[r].top_k > 0)
             return true;
@@ -102,12 +114,12 @@ MASTERING_FUNCTION(mastering_explain_pair)
     char *query = query_argument(fcinfo, 0);
     match_spec *spec = spec_argument(fcinfo, 1, "model");
     const char *ids[2];
-    match_run_options run_options = {.only_ids = ids};
+    match_run_options run_options = {0};
     visit_options options = {.mode = PAIRS_LISTED};
     explanation explanation = {.total = 0};
     Datum values[8];
     bool nulls[8] = {false, true, true, true};
-    uint64 rules = 0;
+    wanted_pair wanted = {0};
     uint32 a, b;
     match_run *run;
 
@@ -120,6 +132,7 @@ MASTERING_FUNCTION(mastering_explain_pair)
     }
     InitMaterializedSRF(fcinfo, 0);
     explanation.result = (ReturnSetInfo *)fcinfo->resultinfo;
+    run_options.only_ids = weighs_terms(spec) ? NULL : ids;
     run = match_run_open(query, spec, &run_options);
     a = record_with_id(run, ids[0]);
     b = record_with_id(run, ids[1]);
@@ -128,8 +141,10 @@ MASTERING_FUNCTION(mastering_explain_pair)
     for (int c = 0; c < run->scorer.comparison_count; c++)
         explain_comparison(run, &explanation, c, a, b);
 
-    match_run_visit(run, &options, note_rules, &rules);
-    if (rules == 0 && a != b && !has_neighbour_rule(spec))
+    wanted.a = Min(a, b);
+    wanted.b = Max(a, b);
+    match_run_visit(run, &options, note_rules, &wanted);
+    if (wanted.rules == 0 && a != b)
         ereport(NOTICE, (errmsg("no blocking rule finds this pair, so match_pairs does not see it")));
     match_run_close(run);
     return (Datum)0;
