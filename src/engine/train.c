@@ -37,6 +37,7 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
+#define LEAST_RELATED 1e-9       /* where the share of related pairs begins */
 #define LISTED_VALUES 5000       /* term frequencies kept of one attribute */
 #define LEAST_U_SHARE 0.1        /* of what was seen, that taking out matches leaves */
 #define LABEL_PRIOR_MATCHES 10.0 /* what EM's estimate is worth beside labels, in matches */
@@ -289,6 +290,16 @@ comparisons_in_key(const match_spec *spec, const rule_spec *rule)
             left_out |= UINT32_C(1) << c;
     }
     return left_out;
+}
+
+/* Where the related begin: they agree half as often as matches do. */
+static void
+halfway(const match_run *run, const em_parameters *start, const em_parameters *parameters,
+        double related[MAX_COMPARISONS][MAX_LEVELS])
+{
+    for (int c = 0; c < run->scorer.comparison_count; c++)
+        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+            related[c][level] = 0.5 * (start->m[c][level] + parameters->u[c][level]);
 }
 
 static void
@@ -634,6 +645,7 @@ train_model(match_run *run, match_spec *spec, const char *labels)
         sessions[r].patterns = sorted_patterns(sample.rules[r], false, 1.0, &sessions[r].pattern_count);
         sessions[r].left_out = comparisons_in_key(spec, &spec->rules[r]);
         sessions[r].u = palloc0(sizeof parameters->u);
+        sessions[r].related = palloc0(sizeof parameters->u);
     }
 
     start_values(run, start);
@@ -642,6 +654,8 @@ train_model(match_run *run, match_spec *spec, const char *labels)
         take_out_matches(run, all, prior, parameters);
         for (int r = 0; r < spec->rule_count; r++) {
             sessions[r].match_share = 0.3;
+            sessions[r].related_share = LEAST_RELATED;
+            halfway(run, start, parameters, sessions[r].related);
             memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
         }
         iterations += run_em(run, sessions, start, parameters, &report);

@@ -40,12 +40,37 @@ likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em
     return ratio;
 }
 
-static double
-posterior(double prior, double ratio)
-{
-    double odds = prior / (1.0 - prior) * ratio;
+typedef struct class_shares {
+    double match, related;
+} class_shares;
 
-    return odds > 1e300 ? 1.0 : odds / (1.0 + odds);
+static double
+ratio_of_related(const scorer *layout, const em_session *session, uint64_t pattern)
+{
+    double ratio = 1.0;
+
+    if (session->related == NULL)
+        return 0;
+    for (int c = 0; c < layout->comparison_count; c++) {
+        int level = pattern_level(&layout->comparisons[c], pattern);
+
+        if (level != LEVEL_MISSING && !(session->left_out >> c & 1))
+            ratio *= session->related[c][level] / session->u[c][level];
+    }
+    return ratio > 1e250 ? 1e250 : ratio;
+}
+
+static class_shares
+posterior(const scorer *layout, const em_parameters *parameters, const em_session *session, uint64_t pattern)
+{
+    double ratio = likelihood_ratio(layout, parameters, session, pattern);
+    double related =
+        session->related == NULL ? 0 : session->related_share * ratio_of_related(layout, session, pattern);
+    double match = session->match_share * (ratio > 1e280 ? 1e280 : ratio);
+    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
+    double all = match + related + (stranger > 0 ? stranger : 0);
+
+    return (class_shares){match / all, related / all};
 }
 
 static double
@@ -79,16 +104,19 @@ static void
 visit_session(const scorer *layout, const em_parameters *parameters, em_session *session,
               double sums[MAX_COMPARISONS][MAX_LEVELS], double taught[MAX_COMPARISONS])
 {
-    double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, matches = 0, pairs = 0;
+    double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, relatives[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
+    double matches = 0, related = 0, pairs = 0;
     double trust = sqrt(session->match_share);
 
     for (size_t i = 0; i < session->pattern_count; i++) {
         const pattern_count *entry = &session->patterns[i];
-        double share =
-            posterior(session->match_share, likelihood_ratio(layout, parameters, session, entry->pattern));
-        double match = entry->count * share, other = entry->count * (1.0 - share);
+        class_shares shares = posterior(layout, parameters, session, entry->pattern);
+        double match = entry->count * shares.match, relative = entry->count * shares.related;
+        double other = entry->count - match - relative;
 
+        other = other < 0 ? 0 : other;
         matches += match;
+        related += relative;
         pairs += entry->count;
         for (int c = 0; c < layout->comparison_count; c++) {
             int level = pattern_level(&layout->comparisons[c], entry->pattern);
@@ -98,15 +126,27 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
                 taught[c] += level == LEVEL_MISSING ? 0 : match;
             }
             others[c][level] += other;
+            relatives[c][level] += relative;
         }
     }
     if (pairs == 0)
         return;
     session->match_share = clamp_share(matches / pairs);
-    for (int c = 0; c < layout->comparison_count; c++)
-        if (!(session->left_out >> c & 1))
-            (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS,
-                                session->u[c]);
+    if (session->related != NULL)
+        session->related_share = clamp_share(related / pairs);
+    for (int c = 0; c < layout->comparison_count; c++) {
+        double halfway[MAX_LEVELS];
+
+        if (session->left_out >> c & 1)
+            continue;
+        for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
+            halfway[level] = 0.5 * (parameters->m[c][level] + parameters->u[c][level]);
+        (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS,
+                            session->u[c]);
+        if (session->related != NULL)
+            (void)settle_levels(&layout->comparisons[c], relatives[c], halfway, U_PRIOR_PAIRS,
+                                session->related[c]);
+    }
 }
 
 bool
@@ -140,7 +180,7 @@ double
 em_match_probability(const scorer *layout, const em_parameters *parameters, const em_session *session,
                      uint64_t pattern)
 {
-    return posterior(session->match_share, likelihood_ratio(layout, parameters, session, pattern));
+    return posterior(layout, parameters, session, pattern).match;
 }
 
 double
@@ -150,8 +190,6 @@ em_expected_matches(const scorer *layout, const em_parameters *parameters, const
     double matches = 0;
 
     for (size_t i = 0; i < count; i++)
-        matches +=
-            patterns[i].count * posterior(session->match_share,
-                                          likelihood_ratio(layout, parameters, session, patterns[i].pattern));
+        matches += patterns[i].count * posterior(layout, parameters, session, patterns[i].pattern).match;
     return matches;
 }

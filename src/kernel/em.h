@@ -8,6 +8,10 @@
  * in common than two strangers, and what they have must not be taken for a match. A comparison whose
  * attribute a rule blocks on is left out of that rule's evidence, because there it agrees by construction.
  *
+ * Non-matches of a rule may be of two kinds: strangers, and related ones (people of one household, versions
+ * of one product) that agree in some attributes together. The related begin with next to no share and take
+ * what fits them far better; without them what relatives have in common would be taken for a mark of matches.
+ *
  * What a rule finds teaches m by the square root of its share of matches: where matches are rare, what EM
  * takes for them is the least certain.
  */
@@ -24,9 +28,12 @@ typedef struct pattern_count {
 typedef struct em_session {
     const pattern_count *patterns; /* in ascending order of pattern, so that sums have one order */
     size_t pattern_count;
-    uint32_t left_out;       /* bit c: comparison c says nothing here */
-    double match_share;      /* in and out: matches among the pairs of this rule */
-    double (*u)[MAX_LEVELS]; /* in and out, by comparison: levels among the non-matches of this rule */
+    uint32_t left_out;    /* bit c: comparison c says nothing here */
+    double match_share;   /* in and out: matches among the pairs of this rule */
+    double related_share; /* in and out; 0: there are none */
+    double (
+        *related)[MAX_LEVELS]; /* in and out, by comparison: levels among the related; NULL: there are none */
+    double (*u)[MAX_LEVELS];   /* in and out, by comparison: levels among the non-matches of this rule */
 } em_session;
 
 typedef struct em_parameters {
