@@ -37,6 +37,8 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
+#define TELLING_U 0.03           /* two strangers are equal in a telling attribute less often than this */
+#define MIXED_ELSE 0.45          /* matches that differ more often in one are of several kinds */
 #define LEAST_RELATED 1e-9       /* where the share of related pairs begins */
 #define LISTED_VALUES 5000       /* term frequencies kept of one attribute */
 #define LEAST_U_SHARE 0.1        /* of what was seen, that taking out matches leaves */
@@ -618,6 +620,52 @@ warn_of_untaught(const match_spec *spec, const em_report *report)
                      errhint("Add a blocking rule that does not read it.")));
 }
 
+/*
+ * EM from the start values, three times: each time the share of matches that was found is taken out of u.
+ * with_related: non-matches of a rule may be of two kinds (kernel/em.h). Returns the share of matches among
+ * all pairs.
+ */
+static double
+learn(match_run *run, sample *sample, em_session *sessions, const em_parameters *start,
+      double all[MAX_COMPARISONS][MAX_LEVELS], bool with_related, em_parameters *parameters,
+      em_report *report, int *iterations)
+{
+    double prior = 0;
+
+    *parameters = *start;
+    for (int round = 0; round < 3; round++) {
+        take_out_matches(run, all, prior, parameters);
+        for (int r = 0; r < run->spec->rule_count; r++) {
+            sessions[r].match_share = 0.3;
+            if (with_related) {
+                if (sessions[r].related == NULL)
+                    sessions[r].related = palloc0(sizeof parameters->u);
+                sessions[r].related_share = LEAST_RELATED;
+                halfway(run, start, parameters, sessions[r].related);
+            }
+            memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
+        }
+        *iterations += run_em(run, sessions, start, parameters, report);
+        prior = match_prior(run, sample, sessions, parameters);
+    }
+    return prior;
+}
+
+/*
+ * Whether what EM took for matches seems to be several kinds of pairs: about half of them differ in an
+ * attribute that tells things apart. People of one household do, in their given names and birth dates; two
+ * dirty records of one thing do not.
+ */
+static bool
+matches_are_mixed(const match_run *run, const em_parameters *parameters)
+{
+    for (int c = 0; c < run->scorer.comparison_count; c++)
+        if (parameters->u[c][LEVEL_EXACT] < TELLING_U &&
+            parameters->m[c][run->scorer.comparisons[c].level_count] > MIXED_ELSE)
+            return true;
+    return false;
+}
+
 void
 train_model(match_run *run, match_spec *spec, const char *labels)
 {
@@ -645,22 +693,12 @@ train_model(match_run *run, match_spec *spec, const char *labels)
         sessions[r].patterns = sorted_patterns(sample.rules[r], false, 1.0, &sessions[r].pattern_count);
         sessions[r].left_out = comparisons_in_key(spec, &spec->rules[r]);
         sessions[r].u = palloc0(sizeof parameters->u);
-        sessions[r].related = palloc0(sizeof parameters->u);
     }
 
     start_values(run, start);
-    *parameters = *start;
-    for (int round = 0; round < 3; round++) {
-        take_out_matches(run, all, prior, parameters);
-        for (int r = 0; r < spec->rule_count; r++) {
-            sessions[r].match_share = 0.3;
-            sessions[r].related_share = LEAST_RELATED;
-            halfway(run, start, parameters, sessions[r].related);
-            memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
-        }
-        iterations += run_em(run, sessions, start, parameters, &report);
-        prior = match_prior(run, &sample, sessions, parameters);
-    }
+    prior = learn(run, &sample, sessions, start, all, false, parameters, &report, &iterations);
+    if (matches_are_mixed(run, parameters))
+        prior = learn(run, &sample, sessions, start, all, true, parameters, &report, &iterations);
     if (labels != NULL)
         learn_from_labels(run, labels, parameters);
     else if (run->store->records.count > 1)
