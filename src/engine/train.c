@@ -30,8 +30,8 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define RANDOM_PAIRS 1000000
-#define SAMPLE_PAIRS 1000000 /* of each rule */
+#define RANDOM_PAIRS 400000
+#define SAMPLE_PAIRS 400000 /* of each rule */
 #define RANDOM_UNITS 16
 #define RANDOM_SEED 20240917
 #define EM_ITERATIONS_A_CALL 20
