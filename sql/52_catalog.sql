@@ -6,7 +6,7 @@ CREATE TABLE mastering.environment (
     promotes_from text COLLATE "C",
     owner         text NOT NULL,
     created_by    text NOT NULL,
-    created_at    timestamptz NOT NULL DEFAULT now()
+    created_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE mastering.environment IS 'The stages. The SQL text in an environment''s artifacts runs with the rights of its owner.';
 

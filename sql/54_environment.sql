@@ -44,6 +44,8 @@ COMMENT ON FUNCTION mastering.create_environment(text, text, name) IS 'Makes a s
 
 CREATE FUNCTION mastering.do_alter_environment(env_name text, owner_name name) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old_owner text;
 BEGIN
     PERFORM mastering.require(env_name, 'admin');
     IF owner_name IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = owner_name) THEN
@@ -53,6 +55,11 @@ BEGIN
         RAISE EXCEPTION 'role "%" is not a member of role "%"', mastering.caller(), owner_name USING ERRCODE = '42501';
     END IF;
     PERFORM mastering.lock_environment(env_name);
+    SELECT e.owner INTO old_owner FROM mastering.environment e WHERE e.name = env_name;
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = old_owner) THEN    -- the role map's grants come back below
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I, %I FROM %I', env_name, env_name || '_next', old_owner);
+        EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', env_name, env_name || '_next', old_owner);
+    END IF;
     UPDATE mastering.environment e SET owner = owner_name WHERE e.name = env_name;
     PERFORM mastering.apply_grants(env_name);
     PERFORM mastering.audit(env_name, 'alter environment', jsonb_build_object('owner', owner_name));

@@ -71,8 +71,11 @@ BEGIN
         EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
     ELSE
         EXECUTE format('CREATE TEMP VIEW mastering_wanted AS %s', query);
-        SELECT string_agg(CASE WHEN n.attname IS NULL THEN format('NULL::%s AS %I', format_type(o.atttypid, o.atttypmod), o.attname)
-                               ELSE quote_ident(coalesce(o.attname, n.attname)) END, ', ' ORDER BY o.attnum NULLS LAST, n.attnum)
+        SELECT string_agg(CASE WHEN n.attname IS NOT NULL THEN quote_ident(coalesce(o.attname, n.attname))
+                               -- A cast to a domain would call its constraint's functions with the reader's rights.
+                               ELSE format(CASE WHEN EXISTS (SELECT FROM pg_type t WHERE t.oid = o.atttypid AND t.typtype = 'd') THEN '(ARRAY[]::%s[])[1] AS %I' ELSE 'NULL::%s AS %I' END,
+                                           format_type(o.atttypid, o.atttypmod), o.attname)
+                               END, ', ' ORDER BY o.attnum NULLS LAST, n.attnum)
           INTO wanted
           FROM (SELECT * FROM pg_attribute a WHERE a.attrelid = existing AND a.attnum > 0 AND NOT a.attisdropped) o
           FULL JOIN (SELECT * FROM pg_attribute a WHERE a.attrelid = 'pg_temp.mastering_wanted'::regclass AND a.attnum > 0) n ON n.attname = o.attname;

@@ -37,8 +37,10 @@ DECLARE
     full_write boolean;
 BEGIN
     PERFORM mastering.drop_work_tables();
-    EXECUTE format('CREATE TEMP TABLE mastering_incoming ON COMMIT DROP AS SELECT %s AS "#key", mastering.row_hash(r) AS "#hash", r.* FROM mastering.query_as(%L, %L, %L, true) AS r (%s)',
-                   mastering.key_expression(source -> 'key'), env.owner, format('SELECT %s FROM %s', mastering.column_list(columns, false), relation),
+    -- The key too is made as the owner: its cast to text may be a function of whoever made its type.
+    EXECUTE format('CREATE TEMP TABLE mastering_incoming ON COMMIT DROP AS SELECT r."#key", mastering.row_hash(r) AS "#hash", %s FROM mastering.query_as(%L, %L, %L, true) AS r ("#key" text, %s)',
+                   (SELECT string_agg(format('r.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
+                   env.owner, format('SELECT %s, %s FROM %s AS r', mastering.key_expression(source -> 'key'), mastering.column_list(columns, false), relation),
                    mastering.artifact_path(env.name), mastering.column_list(columns, true));
     ANALYZE pg_temp.mastering_incoming;
     EXECUTE 'SELECT jsonb_build_array("#key") FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY "#key" NULLS FIRST LIMIT 1' INTO bad;

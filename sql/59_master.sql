@@ -178,7 +178,8 @@ BEGIN
     END IF;
     EXECUTE format('CREATE TEMP TABLE mastering_golden ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS g ("#cluster" bigint, "#records" bigint, "#sources" bigint, %s, "#lineage" jsonb)',
                    env.owner, format('SELECT g.cluster_id::bigint, g.record_count, g.source_count, %s, g.lineage FROM (%s) g',
-                                     (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+                                     -- Aggregates give a domain's base type, and values without length.
+                                     (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
                                      mastering.golden_sql(query, clusters_query, survivorship, true)),
                    mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',

@@ -141,7 +141,7 @@ BEGIN
     INSERT INTO mastering.audit_pending (environment, session_role, role, client, action, detail)
     VALUES (payload ->> 'environment', payload ->> 'session_role', payload ->> 'role', payload ->> 'client', payload ->> 'action',
             (payload - '{session_role,role,client,environment,action}'::text[]) || jsonb_strip_nulls(jsonb_build_object('release_id', id)));
-    PERFORM mastering.notify(payload ->> 'action', payload ->> 'environment', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'error', payload -> 'release' -> 'error' ->> 'message')));
+    PERFORM mastering.notify(payload ->> 'action', payload ->> 'environment', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'error', left(payload -> 'release' -> 'error' ->> 'message', 1000))));
 END
 $$;
 COMMENT ON FUNCTION mastering.write_failure(jsonb) IS 'What the background worker of record_outside runs.';

@@ -27,15 +27,17 @@ DECLARE
     parts text[];
 BEGIN
     IF state_name ~ '^#[0-9a-f]{4,64}$' THEN
-        SELECT array_agg(s.hash) INTO hashes FROM mastering.snapshot s WHERE starts_with(s.hash, substr(state_name, 2));
+        SELECT array_agg(s.hash) INTO hashes FROM mastering.snapshot s
+         WHERE starts_with(s.hash, substr(state_name, 2)) AND mastering.do_visible(s.environment, s.created_at);
         IF cardinality(hashes) > 1 THEN
             RAISE EXCEPTION 'state "%" is ambiguous', state_name USING ERRCODE = '42702', DETAIL = array_to_string(hashes, E'\n');
         END IF;
         result := mastering.snapshot_state(hashes[1]);
     ELSIF state_name ~ '@' THEN
         parts := regexp_match(state_name, '^([^@]*)@(.*)$');
-        SELECT (mastering.snapshot_state(s.hash)).* INTO result FROM mastering.snapshot s WHERE s.environment = parts[1] AND s.tag = parts[2];
-    ELSIF state_name ~ '~[0-9]{1,6}$' THEN
+        SELECT (mastering.snapshot_state(s.hash)).* INTO result FROM mastering.snapshot s WHERE s.environment = parts[1] AND s.tag = parts[2]
+           AND s.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = parts[1]);
+    ELSIF state_name ~ '~[1-9][0-9]{0,5}$' THEN
         parts := regexp_match(state_name, '^(.*)~([0-9]+)$');
         SELECT (mastering.snapshot_state(r.snapshot_before)).* INTO result FROM mastering.release r
          WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back') AND r.kind = 'promotion'
@@ -144,37 +146,42 @@ COMMENT ON FUNCTION mastering.diff(text, text) IS 'The artifacts that differ bet
 
 -- ---- views for people ------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION mastering.do_visible(env_name text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.may(env_name, 'author', 'curator', 'reviewer', 'loader') $$;
-COMMENT ON FUNCTION mastering.do_visible(text) IS 'Behind visible.';
-CREATE FUNCTION mastering.visible(env text) RETURNS boolean
+-- What an environment of the same name left behind that was dropped since is not for those of the new one.
+CREATE FUNCTION mastering.do_visible(env_name text, made_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.may(env_name, 'author', 'curator', 'reviewer', 'loader')
+       AND (made_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = env_name)
+            OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper))
+$$;
+COMMENT ON FUNCTION mastering.do_visible(text, timestamptz) IS 'Behind visible.';
+CREATE FUNCTION mastering.visible(env text, made_at timestamptz) RETURNS boolean
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.visible(text) IS 'Whether the current user may see the state and the log of an environment.';
+COMMENT ON FUNCTION mastering.visible(text, timestamptz) IS 'Whether the current user may see what was recorded about an environment at a time.';
 
 CREATE VIEW mastering.environments WITH (security_barrier) AS
     SELECT e.name, e.promotes_from, e.owner, e.created_at, c.changed_at, '#' || left(c.snapshot, 12) AS snapshot,
            left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'data', c.data, 'versions', h.versions)), 12) AS head,
            (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k NOT LIKE 'entity/%/%') AS entities
-      FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name WHERE mastering.visible(e.name);
+      FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name WHERE mastering.visible(e.name, e.created_at);
 COMMENT ON VIEW mastering.environments IS 'The stages that the current user may see. head: the first digits of the hash of what a stage is now.';
 
 CREATE VIEW mastering.snapshots WITH (security_barrier) AS
     SELECT s.environment, s.hash, s.tag, s.message, s.author, s.created_at, s.parents,
            (SELECT count(*) FROM jsonb_object_keys(s.tree)) AS artifacts
-      FROM mastering.snapshot s WHERE mastering.visible(s.environment);
+      FROM mastering.snapshot s WHERE mastering.visible(s.environment, s.created_at);
 COMMENT ON VIEW mastering.snapshots IS 'The frozen states of the environments that the current user may see.';
 
 CREATE VIEW mastering.releases WITH (security_barrier) AS
     SELECT r.release_id, r.kind, r.source, r.target, r.state, r.message, r.author, r.created_at, r.finished_at,
            r.proposal -> 'changes' AS changes, r.snapshot_before, r.snapshot_after, r.error ->> 'message' AS error
-      FROM mastering.release r WHERE mastering.visible(r.target);
+      FROM mastering.release r WHERE mastering.visible(r.target, r.created_at);
 COMMENT ON VIEW mastering.releases IS 'Promotions and rollbacks, the failed ones too.';
 
 CREATE VIEW mastering.audit_log WITH (security_barrier) AS
-    SELECT a.environment, a.seq, a.at, a.session_role, a.role, a.client, a.action, a.detail, a.hash FROM mastering.audit_entry a WHERE mastering.visible(a.environment);
+    SELECT a.environment, a.seq, a.at, a.session_role, a.role, a.client, a.action, a.detail, a.hash FROM mastering.audit_entry a WHERE mastering.visible(a.environment, a.at);
 COMMENT ON VIEW mastering.audit_log IS 'What happened in an environment, by whom: session_role logged in, role called.';
 
 CREATE VIEW mastering.check_results WITH (security_barrier) AS
     SELECT r.environment, r.release_id, r.entity, r.check_name, r.stage, r.severity, r.passed, r.row_count, r.sample, r.error, r.checked_at
-      FROM mastering.check_result r WHERE mastering.visible(r.environment);
+      FROM mastering.check_result r WHERE mastering.visible(r.environment, r.checked_at);
 COMMENT ON VIEW mastering.check_results IS 'What each check found; sample holds up to five of the rows.';

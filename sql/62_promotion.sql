@@ -307,6 +307,10 @@ BEGIN
     IF what_text IS DISTINCT FROM 'auto' THEN
         RAISE EXCEPTION 'unknown kind of promotion: "%"', what_text USING ERRCODE = '22023', HINT = 'what is ''auto''.';
     END IF;
+    IF expected_head !~ '^#?[0-9a-f]{8,64}$' THEN
+        RAISE EXCEPTION 'invalid head: "%"', expected_head
+            USING ERRCODE = '22023', HINT = 'SELECT name, head FROM mastering.environments; a head is at least 8 digits of that.';
+    END IF;
     RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL);
 END
 $$;
@@ -472,6 +476,7 @@ CREATE FUNCTION mastering.do_rollback(env_name text, to_state text, what_text te
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     env mastering.environment := mastering.require(env_name, 'admin');
+    author mastering.environment := mastering.require_author(env_name);   -- an old state brings SQL text with it
     undone mastering.release;
     wanted mastering.state;
     current mastering.state;

@@ -8,7 +8,7 @@ BEGIN
                FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
                JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'mastering'
               WHERE p.pronamespace = 'mastering'::pg_catalog.regnamespace
-                AND (p.proname LIKE 'do\_%' OR p.proname = ANY (ARRAY['store_for', 'begin_segment', 'finish_segment', 'drop_segment', 'make_version', 'stored_vector',
+                AND (p.proname LIKE 'do\_%' OR p.proname = ANY (ARRAY['store_for', 'require_storable', 'begin_segment', 'finish_segment', 'drop_segment', 'make_version', 'stored_vector',
                     'changed_version', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'may', 'require', 'require_author', 'audit',
                     'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
                     'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',

@@ -599,6 +599,30 @@ MASTERING_FUNCTION(mastering_in_version)
 /* ---- statistics -----------------------------------------------------------------------------------------
  */
 
+/*
+ * Statistics of a segment tell of its deleted rows too, and selectivity functions call operators of the
+ * reader's own on the values in them. Where rows are hidden, only leakproof operators get to see these
+ * values.
+ */
+static bool
+hides_rows(RelOptInfo *rel)
+{
+    Oid deleted = deletion_function(2);
+    ListCell *cell;
+
+    foreach (cell, rel->baserestrictinfo) {
+        Expr *clause = lfirst_node(RestrictInfo, cell)->clause;
+
+        if (is_notclause(clause)) {
+            Expr *argument = get_notclausearg(clause);
+
+            if (IsA(argument, FuncExpr) && ((FuncExpr *)argument)->funcid == deleted)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void
 release_statistics(HeapTuple tuple)
 {
@@ -621,6 +645,14 @@ live_segment_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum
 
     if (previous_relation_stats && previous_relation_stats(root, rte, attnum, vardata))
         return true;
+    if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_RELATION && rel != NULL &&
+        rel->reloptkind == RELOPT_OTHER_MEMBER_REL && attnum > 0 && hides_rows(rel)) {
+        vardata->statsTuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rte->relid),
+                                              Int16GetDatum(attnum), BoolGetDatum(false));
+        vardata->freefunc = release_statistics;
+        vardata->acl_ok = false;
+        return true;
+    }
     if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_PARTITIONED_TABLE || !rte->inh ||
         attnum <= 0 || rel == NULL || rel->part_scheme == NULL || rel->part_rels == NULL ||
         rel->part_scheme->partnatts != 1)
@@ -647,7 +679,7 @@ live_segment_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum
                         Int16GetDatum(column), BoolGetDatum(false));
     vardata->freefunc = release_statistics;
     user = OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
-    vardata->acl_ok = rte->securityQuals == NIL &&
+    vardata->acl_ok = rte->securityQuals == NIL && !hides_rows(largest) &&
                       (pg_class_aclcheck(rte->relid, user, ACL_SELECT) == ACLCHECK_OK ||
                        pg_attribute_aclcheck(rte->relid, attnum, user, ACL_SELECT) == ACLCHECK_OK);
     return true;

@@ -115,7 +115,7 @@ MASTERING_FUNCTION(mastering_query_as)
             elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(SPI_result));
         SPI_finish();
         receiver->rDestroy(receiver);
-        AtEOXact_GUC(true, nest_level);
+        AtEOXact_GUC(false, nest_level); /* what the text has set ends with it */
         SetUserIdAndSecContext(user, security_context);
     }
     PG_FINALLY();
