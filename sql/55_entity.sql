@@ -35,7 +35,7 @@ BEGIN
         RETURN NULL;
     END IF;
     IF modifier = '' THEN
-        RETURN format_type(hit, NULL);
+        RETURN format_type(hit, -1);    -- bpchar: 'character' would mean one character
     END IF;
     IF format_type(hit, NULL) NOT IN ('numeric', 'character varying', 'character', 'bit', 'bit varying') THEN
         RETURN NULL;
@@ -207,7 +207,7 @@ BEGIN
         IF pair.kind <> 'string' THEN
             RAISE EXCEPTION 'the mapping of attribute "%" is not a text with an SQL expression', pair.key USING ERRCODE = '22023', DETAIL = format('At $.%s.', pair.key);
         END IF;
-        PERFORM mastering.check_expression(env, qualified, pair.expression, format('the mapping of attribute "%s"', pair.key));
+        PERFORM mastering.check_expression(env, qualified, source_name, pair.expression, format('the mapping of attribute "%s"', pair.key));
         expressions := expressions || jsonb_build_object(pair.key, pair.expression);
     END LOOP;
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'source', source_name),
@@ -218,7 +218,7 @@ $$;
 COMMENT ON FUNCTION mastering.do_map_source(text, text, text, text, text, json) IS 'Behind map_source.';
 
 -- An expression must be one expression: it is parsed alone, as the environment's owner, before it is ever put between others.
-CREATE FUNCTION mastering.check_expression(env mastering.environment, relation text, expression text, what text) RETURNS void
+CREATE FUNCTION mastering.check_expression(env mastering.environment, relation text, alias text, expression text, what text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     message text;
@@ -229,7 +229,7 @@ BEGIN
             USING ERRCODE = '42601', HINT = 'What needs other tables goes into a view that the source is bound to.';
     END IF;
     BEGIN
-        PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT ((%s\n) IS NULL) FROM %s LIMIT 0', expression, relation),
+        PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT ((%s\n) IS NULL) FROM %s AS %I LIMIT 0', expression, relation, alias),
                                         mastering.artifact_path(env.name), false) AS t (value boolean);
     EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR read_only_sql_transaction THEN
         GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
@@ -237,7 +237,7 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION mastering.check_expression(mastering.environment, text, text, text) IS 'Refuses an expression that does not parse, calls a volatile function or reads what the environment''s owner may not.';
+COMMENT ON FUNCTION mastering.check_expression(mastering.environment, text, text, text, text) IS 'Refuses an expression that does not parse, calls a volatile function or reads what the environment''s owner may not.';
 
 CREATE FUNCTION mastering.is_expression(expression text) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_is_expression';

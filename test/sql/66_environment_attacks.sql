@@ -106,6 +106,16 @@ SELECT promote('a1', 'a2', expected_head => (SELECT head FROM environments WHERE
 SELECT count(*) FROM diff('a2~0', 'a2');
 SELECT count(*) > 0 AS differ FROM diff('a2~1', 'a2');
 
+-- A type without length cuts nothing off; what a run could not resolve, the mapping is told at once.
+SELECT define_entity('a1', 't', '{"c": "bpchar", "v": "varchar(4)", "b": "bit"}');
+SELECT map_source('a1', 't', 's', 'attack.mail', 'id', '{"c": "mail.name"}');
+SELECT map_source('a1', 't', 's', 'attack.mail', 'id', '{"c": "s.name", "v": "name", "b": "B''101''"}');
+SELECT set_blocking('a1', 't', '[{"keys": ["v"]}]'), set_comparisons('a1', 't', '[{"column": "v", "method": "exact"}]');
+SELECT count(*) FROM load('a1', 't');
+SELECT train('a1', 't') IS NOT NULL AS trained;
+SELECT master('a1', 't') IS NOT NULL AS mastered;
+SELECT c, v, b FROM a1.t WHERE v IN ('n1', 'n599') ORDER BY v;
+
 -- A failure with a long message is on record too.
 CREATE FUNCTION attack.fail() RETURNS text STABLE LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '%', repeat(E'x\n"', 5000); END $$;
 SELECT map_source('a1', 'e', 'k', 'attack.by_key', 'id', '{"name": "attack.fail()"}');
