@@ -50,12 +50,6 @@ json_is_string(const json_node *node)
     return node->value.type == jbvString;
 }
 
-bool
-json_is_null(const json_node *node)
-{
-    return node->value.type == jbvNull;
-}
-
 char *
 json_found(const json_node *node)
 {

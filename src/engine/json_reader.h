@@ -30,7 +30,6 @@ extern json_node json_element(const json_node *array, int index);
 
 /* Scalars. */
 extern bool json_is_string(const json_node *node);
-extern bool json_is_null(const json_node *node);
 extern char *json_string(const json_node *node);
 extern bool json_boolean(const json_node *node);
 extern double json_number(const json_node *node, double least, double most);

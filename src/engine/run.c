@@ -77,14 +77,6 @@ make_threads(match_run *run)
         run->units[u].output = MemoryContextAllocHuge(run->context, PAIR_UNIT_OUTPUT * sizeof(scored_pair));
 }
 
-void
-match_run_forget_levels(match_run *run)
-{
-    for (int t = 0; t < run->threads; t++)
-        memset(run->thread_memory[t].cache, 0,
-               (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
-}
-
 /* The slot of a key part. A plain column that is no array is shared with the comparisons. */
 static int
 key_part_slot(const match_run *run, const rule_spec *rule, int part, store_column *columns, int *count)

@@ -85,7 +85,4 @@ extern void raise_kernel_status(kernel_status status);
  */
 extern bool kernel_must_repeat(kernel_status status);
 
-/* Clears the per-thread level caches (after a change of levels). */
-extern void match_run_forget_levels(match_run *run);
-
 #endif
