@@ -16,16 +16,3 @@ CREATE AGGREGATE mastering.rows_hash(row_value record) (
     SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
 );
 COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; columns whose name begins with # are left out.';
-
-CREATE FUNCTION mastering.content_sum_add(state bytea, row_hash uuid) RETURNS bytea
-    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_content_sum_add';
-COMMENT ON FUNCTION mastering.content_sum_add(bytea, uuid) IS 'Transition function of content_sum.';
-
-CREATE FUNCTION mastering.content_sum_combine(a bytea, b bytea) RETURNS bytea
-    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_content_sum_combine';
-COMMENT ON FUNCTION mastering.content_sum_combine(bytea, bytea) IS 'Sum of two states of content_sum.';
-
-CREATE AGGREGATE mastering.content_sum(row_hash uuid) (
-    SFUNC = mastering.content_sum_add, STYPE = bytea, COMBINEFUNC = mastering.content_sum_combine, PARALLEL = SAFE
-);
-COMMENT ON AGGREGATE mastering.content_sum(uuid) IS 'A number that two sets of rows share when they hold the same rows, in whatever order and segments.';

@@ -1,36 +1,6 @@
 -- 51_store_functions.sql: making stores, segments and versions. All of this is internal: nobody but the
 -- extension's owner may call it, and the functions that users call have checked their rights before.
 
--- ANALYZE, autovacuum's too, runs as a table's owner, which for stores is ours, and calls the functions of a range
--- type. A type in a temporary schema would take its columns along when its session ends.
-CREATE FUNCTION mastering.require_storable(columns jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    bad oid;
-BEGIN
-    WITH RECURSIVE part (type) AS (
-        SELECT (c ->> 'type')::regtype::oid FROM jsonb_array_elements(columns) c
-        UNION
-        SELECT n.type FROM part p JOIN pg_type t ON t.oid = p.type CROSS JOIN LATERAL (
-            SELECT t.typbasetype UNION ALL SELECT t.typelem
-            UNION ALL SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid
-            UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
-            UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) n (type)
-         WHERE n.type <> 0)
-    SELECT t.oid INTO bad FROM part p JOIN pg_type t ON t.oid = p.type JOIN pg_namespace s ON s.oid = t.typnamespace
-     WHERE s.nspname ~ '^pg_temp_'
-        OR EXISTS (SELECT FROM pg_range r JOIN pg_proc f ON f.oid IN (r.rngsubdiff, r.rngcanonical) JOIN pg_roles o ON o.oid = f.proowner
-                    WHERE r.rngtypid = t.oid AND NOT o.rolsuper)
-     LIMIT 1;
-    IF bad IS NOT NULL THEN
-        RAISE EXCEPTION 'columns of type % cannot be stored', format_type(bad, NULL)
-            USING ERRCODE = '0A000', DETAIL = 'It is temporary, or a range type with functions that do not belong to a superuser.',
-                  HINT = 'Bind a view that casts the column to another type, such as text.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION mastering.require_storable(jsonb) IS 'Refuses columns of types whose functions would run with our rights, and of temporary types.';
-
 CREATE FUNCTION mastering.store_for(kind text, entity text, source text, columns jsonb, indexes jsonb) RETURNS int
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -39,7 +9,6 @@ DECLARE
     store text;
     index_columns jsonb;
 BEGIN
-    PERFORM mastering.require_storable(columns);   -- even of a store that exists: a type may be another by now
     SELECT s.store_id INTO hit FROM mastering.store s
      WHERE s.kind = store_for.kind AND s.entity = store_for.entity AND s.source = store_for.source
        AND s.columns = store_for.columns;

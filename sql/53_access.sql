@@ -12,6 +12,39 @@ CREATE FUNCTION mastering.query_as(role name, query text, search_path text, trus
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100000 AS 'MODULE_PATHNAME', 'mastering_query_as';
 COMMENT ON FUNCTION mastering.query_as(name, text, text, boolean) IS 'The rows of a SELECT run with the rights of a role, read-only; volatile functions are refused unless the text is our own (trusted).';
 
+CREATE FUNCTION mastering.query_dependencies(role name, query text, search_path text, OUT kind text, OUT object oid) RETURNS SETOF record
+    LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_query_dependencies';
+COMMENT ON FUNCTION mastering.query_dependencies(name, text, text) IS 'What a query rests on, analyzed with the rights of a role: a row for each relation it names, for each function that is not immutable, and one of kind session where it asks who or when.';
+
+-- Stable functions of PostgreSQL's own that look at nothing but their arguments and at settings that are pinned
+-- wherever an artifact's text runs: the input and output of types, operators, casts, and these by name.
+CREATE FUNCTION mastering.is_settled(function_oid oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_proc p WHERE p.oid = function_oid AND p.pronamespace = 'pg_catalog'::regnamespace AND p.provolatile = 's'
+                      AND (EXISTS (SELECT FROM pg_type t WHERE function_oid IN (t.typinput, t.typoutput)) OR EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = function_oid)
+                           OR EXISTS (SELECT FROM pg_cast c WHERE c.castfunc = function_oid)
+                           OR p.proname IN ('to_char', 'to_date', 'to_timestamp', 'to_number', 'concat', 'concat_ws', 'format', 'date_trunc', 'date_part', 'extract', 'timezone',
+                                            'array_to_string', 'string_to_array', 'array_to_json', 'row_to_json', 'to_json', 'to_jsonb', 'json_build_object', 'jsonb_build_object',
+                                            'json_build_array', 'jsonb_build_array', 'json_agg', 'jsonb_agg', 'json_object_agg', 'jsonb_object_agg', 'count', 'quote_literal', 'quote_nullable')))
+$$;
+COMMENT ON FUNCTION mastering.is_settled(oid) IS 'Whether a stable function gives one result for one argument, whoever asks and whenever.';
+
+-- Whether the result of a text hangs on nothing but the views of one schema and on what is written in it. The owner of an
+-- environment is part of the key of what is made by any other text, so that nobody gets what another was allowed to read.
+CREATE FUNCTION mastering.is_reproducible(role name, query text, search_path text, schema_name text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM mastering.query_dependencies(role, query, search_path) d
+                        WHERE CASE d.kind WHEN 'relation' THEN NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name
+                                                                            AND to_regclass(format('%I.%I', v.environment, v.view_name)) = d.object)
+                                          WHEN 'function' THEN NOT mastering.is_settled(d.object)
+                                          ELSE true END);
+EXCEPTION WHEN OTHERS THEN    -- whoever runs it will say what is wrong with it
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION mastering.is_reproducible(name, text, text, text) IS 'Whether a query gives one result on one state of a schema''s views.';
+
 CREATE FUNCTION mastering.may(environment text, VARIADIC roles text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)

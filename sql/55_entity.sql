@@ -15,6 +15,25 @@ END
 $$;
 COMMENT ON FUNCTION mastering.require_entity(jsonb, text, text) IS 'The document of an entity, or an error.';
 
+-- Enums, domains, composites and ranges belong to whoever made them and go with DROP TYPE ... CASCADE, and a store's
+-- column would go with them: a domain is stored as the type below it, the others as text.
+CREATE FUNCTION mastering.storable_type(given oid, modifier int) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    type pg_type := (SELECT t FROM pg_type t WHERE t.oid = given);
+BEGIN
+    IF type.typtype = 'd' THEN
+        RETURN mastering.storable_type(type.typbasetype, type.typtypmod);
+    ELSIF type.typelem <> 0 AND type.typlen = -1 AND type.typcategory = 'A' THEN
+        RETURN replace(mastering.storable_type(type.typelem, modifier), '[]', '') || '[]';
+    ELSIF type.typtype IN ('e', 'c') OR (type.typtype IN ('r', 'm') AND type.typnamespace <> 'pg_catalog'::regnamespace) THEN
+        RETURN 'text';
+    END IF;
+    RETURN format_type(given, modifier);
+END
+$$;
+COMMENT ON FUNCTION mastering.storable_type(oid, int) IS 'The type that a store has for values of a type.';
+
 -- The name of a type as format_type writes it, or NULL. Nothing but a name and up to two numbers gets through.
 CREATE FUNCTION mastering.type_name(given text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -35,7 +54,7 @@ BEGIN
         RETURN NULL;
     END IF;
     IF modifier = '' THEN
-        RETURN format_type(hit, -1);    -- bpchar: 'character' would mean one character
+        RETURN mastering.storable_type(hit, -1);    -- bpchar: 'character' would mean one character
     END IF;
     IF format_type(hit, NULL) NOT IN ('numeric', 'character varying', 'character', 'bit', 'bit varying') THEN
         RETURN NULL;
@@ -116,7 +135,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns jsonb;
 BEGIN
-    SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) INTO columns
+    SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'type', mastering.storable_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) INTO columns
       FROM pg_attribute a WHERE a.attrelid = to_regclass(relation) AND a.attnum > 0 AND NOT a.attisdropped;
     IF columns IS NULL THEN
         RAISE EXCEPTION 'relation % does not exist', relation USING ERRCODE = '42P01';
@@ -128,7 +147,7 @@ BEGIN
     RETURN columns;
 END
 $$;
-COMMENT ON FUNCTION mastering.relation_columns(text) IS 'Names and types of a relation''s columns.';
+COMMENT ON FUNCTION mastering.relation_columns(text) IS 'Names of a relation''s columns, and the types they are stored as.';
 
 CREATE FUNCTION mastering.key_columns(given text) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -257,6 +276,10 @@ DECLARE
 BEGIN
     IF to_regclass(qualified) IS NULL THEN
         RAISE EXCEPTION 'relation % does not exist', qualified USING ERRCODE = '42P01';
+    END IF;
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(qualified) AND c.relpersistence = 't') THEN
+        RAISE EXCEPTION 'relation % is temporary', qualified
+            USING ERRCODE = '42809', DETAIL = 'It is gone when its session ends, and other sessions see none or another.', HINT = 'Bind a table or view that stays.';
     END IF;
     IF NOT has_any_column_privilege(env.owner::name, to_regclass(qualified), 'SELECT') THEN
         RAISE EXCEPTION 'the owner of environment "%" may not read relation %', env_name, qualified

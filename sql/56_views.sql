@@ -72,9 +72,7 @@ BEGIN
     ELSE
         EXECUTE format('CREATE TEMP VIEW mastering_wanted AS %s', query);
         SELECT string_agg(CASE WHEN n.attname IS NOT NULL THEN quote_ident(coalesce(o.attname, n.attname))
-                               -- A cast to a domain would call its constraint's functions with the reader's rights.
-                               ELSE format(CASE WHEN EXISTS (SELECT FROM pg_type t WHERE t.oid = o.atttypid AND t.typtype = 'd') THEN '(ARRAY[]::%s[])[1] AS %I' ELSE 'NULL::%s AS %I' END,
-                                           format_type(o.atttypid, o.atttypmod), o.attname)
+                               ELSE format('NULL::%s AS %I', format_type(o.atttypid, o.atttypmod), o.attname)
                                END, ', ' ORDER BY o.attnum NULLS LAST, n.attnum)
           INTO wanted
           FROM (SELECT * FROM pg_attribute a WHERE a.attrelid = existing AND a.attnum > 0 AND NOT a.attisdropped) o

@@ -40,7 +40,8 @@ BEGIN
     -- The key too is made as the owner: its cast to text may be a function of whoever made its type.
     EXECUTE format('CREATE TEMP TABLE mastering_incoming ON COMMIT DROP AS SELECT r."#key", mastering.row_hash(r) AS "#hash", %s FROM mastering.query_as(%L, %L, %L, true) AS r ("#key" text, %s)',
                    (SELECT string_agg(format('r.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
-                   env.owner, format('SELECT %s, %s FROM %s AS r', mastering.key_expression(source -> 'key'), mastering.column_list(columns, false), relation),
+                   env.owner, format('SELECT %s, %s FROM %s AS r', mastering.key_expression(source -> 'key'),
+                                      (SELECT string_agg(format('CAST(r.%I AS %s)', c.value ->> 'name', c.value ->> 'type'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c), relation),
                    mastering.artifact_path(env.name), mastering.column_list(columns, true));
     ANALYZE pg_temp.mastering_incoming;
     EXECUTE 'SELECT jsonb_build_array("#key") FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY "#key" NULLS FIRST LIMIT 1' INTO bad;
@@ -50,7 +51,7 @@ BEGIN
                   DETAIL = CASE WHEN bad = '[null]' THEN format('A column of the key %s is null in relation %s.', source -> 'key', relation)
                                 ELSE format('Key %s is in relation %s more than once.', bad ->> 0, relation) END;
     END IF;
-    EXECUTE 'SELECT count(*), encode(mastering.content_sum("#hash"), ''hex'') FROM pg_temp.mastering_incoming' INTO total, content;
+    EXECUTE 'SELECT count(*), mastering.rows_hash(ROW("#hash") ORDER BY "#hash") FROM pg_temp.mastering_incoming' INTO total, content;
     content := total || ':' || coalesce(content, '') || ':' || left(mastering.json_hash(source -> 'key'), 16);
 
     IF current IS NOT NULL AND (current ->> 'store')::int = store THEN
@@ -116,6 +117,7 @@ DECLARE
     any_source boolean := false;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
+    SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
     PERFORM mastering.require_entity(config.tree, env_name, entity_name);
     FOR item IN SELECT mastering.step(t.key, 4) AS name, a.content FROM jsonb_each_text(config.tree) t JOIN mastering.artifact a ON a.hash = t.value

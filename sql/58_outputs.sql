@@ -20,6 +20,29 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.sources_of(jsonb, text) IS 'The sources of an entity in a tree.';
 
+-- NULL where the text of a mapping gives everybody the same, so that all environments share what is made with it.
+CREATE FUNCTION mastering.role_of_mapping(env mastering.environment, entity jsonb, source_name text, mapping jsonb, columns jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN NOT mastering.is_reproducible(env.owner::name,
+        format('SELECT %s FROM (SELECT %s) AS %I', mastering.mapping_list(entity, mapping),
+               (SELECT string_agg(format('NULL::%s AS %I', c.value ->> 'type', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c), source_name),
+        mastering.artifact_path(env.name), '') THEN env.owner END
+$$;
+COMMENT ON FUNCTION mastering.role_of_mapping(mastering.environment, jsonb, text, jsonb, jsonb) IS 'The role that the result of a mapping hangs on; NULL where it hangs on none.';
+
+CREATE FUNCTION mastering.role_of_model(env mastering.environment, entity jsonb, model jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH text (expression) AS (
+        SELECT e #>> '{}' FROM jsonb_path_query(model, '$.blocking[*]') r
+               CROSS JOIN LATERAL jsonb_path_query(CASE jsonb_typeof(r) WHEN 'object' THEN r -> 'keys' ELSE r END, '$[*]') e
+        UNION SELECT e #>> '{}' FROM jsonb_path_query(model, '$.comparisons[*].expression') e)
+    SELECT CASE WHEN EXISTS (SELECT FROM text t WHERE NOT mastering.is_reproducible(env.owner::name,
+        format(E'SELECT (%s\n) FROM (SELECT NULL::text AS id, NULL::text AS source, %s) AS q', t.expression,
+               (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
+        mastering.artifact_path(env.name), '')) THEN env.owner END
+$$;
+COMMENT ON FUNCTION mastering.role_of_model(mastering.environment, jsonb, jsonb) IS 'The role that the keys and compared values of a model hang on; NULL where they hang on none.';
+
 -- Mapped records: one segment for each segment of loaded rows, with the same row numbers, so that the deletion
 -- vectors of the loaded rows are theirs too.
 CREATE FUNCTION mastering.map_records(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS jsonb
@@ -38,6 +61,7 @@ DECLARE
     derived text;
     hit int;
     view_name text;
+    role text;
 BEGIN
     FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
         raw := data -> mastering.path(entity_name, source.name);
@@ -47,11 +71,12 @@ BEGIN
         END IF;
         contents := contents || jsonb_build_object(source.name, raw -> 'content');
         view_name := NULL;
+        role := mastering.role_of_mapping(env, entity, source.name, source.content -> 'mapping', (SELECT s.columns FROM mastering.store s WHERE s.store_id = (raw ->> 'store')::int));
         FOR part IN SELECT s.value::int AS segment, v.value::bigint AS vector, g.hash FROM jsonb_array_elements_text(raw -> 'segments') WITH ORDINALITY s
                       JOIN jsonb_array_elements_text(raw -> 'vectors') WITH ORDINALITY v USING (ordinality)
                       JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY ordinality LOOP
-            derived := mastering.json_hash(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
-                                                              'source', source.name, 'entity', entity, 'store', store));
+            derived := mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
+                                                              'source', source.name, 'entity', entity, 'store', store, 'role', role)));
             SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
             IF hit IS NULL THEN    -- unless another environment is at it
                 PERFORM pg_advisory_xact_lock(hashtext('mastering.derived'), hashtext(derived));
@@ -141,6 +166,7 @@ DECLARE
     model jsonb;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
+    env := mastering.require_author(env_name);    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
     PERFORM mastering.require_entity(config.tree, env_name, entity_name);
     PERFORM mastering.sync_views(env_name, entity_name);

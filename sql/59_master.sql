@@ -118,7 +118,10 @@ BEGIN
     -- Keys are made of contents, so nothing needs to be mapped to find out that all is there already.
     SELECT jsonb_object_agg(s.name, data -> mastering.path(entity_name, s.name) -> 'content') INTO contents FROM mastering.sources_of(tree, entity_name) s;
     run_key := mastering.json_hash(jsonb_build_object('entity', entity, 'name', entity_name, 'contents', contents, 'model', model,
-        'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision()));
+        'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision(),
+        'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
+                    FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
+        'role', mastering.role_of_model(env, work.entity, model)));
     golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship));
     base := jsonb_build_object('members', old -> '_members' -> 'hash', 'history', old -> '_history' -> 'hash');
     output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
@@ -218,6 +221,7 @@ DECLARE
     summary jsonb;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
+    SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
     SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
     outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published);

@@ -4,10 +4,6 @@
  * A row is hashed as the texts of its values in UTF-8, each with its length before it and a marker for NULL,
  * so that no two different rows are written alike, and so that the hash survives a dump, a restore and a
  * change of the server's encoding. Columns whose name begins with '#' are the store's own and left out.
- *
- * content_sum adds one independent 256-bit number a row, modulo 2^64 in each of four lanes (a multiset hash,
- * Bellare and Micciancio 1997): it says that two sets of rows are the same without sorting them. It decides
- * about the reuse of results; what proves history is the SHA-256 of rows_hash.
  */
 #include "compat.h"
 
@@ -199,72 +195,4 @@ MASTERING_FUNCTION(mastering_rows_hash_final)
     hex_encode((char *)digest, sizeof(digest), digits);
     digits[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
     PG_RETURN_TEXT_P(cstring_to_text(digits));
-}
-
-#define LANES 4
-
-static void
-read_lanes(const uint8 *bytes, uint64 *lanes)
-{
-    for (int lane = 0; lane < LANES; lane++) {
-        lanes[lane] = 0;
-        for (int i = 0; i < 8; i++)
-            lanes[lane] = lanes[lane] << 8 | bytes[lane * 8 + i];
-    }
-}
-
-static void
-read_state(bytea *state, uint64 *lanes)
-{
-    if (VARSIZE_ANY_EXHDR(state) != LANES * 8)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a content sum has %d bytes", LANES * 8)));
-    read_lanes((const uint8 *)VARDATA_ANY(state), lanes);
-}
-
-static bytea *
-write_lanes(const uint64 *lanes)
-{
-    bytea *state = palloc(VARHDRSZ + LANES * 8);
-    uint8 *bytes = (uint8 *)VARDATA(state);
-
-    SET_VARSIZE(state, VARHDRSZ + LANES * 8);
-    for (int lane = 0; lane < LANES; lane++)
-        for (int i = 0; i < 8; i++)
-            bytes[lane * 8 + i] = (uint8)(lanes[lane] >> (56 - 8 * i));
-    return state;
-}
-
-/* A row's 128 bits are widened by hashing again, so that each lane is independent of the others. */
-MASTERING_FUNCTION(mastering_content_sum_add)
-{
-    uint64 sum[LANES] = {0}, row[LANES];
-
-    if (!PG_ARGISNULL(0))
-        read_state(PG_GETARG_BYTEA_PP(0), sum);
-    if (!PG_ARGISNULL(1)) {
-        pg_cryptohash_ctx *hash = new_sha256();
-        uint8 digest[PG_SHA256_DIGEST_LENGTH];
-
-        hash_bytes_or_fail(hash, PG_GETARG_UUID_P(1)->data, UUID_LEN);
-        finish_sha256(hash, digest);
-        pg_cryptohash_free(hash);
-        read_lanes(digest, row);
-        for (int lane = 0; lane < LANES; lane++)
-            sum[lane] += row[lane];
-    }
-    PG_RETURN_BYTEA_P(write_lanes(sum));
-}
-
-MASTERING_FUNCTION(mastering_content_sum_combine)
-{
-    uint64 a[LANES] = {0}, b[LANES] = {0};
-
-    if (!PG_ARGISNULL(0))
-        read_state(PG_GETARG_BYTEA_PP(0), a);
-    if (!PG_ARGISNULL(1))
-        read_state(PG_GETARG_BYTEA_PP(1), b);
-    for (int lane = 0; lane < LANES; lane++)
-        a[lane] += b[lane];
-    PG_RETURN_BYTEA_P(write_lanes(a));
 }

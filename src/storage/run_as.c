@@ -11,16 +11,19 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/analyze.h"
 #include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 
 /* One SELECT and nothing else; unless trusted, no volatile function in it or in the views that it reads. */
@@ -54,6 +57,34 @@ typedef struct RunText {
     const char *role;
 } RunText;
 
+/* The role and search_path of a text, and what they were; an error restores them with its transaction. */
+typedef struct Disguise {
+    Oid user;
+    int security_context;
+    int nest_level;
+} Disguise;
+
+static Disguise
+put_on(Oid role, const char *search_path)
+{
+    Disguise before;
+
+    GetUserIdAndSecContext(&before.user, &before.security_context);
+    before.nest_level = NewGUCNestLevel();
+    (void)set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                            false);
+    SetUserIdAndSecContext(role, before.security_context | SECURITY_LOCAL_USERID_CHANGE |
+                                     SECURITY_RESTRICTED_OPERATION);
+    return before;
+}
+
+static void
+take_off(Disguise before)
+{
+    AtEOXact_GUC(false, before.nest_level); /* what the text has set ends with it */
+    SetUserIdAndSecContext(before.user, before.security_context);
+}
+
 static void
 describe_run(void *argument)
 {
@@ -70,8 +101,8 @@ MASTERING_FUNCTION(mastering_query_as)
     char *search_path = text_to_cstring(PG_GETARG_TEXT_PP(2));
     bool trusted = PG_GETARG_BOOL(3);
     bool read_only = XactReadOnly;
-    int security_context, nest_level;
-    Oid user, role = get_role_oid(run.role, false);
+    Disguise before;
+    Oid role = get_role_oid(run.role, false);
     MemoryContext per_query;
     Tuplestorestate *store;
     TupleDesc descriptor;
@@ -91,18 +122,13 @@ MASTERING_FUNCTION(mastering_query_as)
     context.arg = &run;
     context.previous = error_context_stack;
     error_context_stack = &context;
-    GetUserIdAndSecContext(&user, &security_context);
-    nest_level = NewGUCNestLevel();
     PG_TRY();
     {
         DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
         SPIExecuteOptions options = {.read_only = true, .dest = receiver};
         SPIPlanPtr plan;
 
-        (void)set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-                                0, false);
-        SetUserIdAndSecContext(role, security_context | SECURITY_LOCAL_USERID_CHANGE |
-                                         SECURITY_RESTRICTED_OPERATION);
+        before = put_on(role, search_path);
         XactReadOnly = true;
         SetTuplestoreDestReceiverParams(receiver, store, result->econtext->ecxt_per_query_memory, true,
                                         descriptor, "the query does not give the columns that are wanted");
@@ -115,8 +141,7 @@ MASTERING_FUNCTION(mastering_query_as)
             elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(SPI_result));
         SPI_finish();
         receiver->rDestroy(receiver);
-        AtEOXact_GUC(false, nest_level); /* what the text has set ends with it */
-        SetUserIdAndSecContext(user, security_context);
+        take_off(before);
     }
     PG_FINALLY();
     {
@@ -128,6 +153,87 @@ MASTERING_FUNCTION(mastering_query_as)
     result->returnMode = SFRM_Materialize;
     result->setResult = store;
     result->setDesc = descriptor;
+    return (Datum)0;
+}
+
+/* ---- what a text rests on ---- */
+
+static bool
+note_function(Oid function, void *context)
+{
+    List **found = context;
+
+    if (func_volatile(function) != PROVOLATILE_IMMUTABLE)
+        *found = list_append_unique_oid(*found, function);
+    return false;
+}
+
+typedef struct Dependencies {
+    List *relations;
+    List *functions; /* those that are not immutable */
+    bool session;    /* CURRENT_USER, CURRENT_DATE and their like */
+} Dependencies;
+
+static bool
+find_dependencies(Node *node, void *context)
+{
+    Dependencies *found = context;
+
+    if (node == NULL)
+        return false;
+    if (IsA(node, SQLValueFunction))
+        found->session = true;
+    check_functions_in_node(node, note_function, &found->functions);
+    if (IsA(node, Query)) {
+        ListCell *cell;
+
+        foreach (cell, ((Query *)node)->rtable) {
+            RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+            if (entry->rtekind == RTE_RELATION)
+                found->relations = list_append_unique_oid(found->relations, entry->relid);
+        }
+        return query_tree_walker((Query *)node, find_dependencies, context, 0);
+    }
+    return expression_tree_walker(node, find_dependencies, context);
+}
+
+static void
+put_dependency(Tuplestorestate *store, TupleDesc descriptor, const char *kind, Oid object)
+{
+    Datum values[] = {CStringGetTextDatum(kind), ObjectIdGetDatum(object)};
+    bool nulls[] = {false, false};
+
+    tuplestore_putvalues(store, descriptor, values, nulls);
+}
+
+/*
+ * query_dependencies(role, query, search_path): the relations that a query names, the functions in it that
+ * are not immutable, and a row of kind session where it asks for the session's user or time. Views are named,
+ * not looked into.
+ */
+MASTERING_FUNCTION(mastering_query_dependencies)
+{
+    char *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+    ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
+    Dependencies found = {NIL, NIL, false};
+    List *parsed;
+    Disguise before;
+    ListCell *cell;
+
+    InitMaterializedSRF(fcinfo, 0);
+    before = put_on(get_role_oid(NameStr(*PG_GETARG_NAME(0)), false), text_to_cstring(PG_GETARG_TEXT_PP(2)));
+    parsed = raw_parser(query, RAW_PARSE_DEFAULT);
+    foreach (cell, parsed)
+        find_dependencies((Node *)parse_analyze_fixedparams(lfirst_node(RawStmt, cell), query, NULL, 0, NULL),
+                          &found);
+    take_off(before);
+    foreach (cell, found.relations)
+        put_dependency(result->setResult, result->setDesc, "relation", lfirst_oid(cell));
+    foreach (cell, found.functions)
+        put_dependency(result->setResult, result->setDesc, "function", lfirst_oid(cell));
+    if (found.session)
+        put_dependency(result->setResult, result->setDesc, "session", InvalidOid);
     return (Datum)0;
 }
 

@@ -9,7 +9,7 @@ SELECT format('GRANT CREATE, TEMP ON DATABASE %I TO a_author, a_later', current_
 SET search_path = mastering, pg_catalog;
 SELECT create_environment('a1', owner => 'a_owner'), create_environment('a2', 'a1', owner => 'a_owner'), grant_role('a1', 'author', 'a_author');
 
--- Functions of types that the author made: casts, and those of ranges, which ANALYZE calls.
+-- Functions of types that the author made: casts, and those of ranges, which ANALYZE would call if such types were stored.
 SET ROLE a_author;
 CREATE TABLE attack.seen (how text, who text);
 GRANT INSERT ON attack.seen TO PUBLIC;
@@ -125,6 +125,64 @@ SELECT promote('a1', 'a2');
 SELECT state, length(error) > 0 AS has_error FROM releases WHERE target = 'a2' AND state = 'failed';
 SELECT map_source('a1', 'e', 'k', 'attack.by_key', 'id');
 
+-- What a mapping looks up with the rights of one owner is not what another gets for the same text.
+CREATE ROLE a_other;
+GRANT USAGE ON SCHEMA attack TO a_other;
+CREATE TABLE attack.private (word text);
+INSERT INTO attack.private VALUES ('secret');
+CREATE TABLE attack.plain AS SELECT 1 AS id, 'n' AS name;
+GRANT SELECT ON attack.plain TO a_owner, a_other;
+CREATE FUNCTION attack.whisper() RETURNS text STABLE LANGUAGE plpgsql AS $$
+BEGIN RETURN (SELECT word FROM attack.private); EXCEPTION WHEN insufficient_privilege THEN RETURN 'nothing'; END $$;
+GRANT SELECT ON attack.private TO a_owner;
+SELECT create_environment('b1', owner => 'a_owner'), create_environment('b2', owner => 'a_other');
+SELECT define_entity(e, 'p', '{"name": "text", "day": "date"}'), map_source(e, 'p', 's', 'attack.plain', 'id', '{"name": "name || '' '' || attack.whisper()", "day": "''2026-01-01''"}'),
+       set_blocking(e, 'p', '[{"keys": ["name"]}]'), set_comparisons(e, 'p', '[{"column": "name", "method": "exact"}]') FROM unnest(ARRAY['b1', 'b2']) e;
+SELECT e, change FROM unnest(ARRAY['b1', 'b2']) e, load(e, 'p');
+SELECT count(train(e, 'p')) FROM unnest(ARRAY['b1', 'b2']) e;
+SELECT e, master(e, 'p') -> 'reused' AS reused FROM unnest(ARRAY['b1', 'b2']) e;
+SELECT a.name, b.name FROM b1.p a, b2.p b;
+-- A text that looks nothing up gives everybody the same, and is run once.
+SELECT map_source(e, 'p', 's', 'attack.plain', 'id', '{"name": "upper(name)", "day": "to_date(''01.02.2026'', ''DD.MM.YYYY'')"}') FROM unnest(ARRAY['b1', 'b2']) e;
+SELECT count(train(e, 'p')) FROM unnest(ARRAY['b1', 'b2']) e;
+SELECT e, master(e, 'p') -> 'reused' AS reused FROM unnest(ARRAY['b1', 'b2']) e;
+-- A check that looks beside the environment's views is run again though these are the same; one that does not is not.
+CREATE TABLE attack.stop (reason text);
+GRANT SELECT ON attack.stop TO a_owner;
+SELECT create_environment('b3', 'b1', owner => 'a_owner'), add_check('b1', 'p', 'beside', 'SELECT * FROM attack.stop'), add_check('b1', 'p', 'within', 'SELECT * FROM p WHERE name IS NULL');
+SELECT promote('b1', 'b3') > 0 AS promoted;
+SELECT add_check('b1', 'p', 'more', 'SELECT * FROM p WHERE day > ''2100-01-01''');
+INSERT INTO attack.stop VALUES ('the feed is broken');
+SELECT promote('b1', 'b3');
+SELECT check_name, passed, count(*) FROM check_results WHERE environment = 'b3' GROUP BY 1, 2 ORDER BY 1, 2;
+-- An SQLSTATE of our own, raised by somebody's function, is a failure like any other.
+CREATE FUNCTION attack.dry() RETURNS text STABLE LANGUAGE plpgsql AS $$
+BEGIN IF pg_catalog.to_regclass('attack.armed') IS NOT NULL THEN RAISE EXCEPTION 'boom' USING ERRCODE = 'MD000'; END IF; RETURN 'x'; END $$;
+SELECT drop_check('b1', 'p', 'beside'), map_source('b1', 'p', 's', 'attack.plain', 'id', '{"name": "attack.dry()"}');
+CREATE TABLE attack.armed ();
+SELECT promote('b1', 'b3', dry_run => true);
+DROP TABLE attack.armed;
+SELECT promote('b1', 'b3', dry_run => true) IS NULL AS dry;
+-- Types go with their owner's DROP ... CASCADE; what is stored stays. A temporary relation is nobody's source.
+CREATE TYPE attack.mood AS ENUM ('glad', 'sad');
+CREATE DOMAIN attack.label AS varchar(5);
+CREATE TYPE attack.pair2 AS (a int, b text);
+CREATE TABLE attack.typed (id int, mood attack.mood, label attack.label, moods attack.mood[], pair attack.pair2);
+INSERT INTO attack.typed VALUES (1, 'sad', 'abc', '{glad,sad}', '(1,x)');
+GRANT SELECT ON attack.typed TO a_owner;
+SELECT define_entity('b1', 'q', '{"mood": "attack.mood", "label": "attack.label", "moods": "attack.mood[]", "pair": "attack.pair2"}'), map_source('b1', 'q', 's', 'attack.typed', 'id'),
+       set_blocking('b1', 'q', '[{"keys": ["mood"]}]'), set_comparisons('b1', 'q', '[{"column": "label", "method": "exact"}]');
+SELECT change FROM load('b1', 'q');
+SELECT train('b1', 'q') IS NOT NULL AS trained;
+SELECT master('b1', 'q') ->> 'records' AS records;
+DROP TABLE attack.typed;
+DROP TYPE attack.mood, attack.label, attack.pair2 CASCADE;
+SELECT mood, label, moods, pair FROM b1.q;
+CREATE TEMP TABLE fleeting (id int, name text);
+SELECT bind_source('b1', 'p', 's', 'pg_temp.fleeting');
+DROP TABLE fleeting;
+SELECT drop_environment('b3'), drop_environment('b2'), drop_environment('b1');
+
 -- A former owner has no rights left, but for those of the role map.
 SELECT alter_environment('a2', 'postgres');
 SELECT has_schema_privilege('a_owner', 'a2', 'USAGE') AS schema, has_table_privilege('a_owner', 'a2.e', 'SELECT') AS golden, has_table_privilege('a_owner', 'a2_next.e_records', 'SELECT') AS next;
@@ -150,5 +208,5 @@ SELECT count(*) > 0 AS superuser_sees FROM snapshots WHERE environment = 'a2';
 
 SELECT drop_environment('a2'), drop_environment('a1');
 DROP SCHEMA attack CASCADE;
-DROP OWNED BY a_owner, a_author, a_later;
-DROP ROLE a_owner, a_author, a_later;
+DROP OWNED BY a_owner, a_author, a_later, a_other;
+DROP ROLE a_owner, a_author, a_later, a_other;
