@@ -104,6 +104,26 @@ END
 $$;
 COMMENT ON FUNCTION mastering.load_source(mastering.environment, text, text, jsonb, text, jsonb) IS 'Loads one source: the new version and what changed.';
 
+-- The checks of stage load: each source that has data is a relation of its own name to them.
+CREATE FUNCTION mastering.run_load_checks(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relations text;
+    versions jsonb;
+BEGIN
+    IF EXISTS (SELECT FROM mastering.checks_of(tree, 'load', entity_name)) THEN
+        SELECT string_agg(format('%I AS (SELECT %s FROM %s)', s.name,
+                                 (SELECT string_agg(quote_ident(c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c
+                                   WHERE t.store_id = (v.raw ->> 'store')::int AND c.value ->> 'name' !~ '^#'),
+                                 mastering.show_source(env, mastering.path(entity_name, 'loaded', s.name), v.raw)), ', ' ORDER BY s.name),
+               jsonb_object_agg(s.name, v.raw) INTO relations, versions
+          FROM mastering.sources_of(tree, entity_name) s CROSS JOIN LATERAL (SELECT data -> mastering.path(entity_name, s.name)) v (raw) WHERE v.raw IS NOT NULL;
+        PERFORM mastering.run_checks(env, env.name || '_next', tree, versions, 'load', NULL, entity_name, 'WITH ' || relations || ' ');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.run_load_checks(mastering.environment, text, jsonb, jsonb) IS 'Runs the checks of stage load of an entity on what was just loaded.';
+
 CREATE FUNCTION mastering.do_load(env_name text, entity_name text, source_name text)
 RETURNS TABLE (source text, change text, inserted bigint, updated bigint, deleted bigint, total bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -148,6 +168,7 @@ BEGIN
         RAISE EXCEPTION 'entity "%" has no source% in environment "%"', entity_name, coalesce(' "' || source_name || '"', ''), env_name
             USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, ...)', env_name, entity_name);
     END IF;
+    PERFORM mastering.run_load_checks(env, entity_name, config.tree, (mastering.configuration_of(env_name)).data);
 END
 $$;
 COMMENT ON FUNCTION mastering.do_load(text, text, text) IS 'Behind load.';

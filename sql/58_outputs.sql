@@ -84,7 +84,9 @@ BEGIN
             END IF;
             IF hit IS NULL THEN
                 IF view_name IS NULL THEN
-                    view_name := mastering.show_source(env, entity_name, source.name, raw);
+                    -- All rows of the live segments, deleted ones too: row numbers must stay.
+                    view_name := mastering.show_source(env, mastering.path(entity_name, 'source', source.name),
+                        raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments'))));
                 END IF;
                 hit := mastering.begin_segment(store);
                 EXECUTE format('INSERT INTO mastering.%I SELECT %s, r.* FROM mastering.query_as(%L, %L, %L, false) AS r ("#row" int, "#source" text, "#key" text, %s)',
@@ -107,23 +109,17 @@ END
 $$;
 COMMENT ON FUNCTION mastering.map_records(mastering.environment, text, jsonb, jsonb) IS 'The version of an entity''s records that loaded rows and mappings give.';
 
--- A view on the loaded rows of a source, all rows of its live segments, deleted ones too: row numbers must stay.
-CREATE FUNCTION mastering.show_source(env mastering.environment, entity_name text, source_name text, raw jsonb) RETURNS text
+-- A view on loaded rows of a source under the name of a part of the _next schema.
+CREATE FUNCTION mastering.show_source(env mastering.environment, part text, raw jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 <<work>>
 DECLARE
-    view_name text := mastering.path(entity_name, 'source', source_name);
+    view_name text := CASE WHEN octet_length(part) > 63 THEN left(mastering.text_hash(part), 40) ELSE part END;
     schema_name text := env.name || '_next';
-    qualified text;
+    qualified text := format('%I.%I', schema_name, view_name);
     query text := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
                          mastering.versioned_name(schema_name, view_name));
 BEGIN
-    IF octet_length(view_name) > 63 THEN
-        view_name := left(mastering.text_hash(view_name), 40);
-        query := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
-                        mastering.versioned_name(schema_name, view_name));
-    END IF;
-    qualified := format('%I.%I', schema_name, view_name);
     IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = work.view_name AND v.definition = query) THEN
         IF to_regclass(qualified) IS NOT NULL THEN
             EXECUTE format('DROP VIEW %s', qualified);
@@ -133,11 +129,11 @@ BEGIN
         ON CONFLICT ON CONSTRAINT environment_view_pkey DO UPDATE SET definition = EXCLUDED.definition;
         PERFORM mastering.apply_grants(env.name);
     END IF;
-    PERFORM mastering.show_next(env.name, jsonb_build_object(view_name, raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments')))));
+    PERFORM mastering.show_next(env.name, jsonb_build_object(view_name, raw));
     RETURN qualified;
 END
 $$;
-COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, text, jsonb) IS 'Makes the loaded rows of a source readable for its mapping; returns the view''s name.';
+COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, jsonb) IS 'Makes loaded rows of a source readable to its mapping and checks; returns the view''s name.';
 
 CREATE FUNCTION mastering.spec_of(tree jsonb, entity_name text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION mastering.do_add_check(text, text, text, text, text, text) I
 
 CREATE FUNCTION mastering.add_check(env text, entity text, name text, query text, severity text DEFAULT 'error', stage text DEFAULT 'promote') RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.add_check(text, text, text, text, text, text) IS 'A query that returns the rows that break a rule, naming the environment''s views without their schema. stage: run, promote or smoke; an error stops there, a warn is recorded.';
+COMMENT ON FUNCTION mastering.add_check(text, text, text, text, text, text) IS 'A query that returns the rows that break a rule, naming the environment''s views without their schema. stage load: on the rows just loaded, each source a relation of its name with its own columns; run: on what a run made; promote: before a release; smoke: after it, before it is committed. An error stops there, a warn is recorded.';
 
 CREATE FUNCTION mastering.do_drop_check(env_name text, entity_name text, check_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -55,7 +55,15 @@ CREATE FUNCTION mastering.noted_failure() RETURNS jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_noted_failure';
 COMMENT ON FUNCTION mastering.noted_failure() IS 'The document that note_failure kept.';
 
-CREATE FUNCTION mastering.run_checks(env mastering.environment, schema_name text, tree jsonb, versions jsonb, wanted_stage text, release bigint, only_entity text DEFAULT NULL)
+CREATE FUNCTION mastering.checks_of(tree jsonb, stage text, only_entity text) RETURNS TABLE (entity text, name text, content jsonb)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.step(t.key, 2), mastering.step(t.key, 4), a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value
+     WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' = stage AND (only_entity IS NULL OR mastering.step(t.key, 2) = only_entity) ORDER BY t.key
+$$;
+COMMENT ON FUNCTION mastering.checks_of(jsonb, text, text) IS 'The checks of a stage in a tree, of one entity or of all.';
+
+-- with_relations: a WITH clause before the checks' own queries, for relations that are no views of the schema.
+CREATE FUNCTION mastering.run_checks(env mastering.environment, schema_name text, tree jsonb, versions jsonb, wanted_stage text, release bigint, only_entity text DEFAULT NULL, with_relations text DEFAULT '')
 RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
@@ -72,23 +80,20 @@ DECLARE
     versions_key text;
     failed text[] := '{}';
 BEGIN
-    FOR item IN SELECT mastering.step(t.key, 2) AS entity, mastering.step(t.key, 4) AS name, t.value AS hash, a.content FROM jsonb_each_text(tree) t
-                  JOIN mastering.artifact a ON a.hash = t.value
-                 WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' = wanted_stage AND (only_entity IS NULL OR mastering.step(t.key, 2) = only_entity)
-                 ORDER BY t.key LOOP
+    FOR item IN SELECT * FROM mastering.checks_of(tree, wanted_stage, only_entity) LOOP
         IF versions_key IS NULL THEN
             versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, v.value -> 'hash') FROM jsonb_each(versions) v));
         END IF;
         state_key := mastering.json_hash(jsonb_build_object('check', item.content, 'versions', versions_key, 'role', env.owner, 'environment', env.name));
         -- A check that looks at anything else, or at the clock, has to look again.
         CONTINUE WHEN EXISTS (SELECT FROM mastering.check_result r WHERE r.state_key = work.state_key AND r.passed)
-                      AND mastering.is_reproducible(env.owner::name, item.content ->> 'query', mastering.artifact_path(schema_name), schema_name);
+                      AND mastering.is_reproducible(env.owner::name, format(E'%sSELECT FROM (%s\n) q', with_relations, item.content ->> 'query'), mastering.artifact_path(schema_name), schema_name);
         hit := NULL;
         rows := NULL;
         message := NULL;
         BEGIN
             SELECT t.n, t.sample INTO hit, rows FROM mastering.query_as(env.owner::name,
-                format(E'SELECT count(*), jsonb_agg(to_jsonb(q)) FILTER (WHERE q_row <= 5) FROM (SELECT q, row_number() OVER () AS q_row FROM (%s\n) q) q', item.content ->> 'query'),
+                format(E'%sSELECT count(*), jsonb_agg(to_jsonb(q)) FILTER (WHERE q_row <= 5) FROM (SELECT q, row_number() OVER () AS q_row FROM (%s\n) q) q', with_relations, item.content ->> 'query'),
                 mastering.artifact_path(schema_name), false) AS t (n bigint, sample jsonb);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
@@ -118,7 +123,7 @@ BEGIN
     RETURN results;
 END
 $$;
-COMMENT ON FUNCTION mastering.run_checks(mastering.environment, text, jsonb, jsonb, text, bigint, text) IS 'Runs the checks of a stage that did not pass on this very state before; raises 55000 where one of severity error finds rows.';
+COMMENT ON FUNCTION mastering.run_checks(mastering.environment, text, jsonb, jsonb, text, bigint, text, text) IS 'Runs the checks of a stage that did not pass on this very state before; raises 55000 where one of severity error finds rows.';
 
 -- ---- what outlives a rollback --------------------------------------------------------------------------------------
 

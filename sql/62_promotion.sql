@@ -109,6 +109,7 @@ DECLARE
     place text;
     outputs jsonb;
     loaded record;
+    first_load boolean := false;
     runs jsonb := '[]';
     affected text[] := mastering.changed_entities(target.tree, tree);
 BEGIN
@@ -129,7 +130,12 @@ BEGIN
             END IF;
             SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source.name, source.content, bindings ->> place, NULL) l;
             data := data || jsonb_build_object(place, loaded.version);
+            first_load := true;
         END LOOP;
+        IF first_load THEN
+            PERFORM mastering.run_load_checks(env, entity_name, tree, data);
+            first_load := false;
+        END IF;
         outputs := mastering.make_outputs(env, entity_name, tree, data, target.versions);
         versions := versions || (outputs -> 'versions');
         runs := runs || jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused', 'counters', outputs -> 'counters');

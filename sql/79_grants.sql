@@ -13,7 +13,7 @@ BEGIN
                     'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
                     'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
-                    'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'record_outside', 'write_failure',
+                    'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'checks_of', 'run_load_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
                     'row_hash', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',

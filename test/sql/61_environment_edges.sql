@@ -25,6 +25,17 @@ SELECT * FROM load('dev', 'e');
 SELECT master('dev', 'e') ->> 'records' AS records;
 SELECT name, records, sources FROM dev.e;
 SELECT attribute, source, record_key, rule, agreeing FROM dev.e_lineage;
+-- A check at load sees each source under its name, with what was just loaded, and stops it before it counts.
+SELECT add_check('dev', 'e', 'named', 'WITH bad AS (SELECT * FROM b WHERE name !~ ''^[a-z]'') SELECT id FROM bad', stage => 'load');
+INSERT INTO input.b VALUES (9, '?');
+SELECT * FROM load('dev', 'e');
+SELECT check_name, stage, passed, row_count, sample FROM check_results WHERE stage = 'load';
+DELETE FROM input.b WHERE id = 9;
+INSERT INTO input.b VALUES (2, 'z');
+SELECT * FROM load('dev', 'e');
+DELETE FROM input.b WHERE id = 2;
+SELECT * FROM load('dev', 'e');
+SELECT drop_check('dev', 'e', 'named');
 -- Keys that are none.
 INSERT INTO input.b VALUES (1, 'y');
 SELECT * FROM load('dev', 'e');
