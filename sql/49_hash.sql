@@ -15,4 +15,4 @@ COMMENT ON FUNCTION mastering.rows_hash_final(internal) IS 'Final function of ro
 CREATE AGGREGATE mastering.rows_hash(row_value record) (
     SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
 );
-COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; columns whose name begins with # are left out.';
+COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; #segment and #row, where a row lies, are left out.';

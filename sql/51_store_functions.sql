@@ -26,8 +26,9 @@ BEGIN
     VALUES (store_for.kind, store_for.entity, store_for.source, store_for.columns, store_for.indexes)
     RETURNING store_id INTO hit;
     store := format('mastering.%I', 'store_' || hit);
-    EXECUTE format('CREATE TABLE %s ("#segment" int4 NOT NULL, "#row" int4 NOT NULL%s) PARTITION BY LIST ("#segment" mastering.segment_ops)',
-                   store, (SELECT string_agg(format(', %I %s', c.value ->> 'name', c.value ->> 'type'), '' ORDER BY c.ordinality)
+    -- Where a row lies comes last: a scan takes a row apart from its first column on, up to the last one it needs.
+    EXECUTE format('CREATE TABLE %s (%s"#row" int4 NOT NULL, "#segment" int4 NOT NULL) PARTITION BY LIST ("#segment" mastering.segment_ops)',
+                   store, (SELECT string_agg(format('%I %s, ', c.value ->> 'name', c.value ->> 'type'), '' ORDER BY c.ordinality)
                              FROM jsonb_array_elements(columns) WITH ORDINALITY c));
     FOR index_columns IN SELECT value FROM jsonb_array_elements(indexes) LOOP
         EXECUTE format('CREATE INDEX ON %s (%s)', store,

@@ -9,8 +9,8 @@ COMMENT ON FUNCTION mastering.record_columns(jsonb) IS 'Columns of an entity''s 
 
 CREATE FUNCTION mastering.golden_columns(entity jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_array(jsonb_build_object('name', '#cluster', 'type', 'bigint'), jsonb_build_object('name', '#records', 'type', 'bigint'),
-                             jsonb_build_object('name', '#sources', 'type', 'bigint')) || (entity -> 'attributes')
+    SELECT jsonb_build_array(jsonb_build_object('name', '#cluster', 'type', 'bigint')) || (entity -> 'attributes')
+           || jsonb_build_array(jsonb_build_object('name', '#records', 'type', 'bigint'), jsonb_build_object('name', '#sources', 'type', 'bigint'))
 $$;
 COMMENT ON FUNCTION mastering.golden_columns(jsonb) IS 'Columns of an entity''s store of golden records.';
 

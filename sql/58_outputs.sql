@@ -89,9 +89,9 @@ BEGIN
                         raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments'))));
                 END IF;
                 hit := mastering.begin_segment(store);
-                EXECUTE format('INSERT INTO mastering.%I SELECT %s, r.* FROM mastering.query_as(%L, %L, %L, false) AS r ("#row" int, "#source" text, "#key" text, %s)',
+                EXECUTE format('INSERT INTO mastering.%I SELECT r.*, %s FROM mastering.query_as(%L, %L, %L, false) AS r ("#source" text, "#key" text, %s, "#row" int)',
                                'segment_' || hit, hit, env.owner,
-                               format(E'SELECT "#row", %L::text, "#key",\n       %s\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
+                               format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
                                       mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
                                mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
                 PERFORM mastering.finish_segment(store, hit, derived);
@@ -256,7 +256,7 @@ DECLARE
     segment int := mastering.begin_segment(store);
     rows bigint;
 BEGIN
-    EXECUTE format('INSERT INTO mastering.%I SELECT %s, (row_number() OVER ())::int, q.* FROM (%s) q', 'segment_' || segment, segment, query);
+    EXECUTE format('INSERT INTO mastering.%I SELECT q.*, (row_number() OVER ())::int, %s FROM (%s) q', 'segment_' || segment, segment, query);
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows = 0 THEN
         PERFORM mastering.drop_segment(segment);

@@ -3,7 +3,7 @@
  *
  * A row is hashed as the texts of its values in UTF-8, each with its length before it and a marker for NULL,
  * so that no two different rows are written alike, and so that the hash survives a dump, a restore and a
- * change of the server's encoding. Columns whose name begins with '#' are the store's own and left out.
+ * change of the server's encoding. Where a row lies ("#segment" and "#row") is left out.
  */
 #include "compat.h"
 
@@ -50,7 +50,8 @@ row_format(FmgrInfo *flinfo, HeapTupleHeader row)
         Oid output;
         bool varlena;
 
-        if (attribute->attisdropped || NameStr(attribute->attname)[0] == '#')
+        if (attribute->attisdropped || strcmp(NameStr(attribute->attname), "#segment") == 0 ||
+            strcmp(NameStr(attribute->attname), "#row") == 0)
             continue;
         getTypeOutputInfo(attribute->atttypid, &output, &varlena);
         fmgr_info_cxt(output, &format->columns[i].function, flinfo->fn_mcxt);

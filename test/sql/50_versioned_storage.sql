@@ -11,7 +11,7 @@ DECLARE
     store int := mastering.store_for('golden', 'stored', '', '[{"name": "id", "type": "int4"}, {"name": "name", "type": "text"}]', '[["id"]]');
     s int := mastering.begin_segment(store);
 BEGIN
-    EXECUTE format('INSERT INTO mastering.segment_%1$s SELECT %1$s, i - %2$s + 1, i, ''name '' || i FROM generate_series(%2$s, %3$s) i', s, low, high);
+    EXECUTE format('INSERT INTO mastering.segment_%1$s SELECT i, ''name '' || i, i - %2$s + 1, %1$s FROM generate_series(%2$s, %3$s) i', s, low, high);
     PERFORM mastering.finish_segment(store, s);
     RETURN s;
 END $$;
@@ -123,6 +123,8 @@ SELECT mastering.deletion_vector_agg(i) IS NULL AS null_of_nothing FROM generate
 SELECT mastering.row_hash(ROW('a', 'bc')) <> mastering.row_hash(ROW('ab', 'c')) AS lengths_count,
        mastering.row_hash(ROW(NULL::text)) <> mastering.row_hash(ROW('')) AS null_is_not_empty,
        mastering.row_hash(ROW(1, 'x')) = mastering.row_hash(ROW('1', 'x'::varchar)) AS by_text;
+SELECT mastering.rows_hash(x) = (SELECT mastering.rows_hash(y) FROM (SELECT 2 AS "#segment", 3 AS "#row", 1 AS "#cluster") y) AS not_where_it_lies,
+       mastering.rows_hash(x) <> (SELECT mastering.rows_hash(y) FROM (SELECT 1 AS "#segment", 1 AS "#row", 2 AS "#cluster") y) AS but_what_it_is FROM (SELECT 1 AS "#segment", 1 AS "#row", 1 AS "#cluster") x;
 SELECT mastering.rows_hash(x ORDER BY i) <> mastering.rows_hash(x ORDER BY i DESC) AS order_counts, mastering.rows_hash(x) FILTER (WHERE false) AS of_nothing
   FROM (SELECT i, i AS n FROM generate_series(1, 3) i) x;
 
