@@ -28,18 +28,18 @@ AS 'MODULE_PATHNAME', 'mastering_match_pairs';
 COMMENT ON FUNCTION mastering.match_pairs_as(anyelement, text, jsonb, double precision) IS
 'match_pairs with ids in the type of the first argument: match_pairs_as(NULL::bigint, query, model).';
 
-CREATE FUNCTION mastering.match_clusters(query text, model jsonb, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.match_clusters(query text, model jsonb, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_match_clusters';
-COMMENT ON FUNCTION mastering.match_clusters(text, jsonb, double precision) IS
-'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone).';
+COMMENT ON FUNCTION mastering.match_clusters(text, jsonb, double precision, text) IS
+'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone). labels (a query of id_a, id_b, is_match) are followed: records labelled as a match are put together, records labelled as none are kept apart; where labels contradict each other, apart.';
 
-CREATE FUNCTION mastering.match_clusters_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.match_clusters_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_match_clusters';
-COMMENT ON FUNCTION mastering.match_clusters_as(anyelement, text, jsonb, double precision) IS
+COMMENT ON FUNCTION mastering.match_clusters_as(anyelement, text, jsonb, double precision, text) IS
 'match_clusters with ids in the type of the first argument: match_clusters_as(NULL::bigint, query, model).';
 
 CREATE FUNCTION mastering.blocking_report(query text, spec jsonb, truth text DEFAULT NULL)
@@ -55,7 +55,7 @@ RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'mastering_train_model';
 COMMENT ON FUNCTION mastering.train_model(text, jsonb, text) IS
-'The specification with trained weights: by expectation maximisation without labels, or from labels (a query of id_a, id_b, is_match) with that as the prior.';
+'The specification with trained weights: by expectation maximisation without labels; labels (a query of id_a, id_b, is_match) correct them by a logistic regression with that as its prior, as strongly held as cross-validation says, and choose the threshold where the specification leaves it at 0.5.';
 
 CREATE FUNCTION mastering.explain_pair(query text, model jsonb, id_a text, id_b text)
 RETURNS TABLE (comparison text, value_a text, value_b text, similarity double precision, level text,
@@ -65,16 +65,30 @@ AS 'MODULE_PATHNAME', 'mastering_explain_pair';
 COMMENT ON FUNCTION mastering.explain_pair(text, jsonb, text, text) IS
 'Why two records match or do not: a row for the prior and for each comparison with both values as they were compared, their similarity (or distance), level, weight in bits, and the running total with its probability.';
 
-CREATE FUNCTION mastering.dedupe(query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.dedupe(query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_dedupe';
-COMMENT ON FUNCTION mastering.dedupe(text, jsonb, double precision) IS
-'The whole thing in one call: match_clusters with the given model, or with the given specification trained on the data, or with a specification suggested from the data.';
+COMMENT ON FUNCTION mastering.dedupe(text, jsonb, double precision, text) IS
+'The whole thing in one call: match_clusters with the given model, or with the given specification trained on the data, or with a specification suggested from the data. labels (a query of id_a, id_b, is_match) train the model, where it is not trained, and are followed by the clusters.';
 
-CREATE FUNCTION mastering.dedupe_as(id_type anyelement, query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.dedupe_as(id_type anyelement, query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_dedupe';
-COMMENT ON FUNCTION mastering.dedupe_as(anyelement, text, jsonb, double precision) IS
+COMMENT ON FUNCTION mastering.dedupe_as(anyelement, text, jsonb, double precision, text) IS
 'dedupe with ids in the type of the first argument: dedupe_as(NULL::bigint, query).';
+
+CREATE FUNCTION mastering.uncertain_pairs(query text, model jsonb, n integer DEFAULT 100, labels text DEFAULT NULL)
+RETURNS TABLE (id_a text, id_b text, weight double precision, probability double precision, reason text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+AS 'MODULE_PATHNAME', 'mastering_uncertain_pairs';
+COMMENT ON FUNCTION mastering.uncertain_pairs(text, jsonb, integer, text) IS
+'Up to n pairs whose labels teach most, none that labels (a query of id_a, id_b, is_match; NULL where nobody can tell) hold or imply already. reason: doubt (the model cannot tell), cluster (the clusters say otherwise than the pair, or much hangs on it), spread (drawn by lot from its part of the score range).';
+
+CREATE FUNCTION mastering.uncertain_pairs_as(id_type anyelement, query text, model jsonb, n integer DEFAULT 100, labels text DEFAULT NULL)
+RETURNS TABLE (id_a anyelement, id_b anyelement, weight double precision, probability double precision, reason text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+AS 'MODULE_PATHNAME', 'mastering_uncertain_pairs';
+COMMENT ON FUNCTION mastering.uncertain_pairs_as(anyelement, text, jsonb, integer, text) IS
+'uncertain_pairs with ids in the type of the first argument: uncertain_pairs_as(NULL::bigint, query, model, 100).';

@@ -1,5 +1,7 @@
 /*
- * cluster.c: see cluster.h. Kruskal's algorithm (1956) on the matching pairs, heaviest first.
+ * cluster.c: see cluster.h. Kruskal's algorithm (1956) on the matching pairs, heaviest first. What labels say
+ * comes before what the model thinks: records labelled as a match are joined first, and clusters with two
+ * records labelled as none are never joined. Where labels contradict each other, the non-match holds.
  */
 #include "compat.h"
 
@@ -46,8 +48,12 @@ typedef struct cluster_maker {
     union_find forest;
     uint32 *next; /* the members of a cluster in a ring */
     int32 *weakest;
-    bool *unique;          /* by source: holds each thing once */
-    const uint32 *sources; /* by record; NULL: there is one source or none is unique */
+    bool *unique;               /* by source: holds each thing once */
+    const uint32 *sources;      /* by record; NULL: there is one source or none is unique */
+    const label_list *verdicts; /* or NULL */
+    uint32 *apart_starts; /* by record: where those begin that it must not be with; NULL: there are none */
+    uint32 *apart;
+    bool *barred; /* by root: a member must not be with somebody */
 } cluster_maker;
 
 static inline int64
@@ -196,21 +202,160 @@ alike_on_average(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
     return sum >= 0;
 }
 
+/* Writes for each record those it must not be with. */
 static void
-try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight)
+note_apart(cluster_maker *maker)
 {
-    uint32 a = union_find_root(&maker->forest, link->record),
-           b = union_find_root(&maker->forest, link->extra), root, swap;
+    const label_list *verdicts = maker->verdicts;
+    uint32 count = maker->run->store->records.count, *starts, *next, total = 0;
 
-    if (a == b || sources_clash(maker, a, b))
+    for (size_t i = 0; i < verdicts->count; i++)
+        total += 2 * !verdicts->labels[i].is_match;
+    if (total == 0)
         return;
-    if (maker->run->spec->linkage == LINKAGE_AVERAGE && !alike_on_average(maker, a, b, least_weight))
-        return;
+    starts = MemoryContextAllocExtended(maker->run->context, mul_size(add_size(count, 2), sizeof(uint32)),
+                                        MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    maker->apart = MemoryContextAllocHuge(maker->run->context, mul_size(total, sizeof(uint32)));
+    maker->barred =
+        MemoryContextAllocExtended(maker->run->context, Max(count, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    next = starts + 1; /* while they are filled, those of record r end at next[r] */
+    for (size_t i = 0; i < verdicts->count; i++) {
+        const label *label = &verdicts->labels[i];
+
+        if (!label->is_match) {
+            next[label->a + 1]++;
+            next[label->b + 1]++;
+        }
+    }
+    for (uint32 i = 1; i <= count; i++)
+        next[i] += next[i - 1];
+    for (size_t i = 0; i < verdicts->count; i++) {
+        const label *label = &verdicts->labels[i];
+
+        if (!label->is_match) {
+            maker->apart[next[label->a]++] = label->b;
+            maker->apart[next[label->b]++] = label->a;
+            maker->barred[label->a] = maker->barred[label->b] = true;
+        }
+    }
+    maker->apart_starts = starts;
+}
+
+/* Whether a label keeps records of two clusters apart. */
+static bool
+kept_apart(cluster_maker *maker, uint32 a, uint32 b)
+{
+    uint32 i;
+
+    if (maker->apart_starts == NULL || !maker->barred[a] || !maker->barred[b])
+        return false;
+    if (maker->forest.size[a] > maker->forest.size[b]) {
+        uint32 swap = a;
+
+        a = b;
+        b = swap;
+    }
+    i = a;
+    do {
+        for (uint32 k = maker->apart_starts[i]; k < maker->apart_starts[i + 1]; k++)
+            if (union_find_root(&maker->forest, maker->apart[k]) == b)
+                return true;
+        i = maker->next[i];
+    } while (i != a);
+    return false;
+}
+
+static void
+join(cluster_maker *maker, uint32 a, uint32 b, int32 weight)
+{
+    int32 weakest = Min(Min(maker->weakest[a], maker->weakest[b]), weight);
+    bool barred = maker->barred != NULL && (maker->barred[a] || maker->barred[b]);
+    uint32 root, swap;
+
     (void)union_find_join(&maker->forest, a, b, &root);
     swap = maker->next[a];
     maker->next[a] = maker->next[b];
     maker->next[b] = swap;
-    maker->weakest[root] = (int32)link_weight(link);
+    maker->weakest[root] = weakest;
+    if (maker->barred != NULL)
+        maker->barred[root] = barred;
+}
+
+static int
+compare_links(const void *x, const void *y)
+{
+    const keyed_record *p = x, *q = y;
+
+    if (p->key != q->key)
+        return p->key < q->key ? -1 : 1;
+    if (p->record != q->record)
+        return p->record < q->record ? -1 : 1;
+    return p->extra < q->extra ? -1 : p->extra > q->extra;
+}
+
+/* Joins what is labelled as a match, what looks most alike first; what a non-match forbids is reported. */
+static void
+join_labelled(cluster_maker *maker, bool warn)
+{
+    match_run *run = maker->run;
+    const label_list *verdicts = maker->verdicts;
+    keyed_record *links =
+        MemoryContextAllocHuge(run->context, mul_size(Max(verdicts->count, 1), sizeof(keyed_record)));
+    size_t count = 0, refused = 0;
+    keyed_record first_refused = {0};
+
+    for (size_t i = 0; i < verdicts->count; i++) {
+        const label *label = &verdicts->labels[i];
+        bool qualifies;
+        int64 weight;
+        uint64 pattern;
+
+        if (!label->is_match)
+            continue;
+        while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, label->a),
+                                               record_row(&run->store->records, label->b), PG_INT64_MIN,
+                                               &run->thread_memory[0], &qualifies, &weight, &pattern)))
+            ;
+        links[count++] = (keyed_record){(uint64)((int64)PG_INT32_MAX - weight), label->a, label->b};
+    }
+    qsort(links, count, sizeof(keyed_record), compare_links);
+    for (size_t i = 0; i < count; i++) {
+        uint32 a = union_find_root(&maker->forest, links[i].record),
+               b = union_find_root(&maker->forest, links[i].extra);
+
+        if (a != b && kept_apart(maker, a, b)) {
+            if (refused++ == 0)
+                first_refused = links[i];
+        } else if (a != b)
+            join(maker, a, b, WEIGHT_LIMIT);
+    }
+    if (refused > 0 && warn) {
+        char buffer_a[24], buffer_b[24];
+
+        ereport(
+            WARNING,
+            (errmsg("%zu labels that say match are not followed because others contradict them", refused),
+             errdetail("Records \"%s\" and \"%s\" are labelled as a match, but by other labels each is the "
+                       "same as one of two records that are labelled as none.",
+                       record_store_id(run->store, first_refused.record, buffer_a),
+                       record_store_id(run->store, first_refused.extra, buffer_b)),
+             errhint("Look at the labels of these records; where labels contradict each other, records stay "
+                     "apart.")));
+    }
+    pfree(links);
+}
+
+static void
+try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight)
+{
+    uint32 a = union_find_root(&maker->forest, link->record),
+           b = union_find_root(&maker->forest, link->extra);
+
+    if (a == b || sources_clash(maker, a, b) || kept_apart(maker, a, b))
+        return;
+    if (maker->run->spec->linkage == LINKAGE_AVERAGE && !alike_on_average(maker, a, b, least_weight))
+        return;
+    join(maker, a, b, (int32)link_weight(link));
 }
 
 /* A cluster is named by its least member, which nothing but its members decides. */
@@ -246,20 +391,60 @@ name_clusters(cluster_maker *maker)
     return result;
 }
 
-clustering *
-cluster_records(match_run *run, int64 least_weight)
+/* Clusters by the links of at least this weight. */
+static clustering *
+cluster_links(match_run *run, const link_list *list, int64 least_weight, const label_list *verdicts,
+              bool warn)
 {
-    MemoryContext before = MemoryContextSwitchTo(run->context);
     uint32 count = run->store->records.count;
-    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
-    link_list list = {.context = run->context};
-    cluster_maker maker = {.run = run, .list = &list};
+    link_list heavy = *list;
+    cluster_maker maker = {.run = run, .list = &heavy, .verdicts = verdicts};
     clustering *result;
     uint32 *parent = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     uint32 *size = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
 
     maker.next = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     maker.weakest = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(int32)));
+    while (heavy.count > 0 && link_weight(&heavy.links[heavy.count - 1]) < least_weight)
+        heavy.count--;
+    find_unique_sources(&maker);
+
+    union_find_init(&maker.forest, parent, size, count);
+    for (uint32 i = 0; i < count; i++) {
+        maker.next[i] = i;
+        maker.weakest[i] = PG_INT32_MAX;
+    }
+    if (verdicts != NULL) {
+        note_apart(&maker);
+        join_labelled(&maker, warn);
+    }
+    for (uint64 i = 0; i < heavy.count; i++) {
+        try_link(&maker, &heavy.links[i], least_weight);
+        if ((i & 0xfff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    result = name_clusters(&maker);
+    result->links = heavy.count;
+    pfree(parent);
+    pfree(size);
+    pfree(maker.next);
+    pfree(maker.weakest);
+    if (maker.apart_starts != NULL) {
+        pfree(maker.apart_starts);
+        pfree(maker.apart);
+        pfree(maker.barred);
+    }
+    return result;
+}
+
+void
+cluster_at_thresholds(match_run *run, const int64 *least_weights, int count, const label_list *verdicts,
+                      clustering **results)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weights[0]};
+    link_list list = {.context = run->context};
+
     match_run_visit(run, &options, collect_links, &list);
     if (list.count > 0) {
         keyed_record *scratch =
@@ -268,25 +453,19 @@ cluster_records(match_run *run, int64 least_weight)
         radix_sort_keys(list.links, scratch, list.count);
         pfree(scratch);
     }
-    find_unique_sources(&maker);
-
-    union_find_init(&maker.forest, parent, size, count);
-    for (uint32 i = 0; i < count; i++)
-        maker.next[i] = i;
-    for (uint64 i = 0; i < list.count; i++) {
-        try_link(&maker, &list.links[i], least_weight);
-        if ((i & 0xfff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    result = name_clusters(&maker);
-    result->links = list.count;
-    pfree(parent);
-    pfree(size);
-    pfree(maker.next);
-    pfree(maker.weakest);
+    for (int i = 0; i < count; i++)
+        results[i] = cluster_links(run, &list, least_weights[i], verdicts, i == 0);
     if (list.links != NULL)
         pfree(list.links);
     MemoryContextSwitchTo(before);
-    match_run_phase(run, "clustering", UINT64_FORMAT " links", result->links);
+    match_run_phase(run, "clustering", UINT64_FORMAT " links", results[0]->links);
+}
+
+clustering *
+cluster_records(match_run *run, int64 least_weight, const label_list *verdicts)
+{
+    clustering *result;
+
+    cluster_at_thresholds(run, &least_weight, 1, verdicts, &result);
     return result;
 }

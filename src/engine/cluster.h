@@ -6,6 +6,7 @@
 
 #include "compat.h"
 
+#include "engine/labels.h"
 #include "engine/run.h"
 
 typedef struct clustering {
@@ -17,8 +18,13 @@ typedef struct clustering {
 
 /*
  * Connected components of the pairs whose weight reaches least_weight. The weakest link of a cluster is the
- * least weight in its maximum spanning tree: at a higher threshold the cluster falls apart.
+ * least weight in its maximum spanning tree: at a higher threshold the cluster falls apart. verdicts: NULL,
+ * or labels that the clusters follow; a link by a label weighs WEIGHT_LIMIT.
  */
-extern clustering *cluster_records(match_run *run, int64 least_weight);
+extern clustering *cluster_records(match_run *run, int64 least_weight, const label_list *verdicts);
+
+/* The same for several thresholds, the least first, at the cost of visiting the pairs once. */
+extern void cluster_at_thresholds(match_run *run, const int64 *least_weights, int count,
+                                  const label_list *verdicts, clustering **results);
 
 #endif

@@ -97,8 +97,19 @@ typedef struct label_reading {
     const dictionary *ids;
     const uint32 *records;
     label_list *list;
-    size_t allocated;
+    size_t allocated, undecided_allocated;
 } label_reading;
+
+static void
+add_label(MemoryContext context, label **labels, size_t *count, size_t *allocated, label label)
+{
+    if (*count == *allocated) {
+        *allocated = *allocated == 0 ? 256 : *allocated * 2;
+        *labels = *labels == NULL ? MemoryContextAllocHuge(context, mul_size(*allocated, sizeof(label)))
+                                  : repalloc_huge(*labels, mul_size(*allocated, sizeof(label)));
+    }
+    (*labels)[(*count)++] = label;
+}
 
 static void
 consume_label(HeapTuple row, TupleDesc description, const int *columns, void *context)
@@ -108,15 +119,16 @@ consume_label(HeapTuple row, TupleDesc description, const int *columns, void *co
     char *id_a = SPI_getvalue(row, description, columns[0]),
          *id_b = SPI_getvalue(row, description, columns[1]);
     char *verdict = SPI_getvalue(row, description, columns[2]);
-    bool is_match;
+    bool is_match = false;
     uint32 a, b;
 
-    if (id_a == NULL || id_b == NULL || verdict == NULL)
+    if (id_a == NULL || id_b == NULL)
         return;
-    if (!parse_bool(verdict, &is_match))
+    if (verdict != NULL && !parse_bool(verdict, &is_match))
         ereport(ERROR,
                 (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("\"is_match\" of the labels is not boolean"),
-                 errdetail("Found \"%s\".", verdict)));
+                 errdetail("Of records \"%s\" and \"%s\" it is \"%s\".", id_a, id_b, verdict),
+                 errhint("Write true, false, or NULL where nobody can tell.")));
     if (!find_record(reading->ids, reading->records, id_a, &a) ||
         !find_record(reading->ids, reading->records, id_b, &b)) {
         list->unknown++;
@@ -124,13 +136,12 @@ consume_label(HeapTuple row, TupleDesc description, const int *columns, void *co
     }
     if (a == b)
         return;
-    if (list->count == reading->allocated) {
-        reading->allocated = reading->allocated == 0 ? 256 : reading->allocated * 2;
-        list->labels = list->labels == NULL
-                           ? MemoryContextAllocHuge(reading->context, reading->allocated * sizeof(label))
-                           : repalloc_huge(list->labels, reading->allocated * sizeof(label));
-    }
-    list->labels[list->count++] = (label){Min(a, b), Max(a, b), is_match};
+    if (verdict == NULL)
+        add_label(reading->context, &list->undecided, &list->undecided_count, &reading->undecided_allocated,
+                  (label){Min(a, b), Max(a, b), false});
+    else
+        add_label(reading->context, &list->labels, &list->count, &reading->allocated,
+                  (label){Min(a, b), Max(a, b), is_match});
 }
 
 static int

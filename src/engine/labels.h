@@ -18,11 +18,13 @@ typedef struct label_list {
     size_t count;
     label *labels;  /* in the order of a, b; a verdict on both orders of a pair counts once */
     uint64 unknown; /* that name a record the run does not have */
+    size_t undecided_count;
+    label *undecided; /* pairs whose verdict is NULL: seen, and nothing decided */
 } label_list;
 
 /*
  * Reads a query of id_a, id_b, is_match. Raises 42703 for a missing column, 22023 when a pair is labelled
- * both ways.
+ * both ways, 42804 for a verdict that is not boolean.
  */
 extern label_list *labels_read(match_run *run, const char *query);
 

@@ -3,9 +3,9 @@
  *
  * u, the probability of a level among non-matches: of the exact level from the counts of the values (the
  * share of equal pairs is known exactly), of the others from pairs taken at random with a fixed seed.
- * m, the probability among matches: by EM over agreement patterns of the candidate pairs (kernel/em.h),
- * or counted on labels with EM's values as their prior. The prior, the share of matches among all
- * pairs: the expected number of matches among the candidates.
+ * m, the probability among matches: by EM over agreement patterns of the candidate pairs (kernel/em.h).
+ * The prior, the share of matches among all pairs: the expected number of matches among the candidates.
+ * Labels, where there are any, then correct the weights (supervise.c).
  *
  * u is taken from all pairs, matches among them. Where matches are not rare (many copies of few
  * things) that hides how telling an agreement is, so the share that matches explain is taken out again.
@@ -20,6 +20,7 @@
 #include "engine/labels.h"
 #include "engine/normalize.h"
 #include "engine/run.h"
+#include "engine/supervise.h"
 #include "engine/train.h"
 #include "kernel/em.h"
 #include "kernel/logistic.h"
@@ -37,12 +38,11 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
-#define TELLING_U 0.03           /* two strangers are equal in a telling attribute less often than this */
-#define MIXED_ELSE 0.45          /* matches that differ more often in one are of several kinds */
-#define LEAST_RELATED 1e-9       /* where the share of related pairs begins */
-#define LISTED_VALUES 5000       /* term frequencies kept of one attribute */
-#define LEAST_U_SHARE 0.1        /* of what was seen, that taking out matches leaves */
-#define LABEL_PRIOR_MATCHES 10.0 /* what EM's estimate is worth beside labels, in matches */
+#define TELLING_U 0.03     /* two strangers are equal in a telling attribute less often than this */
+#define MIXED_ELSE 0.45    /* matches that differ more often in one are of several kinds */
+#define LEAST_RELATED 1e-9 /* where the share of related pairs begins */
+#define LISTED_VALUES 5000 /* term frequencies kept of one attribute */
+#define LEAST_U_SHARE 0.1  /* of what was seen, that taking out matches leaves */
 
 /* ---- counting patterns ---- */
 
@@ -356,41 +356,6 @@ run_em(match_run *run, em_session *sessions, const em_parameters *start, em_para
 
 /* ---- labels ---- */
 
-/* m counted on labelled matches, with EM's estimate as a prior. */
-static void
-learn_from_labels(match_run *run, const char *labels, em_parameters *parameters)
-{
-    label_list *list = labels_read(run, labels);
-    double matches[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
-
-    for (size_t i = 0; i < list->count; i++) {
-        const label *label = &list->labels[i];
-        const uint32 *a = record_row(&run->store->records, label->a),
-                     *b = record_row(&run->store->records, label->b);
-        bool qualifies;
-        int64 weight;
-        uint64 pattern;
-
-        if (!label->is_match)
-            continue;
-        while (kernel_must_repeat(scorer_score(&run->scorer, a, b, INT64_MIN, &run->thread_memory[0],
-                                               &qualifies, &weight, &pattern)))
-            ;
-        for (int c = 0; c < run->scorer.comparison_count; c++)
-            matches[c][pattern_level(&run->scorer.comparisons[c], pattern)]++;
-    }
-    for (int c = 0; c < run->scorer.comparison_count; c++) {
-        int levels = run->scorer.comparisons[c].level_count;
-        double total = 0;
-
-        for (int level = LEVEL_EXACT; level <= levels; level++)
-            total += matches[c][level];
-        for (int level = LEVEL_EXACT; level <= levels; level++)
-            parameters->m[c][level] = (matches[c][level] + LABEL_PRIOR_MATCHES * parameters->m[c][level]) /
-                                      (total + LABEL_PRIOR_MATCHES);
-    }
-}
-
 /* ---- from probabilities to additive weights ---- */
 
 #define DISTIL_ITERATIONS 50
@@ -413,7 +378,7 @@ add_case(logistic_case **cases, size_t *count, size_t *allocated, uint64 pattern
 static logistic_case *
 distillation_cases(match_run *run, sample *sample, const em_session *sessions,
                    const em_parameters *parameters, const pattern_count *random, size_t random_count,
-                   size_t *count)
+                   size_t *candidate_count, size_t *count)
 {
     logistic_case *cases = NULL;
     size_t allocated = 0;
@@ -432,6 +397,7 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
         }
         pfree(patterns);
     }
+    *candidate_count = *count;
     for (size_t i = 0; i < random_count; i++)
         strangers += random[i].count;
     for (size_t i = 0; i < random_count && random_count < MOST_RANDOM_CASES; i++)
@@ -458,7 +424,7 @@ count_levels(const scorer *layout, const logistic_case *cases, size_t count,
  * Weights must not rise where values are less alike: neighbouring levels that do are given their mean weight,
  * each as often as it is met (pool adjacent violators).
  */
-static void
+void
 monotone_weights(const double *bits, const double *met, int levels, int32 *weights)
 {
     int first[MAX_LEVELS], pools = 0;
@@ -588,13 +554,13 @@ record_frequencies(const dictionary *values, comparison_spec *comparison)
 
 static void
 describe_training(match_run *run, match_spec *spec, const em_session *sessions, int iterations,
-                  const char *labels)
+                  const char *lesson)
 {
     StringInfoData text;
 
     initStringInfo(&text);
     appendStringInfo(&text, "{\"records\":%u,\"iterations\":%d,\"labels\":%s,\"result_revision\":1,\"text\":",
-                     run->store->records.count, iterations, labels != NULL ? "true" : "false");
+                     run->store->records.count, iterations, lesson != NULL ? lesson : "false");
     append_json_string(&text, normalize_versions());
     appendStringInfoString(&text, ",\"rules\":[");
     for (int r = 0; r < spec->rule_count; r++) {
@@ -667,7 +633,7 @@ matches_are_mixed(const match_run *run, const em_parameters *parameters)
 }
 
 void
-train_model(match_run *run, match_spec *spec, const char *labels)
+train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
     visit_options options = {
         .mode = PAIRS_SAMPLED, .least_weight = PG_INT64_MIN, .sample_pairs = SAMPLE_PAIRS};
@@ -678,9 +644,10 @@ train_model(match_run *run, match_spec *spec, const char *labels)
     sample sample;
     pattern_count *random;
     logistic_case *cases;
-    size_t random_count, case_count;
+    size_t random_count, candidate_count, case_count;
     double prior = 0;
     int iterations = 0;
+    char *lesson = NULL;
 
     level_shares(run, all, &random, &random_count);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
@@ -699,14 +666,15 @@ train_model(match_run *run, match_spec *spec, const char *labels)
     prior = learn(run, &sample, sessions, start, all, false, parameters, &report, &iterations);
     if (matches_are_mixed(run, parameters))
         prior = learn(run, &sample, sessions, start, all, true, parameters, &report, &iterations);
-    if (labels != NULL)
-        learn_from_labels(run, labels, parameters);
-    else if (run->store->records.count > 1)
+    if (labels == NULL && run->store->records.count > 1)
         warn_of_untaught(spec, &report);
 
-    cases = distillation_cases(run, &sample, sessions, parameters, random, random_count, &case_count);
+    cases = distillation_cases(run, &sample, sessions, parameters, random, random_count, &candidate_count,
+                               &case_count);
     set_weights(run, spec, parameters, cases, case_count, prior);
-    describe_training(run, spec, sessions, iterations, labels);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs", iterations, 1.0 / prior);
     match_run_set_weights(run, spec);
+    if (labels != NULL)
+        lesson = supervise_model(run, spec, labels, cases, candidate_count);
+    describe_training(run, spec, sessions, iterations, lesson);
 }

@@ -6,13 +6,20 @@
 
 #include "compat.h"
 
+#include "engine/labels.h"
 #include "engine/run.h"
 #include "engine/spec.h"
 
 /*
  * Trains spec in place on the records of a run that was opened with it, and gives the run the weights learnt.
- * labels: NULL, or a query of id_a, id_b, is_match.
+ * labels: NULL, or what labels_read gave.
  */
-extern void train_model(match_run *run, match_spec *spec, const char *labels);
+extern void train_model(match_run *run, match_spec *spec, const label_list *labels);
+
+/*
+ * Writes the weights of a comparison's levels (in bits by level, met as often as said) so that they do not
+ * rise where values are less alike.
+ */
+extern void monotone_weights(const double *bits, const double *met, int levels, int32 *weights);
 
 #endif

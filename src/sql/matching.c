@@ -1,6 +1,6 @@
 /*
  * matching.c: the set functions: candidate_pairs, match_pairs, match_clusters, blocking_report,
- * train_model, explain_pair, and the twins that return ids in their own type.
+ * train_model, uncertain_pairs, and the twins that return ids in their own type.
  *
  * Rows go through a tuplestore, which spills to temporary files by itself.
  */
@@ -12,6 +12,7 @@
 #include "engine/profile.h"
 #include "engine/run.h"
 #include "engine/train.h"
+#include "engine/uncertain.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "sql/arguments.h"
@@ -203,24 +204,29 @@ MASTERING_FUNCTION(mastering_match_pairs)
     return (Datum)0;
 }
 
-/* ---- match_clusters(query, model, threshold) ---- */
+/* ---- match_clusters(query, model, threshold, labels) ---- */
 
-/* Clusters of a query's records, by the model or by one learnt on the way. */
+/* Clusters of a query's records, by the model or by one learnt on the way. Behind argument threshold: labels.
+ */
 static void
-write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int64 least_weight)
+write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int threshold)
 {
     match_run_options run_options = {0};
     row_writer writer;
     match_run *run;
     clustering *clusters;
+    label_list *verdicts = NULL;
     MemoryContext before;
 
+    (void)threshold_argument(fcinfo, threshold, spec); /* a wrong one is refused before the work */
     open_writer(fcinfo, &writer);
     run = match_run_open(query, spec, &run_options);
+    if (!PG_ARGISNULL(threshold + 1))
+        verdicts = labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(threshold + 1)));
     if (!spec->trained)
-        train_model(run, spec, NULL);
+        train_model(run, spec, verdicts);
     writer_set_store(&writer, run->store);
-    clusters = cluster_records(run, least_weight);
+    clusters = cluster_records(run, threshold_argument(fcinfo, threshold, spec), verdicts);
 
     before = MemoryContextSwitchTo(writer.row_context);
     for (uint32 record = 0; record < run->store->records.count; record++) {
@@ -247,23 +253,21 @@ MASTERING_FUNCTION(mastering_match_clusters)
     match_spec *spec = spec_argument(fcinfo, first + 1, "model");
 
     spec_require_trained(spec);
-    write_clusters(fcinfo, query, spec, threshold_argument(fcinfo, first + 2, spec));
+    write_clusters(fcinfo, query, spec, first + 2);
     return (Datum)0;
 }
 
-/* ---- dedupe(query, spec, threshold) ---- */
+/* ---- dedupe(query, spec, threshold, labels) ---- */
 
 MASTERING_FUNCTION(mastering_dedupe)
 {
     int first = first_argument(fcinfo);
     char *query = query_argument(fcinfo, first);
     match_spec *spec;
-    int64 least_weight;
 
     spec = PG_ARGISNULL(first + 1) ? spec_read(suggest_spec(query), "specification")
                                    : spec_argument(fcinfo, first + 1, "specification");
-    least_weight = threshold_argument(fcinfo, first + 2, spec);
-    write_clusters(fcinfo, query, spec, least_weight);
+    write_clusters(fcinfo, query, spec, first + 2);
     return (Datum)0;
 }
 
@@ -377,8 +381,51 @@ MASTERING_FUNCTION(mastering_train_model)
 
     spec->trained = false; /* weights it has play no part */
     run = match_run_open(query, spec, &run_options);
-    train_model(run, spec, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+    train_model(run, spec, PG_ARGISNULL(2) ? NULL : labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(2))));
     match_run_warn_of_cuts(run);
     match_run_close(run);
     PG_RETURN_JSONB_P(spec_write(spec));
+}
+
+/* ---- uncertain_pairs(query, model, n, labels) ---- */
+
+MASTERING_FUNCTION(mastering_uncertain_pairs)
+{
+    static const char *const reasons[] = {"doubt", "cluster", "spread"};
+    int first = first_argument(fcinfo);
+    char *query = query_argument(fcinfo, first);
+    match_spec *spec = spec_argument(fcinfo, first + 1, "model");
+    int32 wanted = PG_ARGISNULL(first + 2) ? 100 : PG_GETARG_INT32(first + 2);
+    match_run_options run_options = {0};
+    label_list *labels = NULL;
+    uncertain_pair *pairs;
+    row_writer writer;
+    uint32 count;
+    match_run *run;
+
+    spec_require_trained(spec);
+    if (wanted < 1 || wanted > MOST_UNCERTAIN_PAIRS)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("the number of pairs must be from 1 to %d", MOST_UNCERTAIN_PAIRS),
+                        errdetail("Found %d.", wanted)));
+    open_writer(fcinfo, &writer);
+    run = match_run_open(query, spec, &run_options);
+    if (!PG_ARGISNULL(first + 3))
+        labels = labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(first + 3)));
+    writer_set_store(&writer, run->store);
+    pairs = uncertain_pairs(run, weight_from_probability(spec->threshold), (uint32)wanted, labels, &count);
+    for (uint32 i = 0; i < count; i++) {
+        Datum values[5];
+        bool nulls[5] = {false};
+
+        order_pair(run->store, &pairs[i].a, &pairs[i].b);
+        values[0] = id_datum(&writer.ids, pairs[i].a);
+        values[1] = id_datum(&writer.ids, pairs[i].b);
+        values[2] = Float8GetDatum(weight_to_bits(pairs[i].weight));
+        values[3] = Float8GetDatum(probability_from_weight(pairs[i].weight));
+        values[4] = CStringGetTextDatum(reasons[pairs[i].reason]);
+        tuplestore_putvalues(writer.result->setResult, writer.result->setDesc, values, nulls);
+    }
+    match_run_close(run);
+    return (Datum)0;
 }

@@ -1,0 +1,520 @@
+/*
+ * supervise.c: see supervise.h.
+ *
+ * The model of EM is the prior: labels correct it. What is learnt (kernel/map_logistic.h) is an intercept, a
+ * factor for all evidence, for each comparison a factor for what speaks for a match and one for what speaks
+ * against, and a correction in bits for each level. Few labels move the first few of these, many labels the
+ * last. How strongly corrections are held at zero is decided by cross-validation on the labels; one of the
+ * choices is to learn nothing, and of choices that are about as good the one that changes least is taken.
+ * So a handful of labels does not do worse than none.
+ *
+ * Labels drawn where the model is in doubt say little of how frequent matches are. They need not: the
+ * verdict given the pair is what is learnt, and the frequency of matches follows from the candidates.
+ *
+ * Folds are made by records, not by pairs, and by a hash of the record's number, which depends on the ids
+ * alone: the same labels give the same model to the bit.
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "engine/cluster.h"
+#include "engine/supervise.h"
+#include "engine/train.h"
+#include "kernel/fixed_point.h"
+#include "kernel/hash.h"
+#include "kernel/map_logistic.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+
+#define FOLDS 10
+#define FEWEST_LABELS 10 /* below, nothing can be validated: corrections are held as strongly as possible */
+#define ITERATIONS 50
+#define RIDGE_INTERCEPT 0.16
+#define RIDGE_ALL 6.0
+#define RIDGE_COMPARISON 3.0
+#define RIDGE_LEVEL 0.36
+#define MOST_FEATURES (2 + 2 * MAX_COMPARISONS)
+
+/* Strengths to choose from, the strongest first. */
+static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
+
+#define SCORE_PARTS 24         /* of one bit each */
+#define LOOKED_AT_WITHIN 20000 /* pairs within clusters */
+#define EQUALLY_GOOD 0.002     /* F1 that is not worth another threshold */
+#define CELL_PRIOR 2.0         /* labels that the model's probability is worth in a part of the score range */
+
+/* Thresholds to choose from, the lowest first. */
+static const double thresholds[] = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99};
+
+/* The corrections, by their place. */
+typedef enum correction {
+    CORRECTION_INTERCEPT,
+    CORRECTION_ALL,
+    CORRECTION_FACTORS, /* two of each comparison: for, against; then the levels of each */
+} correction;
+
+typedef struct lesson {
+    match_run *run;
+    const match_spec *spec;
+    int level_place[MAX_COMPARISONS]; /* of level 0; missing values have no correction */
+    double *ridge;
+    map_problem problem;
+    map_case *cases;
+    int *folds;
+    double *workspace;
+    size_t matches;
+} lesson;
+
+static double
+level_bits(const match_spec *spec, int c, int level)
+{
+    return weight_to_bits(spec->comparisons[c].weights[level]);
+}
+
+static void
+lay_out(lesson *lesson)
+{
+    const match_spec *spec = lesson->spec;
+    int n = CORRECTION_FACTORS + 2 * spec->comparison_count;
+
+    for (int c = 0; c < spec->comparison_count; c++) {
+        lesson->level_place[c] = n - 1;
+        n += lesson->run->scorer.comparisons[c].level_count;
+    }
+    lesson->ridge = palloc(n * sizeof(double));
+    for (int i = 0; i < n; i++)
+        lesson->ridge[i] = i == CORRECTION_INTERCEPT                             ? RIDGE_INTERCEPT
+                           : i == CORRECTION_ALL                                 ? RIDGE_ALL
+                           : i < CORRECTION_FACTORS + 2 * spec->comparison_count ? RIDGE_COMPARISON
+                                                                                 : RIDGE_LEVEL;
+    lesson->problem.n = n;
+    lesson->problem.ridge = lesson->ridge;
+    lesson->workspace = palloc(mul_size(map_logistic_workspace(n), sizeof(double)));
+}
+
+/* The features of a pair: places ascend. score: what the model gives the pair, in bits. */
+static uint32
+pair_features(const lesson *lesson, uint64 pattern, double score, map_feature *features)
+{
+    const match_spec *spec = lesson->spec;
+    uint32 used = 0;
+
+    features[used++] = (map_feature){CORRECTION_INTERCEPT, 1.0};
+    features[used++] = (map_feature){CORRECTION_ALL, score};
+    for (int c = 0; c < spec->comparison_count; c++) {
+        int level = pattern_level(&lesson->run->scorer.comparisons[c], pattern);
+        double bits = level_bits(spec, c, level);
+
+        if (level != LEVEL_MISSING && bits != 0)
+            features[used++] = (map_feature){CORRECTION_FACTORS + 2 * c + (bits < 0), bits};
+    }
+    for (int c = 0; c < spec->comparison_count; c++) {
+        int level = pattern_level(&lesson->run->scorer.comparisons[c], pattern);
+
+        if (level != LEVEL_MISSING)
+            features[used++] = (map_feature){lesson->level_place[c] + level, 1.0};
+    }
+    return used;
+}
+
+static void
+make_cases(lesson *lesson, const label_list *labels)
+{
+    match_run *run = lesson->run;
+    map_feature *features = MemoryContextAllocHuge(
+        CurrentMemoryContext, mul_size(mul_size(labels->count, MOST_FEATURES), sizeof(map_feature)));
+    uint32 next = 0;
+
+    lesson->cases = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(labels->count, sizeof(map_case)));
+    lesson->folds = palloc(mul_size(labels->count, sizeof(int)));
+    for (size_t i = 0; i < labels->count; i++) {
+        const label *label = &labels->labels[i];
+        const uint32 *a = record_row(&run->store->records, label->a),
+                     *b = record_row(&run->store->records, label->b);
+        bool qualifies;
+        int64 weight;
+        uint64 pattern;
+        map_case *entry = &lesson->cases[i];
+
+        while (kernel_must_repeat(scorer_score(&run->scorer, a, b, PG_INT64_MIN, &run->thread_memory[0],
+                                               &qualifies, &weight, &pattern)))
+            ;
+        entry->score = weight_to_bits(weight);
+        entry->target = label->is_match;
+        entry->weight = 1.0;
+        entry->first = next;
+        entry->used = pair_features(lesson, pattern, entry->score, features + next);
+        next += entry->used;
+        lesson->folds[i] = (int)(hash_word(label->a) % FOLDS);
+        lesson->matches += label->is_match;
+        if ((i & 0xfff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    lesson->problem.cases = lesson->cases;
+    lesson->problem.count = labels->count;
+    lesson->problem.features = features;
+}
+
+static void
+fit(lesson *lesson, double strength, double *x)
+{
+    lesson->problem.strength = strength;
+    while (!map_logistic_fit(&lesson->problem, ITERATIONS, lesson->workspace, &InterruptPending, x))
+        CHECK_FOR_INTERRUPTS();
+}
+
+/* The loss of every case under a model that was learnt without its fold. */
+static void
+validate(lesson *lesson, double strength, double *x, double *losses)
+{
+    for (int fold = 0; fold < FOLDS; fold++) {
+        for (size_t i = 0; i < lesson->problem.count; i++)
+            lesson->cases[i].weight = lesson->folds[i] != fold;
+        fit(lesson, strength, x);
+        for (size_t i = 0; i < lesson->problem.count; i++)
+            if (lesson->folds[i] == fold)
+                losses[i] = map_logistic_loss(&lesson->problem, &lesson->cases[i], x);
+    }
+    for (size_t i = 0; i < lesson->problem.count; i++)
+        lesson->cases[i].weight = 1.0;
+}
+
+static double
+mean(const double *values, size_t count)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    return sum / count;
+}
+
+/* Whether a is worse than b by more than the standard error of their difference. */
+static bool
+clearly_worse(const double *a, const double *b, size_t count)
+{
+    double difference = mean(a, count) - mean(b, count), squares = 0;
+
+    for (size_t i = 0; i < count; i++)
+        squares += (a[i] - b[i] - difference) * (a[i] - b[i] - difference);
+    return difference > 0 && difference * difference * count * (count - 1.0) > squares;
+}
+
+/*
+ * The strength that cross-validation chooses, and the losses of the model as it was and as chosen. Of those
+ * that are not clearly worse than the best the strongest is taken; 0 means to change nothing.
+ */
+static double
+choose_strength(lesson *lesson, double *x, double *loss_before, double *loss_after)
+{
+    size_t count = lesson->problem.count, best = 0;
+    double *losses[lengthof(strengths) + 1];
+
+    memset(x, 0, lesson->problem.n * sizeof(double));
+    for (size_t s = 0; s <= lengthof(strengths); s++) {
+        losses[s] = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, sizeof(double)));
+        if (s == 0)
+            for (size_t i = 0; i < count; i++)
+                losses[s][i] = map_logistic_loss(&lesson->problem, &lesson->cases[i], x);
+        else
+            validate(lesson, strengths[s - 1], x, losses[s]);
+        if (mean(losses[s], count) < mean(losses[best], count))
+            best = s;
+    }
+    *loss_before = mean(losses[0], count);
+    for (size_t s = 0; s < best; s++) {
+        if (!clearly_worse(losses[s], losses[best], count)) {
+            best = s;
+            break;
+        }
+    }
+    *loss_after = mean(losses[best], count);
+    for (size_t s = 0; s <= lengthof(strengths); s++)
+        pfree(losses[s]);
+    return best == 0 ? 0 : strengths[best - 1];
+}
+
+/* How often each level is met among the candidates. */
+static void
+count_levels(const match_run *run, const logistic_case *cases, size_t count,
+             double met[MAX_COMPARISONS][MAX_LEVELS])
+{
+    for (size_t i = 0; i < count; i++)
+        for (int c = 0; c < run->scorer.comparison_count; c++)
+            met[c][pattern_level(&run->scorer.comparisons[c], cases[i].pattern)] += cases[i].count;
+}
+
+static void
+apply(const lesson *lesson, match_spec *spec, const double *x, double met[MAX_COMPARISONS][MAX_LEVELS])
+{
+    double prior = portable_log2(spec->prior / (1.0 - spec->prior));
+    double all = Max(1.0 + x[CORRECTION_ALL], 0.0);
+
+    prior = prior * all + x[CORRECTION_INTERCEPT];
+    spec->prior = probability_from_weight((int64)floor(prior * WEIGHT_UNITS + 0.5));
+    for (int c = 0; c < spec->comparison_count; c++) {
+        comparison_spec *comparison = &spec->comparisons[c];
+        int levels = lesson->run->scorer.comparisons[c].level_count;
+        double bits[MAX_LEVELS] = {0};
+
+        for (int level = LEVEL_EXACT; level <= levels; level++) {
+            double before = level_bits(spec, c, level);
+
+            bits[level] = before * (all + x[CORRECTION_FACTORS + 2 * c + (before < 0)]) +
+                          x[lesson->level_place[c] + level];
+        }
+        monotone_weights(bits, met[c], levels, comparison->weights);
+        comparison->frequencies.scale = Min(comparison->frequencies.scale * all, 1.0);
+    }
+}
+
+/* ---- the threshold ---- */
+
+/* Candidate pairs of one part of the score range that a clustering puts together, or does not. */
+typedef struct threshold_cell {
+    double pairs, expected; /* and the matches among them by the model */
+    double labels, matches;
+} threshold_cell;
+
+typedef struct threshold_search {
+    clustering *clusters[lengthof(thresholds)];
+    threshold_cell cells[lengthof(thresholds)][SCORE_PARTS][2];
+} threshold_search;
+
+static int
+score_part(int64 weight)
+{
+    int64 part = (weight + SCORE_PARTS / 2 * WEIGHT_UNITS) / WEIGHT_UNITS;
+
+    return (int)Max(Min(part, SCORE_PARTS - 1), 0);
+}
+
+static void
+count_cells(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    threshold_search *search = context;
+
+    for (uint32 i = 0; i < count; i++) {
+        int part = score_part(pairs[i].weight);
+        double p = probability_from_weight(pairs[i].weight);
+
+        for (int t = 0; t < lengthof(thresholds); t++) {
+            const uint32 *cluster = search->clusters[t]->cluster;
+            threshold_cell *cell = &search->cells[t][part][cluster[pairs[i].a] == cluster[pairs[i].b]];
+
+            cell->pairs++;
+            cell->expected += p;
+        }
+    }
+}
+
+static void
+count_labels(match_run *run, const label_list *labels, threshold_search *search)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        const label *label = &labels->labels[i];
+        bool qualifies;
+        int64 weight;
+        uint64 pattern;
+
+        while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, label->a),
+                                               record_row(&run->store->records, label->b), PG_INT64_MIN,
+                                               &run->thread_memory[0], &qualifies, &weight, &pattern)))
+            ;
+        for (int t = 0; t < lengthof(thresholds); t++) {
+            const uint32 *cluster = search->clusters[t]->cluster;
+            threshold_cell *cell =
+                &search->cells[t][score_part(weight)][cluster[label->a] == cluster[label->b]];
+
+            cell->labels++;
+            cell->matches += label->is_match;
+        }
+    }
+}
+
+/*
+ * The pairs of records within clusters, and the share of matches among them by the model, from some of them
+ * at equal distances.
+ */
+static double
+pairs_within(match_run *run, const clustering *clusters, double *rate)
+{
+    uint32 count = run->store->records.count;
+    uint32 *end =
+        MemoryContextAllocExtended(CurrentMemoryContext, mul_size(add_size(count, 1), sizeof(uint32)),
+                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    uint32 *members = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(count, 1), sizeof(uint32)));
+    double pairs = 0, before = 0, step, next, sum = 0, taken = 0;
+
+    for (uint32 record = 0; record < count; record++)
+        if (clusters->cluster[record] == record) {
+            pairs += (double)clusters->size[record] * (clusters->size[record] - 1.0) / 2;
+            end[record + 1] = clusters->size[record];
+        }
+    for (uint32 record = 0; record < count; record++)
+        end[record + 1] += end[record];
+    for (uint32 record = 0; record < count;
+         record++) /* from here on end[c] is where cluster c's members end */
+        members[end[clusters->cluster[record]]++] = record;
+    step = Max(pairs / LOOKED_AT_WITHIN, 1.0);
+    next = floor(step / 2);
+    for (uint32 record = 0; record < count; record++) {
+        double size = clusters->size[record], within = size * (size - 1) / 2;
+        const uint32 *of_cluster;
+
+        if (clusters->cluster[record] != record)
+            continue;
+        of_cluster = members + end[record] - clusters->size[record];
+        for (; next < before + within; next = floor(next + step)) {
+            uint64 rank = (uint64)(next - before);
+            uint32 i = 1;
+            bool qualifies;
+            int64 weight;
+            uint64 pattern;
+
+            while (rank >= i) /* the pair (i, rank) of the triangle below the diagonal */
+                rank -= i++;
+            while (kernel_must_repeat(
+                scorer_score(&run->scorer, record_row(&run->store->records, of_cluster[i]),
+                             record_row(&run->store->records, of_cluster[rank]), PG_INT64_MIN,
+                             &run->thread_memory[0], &qualifies, &weight, &pattern)))
+                ;
+            sum += probability_from_weight(weight);
+            taken++;
+        }
+        before += within;
+    }
+    *rate = taken > 0 ? sum / taken : 0;
+    pfree(end);
+    pfree(members);
+    return pairs;
+}
+
+/*
+ * The threshold whose clusters have the largest F1, estimated: of the candidate pairs in each part of the
+ * score range, put together or not, the share of matches is that of their labels, drawn towards what the
+ * model says (worth CELL_PRIOR labels). So it does not matter that labels were asked for where there was
+ * doubt. Of pairs that are together without being candidates, the model alone says how many are right.
+ */
+static double
+best_threshold(match_run *run, const label_list *labels, char **report)
+{
+    threshold_search *search = MemoryContextAllocZero(run->context, sizeof(threshold_search));
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
+    int64 weights[lengthof(thresholds)];
+    double right[lengthof(thresholds)], together[lengthof(thresholds)], matches = 0, best_f1 = -1;
+    double most_beyond = 0, f1s[lengthof(thresholds)];
+    int best = 0;
+
+    for (int t = 0; t < lengthof(thresholds); t++)
+        weights[t] = weight_from_probability(thresholds[t]);
+    cluster_at_thresholds(run, weights, lengthof(thresholds), NULL, search->clusters);
+    match_run_visit(run, &options, count_cells, search);
+    count_labels(run, labels, search);
+    for (int t = 0; t < lengthof(thresholds); t++) {
+        double candidates = 0, beyond, found = 0, all = 0, expected = 0, rate_within;
+
+        for (int part = 0; part < SCORE_PARTS; part++) {
+            for (int in = 0; in < 2; in++) {
+                const threshold_cell *cell = &search->cells[t][part][in];
+                double rate;
+
+                if (cell->pairs == 0)
+                    continue;
+                rate =
+                    (cell->matches + CELL_PRIOR * cell->expected / cell->pairs) / (cell->labels + CELL_PRIOR);
+                all += rate * cell->pairs;
+                if (in) {
+                    found += rate * cell->pairs;
+                    expected += cell->expected;
+                    candidates += cell->pairs;
+                }
+            }
+        }
+        together[t] = pairs_within(run, search->clusters[t], &rate_within);
+        if (run->spec->across_sources)
+            together[t] = candidates;
+        beyond = run->spec->across_sources ? 0 : Max(together[t] * rate_within - expected, 0);
+        beyond = Min(beyond, Max(together[t] - candidates, 0));
+        right[t] = found + beyond;
+        most_beyond = Max(most_beyond, beyond);
+        matches += all / lengthof(thresholds);
+    }
+    for (int t = 0; t < lengthof(thresholds); t++) {
+        double f1 = 2 * right[t] / (together[t] + matches + most_beyond);
+
+        match_run_phase(run, "threshold", "%g: %.0f pairs together, %.0f right of %.0f, F1 %.4f",
+                        thresholds[t], together[t], right[t], matches + most_beyond, f1);
+        f1s[t] = f1;
+        best_f1 = Max(best_f1, f1);
+        pfree(search->clusters[t]->cluster);
+        pfree(search->clusters[t]->size);
+        pfree(search->clusters[t]->weakest_link);
+    }
+    for (int t = 0; t < lengthof(thresholds); t++)
+        if (f1s[t] == best_f1)
+            best = t;
+    /* Of those that are as good as the best, the nearest to one half. */
+    for (int t = 0; t < lengthof(thresholds); t++)
+        if (f1s[t] >= best_f1 - EQUALLY_GOOD && fabs(thresholds[t] - 0.5) < fabs(thresholds[best] - 0.5))
+            best = t;
+    *report = psprintf(",\"expected_f1\":%.3f", best_f1);
+    pfree(search);
+    return thresholds[best];
+}
+
+char *
+supervise_model(match_run *run, match_spec *spec, const label_list *labels, const logistic_case *candidates,
+                size_t candidate_count)
+{
+    lesson lesson = {.run = run, .spec = spec};
+    double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    double *x, strength = strengths[0], before = 0, after = 0;
+    StringInfoData report;
+
+    initStringInfo(&report);
+    if (labels->count == 0)
+        return pstrdup("{\"matches\":0,\"non_matches\":0}");
+    lay_out(&lesson);
+    make_cases(&lesson, labels);
+    x = palloc(lesson.problem.n * sizeof(double));
+    appendStringInfo(&report, "{\"matches\":%zu,\"non_matches\":%zu", lesson.matches,
+                     labels->count - lesson.matches);
+    if (lesson.matches == 0 || lesson.matches == labels->count)
+        ereport(WARNING,
+                (errmsg("all %zu labels say that the records are %s", labels->count,
+                        lesson.matches == 0 ? "no match" : "a match"),
+                 errdetail("What tells matches from non-matches cannot be learnt from one kind alone; the "
+                           "model changes little."),
+                 errhint("Label pairs of the other kind too: SELECT * FROM uncertain_pairs(query, model, "
+                         "100, labels).")));
+    else if (labels->count >= FEWEST_LABELS) {
+        strength = choose_strength(&lesson, x, &before, &after);
+        appendStringInfoString(&report, ",\"loss_before\":");
+        append_json_number(&report, floor(before * 1e4 + 0.5) / 1e4);
+        appendStringInfoString(&report, ",\"loss_after\":");
+        append_json_number(&report, floor(after * 1e4 + 0.5) / 1e4);
+    }
+    appendStringInfoString(&report, ",\"strength\":");
+    if (strength == 0)
+        appendStringInfoString(&report, "null");
+    else
+        append_json_number(&report, strength);
+    if (strength > 0) {
+        fit(&lesson, strength, x);
+        count_levels(run, candidates, candidate_count, met);
+        apply(&lesson, spec, x, met);
+        match_run_set_weights(run, spec);
+    }
+    if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD && labels->count >= FEWEST_LABELS) {
+        char *expected;
+
+        spec->threshold = best_threshold(run, labels, &expected);
+        appendStringInfoString(&report, expected);
+    }
+    appendStringInfoChar(&report, '}');
+    match_run_phase(run, "labels", "%zu, strength %g, loss %.3f to %.3f", labels->count, strength, before,
+                    after);
+    return report.data;
+}

@@ -1,0 +1,303 @@
+/*
+ * uncertain.c: see uncertain.h.
+ *
+ * Half of the pairs are those that teach most: the model is in doubt about them (uncertainty sampling, Lewis
+ * & Gale 1994), or the clusters say otherwise than the pair alone; the more records hang on the answer the
+ * better. Of pairs that would teach the same (of the same two clusters, of one record, of one agreement
+ * pattern) only a few are taken. The other half is drawn by lot, some from each part of the score range, more
+ * where pairs are many and the model is in doubt: they find out where the model is sure and wrong, and what
+ * follows from labels is then true of all pairs.
+ *
+ * Pairs come in any number, so only the best of each kind are kept while they pass. Lots are a hash of the
+ * records' numbers, which depend on the ids alone.
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "engine/cluster.h"
+#include "engine/uncertain.h"
+#include "kernel/hash.h"
+#include "kernel/union_find.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define SCORE_PARTS 24 /* of one bit each, around the threshold; the outermost have all beyond */
+#define DISPUTE 0.5    /* that clusters and pair disagree, in doubt */
+#define PER_CLUSTER_PAIR 1
+#define PER_RECORD 3
+#define KEPT_A_PAIR 20 /* of those that teach most, for one that is taken */
+
+/* The best pairs that have passed. */
+typedef struct shortlist {
+    uncertain_pair *pairs; /* 2 * limit */
+    uint32 count, limit;
+    bool by_lot;
+} shortlist;
+
+typedef struct search {
+    match_run *run;
+    int64 least_weight;
+    const clustering *clusters;
+    union_find labelled; /* records that labels call the same */
+    HTAB *known;         /* pairs of such groups that labels tell apart, and undecided pairs */
+    shortlist teaching, parts[SCORE_PARTS];
+    double pairs[SCORE_PARTS]; /* that passed */
+} search;
+
+static int
+compare_lots(const void *x, const void *y)
+{
+    const uncertain_pair *p = x, *q = y;
+
+    if (p->lot != q->lot)
+        return p->lot < q->lot ? -1 : 1;
+    if (p->a != q->a)
+        return p->a < q->a ? -1 : 1;
+    return p->b < q->b ? -1 : p->b > q->b;
+}
+
+static int
+compare_teaching(const void *x, const void *y)
+{
+    const uncertain_pair *p = x, *q = y;
+
+    if (p->teaches != q->teaches)
+        return p->teaches > q->teaches ? -1 : 1;
+    return compare_lots(x, y);
+}
+
+static void
+open_shortlist(shortlist *list, uint32 limit, bool by_lot)
+{
+    list->limit = limit;
+    list->by_lot = by_lot;
+    list->pairs =
+        MemoryContextAllocHuge(CurrentMemoryContext, mul_size(2 * (Size)limit, sizeof(uncertain_pair)));
+}
+
+static void
+sort_shortlist(shortlist *list)
+{
+    qsort(list->pairs, list->count, sizeof(uncertain_pair), list->by_lot ? compare_lots : compare_teaching);
+    list->count = Min(list->count, list->limit);
+}
+
+static void
+offer(shortlist *list, const uncertain_pair *pair)
+{
+    if (list->count == 2 * list->limit)
+        sort_shortlist(list);
+    list->pairs[list->count++] = *pair;
+}
+
+/* ---- what labels say already ---- */
+
+static uint64
+pair_key(uint32 a, uint32 b)
+{
+    return (uint64)Min(a, b) << 32 | Max(a, b);
+}
+
+static void
+note_labels(search *search, const label_list *labels)
+{
+    uint32 count = Max(search->run->store->records.count, 1);
+    HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = CurrentMemoryContext};
+    uint64 key;
+
+    if (labels == NULL)
+        return;
+    union_find_init(&search->labelled,
+                    MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, sizeof(uint32))),
+                    MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, sizeof(uint32))),
+                    search->run->store->records.count);
+    search->known = hash_create("mastering labels", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    for (size_t i = 0; i < labels->count; i++) {
+        uint32 root;
+
+        if (labels->labels[i].is_match)
+            (void)union_find_join(&search->labelled, union_find_root(&search->labelled, labels->labels[i].a),
+                                  union_find_root(&search->labelled, labels->labels[i].b), &root);
+    }
+    for (size_t i = 0; i < labels->count; i++) {
+        key = pair_key(union_find_root(&search->labelled, labels->labels[i].a),
+                       union_find_root(&search->labelled, labels->labels[i].b));
+        if (!labels->labels[i].is_match)
+            (void)hash_search(search->known, &key, HASH_ENTER, NULL);
+    }
+    for (size_t i = 0; i < labels->undecided_count; i++) {
+        key = pair_key(union_find_root(&search->labelled, labels->undecided[i].a),
+                       union_find_root(&search->labelled, labels->undecided[i].b));
+        (void)hash_search(search->known, &key, HASH_ENTER, NULL);
+    }
+}
+
+static bool
+is_known(search *search, uint32 a, uint32 b)
+{
+    uint64 key;
+
+    if (search->known == NULL)
+        return false;
+    a = union_find_root(&search->labelled, a);
+    b = union_find_root(&search->labelled, b);
+    key = pair_key(a, b);
+    return a == b || hash_search(search->known, &key, HASH_FIND, NULL) != NULL;
+}
+
+/* ---- looking at the pairs ---- */
+
+static int
+score_part(const search *search, int64 weight)
+{
+    int64 part = (weight - search->least_weight + SCORE_PARTS / 2 * WEIGHT_UNITS) / WEIGHT_UNITS;
+
+    return (int)Max(Min(part, SCORE_PARTS - 1), 0);
+}
+
+static void
+judge(const search *search, uncertain_pair *pair)
+{
+    const clustering *clusters = search->clusters;
+    uint32 a = clusters->cluster[pair->a], b = clusters->cluster[pair->b];
+    double p = probability_from_weight(pair->weight - search->least_weight), doubt = 4 * p * (1 - p);
+    bool disputed = (a == b) != (pair->weight >= search->least_weight);
+    double hangs = a == b ? 1.0 : (double)clusters->size[a] * clusters->size[b];
+
+    if (disputed && a == b)
+        doubt += DISPUTE;
+    pair->teaches = (uint64)(doubt * (1.0 + 0.5 * portable_log2(hangs)) * (1 << 24));
+    pair->reason = disputed ? UNCERTAIN_CLUSTER : UNCERTAIN_DOUBT;
+    pair->lot = hash_combine(hash_word(pair->a), pair->b);
+}
+
+static void
+look_at_pairs(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    search *search = context;
+
+    for (uint32 i = 0; i < count; i++) {
+        uncertain_pair pair = {
+            .a = pairs[i].a, .b = pairs[i].b, .weight = pairs[i].weight, .pattern = pairs[i].pattern};
+        int part = score_part(search, pair.weight);
+
+        if (is_known(search, pair.a, pair.b))
+            continue;
+        judge(search, &pair);
+        search->pairs[part]++;
+        offer(&search->teaching, &pair);
+        offer(&search->parts[part], &pair);
+    }
+}
+
+/* ---- choosing ---- */
+
+typedef struct choice {
+    const search *search;
+    HTAB *uses; /* of a cluster pair, a record, a pattern, a pair */
+    uint32 wanted, count, per_pattern;
+    uncertain_pair *pairs;
+} choice;
+
+typedef struct use_entry {
+    uint64 key;
+    uint32 uses;
+} use_entry;
+
+static uint32 *
+uses_of(choice *choice, uint64 kind, uint64 what)
+{
+    uint64 key = hash_combine(hash_word(kind), what);
+    bool found;
+    use_entry *entry = hash_search(choice->uses, &key, HASH_ENTER, &found);
+
+    if (!found)
+        entry->uses = 0;
+    return &entry->uses;
+}
+
+/* Takes a pair unless it was taken or, with limits, too many like it were. */
+static void
+take(choice *choice, const uncertain_pair *pair, bool limits)
+{
+    const uint32 *cluster = choice->search->clusters->cluster;
+    uint32 *same, *clusters, *a, *b, *pattern;
+
+    if (choice->count == choice->wanted)
+        return;
+    same = uses_of(choice, 0, pair_key(pair->a, pair->b));
+    clusters = uses_of(choice, 1, pair_key(cluster[pair->a], cluster[pair->b]));
+    a = uses_of(choice, 2, pair->a);
+    b = uses_of(choice, 2, pair->b);
+    pattern = uses_of(choice, 3, pair->pattern);
+    if (*same > 0 || (limits && (*clusters >= PER_CLUSTER_PAIR || *a >= PER_RECORD || *b >= PER_RECORD ||
+                                 *pattern >= choice->per_pattern)))
+        return;
+    (*same)++;
+    (*clusters)++;
+    (*a)++;
+    (*b)++;
+    (*pattern)++;
+    choice->pairs[choice->count++] = *pair;
+}
+
+/* How many to draw from each part: by the root of its pairs and by the doubt there, and some from each. */
+static void
+draw_lots(choice *choice, search *search)
+{
+    double share[SCORE_PARTS], sum = 0;
+    uint32 left = choice->wanted - choice->count;
+
+    for (int part = 0; part < SCORE_PARTS; part++) {
+        double p = probability_from_weight((part - SCORE_PARTS / 2) * (int64)WEIGHT_UNITS + WEIGHT_UNITS / 2);
+
+        share[part] = sqrt(search->pairs[part]) * (0.05 + sqrt(p * (1 - p)));
+        sum += share[part];
+        sort_shortlist(&search->parts[part]);
+    }
+    for (int part = 0; part < SCORE_PARTS && sum > 0; part++) {
+        uint32 quota = Min((uint32)ceil(left * share[part] / sum), choice->wanted - choice->count);
+        uint32 before = choice->count;
+
+        for (uint32 i = 0; i < search->parts[part].count && choice->count - before < quota; i++) {
+            search->parts[part].pairs[i].reason = UNCERTAIN_SPREAD;
+            take(choice, &search->parts[part].pairs[i], false);
+        }
+    }
+}
+
+uncertain_pair *
+uncertain_pairs(match_run *run, int64 least_weight, uint32 wanted, const label_list *labels, uint32 *count)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(use_entry), .hcxt = run->context};
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
+    search search = {.run = run, .least_weight = least_weight};
+    choice choice = {.search = &search, .per_pattern = Max(wanted / 20, 1)};
+
+    search.clusters = cluster_records(run, least_weight, labels);
+    note_labels(&search, labels);
+    open_shortlist(&search.teaching, wanted * KEPT_A_PAIR, false);
+    for (int part = 0; part < SCORE_PARTS; part++)
+        open_shortlist(&search.parts[part], 2 * wanted, true);
+    match_run_visit(run, &options, look_at_pairs, &search);
+
+    choice.uses = hash_create("mastering choice", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    choice.pairs = palloc(mul_size(wanted, sizeof(uncertain_pair)));
+    sort_shortlist(&search.teaching);
+    choice.wanted = (wanted + 1) / 2;
+    for (uint32 i = 0; i < search.teaching.count; i++)
+        take(&choice, &search.teaching.pairs[i], true);
+    choice.wanted = wanted;
+    draw_lots(&choice, &search);
+    for (uint32 i = 0; i < search.teaching.count; i++)
+        take(&choice, &search.teaching.pairs[i], false);
+    for (int part = SCORE_PARTS - 1; part >= 0; part--)
+        for (uint32 i = 0; i < search.parts[part].count; i++)
+            take(&choice, &search.parts[part].pairs[i], false);
+    *count = choice.count;
+    MemoryContextSwitchTo(before);
+    return choice.pairs;
+}
