@@ -66,19 +66,59 @@ CREATE TABLE mastering.snapshot (
     message     text,
     tag         text,
     author      text NOT NULL,
-    created_at  timestamptz NOT NULL
+    created_at  timestamptz NOT NULL,
+    undoes      text
 );
 CREATE UNIQUE INDEX ON mastering.snapshot (environment, tag) WHERE tag IS NOT NULL;
 CREATE INDEX ON mastering.snapshot (environment, created_at);
 COMMENT ON TABLE mastering.snapshot IS 'Immutable states of environments; the hash covers all of a state and its parents.';
+COMMENT ON COLUMN mastering.snapshot.parents IS 'What this state was made of: the one before it in its environment first, then those that were merged into it.';
+COMMENT ON COLUMN mastering.snapshot.undoes IS 'The state that a rollback or a restore left for this one: history, but no ancestor in a merge.';
+
+CREATE TABLE mastering.side_snapshot (
+    hash        text PRIMARY KEY,
+    environment text COLLATE "C" NOT NULL
+);
+CREATE INDEX ON mastering.side_snapshot (environment);
+COMMENT ON TABLE mastering.side_snapshot IS 'Snapshots that others took of an environment, to merge or copy it, without taking part in its writing; its own next one has them as parents.';
+
+CREATE TABLE mastering.fork (
+    environment text COLLATE "C" PRIMARY KEY,
+    source      text COLLATE "C" NOT NULL,
+    base        text NOT NULL,
+    expires_at  timestamptz,
+    created_by  text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.fork (source);
+COMMENT ON TABLE mastering.fork IS 'Environments that are copies of another; nobody may read one who may not read what it is a copy of. base: the snapshot that it began as.';
+
+CREATE TABLE mastering.snapshot_schema (
+    schema_name text COLLATE "C" PRIMARY KEY,
+    environment text COLLATE "C" NOT NULL,
+    snapshot    text NOT NULL,
+    reader      text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.snapshot_schema (environment);
+COMMENT ON TABLE mastering.snapshot_schema IS 'Schemas of views on snapshots. They are dropped like any schema, so a row may be left of one that is no more.';
+
+CREATE TABLE mastering.left_out (
+    source text COLLATE "C" NOT NULL,
+    target text COLLATE "C" NOT NULL,
+    path   text NOT NULL,
+    base   text,
+    PRIMARY KEY (source, target, path)
+);
+COMMENT ON TABLE mastering.left_out IS 'Changes that a promotion left for later. base: what the artifact was when source and target last agreed on it.';
 
 CREATE SEQUENCE mastering.release_id;
 CREATE TABLE mastering.release (
     release_id      bigint PRIMARY KEY DEFAULT nextval('mastering.release_id'),
-    kind            text NOT NULL CHECK (kind IN ('promotion', 'rollback')),
+    kind            text NOT NULL CHECK (kind IN ('promotion', 'rollback', 'restore')),
     source          text,
     target          text NOT NULL,
-    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rolled back')),
+    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rolled back', 'replaced')),
     message         text,
     author          text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -92,7 +132,7 @@ CREATE TABLE mastering.release (
     error           jsonb
 );
 CREATE INDEX ON mastering.release (target, state, release_id);
-COMMENT ON TABLE mastering.release IS 'Promotions and rollbacks, the failed ones too.';
+COMMENT ON TABLE mastering.release IS 'Promotions, rollbacks and restores, the failed ones too. replaced: a restore put another state in the place of what it had brought.';
 
 CREATE SEQUENCE mastering.check_result_id;
 CREATE TABLE mastering.check_result (
@@ -224,6 +264,10 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.data_version', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.cluster_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.output', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.snapshot', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.side_snapshot', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.fork', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.snapshot_schema', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.left_out', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.release', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.release_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.check_result', '');

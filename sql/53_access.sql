@@ -45,15 +45,30 @@ END
 $$;
 COMMENT ON FUNCTION mastering.is_reproducible(name, text, text, text) IS 'Whether a query gives one result on one state of a schema''s views.';
 
-CREATE FUNCTION mastering.may(environment text, VARIADIC roles text[]) RETURNS boolean
+-- In a fork nobody may do anything who may not read what it is a copy of.
+CREATE FUNCTION mastering.role_may(role_name name, environment text, roles text[], origin_roles text[] DEFAULT '{author,curator,reviewer,loader}') RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)
-        OR EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
-                    WHERE e.name = may.environment AND pg_has_role(mastering.caller(), r.oid, 'USAGE'))
-        OR EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
-                    WHERE m.environment = may.environment AND (m.role = ANY (roles) OR m.role = 'admin')
-                      AND pg_has_role(mastering.caller(), r.oid, 'USAGE'))
+    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name AND r.rolsuper)
+        OR (EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
+                     WHERE e.name = role_may.environment AND pg_has_role(role_name, r.oid, 'USAGE'))
+            OR EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
+                        WHERE m.environment = role_may.environment AND (m.role = ANY (roles) OR m.role = 'admin')
+                          AND pg_has_role(role_name, r.oid, 'USAGE')))
+       AND NOT EXISTS (
+            WITH RECURSIVE origin (name) AS (
+                SELECT f.source FROM mastering.fork f WHERE f.environment = role_may.environment
+                UNION SELECT f.source FROM origin o JOIN mastering.fork f ON f.environment = o.name)
+            SELECT FROM origin o
+             WHERE NOT EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
+                                WHERE e.name = o.name AND pg_has_role(role_name, r.oid, 'USAGE'))
+               AND NOT EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
+                                WHERE m.environment = o.name AND (m.role = ANY (origin_roles) OR m.role = 'admin')
+                                  AND pg_has_role(role_name, r.oid, 'USAGE')))
 $$;
+COMMENT ON FUNCTION mastering.role_may(name, text, text[], text[]) IS 'Whether a role has one of these roles in an environment, and where that is a fork, one of the others in all that it is a copy of; owners, admins and superusers have all.';
+
+CREATE FUNCTION mastering.may(environment text, VARIADIC roles text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.role_may(mastering.caller(), environment, roles) $$;
 COMMENT ON FUNCTION mastering.may(text, text[]) IS 'Whether the caller has one of these roles in an environment; its owner, its admins and superusers have all.';
 
 CREATE FUNCTION mastering.require(environment text, VARIADIC roles text[]) RETURNS mastering.environment

@@ -54,6 +54,7 @@ BEGIN
     IF NOT pg_has_role(mastering.caller(), owner_name, 'MEMBER') THEN
         RAISE EXCEPTION 'role "%" is not a member of role "%"', mastering.caller(), owner_name USING ERRCODE = '42501';
     END IF;
+    PERFORM mastering.require_origin_reader(env_name, owner_name, true);
     PERFORM mastering.lock_environment(env_name);
     SELECT e.owner INTO old_owner FROM mastering.environment e WHERE e.name = env_name;
     IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = old_owner) THEN    -- the role map's grants come back below
@@ -62,6 +63,7 @@ BEGIN
     END IF;
     UPDATE mastering.environment e SET owner = owner_name WHERE e.name = env_name;
     PERFORM mastering.apply_grants(env_name);
+    PERFORM mastering.revoke_from_copies(env_name);
     PERFORM mastering.audit(env_name, 'alter environment', jsonb_build_object('owner', owner_name));
 END
 $$;
@@ -71,15 +73,18 @@ CREATE FUNCTION mastering.alter_environment(env text, owner name) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.alter_environment(text, name) IS 'Gives an environment another owner: the role whose rights the SQL text of its artifacts runs with.';
 
-CREATE FUNCTION mastering.do_drop_environment(env_name text) RETURNS void
+CREATE FUNCTION mastering.drop_environment_now(env_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     follower text;
 BEGIN
-    PERFORM mastering.require(env_name, 'admin');
     PERFORM mastering.lock_environment(env_name);
     SELECT e.name INTO follower FROM mastering.environment e WHERE e.promotes_from = env_name LIMIT 1;
     IF FOUND THEN
+        IF EXISTS (SELECT FROM mastering.fork f WHERE f.environment = follower) THEN
+            RAISE EXCEPTION 'environment "%" cannot be dropped because "%" is a fork of it', env_name, follower
+                USING ERRCODE = '2BP01', HINT = format('SELECT name, owner, expires_at FROM mastering.forks WHERE source = %L', env_name);
+        END IF;
         RAISE EXCEPTION 'environment "%" cannot be dropped because "%" is promoted from it', env_name, follower USING ERRCODE = '2BP01';
     END IF;
     EXECUTE format('DROP SCHEMA %I CASCADE', env_name || '_next');
@@ -90,9 +95,21 @@ BEGIN
     DELETE FROM mastering.head h WHERE h.environment IN (env_name, env_name || '_next');
     DELETE FROM mastering.environment_view v WHERE v.environment IN (env_name, env_name || '_next');
     DELETE FROM mastering.role_map m WHERE m.environment = env_name;
+    DELETE FROM mastering.fork f WHERE f.environment = env_name;
+    DELETE FROM mastering.left_out l WHERE env_name IN (l.source, l.target);
+    DELETE FROM mastering.side_snapshot s WHERE s.environment = env_name;
     DELETE FROM mastering.configuration c WHERE c.environment = env_name;
     DELETE FROM mastering.environment e WHERE e.name = env_name;
     PERFORM mastering.audit(env_name, 'drop environment', '{}');
+END
+$$;
+COMMENT ON FUNCTION mastering.drop_environment_now(text) IS 'Drops an environment; whoever calls it has checked who asks.';
+
+CREATE FUNCTION mastering.do_drop_environment(env_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require(env_name, 'admin');
+    PERFORM mastering.drop_environment_now(env_name);
 END
 $$;
 COMMENT ON FUNCTION mastering.do_drop_environment(text) IS 'Behind drop_environment.';
@@ -112,6 +129,7 @@ BEGIN
                     FROM (SELECT m.grantee, m.role FROM mastering.role_map m WHERE m.environment = env_name
                           UNION ALL SELECT e.owner, 'admin' FROM mastering.environment e WHERE e.name = env_name) m
                     JOIN pg_roles r ON r.rolname = m.grantee GROUP BY r.rolname LOOP
+        CONTINUE WHEN NOT mastering.reads_origin(env_name, reader.role, reader.wide);
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name, reader.role);
         IF reader.wide THEN
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name || '_next', reader.role);
@@ -137,9 +155,11 @@ BEGIN
     IF grantee_name IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grantee_name) THEN
         RAISE EXCEPTION 'role "%" does not exist', grantee_name USING ERRCODE = '42704';
     END IF;
+    PERFORM mastering.require_origin_reader(env_name, grantee_name, role_name <> 'consumer');
     INSERT INTO mastering.role_map (environment, role, grantee) VALUES (env_name, role_name, grantee_name) ON CONFLICT DO NOTHING;
     IF FOUND THEN
         PERFORM mastering.apply_grants(env_name);
+        PERFORM mastering.grant_copies(env_name, grantee_name);
         PERFORM mastering.audit(env_name, 'grant role', jsonb_build_object('role', role_name, 'grantee', grantee_name));
     END IF;
 END
@@ -163,6 +183,7 @@ BEGIN
         EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', env_name, env_name || '_next', grantee_name);
     END IF;
     PERFORM mastering.apply_grants(env_name);
+    PERFORM mastering.revoke_from_copies(env_name);
     PERFORM mastering.audit(env_name, 'revoke role', jsonb_build_object('role', role_name, 'grantee', grantee_name));
 END
 $$;

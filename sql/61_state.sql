@@ -40,7 +40,7 @@ BEGIN
     ELSIF state_name ~ '~[1-9][0-9]{0,5}$' THEN
         parts := regexp_match(state_name, '^(.*)~([0-9]+)$');
         SELECT (mastering.snapshot_state(r.snapshot_before)).* INTO result FROM mastering.release r
-         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back') AND r.kind = 'promotion'
+         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back', 'replaced') AND r.kind = 'promotion'
            AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = parts[1]) ORDER BY r.release_id DESC OFFSET parts[2]::int - 1 LIMIT 1;
     ELSE
         result := mastering.current_state(state_name);
@@ -62,30 +62,62 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.state_hash(mastering.state) IS 'The hash of what a state consists of.';
 
-CREATE FUNCTION mastering.take_snapshot(env_name text, message text, tag text) RETURNS text
+-- merged: states of others that became part of this one; instead_of and like_state: a rollback or a restore went from
+-- the one back to the other.
+CREATE FUNCTION mastering.take_snapshot(env_name text, message text, tag text, merged text[] DEFAULT '{}', instead_of text DEFAULT NULL, like_state text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now_in mastering.state := mastering.current_state(env_name);
-    parents text[] := CASE WHEN now_in.snapshot IS NULL THEN '{}' ELSE ARRAY[now_in.snapshot] END;
+    parents text[];
     at timestamptz := clock_timestamp();
     author text := mastering.caller();
     hash text;
 BEGIN
-    hash := mastering.snapshot_hash(ROW(NULL, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at)::mastering.snapshot);
-    INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at)
-    VALUES (hash, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at);
+    WITH side AS (DELETE FROM mastering.side_snapshot s WHERE s.environment = env_name RETURNING s.hash)
+    SELECT coalesce(array_agg(p.hash ORDER BY p.n), '{}') INTO parents
+      FROM (SELECT u.hash, min(u.n) AS n FROM unnest(CASE WHEN instead_of IS NOT NULL THEN ARRAY[like_state]
+                       ELSE ARRAY[now_in.snapshot] || ARRAY(SELECT x.hash FROM side x ORDER BY x.hash COLLATE "C") || merged END) WITH ORDINALITY u (hash, n)
+             WHERE u.hash IS NOT NULL GROUP BY u.hash) p;
+    hash := mastering.snapshot_hash(ROW(NULL, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at, instead_of)::mastering.snapshot);
+    INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at, undoes)
+    VALUES (hash, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at, instead_of);
     UPDATE mastering.configuration c SET snapshot = hash WHERE c.environment = env_name;
     RETURN hash;
 END
 $$;
-COMMENT ON FUNCTION mastering.take_snapshot(text, text, text) IS 'Freezes the state of an environment and returns the snapshot''s hash.';
+COMMENT ON FUNCTION mastering.take_snapshot(text, text, text, text[], text, text) IS 'Freezes the state of an environment and returns the snapshot''s hash.';
+
+-- Who reads a state, to copy or to merge it, does not take part in the writing of its environment and takes no lock.
+CREATE FUNCTION mastering.snapshot_of(state mastering.state, message text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at timestamptz := clock_timestamp();
+    author text := mastering.caller();
+    parents text[];
+    hash text;
+BEGIN
+    SELECT s.hash INTO hash FROM mastering.snapshot s
+     WHERE (s.hash = state.snapshot OR s.hash IN (SELECT x.hash FROM mastering.side_snapshot x WHERE x.environment = state.environment))
+       AND s.tree = state.tree AND s.bindings = state.bindings AND s.data = state.data AND s.versions = state.versions
+     ORDER BY s.hash = state.snapshot DESC, s.created_at DESC LIMIT 1;
+    IF hash IS NULL THEN
+        parents := CASE WHEN state.snapshot IS NULL THEN '{}' ELSE ARRAY[state.snapshot] END;
+        hash := mastering.snapshot_hash(ROW(NULL, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, NULL, author, at, NULL)::mastering.snapshot);
+        INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, author, created_at)
+        VALUES (hash, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, author, at);
+        INSERT INTO mastering.side_snapshot (hash, environment) VALUES (hash, state.environment);
+    END IF;
+    RETURN hash;
+END
+$$;
+COMMENT ON FUNCTION mastering.snapshot_of(mastering.state, text) IS 'The snapshot that holds a state; taken on the side where there is none yet.';
 
 -- The hash that a snapshot must have.
 CREATE FUNCTION mastering.snapshot_hash(s mastering.snapshot) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT mastering.json_hash(jsonb_build_object('environment', s.environment, 'tree', s.tree, 'bindings', s.bindings, 'data', s.data,
         'versions', s.versions, 'parents', to_jsonb(s.parents), 'message', s.message, 'tag', s.tag, 'author', s.author,
-        'created_at', to_jsonb(extract(epoch FROM s.created_at))))
+        'created_at', to_jsonb(extract(epoch FROM s.created_at))) || CASE WHEN s.undoes IS NULL THEN '{}' ELSE jsonb_build_object('undoes', s.undoes) END)
 $$;
 COMMENT ON FUNCTION mastering.snapshot_hash(mastering.snapshot) IS 'The hash that a snapshot must have.';
 
@@ -94,7 +126,7 @@ CREATE FUNCTION mastering.snapshot_before(env_name text, message text) RETURNS t
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     last text := (SELECT s.hash FROM mastering.snapshot s, mastering.current_state(env_name) c
-                   WHERE s.hash = c.snapshot AND s.tree = c.tree AND s.bindings = c.bindings AND s.data = c.data AND s.versions = c.versions);
+                   WHERE s.hash = c.snapshot AND s.environment = env_name AND s.tree = c.tree AND s.bindings = c.bindings AND s.data = c.data AND s.versions = c.versions);
 BEGIN
     RETURN coalesce(last, mastering.take_snapshot(env_name, message, NULL));
 END
@@ -175,7 +207,7 @@ CREATE VIEW mastering.releases WITH (security_barrier) AS
     SELECT r.release_id, r.kind, r.source, r.target, r.state, r.message, r.author, r.created_at, r.finished_at,
            r.proposal -> 'changes' AS changes, r.snapshot_before, r.snapshot_after, r.error ->> 'message' AS error
       FROM mastering.release r WHERE mastering.visible(r.target, r.created_at);
-COMMENT ON VIEW mastering.releases IS 'Promotions and rollbacks, the failed ones too.';
+COMMENT ON VIEW mastering.releases IS 'Promotions, rollbacks and restores, the failed ones too.';
 
 CREATE VIEW mastering.audit_log WITH (security_barrier) AS
     SELECT a.environment, a.seq, a.at, a.session_role, a.role, a.client, a.action, a.detail, a.hash FROM mastering.audit_entry a WHERE mastering.visible(a.environment, a.at);

@@ -1,9 +1,8 @@
 -- 62_promotion.sql: how a change gets from one stage to the next, and back.
 --
--- A promotion is a three-way merge of trees by path (base: what was last promoted between the two), the outputs
--- that the target's data give under the merged tree (found by content where they were made before), the gates on
--- them, and the switch of the target's head, in one transaction. What fails is rolled back to where the
--- function began, and recorded.
+-- A promotion is a three-way merge of trees by path (64_merge.sql), the outputs that the target's data give under
+-- the merged tree (found by content where they were made before), the gates on them, and the switch of the target's
+-- head, in one transaction. What fails is rolled back to where the function began, and recorded.
 
 CREATE FUNCTION mastering.last_promotion(source_name text, target_name text) RETURNS mastering.release
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -23,45 +22,18 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.merge_trees(jsonb, jsonb, jsonb) IS 'The paths to change in ours to take over what theirs changed since base; conflict: ours changed it too.';
 
--- The proposal: what the target would become. Raises where the two stages do not allow it.
-CREATE FUNCTION mastering.make_proposal(source_name text, target_name text) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    source mastering.state := mastering.resolve_state(source_name);
-    target mastering.state := mastering.current_state(target_name);
-    base jsonb := coalesce((mastering.last_promotion(source.environment, target_name)).source_tree, '{}');
-    tree jsonb := target.tree;
-    changes jsonb := '[]';
-    conflicts text[] := '{}';
-    item record;
-BEGIN
-    PERFORM mastering.require_order(source.environment, target_name);
-    FOR item IN SELECT * FROM mastering.merge_trees(base, target.tree, source.tree) m ORDER BY m.path LOOP
-        IF item.conflict THEN
-            conflicts := conflicts || item.path;
-        END IF;
-        tree := CASE WHEN item.after IS NULL THEN tree - item.path ELSE tree || jsonb_build_object(item.path, item.after) END;
-        changes := changes || jsonb_build_object('path', item.path, 'change', CASE WHEN item.before IS NULL THEN 'added' WHEN item.after IS NULL THEN 'removed' ELSE 'changed' END);
-    END LOOP;
-    RETURN jsonb_build_object('tree', tree, 'changes', changes, 'conflicts', to_jsonb(conflicts), 'source_tree', source.tree,
-        'bindings', (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(source.bindings) b WHERE NOT target.bindings ? b.key),
-        'hash', mastering.json_hash(jsonb_build_object('target', target_name, 'from', target.tree, 'tree', tree)));
-END
-$$;
-COMMENT ON FUNCTION mastering.make_proposal(text, text) IS 'What a promotion would change: the merged tree, the changes by path, conflicts, new bindings.';
-
 CREATE FUNCTION mastering.require_order(source_name text, target_name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     from_name text := (SELECT e.promotes_from FROM mastering.environment e WHERE e.name = target_name);
 BEGIN
-    IF from_name IS DISTINCT FROM source_name THEN
+    IF from_name IS DISTINCT FROM source_name AND NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = source_name AND f.source = target_name) THEN
         RAISE EXCEPTION 'environment "%" is not promoted from "%"', target_name, source_name
             USING ERRCODE = '55000', DETAIL = CASE WHEN from_name IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', from_name) END;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.require_order(text, text) IS 'Raises unless the target is promoted from the source.';
+COMMENT ON FUNCTION mastering.require_order(text, text) IS 'Raises unless the target is promoted from the source, or the source is a fork of the target.';
 
 CREATE FUNCTION mastering.raise_again(code text, message text, detail text, hint text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -116,7 +88,7 @@ BEGIN
     IF jsonb_array_length(proposal -> 'conflicts') > 0 THEN
         RAISE EXCEPTION 'environment "%" has changes of its own where it is to be changed', target_name
             USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
-                  HINT = 'Bring the target''s changes into the source first, so that both are the same there.';
+                  HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L) shows both sides; promote(..., resolve => ''{"path": "theirs"}'') takes one.', proposal ->> 'source', target_name);
     END IF;
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
         CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL
@@ -197,40 +169,32 @@ COMMENT ON FUNCTION mastering.switch_state(text, jsonb, jsonb, jsonb, jsonb) IS 
 
 CREATE FUNCTION mastering.require_release(source_name text, target_name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM mastering.require(target_name, 'admin');
-    PERFORM mastering.require_author(target_name);   -- what others wrote must not come to run as a superuser
-    PERFORM mastering.require_order((mastering.resolve_state(source_name)).environment, target_name);
-END
-$$;
-COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target, may bring SQL text into it, and knows the source.';
-
-CREATE FUNCTION mastering.require_not_held(target_name text, proposal jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    held mastering.release;
+    origin text;
 BEGIN
-    SELECT * INTO held FROM mastering.release r WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
-       AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = target_name)
-       AND r.proposal -> 'tree' = require_not_held.proposal -> 'tree' ORDER BY r.release_id DESC LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
-            USING ERRCODE = '55000', DETAIL = format('It is release %s.', held.release_id),
-                  HINT = format('SELECT mastering.release_hold(%L, %s) lets it pass again.', target_name, held.release_id);
+    PERFORM mastering.require(target_name, 'author');
+    PERFORM mastering.require_author(target_name);   -- what others wrote must not come to run as a superuser
+    origin := (mastering.resolve_state(source_name)).environment;
+    -- Between a fork and what it is a fork of, whoever may write there may bring the writing of others.
+    IF NOT EXISTS (SELECT FROM mastering.fork f WHERE (f.source = target_name AND f.environment = origin) OR (f.source = origin AND f.environment = target_name)) THEN
+        PERFORM mastering.require(target_name, 'admin');
     END IF;
+    PERFORM mastering.require_order(origin, target_name);
 END
 $$;
-COMMENT ON FUNCTION mastering.require_not_held(text, jsonb) IS 'Raises where the very change was rolled back and not released since.';
+COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target, or author between forks, may bring SQL text into it, and knows the source.';
 
-CREATE FUNCTION mastering.promote_now(source_name text, target_name text, message text, dry_run boolean, expected_head text, release bigint, expected_hash text) RETURNS bigint
+CREATE FUNCTION mastering.promote_now(source_name text, target_name text, message text, dry_run boolean, expected_head text, release bigint, expected_hash text, resolutions jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 <<work>>
 DECLARE
     env mastering.environment;
+    source mastering.state;
     id bigint;
     proposal jsonb;
     next jsonb;
     before text;
+    taken text;
     after text;
     finished timestamptz;
 BEGIN
@@ -240,7 +204,11 @@ BEGIN
         RAISE EXCEPTION 'environment "%" is not at head % any more', target_name, expected_head
             USING ERRCODE = '40001', HINT = 'SELECT name, head FROM mastering.environments; look at what changed, then promote again.';
     END IF;
-    proposal := mastering.make_proposal(source_name, target_name);
+    source := mastering.resolve_state(source_name);
+    proposal := mastering.make_proposal(source_name, target_name, resolutions);
+    IF proposal -> 'source_tree' <> source.tree THEN    -- two statements, two snapshots
+        RAISE EXCEPTION 'state "%" is being changed', source_name USING ERRCODE = '40001', HINT = 'Try again.';
+    END IF;
     IF expected_hash IS NOT NULL AND proposal ->> 'hash' <> expected_hash THEN
         RAISE EXCEPTION 'release % is not what was proposed any more', release
             USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', source_name, target_name);
@@ -252,14 +220,16 @@ BEGIN
     PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
     PERFORM mastering.run_checks(env, target_name, next -> 'tree', next -> 'versions', 'smoke', id);
     finished := clock_timestamp();   -- before the snapshot, so that a rollback to that does not undo this release
-    after := mastering.take_snapshot(target_name, 'release ' || id, NULL);
+    taken := mastering.snapshot_of(source, 'promoted by release ' || id);
+    after := mastering.take_snapshot(target_name, 'release ' || id, NULL, ARRAY[taken]);
+    PERFORM mastering.note_left_out(source.environment, target_name, proposal);
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
         VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
-                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), proposal ->> 'hash', before, after);
+                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',
-               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), snapshot_before = before, snapshot_after = after
+               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken), snapshot_before = before, snapshot_after = after
          WHERE r.release_id = id;
     END IF;
     PERFORM mastering.audit(target_name, 'promote', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'before', before, 'after', after));
@@ -271,9 +241,9 @@ BEGIN
     RETURN id;
 END
 $$;
-COMMENT ON FUNCTION mastering.promote_now(text, text, text, boolean, text, bigint, text) IS 'A promotion; whoever calls it records its failure.';
+COMMENT ON FUNCTION mastering.promote_now(text, text, text, boolean, text, bigint, text, jsonb) IS 'A promotion; whoever calls it records its failure.';
 
-CREATE FUNCTION mastering.promote_or_record(source_name text, target_name text, message_text text, dry_run boolean, expected_head text, release bigint, expected_hash text) RETURNS bigint
+CREATE FUNCTION mastering.promote_or_record(source_name text, target_name text, message_text text, dry_run boolean, expected_head text, release bigint, expected_hash text, resolutions jsonb DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id bigint;
@@ -285,7 +255,7 @@ DECLARE
 BEGIN
     PERFORM mastering.note_failure(NULL);
     BEGIN
-        id := mastering.promote_now(source_name, target_name, message_text, dry_run, expected_head, release, expected_hash);
+        id := mastering.promote_now(source_name, target_name, message_text, dry_run, expected_head, release, expected_hash, resolutions);
         RETURN id;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
@@ -305,9 +275,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
+COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text, jsonb) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
 
-CREATE FUNCTION mastering.do_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text) RETURNS bigint
+CREATE FUNCTION mastering.do_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text, resolve jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require_release(source_name, target_name);
@@ -318,14 +288,14 @@ BEGIN
         RAISE EXCEPTION 'invalid head: "%"', expected_head
             USING ERRCODE = '22023', HINT = 'SELECT name, head FROM mastering.environments; a head is at least 8 digits of that.';
     END IF;
-    RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL);
+    RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL, mastering.stored_resolutions(target_name, resolve));
 END
 $$;
-COMMENT ON FUNCTION mastering.do_promote(text, text, text, text, boolean, text) IS 'Behind promote.';
+COMMENT ON FUNCTION mastering.do_promote(text, text, text, text, boolean, text, jsonb) IS 'Behind promote.';
 
-CREATE FUNCTION mastering.promote(source text, target text, message text DEFAULT NULL, what text DEFAULT 'auto', dry_run boolean DEFAULT false, expected_head text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION mastering.promote(source text, target text, message text DEFAULT NULL, what text DEFAULT 'auto', dry_run boolean DEFAULT false, expected_head text DEFAULT NULL, resolve jsonb DEFAULT NULL) RETURNS bigint
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.promote(text, text, text, text, boolean, text) IS 'Promotes one stage to the next: propose, prepare, gates, switch. Returns the release; NULL for a dry run, which does all and undoes it.';
+COMMENT ON FUNCTION mastering.promote(text, text, text, text, boolean, text, jsonb) IS 'Promotes one stage to the next, or merges a fork: propose, prepare, gates, switch. resolve: for paths in conflict or held, {"path": "ours" | "theirs" | "later" | document}. Returns the release; NULL for a dry run, which does all and undoes it.';
 
 -- ---- in steps ------------------------------------------------------------------------------------------------------
 
@@ -348,8 +318,9 @@ BEGIN
         step := step + 1;
         action := 'change configuration';
         subject := item.path;
-        blocked := proposal -> 'conflicts' ? item.path;
-        detail := item.change || CASE WHEN blocked THEN ', but the target changed it too' ELSE '' END;
+        blocked := proposal -> 'conflicts' ? item.path OR proposal -> 'held' ? item.path;
+        detail := item.change || CASE WHEN proposal -> 'conflicts' ? item.path THEN ', but the target changed it too' ELSE '' END
+                  || coalesce(', but held since release ' || (proposal -> 'held' ->> item.path) || ' was rolled back', '');
         RETURN NEXT;
     END LOOP;
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
@@ -438,7 +409,7 @@ DECLARE
     next jsonb;
 BEGIN
     PERFORM mastering.lock_environment(release.target);
-    proposal := mastering.make_proposal(release.source, release.target);
+    proposal := mastering.make_proposal(release.source, release.target, release.proposal -> 'resolutions');
     IF proposal ->> 'hash' <> release.proposal_hash THEN
         RAISE EXCEPTION 'release % is not what was proposed any more', id
             USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', release.source, release.target);
@@ -468,7 +439,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     release mastering.release := mastering.open_release(id);
 BEGIN
-    RETURN mastering.promote_or_record(release.source, release.target, release.message, false, NULL, id, release.proposal_hash);
+    RETURN mastering.promote_or_record(release.source, release.target, release.message, false, NULL, id, release.proposal_hash, release.proposal -> 'resolutions');
 END
 $$;
 COMMENT ON FUNCTION mastering.do_promote_release(bigint) IS 'Behind promote_release.';
@@ -512,9 +483,9 @@ BEGIN
     before := mastering.snapshot_before(env_name, 'before rollback ' || id);
     PERFORM mastering.switch_state(env_name, wanted.tree, CASE what_text WHEN 'all' THEN wanted.bindings ELSE current.bindings END,
                                    CASE what_text WHEN 'all' THEN wanted.data ELSE current.data END, wanted.versions);
-    after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL);
-    -- All releases after the state that is back again are undone, and the changes they brought are held.
-    UPDATE mastering.release r SET state = 'rolled back', proposal = r.proposal || '{"held": true}'
+    after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL, instead_of => before, like_state => wanted.snapshot);
+    -- All releases after the state that is back again are undone, and each artifact that they brought is held.
+    UPDATE mastering.release r SET state = 'rolled back', proposal = r.proposal || jsonb_build_object('held', true, 'holds', mastering.brought_by(r))
      WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted'
        AND r.finished_at > (SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = wanted.snapshot);
     INSERT INTO mastering.release (release_id, kind, target, state, message, author, finished_at, proposal, snapshot_before, snapshot_after)
@@ -535,19 +506,21 @@ CREATE FUNCTION mastering.rollback(env text, to_state text DEFAULT NULL, what te
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.rollback(text, text, text, text) IS 'Back to before the last release, or to a state: configuration and outputs at once, data loaded since stay (what => ''all'' takes them back too). The change is held from being promoted again.';
 
-CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint) RETURNS void
+CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint, held_path text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require(env_name, 'admin');
-    UPDATE mastering.release r SET proposal = r.proposal || '{"held": false}' WHERE r.release_id = id AND r.target = env_name AND r.proposal ->> 'held' = 'true';
+    UPDATE mastering.release r SET proposal = r.proposal || jsonb_build_object('held', held_path IS NOT NULL AND (r.proposal -> 'holds') - held_path <> '{}',
+                                                                                'holds', CASE WHEN held_path IS NULL THEN r.proposal -> 'holds' ELSE (r.proposal -> 'holds') - held_path END)
+     WHERE r.release_id = id AND r.target = env_name AND r.proposal ->> 'held' = 'true' AND (held_path IS NULL OR r.proposal -> 'holds' ? held_path);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'release % of environment "%" is not held', id, env_name USING ERRCODE = '42704';
+        RAISE EXCEPTION 'release % of environment "%" is not held%', id, env_name, coalesce(' at ' || held_path, '') USING ERRCODE = '42704';
     END IF;
-    PERFORM mastering.audit(env_name, 'release hold', jsonb_build_object('release_id', id));
+    PERFORM mastering.audit(env_name, 'release hold', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'path', held_path)));
 END
 $$;
-COMMENT ON FUNCTION mastering.do_release_hold(text, bigint) IS 'Behind release_hold.';
+COMMENT ON FUNCTION mastering.do_release_hold(text, bigint, text) IS 'Behind release_hold.';
 
-CREATE FUNCTION mastering.release_hold(env text, release bigint) RETURNS void
+CREATE FUNCTION mastering.release_hold(env text, release bigint, path text DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.release_hold(text, bigint) IS 'Lets a change that was rolled back be promoted again.';
+COMMENT ON FUNCTION mastering.release_hold(text, bigint, text) IS 'Lets what a release brought, or one artifact of that, be promoted again after it was rolled back.';

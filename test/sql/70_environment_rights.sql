@@ -112,7 +112,7 @@ INSERT INTO rights.calls (call) VALUES ($$SELECT mastering.define_entity('r1', '
     ($$SELECT mastering.promote('r1', 'r2')$$), ($$SELECT mastering.rollback('r2')$$), ($$SELECT mastering.release_hold('r2', 1)$$), ($$SELECT mastering.grant_role('r1', 'admin', 'r_none')$$),
     ($$SELECT mastering.revoke_role('r1', 'admin', 'r_admin')$$), ($$SELECT mastering.alter_environment('r1', 'r_none')$$), ($$SELECT mastering.drop_environment('r2')$$), ($$SELECT mastering.create_environment('r9')$$),
     ($$SELECT 1/count(*) FROM mastering.environments WHERE name = 'r1'$$), ($$SELECT * FROM r1.person$$), ($$SELECT * FROM r1.person_records$$), ($$SELECT * FROM r1.person_lineage$$), ($$SELECT * FROM r2_next.person$$),
-    ($$SELECT * FROM mastering.head$$), ($$SELECT * FROM mastering.segment$$), ($$SELECT * FROM mastering.audit_entry$$), ($$SELECT mastering.do_promote('r1', 'r2', NULL, 'auto', false, NULL)$$),
+    ($$SELECT * FROM mastering.head$$), ($$SELECT * FROM mastering.segment$$), ($$SELECT * FROM mastering.audit_entry$$), ($$SELECT mastering.do_promote('r1', 'r2', NULL, 'auto', false, NULL, NULL)$$),
     ($$SELECT mastering.set_head('r1', '{}')$$), ($$SELECT * FROM mastering.query_as('postgres', 'SELECT 1', 'public', true) AS t (a int)$$), ($$SELECT mastering.record_outside('{}')$$), ($$SELECT mastering.write_failure('{}')$$);
 GRANT SELECT ON rights.calls TO PUBLIC;
 \set ON_ERROR_STOP 0
