@@ -62,6 +62,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.state_hash(mastering.state) IS 'The hash of what a state consists of.';
 
+-- Without waiting for another who is at it: what that one leaves is a parent of the next.
+CREATE FUNCTION mastering.taken_from_side(env_name text) RETURNS text[]
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH free AS (SELECT s.hash FROM mastering.side_snapshot s WHERE s.environment = env_name FOR UPDATE SKIP LOCKED),
+         taken AS (DELETE FROM mastering.side_snapshot s USING free f WHERE s.hash = f.hash RETURNING s.hash)
+    SELECT coalesce(array_agg(t.hash ORDER BY t.hash COLLATE "C"), '{}') FROM taken t
+$$;
+COMMENT ON FUNCTION mastering.taken_from_side(text) IS 'The snapshots that others took of an environment; from now on they are parents of the one that is being taken.';
+
 -- merged: states of others that became part of this one; instead_of and like_state: a rollback or a restore went from
 -- the one back to the other.
 CREATE FUNCTION mastering.take_snapshot(env_name text, message text, tag text, merged text[] DEFAULT '{}', instead_of text DEFAULT NULL, like_state text DEFAULT NULL) RETURNS text
@@ -73,10 +82,9 @@ DECLARE
     author text := mastering.caller();
     hash text;
 BEGIN
-    WITH side AS (DELETE FROM mastering.side_snapshot s WHERE s.environment = env_name RETURNING s.hash)
+    parents := mastering.taken_from_side(env_name);
     SELECT coalesce(array_agg(p.hash ORDER BY p.n), '{}') INTO parents
-      FROM (SELECT u.hash, min(u.n) AS n FROM unnest(CASE WHEN instead_of IS NOT NULL THEN ARRAY[like_state]
-                       ELSE ARRAY[now_in.snapshot] || ARRAY(SELECT x.hash FROM side x ORDER BY x.hash COLLATE "C") || merged END) WITH ORDINALITY u (hash, n)
+      FROM (SELECT u.hash, min(u.n) AS n FROM unnest(CASE WHEN instead_of IS NOT NULL THEN ARRAY[like_state] ELSE ARRAY[now_in.snapshot] || parents || merged END) WITH ORDINALITY u (hash, n)
              WHERE u.hash IS NOT NULL GROUP BY u.hash) p;
     hash := mastering.snapshot_hash(ROW(NULL, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at, instead_of)::mastering.snapshot);
     INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at, undoes)
@@ -101,7 +109,7 @@ BEGIN
        AND s.tree = state.tree AND s.bindings = state.bindings AND s.data = state.data AND s.versions = state.versions
      ORDER BY s.hash = state.snapshot DESC, s.created_at DESC LIMIT 1;
     IF hash IS NULL THEN
-        parents := CASE WHEN state.snapshot IS NULL THEN '{}' ELSE ARRAY[state.snapshot] END;
+        parents := CASE WHEN state.snapshot IS NULL THEN '{}' ELSE ARRAY[state.snapshot] END || mastering.taken_from_side(state.environment);
         hash := mastering.snapshot_hash(ROW(NULL, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, NULL, author, at, NULL)::mastering.snapshot);
         INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, author, created_at)
         VALUES (hash, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, author, at);

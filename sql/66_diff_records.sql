@@ -15,11 +15,11 @@ COMMENT ON FUNCTION mastering.shown_value(text, text, text) IS 'An SQL expressio
 
 -- The rows of one side, as SQL: keys, a document, a hash. wanted: array of {"segment", "deleted", "kept"}: rows that
 -- the vector deleted removes, if it is not 0, and that the vector kept does not.
-CREATE FUNCTION mastering.side_query(store int, kind text, wanted jsonb, keys_from text DEFAULT NULL) RETURNS text
+CREATE FUNCTION mastering.side_query(store int, what text, wanted jsonb, keys_from text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    keys text := CASE kind WHEN 'golden' THEN 'NULL::text AS source, NULL::text AS record_key, s."#cluster" AS cluster_id' ELSE 's."#source" AS source, s."#key" AS record_key, NULL::bigint AS cluster_id' END;
-    matching text := CASE kind WHEN 'golden' THEN 's."#cluster" = k.cluster_id' ELSE 's."#source" = k.source AND s."#key" = k.record_key' END;
+    keys text := CASE what WHEN 'golden' THEN 'NULL::text AS source, NULL::text AS record_key, s."#cluster" AS cluster_id' ELSE 's."#source" AS source, s."#key" AS record_key, NULL::bigint AS cluster_id' END;
+    matching text := CASE what WHEN 'golden' THEN 's."#cluster" = k.cluster_id' ELSE 's."#source" = k.source AND s."#key" = k.record_key' END;
     document text;
     hashed text;
     query text;
@@ -31,7 +31,7 @@ BEGIN
                                      mastering.shown_value('s', c.value ->> 'name', c.value ->> 'type')), ', ' ORDER BY c.ordinality) AS pairs,
                    string_agg(format('s.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) AS columns
               FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c
-             WHERE t.store_id = store AND CASE kind WHEN 'golden' THEN c.value ->> 'name' <> '#cluster' ELSE c.value ->> 'name' NOT IN ('#source', '#key') END
+             WHERE t.store_id = store AND CASE what WHEN 'golden' THEN c.value ->> 'name' <> '#cluster' ELSE c.value ->> 'name' NOT IN ('#source', '#key') END
              GROUP BY 1) p;
     SELECT string_agg(format('SELECT %s, %s AS document, mastering.row_hash(ROW(%s)) AS hash FROM %smastering.%I s%s WHERE %s AND %s', keys, document, hashed,
                              CASE WHEN keys_from IS NULL THEN '' ELSE format('(%s) k JOIN ', keys_from) END, 'segment_' || (w.value ->> 'segment'),
@@ -107,11 +107,12 @@ BEGIN
     side_a := mastering.side_query((a ->> 'store')::int, kind, only_a) || CASE WHEN lost = '[]' THEN '' ELSE ' UNION ALL ' || mastering.lost_query((a ->> 'store')::int, kind, lost, only_b) END;
     side_b := mastering.side_query((b ->> 'store')::int, kind, only_b) || CASE WHEN gained = '[]' THEN '' ELSE ' UNION ALL ' || mastering.lost_query((b ->> 'store')::int, kind, gained, only_a) END;
     RETURN QUERY EXECUTE format($q$
-        SELECT CASE WHEN a.hash IS NULL THEN 'added' WHEN b.hash IS NULL THEN 'removed' ELSE 'changed' END,
-               coalesce(a.source, b.source), coalesce(a.record_key, b.record_key), coalesce(a.cluster_id, b.cluster_id), a.document, b.document
-          FROM (%s) a FULL JOIN (%s) b ON %s
-         WHERE a.hash IS NULL OR b.hash IS NULL OR %s
-         ORDER BY 2 COLLATE "C", 3 COLLATE "C", 4$q$, side_a, side_b,
+        SELECT d.change, d.source, d.record_key, d.cluster_id, d.before, d.after FROM (
+            SELECT CASE WHEN a.hash IS NULL THEN 'added' WHEN b.hash IS NULL THEN 'removed' ELSE 'changed' END AS change, coalesce(a.source, b.source) AS source,
+                   coalesce(a.record_key, b.record_key) AS record_key, coalesce(a.cluster_id, b.cluster_id) AS cluster_id, a.document AS before, b.document AS after
+              FROM (%s) a FULL JOIN (%s) b ON %s
+             WHERE a.hash IS NULL OR b.hash IS NULL OR %s) d
+         ORDER BY d.source COLLATE "C", d.record_key COLLATE "C", d.cluster_id$q$, side_a, side_b,
         CASE kind WHEN 'golden' THEN 'a.cluster_id = b.cluster_id' ELSE 'a.source = b.source AND a.record_key = b.record_key' END,
         CASE WHEN same_store THEN 'a.hash <> b.hash' ELSE 'jsonb_strip_nulls(a.document)::text <> jsonb_strip_nulls(b.document)::text' END);
 END
