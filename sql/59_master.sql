@@ -5,7 +5,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input.';
 
 -- Writes pg_temp.mastering_partition: every record and the label of its cluster.
-CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, run_key text) RETURNS boolean
+CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, curation jsonb, run_key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known jsonb := (SELECT o.versions -> (entity_name || '_members') FROM mastering.output o WHERE o.run_key = make_partition.run_key ORDER BY o.made_at LIMIT 1);
@@ -16,14 +16,15 @@ BEGIN
     ELSE
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
-                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L) c', mastering.input_query(env.name, entity_name), model),
+                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L, labels => %L) c', mastering.input_query(env.name, entity_name), model,
+                              mastering.curated_pairs(curation, mastering.input_query(env.name, entity_name))),
                        mastering.artifact_path(env.name));
     END IF;
     ANALYZE pg_temp.mastering_partition;
     RETURN known IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
+COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
 
 CREATE FUNCTION mastering.drop_work_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
@@ -99,6 +100,9 @@ DECLARE
     old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
                    WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'));
     contents jsonb;
+    curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
+    overrides jsonb := mastering.curation_of_values(env.name, entity_name);
+    broken bigint := 0;
     run_key text;
     golden_key text;
     base jsonb;
@@ -112,6 +116,7 @@ DECLARE
     scope bigint[];
     query text;
     clusters_query text;
+    members_now text;
     result jsonb;
     counters jsonb;
 BEGIN
@@ -121,8 +126,9 @@ BEGIN
         'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision(),
         'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
                     FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
-        'role', mastering.role_of_model(env, work.entity, model)));
-    golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship));
+        'role', mastering.role_of_model(env, work.entity, model))
+        || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END);
+    golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
     base := jsonb_build_object('members', old -> '_members' -> 'hash', 'history', old -> '_history' -> 'hash');
     output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
 
@@ -149,7 +155,8 @@ BEGIN
         reused := true;
         counters := '{}';
     ELSE
-        reused := mastering.make_partition(env, entity_name, model, run_key);
+        reused := mastering.make_partition(env, entity_name, model, curation, run_key);
+        broken := CASE WHEN reused THEN 0 ELSE mastering.lock_partition(curation) END;
         PERFORM mastering.assign_ids(CASE WHEN old ? '_members'
             THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
             ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END);
@@ -166,8 +173,12 @@ BEGIN
     END IF;
     PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_members', members, entity_name || '_history', history));
 
-    IF old -> '' ->> 'golden' = golden_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
+    members_now := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    IF old -> '' ->> 'rules' = mastering.json_hash(survivorship) AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
         scope := mastering.changed_clusters(old -> '_members', members, old -> '_records', records);
+        IF scope IS NOT NULL THEN
+            scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), overrides, members_now);
+        END IF;
     END IF;
     IF scope IS NULL THEN
         query := mastering.input_query(env.name, entity_name);
@@ -185,19 +196,20 @@ BEGIN
                                      (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
                                      mastering.golden_sql(query, clusters_query, survivorship, true)),
                    mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
+    PERFORM mastering.override_values(entity, overrides, members_now);
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
         format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g ORDER BY 1',
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
-    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'tree',
+    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', mastering.json_hash(survivorship), 'overrides', overrides, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)));
     PERFORM mastering.drop_work_tables();
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
                                  entity_name || '_lineage', lineage, entity_name || '_history', history);
-    counters := counters || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
+    counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in)
     VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name) ON CONFLICT DO NOTHING;
     RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);

@@ -215,6 +215,7 @@ BEGIN
     END IF;
     PERFORM mastering.require_not_held(target_name, proposal);
     id := coalesce(release, nextval('mastering.release_id'));
+    PERFORM mastering.merge_curation((mastering.resolve_state(source_name)).environment, target_name);
     next := mastering.prepare_outputs(target_name, proposal, id);
     before := mastering.snapshot_before(target_name, 'before release ' || id);
     PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
