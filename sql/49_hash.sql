@@ -15,4 +15,17 @@ COMMENT ON FUNCTION mastering.rows_hash_final(internal) IS 'Final function of ro
 CREATE AGGREGATE mastering.rows_hash(row_value record) (
     SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
 );
-COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; #segment and #row, where a row lies, are left out.';
+COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over the hashes of rows in the order they come in; #segment and #row, where a row lies, are left out.';
+
+CREATE FUNCTION mastering.stored_row_hash(row_value record) RETURNS bytea
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_stored_row_hash';
+COMMENT ON FUNCTION mastering.stored_row_hash(record) IS 'What a row of a segment contributes to the segment''s hash.';
+
+CREATE FUNCTION mastering.rows_hash_add(state internal, row_value record, kept bytea) RETURNS internal
+    LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_rows_hash_add';
+COMMENT ON FUNCTION mastering.rows_hash_add(internal, record, bytea) IS 'Transition function of rows_hash.';
+
+CREATE AGGREGATE mastering.rows_hash(row_value record, kept bytea) (
+    SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
+);
+COMMENT ON AGGREGATE mastering.rows_hash(record, bytea) IS 'SHA-256 over the hashes of rows; where a row''s hash was kept, it counts in place of the row.';

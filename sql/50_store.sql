@@ -109,6 +109,12 @@ COMMENT ON TABLE mastering.segment IS 'One row a segment: the table mastering.se
 COMMENT ON COLUMN mastering.segment.hash IS 'SHA-256 of the rows in the order of their numbers.';
 COMMENT ON COLUMN mastering.segment.derived_from IS 'Where the segment is a pure function of others (mapped records): the hash of what it was made from, by which it is found again.';
 
+CREATE TABLE mastering.shell (
+    segment_id  int PRIMARY KEY,
+    store_id    int NOT NULL
+);
+COMMENT ON TABLE mastering.shell IS 'Segments that garbage collection has emptied: partitions without rows, to be filled again or dropped.';
+
 CREATE SEQUENCE mastering.deletion_vector_id;
 CREATE TABLE mastering.deletion_vector (
     vector_id   bigint PRIMARY KEY DEFAULT nextval('mastering.deletion_vector_id'),
@@ -136,6 +142,7 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.store', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.store_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.segment', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.segment_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.shell', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.deletion_vector', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.deletion_vector_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.head', '');

@@ -43,8 +43,16 @@ COMMENT ON FUNCTION mastering.store_for(text, text, text, jsonb, jsonb) IS 'The 
 CREATE FUNCTION mastering.begin_segment(store_id int) RETURNS int
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    id int := nextval('mastering.segment_id');
+    id int;
 BEGIN
+    -- One that was emptied is filled again: dropping it would need a lock that readers are in the way of.
+    DELETE FROM mastering.shell x WHERE x.segment_id = (
+        SELECT y.segment_id FROM mastering.shell y WHERE y.store_id = begin_segment.store_id ORDER BY y.segment_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING x.segment_id INTO id;
+    IF id IS NOT NULL THEN
+        RETURN id;
+    END IF;
+    id := nextval('mastering.segment_id');
     EXECUTE format('CREATE TABLE mastering.%I (LIKE mastering.%I, CHECK ("#segment" OPERATOR(mastering.===) %s))',
                    'segment_' || id, 'store_' || store_id, id);
     RETURN id;
@@ -62,15 +70,18 @@ DECLARE
     index_columns jsonb;
     rows bigint;
     content text;
+    attached boolean := (SELECT c.relispartition FROM pg_class c WHERE c.oid = segment::regclass);
 BEGIN
     FOR index_columns IN SELECT i.value FROM mastering.store s, jsonb_array_elements(s.indexes) i
-                          WHERE s.store_id = finish_segment.store_id LOOP
+                          WHERE s.store_id = finish_segment.store_id AND NOT attached LOOP
         EXECUTE format('CREATE INDEX ON %s (%s)', segment,
                        (SELECT string_agg(quote_ident(value), ', ') FROM jsonb_array_elements_text(index_columns)));
     END LOOP;
     EXECUTE format('ANALYZE %s', segment);
     EXECUTE format('SELECT count(*), mastering.rows_hash(s ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
-    EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+    IF NOT attached THEN
+        EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+    END IF;
     INSERT INTO mastering.segment (segment_id, store_id, row_count, hash, derived_from)
     VALUES (segment_id, store_id, rows, content, derived_from);
     RETURN rows;
@@ -80,11 +91,18 @@ COMMENT ON FUNCTION mastering.finish_segment(int, int, text) IS 'Indexes, statis
 
 CREATE FUNCTION mastering.drop_segment(segment_id int) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    store text := (SELECT p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+                    WHERE i.inhrelid = format('mastering.%I', 'segment_' || segment_id)::regclass);
 BEGIN
-    EXECUTE format('DROP TABLE mastering.%I', 'segment_' || segment_id);
+    IF store IS NULL THEN
+        EXECUTE format('DROP TABLE mastering.%I', 'segment_' || segment_id);
+    ELSE
+        INSERT INTO mastering.shell (segment_id, store_id) VALUES (segment_id, substr(store, length('store_') + 1)::int);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Drops the table of a segment that was begun and not finished.';
+COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Gives back the table of a segment that was begun and not filled.';
 
 -- ---- versions -------------------------------------------------------------------------------------------------
 

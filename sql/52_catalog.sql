@@ -154,6 +154,12 @@ CREATE INDEX ON mastering.check_result (state_key) WHERE passed;
 CREATE INDEX ON mastering.check_result (environment, checked_at);
 COMMENT ON TABLE mastering.check_result IS 'What each check found; state_key: hash of the check and of all that it could read.';
 
+CREATE TABLE mastering.space_change (
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO mastering.space_change DEFAULT VALUES;
+COMMENT ON TABLE mastering.space_change IS 'One row, changed whenever something stored was removed, so that transactions with an older snapshot can tell.';
+
 CREATE TABLE mastering.role_map (
     environment text COLLATE "C" NOT NULL,
     role        text NOT NULL CHECK (role IN ('admin', 'author', 'curator', 'reviewer', 'consumer', 'loader')),

@@ -117,10 +117,32 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.audit(text, text, jsonb) IS 'Adds an entry to an environment''s log at the end of the transaction.';
 
+-- Whoever writes holds what it finds in the catalog against garbage collection, which waits for nobody and is short.
+CREATE FUNCTION mastering.hold_space() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deadline timestamptz := clock_timestamp() + interval '10 s';
+BEGIN
+    WHILE NOT pg_try_advisory_xact_lock_shared(hashtext('mastering.space'), 0) LOOP
+        IF clock_timestamp() > deadline THEN
+            RAISE EXCEPTION 'space is being freed by another session'
+                USING ERRCODE = '55P03', HINT = 'Try again when gc or erase has finished; pg_locks shows its session as the holder of an advisory lock.';
+        END IF;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    -- A snapshot from before a collection would show what is gone.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM mastering.space_change FOR SHARE;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.hold_space() IS 'Keeps garbage collection away to the end of the transaction; 40001 where the transaction''s snapshot is older than the last one.';
+
 -- Writers of one environment take turns. Whoever finds another at work does not wait in the dark.
 CREATE FUNCTION mastering.lock_environment(environment text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM mastering.hold_space();
     IF NOT pg_try_advisory_xact_lock(hashtext('mastering.environment'), hashtext(environment)) THEN
         RAISE EXCEPTION 'environment "%" is being changed by another session', environment
             USING ERRCODE = '55P03', HINT = 'Try again when that session has finished; pg_locks shows it as the holder of an advisory lock.';

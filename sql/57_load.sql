@@ -78,8 +78,7 @@ BEGIN
     -- What another environment has loaded already is not written again.
     SELECT d.version INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = work.content;
     IF version IS NULL THEN
-        full_write := change IN ('initial', 'reload') OR jsonb_array_length(current -> 'segments') >= 4
-                      OR (SELECT sum(v.row_count) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(current -> 'vectors') x)) > total / 10;
+        full_write := change IN ('initial', 'reload');
         IF total > 0 AND (full_write OR inserted + updated > 0) THEN
             segment := mastering.begin_segment(store);
             EXECUTE format('INSERT INTO mastering.%I ("#segment", "#row", "#key", "#hash", %s) SELECT %s, (row_number() OVER ())::int, n."#key", n."#hash", %s FROM pg_temp.mastering_incoming n%s',
@@ -94,7 +93,7 @@ BEGIN
             EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (
                 SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s o LEFT JOIN pg_temp.mastering_incoming n ON n."#key" = o."#key"
                  WHERE n."#key" IS NULL OR n."#hash" <> o."#hash" GROUP BY 1) d', live) INTO deletions;
-            version := mastering.changed_version(current, deletions, segment, content);
+            version := mastering.compacted_version(mastering.changed_version(current, deletions, segment, content));
         END IF;
         INSERT INTO mastering.data_version (store_id, content, version) VALUES (store, content, version) ON CONFLICT DO NOTHING;
     END IF;

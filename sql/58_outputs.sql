@@ -305,21 +305,90 @@ END
 $$;
 COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were.';
 
--- At most 4 live segments and 10 % deleted rows; beyond that the live rows are written once more, in one segment.
-CREATE FUNCTION mastering.compacted_version(version jsonb) RETURNS jsonb
+-- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
+-- most deletions go first, then the smallest: so a row is written again in proportion to how its segment compares with the others,
+-- and a large one does not pay for small ones. What is smaller than what is written anyway goes with it.
+CREATE FUNCTION mastering.segments_to_compact(version jsonb, everything boolean DEFAULT false) RETURNS int[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    segments int[];
+    live bigint[];
+    deleted bigint[];
+    chosen boolean[];
+    total_deleted bigint;
+    kept int;
+    biggest bigint := -1;
+    written int := 0;
+BEGIN
+    SELECT array_agg(p.segment ORDER BY p.share DESC, p.live), array_agg(p.live ORDER BY p.share DESC, p.live), array_agg(p.deleted ORDER BY p.share DESC, p.live), sum(p.deleted)
+      INTO segments, live, deleted, total_deleted
+      FROM (SELECT s.value::int AS segment, g.row_count - coalesce(d.row_count, 0) AS live, coalesce(d.row_count, 0) AS deleted,
+                   coalesce(d.row_count, 0)::float8 / greatest(g.row_count, 1) AS share
+              FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s
+              JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
+              JOIN mastering.segment g ON g.segment_id = s.value::int
+              LEFT JOIN mastering.deletion_vector d ON d.vector_id = nullif(v.value::bigint, 0)) p;
+    IF segments IS NULL THEN
+        RETURN '{}';
+    END IF;
+    chosen := array_fill(everything AND (cardinality(segments) > 1 OR total_deleted > 0), ARRAY[cardinality(segments)]);
+    IF NOT everything THEN
+        FOR i IN 1 .. cardinality(segments) LOOP
+            EXIT WHEN total_deleted <= (version ->> 'rows')::bigint / 10;
+            chosen[i] := true;
+            written := written + 1;
+            total_deleted := total_deleted - deleted[i];
+            biggest := greatest(biggest, live[i]);
+        END LOOP;
+        FOR i IN 1 .. cardinality(segments) LOOP
+            IF NOT chosen[i] AND live[i] <= biggest THEN
+                chosen[i] := true;
+                written := written + 1;
+            END IF;
+        END LOOP;
+        kept := cardinality(segments) - written;
+        WHILE kept + CASE WHEN written > 0 THEN 1 ELSE 0 END > 4 LOOP
+            chosen[(SELECT u.n FROM unnest(live, chosen) WITH ORDINALITY u (live, chosen, n) WHERE NOT u.chosen ORDER BY u.live, u.n LIMIT 1)] := true;
+            written := written + 1;
+            kept := kept - 1;
+        END LOOP;
+    END IF;
+    RETURN (SELECT coalesce(array_agg(u.segment), '{}') FROM unnest(segments, chosen) u (segment, chosen) WHERE u.chosen);
+END
+$$;
+COMMENT ON FUNCTION mastering.segments_to_compact(jsonb, boolean) IS 'The segments of a version that compaction writes once more; all of them where everything is asked for.';
+
+CREATE FUNCTION mastering.compacted_version(version jsonb, everything boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     store int := (version ->> 'store')::int;
-    deleted bigint := (SELECT coalesce(sum(v.row_count), 0) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(version -> 'vectors') x));
+    old int[] := mastering.segments_to_compact(version, everything);
+    part jsonb;
+    segments int[];
+    vectors bigint[];
     segment int;
 BEGIN
-    IF jsonb_array_length(version -> 'segments') <= 4 AND deleted <= (version ->> 'rows')::bigint / 10 THEN
+    IF old = '{}' THEN
         RETURN version;
     END IF;
+    SELECT jsonb_build_object('segments', jsonb_agg(s.value ORDER BY s.ordinality) FILTER (WHERE s.value::int = ANY (old)),
+                              'vectors', jsonb_agg(v.value ORDER BY s.ordinality) FILTER (WHERE s.value::int = ANY (old))),
+           coalesce(array_agg(s.value::int ORDER BY s.ordinality) FILTER (WHERE s.value::int <> ALL (old)), '{}'),
+           coalesce(array_agg(v.value::bigint ORDER BY s.ordinality) FILTER (WHERE s.value::int <> ALL (old)), '{}')
+      INTO part, segments, vectors
+      FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality);
     segment := mastering.write_segment(store, format('SELECT %s FROM mastering.%I s WHERE %s',
         (SELECT string_agg(format('s.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c WHERE t.store_id = store),
-        'store_' || store, mastering.version_condition(version, 's')));
-    RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END, version ->> 'content');
+        'store_' || store, mastering.version_condition(part, 's')));
+    IF segment IS NOT NULL THEN
+        segments := segments || segment;
+        vectors := vectors || 0::bigint;
+    END IF;
+    RETURN version || mastering.make_version(store, segments, vectors, version ->> 'content') || jsonb_build_object('origin', mastering.version_identity(version));
 END
 $$;
-COMMENT ON FUNCTION mastering.compacted_version(jsonb) IS 'A version with its rows in few segments.';
+COMMENT ON FUNCTION mastering.compacted_version(jsonb, boolean) IS 'A version with the same rows in few segments. origin: the hash of the version that it stands for.';
+
+CREATE FUNCTION mastering.version_identity(version jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT coalesce(version ->> 'origin', version ->> 'hash') $$;
+COMMENT ON FUNCTION mastering.version_identity(jsonb) IS 'What a version is called by those who reuse results: compaction does not change it.';

@@ -129,7 +129,7 @@ BEGIN
         'role', mastering.role_of_model(env, work.entity, model))
         || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END);
     golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
-    base := jsonb_build_object('members', old -> '_members' -> 'hash', 'history', old -> '_history' -> 'hash');
+    base := jsonb_build_object('members', mastering.version_identity(old -> '_members'), 'history', mastering.version_identity(old -> '_history'));
     output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
 
     IF old -> '' ->> 'run' = run_key AND old -> '' ->> 'golden' = golden_key THEN

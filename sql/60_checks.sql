@@ -83,7 +83,7 @@ BEGIN
     FOR item IN SELECT * FROM mastering.checks_of(tree, wanted_stage, only_entity) LOOP
         IF versions_key IS NULL THEN
             PERFORM mastering.complete_next_views(env.name, tree, versions) WHERE schema_name = env.name || '_next';
-            versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, v.value -> 'hash') FROM jsonb_each(versions) v));
+            versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, mastering.version_identity(v.value)) FROM jsonb_each(versions) v));
         END IF;
         state_key := mastering.json_hash(jsonb_build_object('check', item.content, 'versions', versions_key, 'role', env.owner, 'environment', env.name));
         -- A check that looks at anything else, or at the clock, has to look again.

@@ -53,6 +53,7 @@
 #include "storage/deletion_vector.h"
 #include "storage/head.h"
 #include "storage/in_version.h"
+#include "storage/space.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -89,6 +90,9 @@ static int used_head_count = 0;
 static bool used_heads_overflow = false;
 static int planning_depth = 0;
 
+/* The plan made last names segments by number: those of a version that no head shows. */
+static bool names_segments = false;
+
 /* A plan is being made that began before this library was loaded, so that its nesting is unknown. */
 static bool planned_unhooked = false;
 
@@ -114,8 +118,8 @@ remember_used_head(const char *environment, int64 generation)
  * Called when a plan has been stored and is about to run. Drops this backend's cached plans if a head that
  * one of them may rest on is no longer the newest; running ones are kept alive by their reference counts.
  */
-static void
-check_used_heads(void)
+static bool
+used_heads_are_stale(void)
 {
     bool stale = used_heads_overflow;
     UsedHead heads[MAX_USED_HEADS];
@@ -128,6 +132,7 @@ check_used_heads(void)
         stale = mastering_head_freshness(NameStr(heads[i].environment), heads[i].generation) != HEAD_SAME;
     if (stale)
         ResetPlanCache();
+    return stale;
 }
 
 /* Once in a session at most: no plan survives that may have escaped the check. */
@@ -145,6 +150,8 @@ plan_statement(Query *parse, const char *query_string, int cursor_options, Param
 {
     PlannedStmt *result;
 
+    if (planning_depth == 0)
+        names_segments = false;
     planning_depth++;
     PG_TRY();
     {
@@ -165,8 +172,13 @@ static void
 start_executor(QueryDesc *query, int eflags)
 {
     /* A function that the planner evaluates must not take the check away from the plan being made. */
-    if (used_head_count > 0 && planning_depth == 0)
-        check_used_heads();
+    if (planning_depth == 0) {
+        bool stale = used_head_count > 0 && used_heads_are_stale();
+
+        if (stale || names_segments)
+            mastering_check_segments(query->plannedstmt);
+        names_segments = false;
+    }
     if (previous_executor_start)
         previous_executor_start(query, eflags);
     else
@@ -436,6 +448,7 @@ simplify_segment_equality(PlannerInfo *root, FuncExpr *call)
         RelationVersion one = {1, &segment_id, &no_vector};
 
         /* The store itself: our own statements name the segments of a version like this. */
+        names_segments = true;
         segment_id = DatumGetInt32(((Const *)value)->constvalue);
         ensure_segments(root, linitial(call->args), &one, false);
         return NULL;

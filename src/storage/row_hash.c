@@ -4,6 +4,9 @@
  * A row is hashed as the texts of its values in UTF-8, each with its length before it and a marker for NULL,
  * so that no two different rows are written alike, and so that the hash survives a dump, a restore and a
  * change of the server's encoding. Where a row lies ("#segment" and "#row") is left out.
+ *
+ * rows_hash is a hash of the rows' hashes, so that a row that had to be erased still counts: the hash that it
+ * had is kept and takes its place.
  */
 #include "compat.h"
 
@@ -130,13 +133,10 @@ finish_sha256(pg_cryptohash_ctx *hash, uint8 *digest)
         elog(ERROR, "could not finish SHA-256: %s", pg_cryptohash_error(hash));
 }
 
-MASTERING_FUNCTION(mastering_row_hash)
+static void
+digest_row(RowFormat *format, HeapTupleHeader row, uint8 *digest)
 {
-    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
-    RowFormat *format = row_format(fcinfo->flinfo, row);
     pg_cryptohash_ctx *hash = new_sha256();
-    uint8 digest[PG_SHA256_DIGEST_LENGTH];
-    pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
 
     PG_TRY();
     {
@@ -148,8 +148,28 @@ MASTERING_FUNCTION(mastering_row_hash)
         pg_cryptohash_free(hash);
     }
     PG_END_TRY();
+}
+
+MASTERING_FUNCTION(mastering_row_hash)
+{
+    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+    uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
+
+    digest_row(row_format(fcinfo->flinfo, row), row, digest);
     memcpy(result->data, digest, UUID_LEN);
     PG_RETURN_UUID_P(result);
+}
+
+/* stored_row_hash(row): what a row of a segment contributes to the segment's hash. */
+MASTERING_FUNCTION(mastering_stored_row_hash)
+{
+    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+    bytea *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+
+    SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+    digest_row(row_format(fcinfo->flinfo, row), row, (uint8 *)VARDATA(result));
+    PG_RETURN_BYTEA_P(result);
 }
 
 static void
@@ -176,10 +196,16 @@ MASTERING_FUNCTION(mastering_rows_hash_add)
         MemoryContextSwitchTo(caller);
     } else
         hash = (pg_cryptohash_ctx *)PG_GETARG_POINTER(0);
-    if (!PG_ARGISNULL(1)) {
-        HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(1);
+    if (PG_NARGS() > 2 && !PG_ARGISNULL(2)) {
+        bytea *kept = PG_GETARG_BYTEA_PP(2);
 
-        hash_row(hash, row_format(fcinfo->flinfo, row), row);
+        hash_bytes_or_fail(hash, VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept));
+    } else if (!PG_ARGISNULL(1)) {
+        HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(1);
+        uint8 digest[PG_SHA256_DIGEST_LENGTH];
+
+        digest_row(row_format(fcinfo->flinfo, row), row, digest);
+        hash_bytes_or_fail(hash, digest, sizeof(digest));
     }
     PG_RETURN_POINTER(hash);
 }
