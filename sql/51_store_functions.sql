@@ -125,7 +125,9 @@ BEGIN
     IF coalesce(cardinality(segments), 0) <> coalesce(cardinality(vectors), 0) THEN
         RAISE EXCEPTION 'a version needs one vector number for each segment' USING ERRCODE = '22023';
     END IF;
-    SELECT coalesce(sum(s.row_count - coalesce(v.row_count, 0)), 0),
+    SELECT coalesce(sum(s.row_count - coalesce(v.row_count, 0)
+                        - (SELECT count(*) FROM mastering.erased_row e WHERE e.segment_id = s.segment_id AND e.left_hash IS NULL
+                              AND (v.vector_id IS NULL OR NOT mastering.is_deleted(v.vector_id, e.row_no)))), 0)::bigint,
            coalesce(jsonb_agg(jsonb_build_array(s.hash, v.hash) ORDER BY u.n), '[]')
       INTO rows, parts
       FROM ROWS FROM (unnest(segments), unnest(vectors)) WITH ORDINALITY u (segment, vector, n)

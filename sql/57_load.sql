@@ -43,6 +43,7 @@ BEGIN
                    env.owner, format('SELECT %s, %s FROM %s AS r', mastering.key_expression(source -> 'key'),
                                       (SELECT string_agg(format('CAST(r.%I AS %s)', c.value ->> 'name', c.value ->> 'type'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c), relation),
                    mastering.artifact_path(env.name), mastering.column_list(columns, true));
+    PERFORM mastering.leave_out_erased(entity_name, source_name);
     ANALYZE pg_temp.mastering_incoming;
     EXECUTE 'SELECT jsonb_build_array("#key") FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY "#key" NULLS FIRST LIMIT 1' INTO bad;
     IF bad IS NOT NULL THEN

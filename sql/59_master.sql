@@ -104,7 +104,8 @@ DECLARE
     overrides jsonb := mastering.curation_of_values(env.name, entity_name);
     broken bigint := 0;
     run_key text;
-    golden_key text;
+    rules_key text;     -- of what golden records are made by
+    golden_key text;    -- and of what stewards decided about them
     base jsonb;
     output_key text;
     records jsonb;
@@ -126,9 +127,10 @@ BEGIN
         'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision(),
         'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
                     FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
-        'role', mastering.role_of_model(env, work.entity, model))
+        'role', mastering.role_of_model(env, work.entity, model)) || mastering.erasure_stamp(entity_name)
         || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END);
-    golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
+    rules_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship) || mastering.erasure_stamp(entity_name));
+    golden_key := mastering.json_hash(jsonb_build_object('rules', rules_key) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
     base := jsonb_build_object('members', mastering.version_identity(old -> '_members'), 'history', mastering.version_identity(old -> '_history'));
     output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
 
@@ -174,7 +176,7 @@ BEGIN
     PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_members', members, entity_name || '_history', history));
 
     members_now := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
-    IF old -> '' ->> 'rules' = mastering.json_hash(survivorship) AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
+    IF old -> '' ->> 'rules' = rules_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
         scope := mastering.changed_clusters(old -> '_members', members, old -> '_records', records);
         IF scope IS NOT NULL THEN
             scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), overrides, members_now);
@@ -203,7 +205,7 @@ BEGIN
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
-    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', mastering.json_hash(survivorship), 'overrides', overrides, 'tree',
+    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', overrides, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)));
     PERFORM mastering.drop_work_tables();
 

@@ -148,7 +148,10 @@ BEGIN
       FROM jsonb_populate_recordset(NULL::mastering.check_result, coalesce(payload -> 'checks', '[]')) r;
     INSERT INTO mastering.audit_pending (environment, session_role, role, client, action, detail)
     VALUES (payload ->> 'environment', payload ->> 'session_role', payload ->> 'role', payload ->> 'client', payload ->> 'action',
-            (payload - '{session_role,role,client,environment,action}'::text[]) || jsonb_strip_nulls(jsonb_build_object('release_id', id)));
+            -- Rows and values stay out of the log, from which nothing can be erased; the release and the check results have them.
+            (payload - '{session_role,role,client,environment,action}'::text[]) || jsonb_strip_nulls(jsonb_build_object('release_id', id,
+                'release', (payload -> 'release') || jsonb_build_object('error', payload #> '{release,error,sqlstate}'),
+                'checks', (SELECT jsonb_agg(c.value - '{sample,error}'::text[] ORDER BY c.ordinality) FROM jsonb_array_elements(payload -> 'checks') WITH ORDINALITY c))));
     PERFORM mastering.notify(payload ->> 'action', payload ->> 'environment', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'error', left(payload -> 'release' -> 'error' ->> 'message', 1000))));
 END
 $$;

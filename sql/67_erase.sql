@@ -1,4 +1,30 @@
--- 67_erase.sql: a person's data removed from all that was ever stored.
+-- 67_erase.sql: a person's data removed from all that was ever stored, by law. Segments are never changed otherwise; here
+-- rows of them are deleted, and golden values that came from the person are set to NULL. What a row contributed to the
+-- hash of its segment is kept (erased_row), so that versions, snapshots and releases still verify. The key is kept as
+-- a hash with a secret, so that the next load knows it and nobody else does.
+--
+-- Tables of other topics that hold values of records are cleaned in erase_elsewhere.
+
+CREATE SEQUENCE mastering.erasure_id;
+CREATE TABLE mastering.erasure (
+    erasure_id bigint PRIMARY KEY DEFAULT nextval('mastering.erasure_id'),
+    entity     text NOT NULL,
+    source     text NOT NULL,
+    key_hash   text NOT NULL,
+    reason     text NOT NULL,
+    role       text NOT NULL,
+    erased_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lifted_at  timestamptz,
+    lifted_by  text
+);
+CREATE INDEX ON mastering.erasure (entity, source, key_hash) WHERE lifted_at IS NULL;
+COMMENT ON TABLE mastering.erasure IS 'Records that were erased and are left out of every load; key_hash: of the key with a secret.';
+
+CREATE TABLE mastering.erasure_secret (
+    secret uuid NOT NULL
+);
+COMMENT ON TABLE mastering.erasure_secret IS 'One row from the first erasure on; without it nobody can try keys against the hashes.';
+
 CREATE TABLE mastering.erased_row (
     segment_id int NOT NULL,
     row_no     int NOT NULL,
@@ -7,6 +33,299 @@ CREATE TABLE mastering.erased_row (
     left_hash  bytea,
     PRIMARY KEY (segment_id, row_no)
 );
-COMMENT ON TABLE mastering.erased_row IS 'What erased rows contribute to the hashes of their segments.';
+CREATE INDEX ON mastering.erased_row (erasure_id);
+COMMENT ON TABLE mastering.erased_row IS 'The marker of an erased row: what it contributes to the hash of its segment.';
 COMMENT ON COLUMN mastering.erased_row.left_hash IS 'Hash of what is left of the row; NULL where nothing is.';
+
+SELECT pg_catalog.pg_extension_config_dump('mastering.erasure', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.erasure_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.erasure_secret', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.erased_row', '');
+
+-- ---- what loads and runs ask ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.erasure_hash(entity text, source text, key text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.text_hash(s.secret || jsonb_build_array(entity, source, key)::text) FROM mastering.erasure_secret s
+$$;
+COMMENT ON FUNCTION mastering.erasure_hash(text, text, text) IS 'What an erased key is known by.';
+
+CREATE FUNCTION mastering.leave_out_erased(entity_name text, source_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    left_out bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM mastering.erasure e WHERE e.entity = entity_name AND e.source = source_name AND e.lifted_at IS NULL) THEN
+        RETURN;
+    END IF;
+    EXECUTE 'DELETE FROM pg_temp.mastering_incoming i WHERE mastering.erasure_hash($1, $2, i."#key") IN
+                (SELECT e.key_hash FROM mastering.erasure e WHERE e.entity = $1 AND e.source = $2 AND e.lifted_at IS NULL)' USING entity_name, source_name;
+    GET DIAGNOSTICS left_out = ROW_COUNT;
+    IF left_out > 0 THEN
+        RAISE NOTICE 'source "%" of entity "%" still has % erased record(s): left out', source_name, entity_name, left_out
+            USING HINT = 'Delete them in the source; or lift_erasure(entity, source, key) where a record may come back.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.leave_out_erased(text, text) IS 'Takes erased records out of the rows that a load has read.';
+
+-- Part of the keys of runs: what was made with a record is not found again when it is gone.
+CREATE FUNCTION mastering.erasure_stamp(entity_name text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN max(e.erasure_id) IS NULL THEN '{}' ELSE jsonb_build_object('erasure', max(e.erasure_id)) END FROM mastering.erasure e WHERE e.entity = entity_name
+$$;
+COMMENT ON FUNCTION mastering.erasure_stamp(text) IS 'The last erasure in an entity, to be part of the keys of its runs.';
+
+-- ---- hashes that still verify --------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.segment_hash(segment_id int) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    content text;
+BEGIN
+    -- The kept hash stands for a row that is gone, or that is what erasing left of it, and for no other.
+    EXECUTE format('SELECT mastering.rows_hash(s, CASE WHEN e.left_hash IS NULL AND s."#row" IS NULL OR e.left_hash = mastering.stored_row_hash(s) THEN e.hash END ORDER BY coalesce(s."#row", e.row_no))
+                      FROM mastering.%I s FULL JOIN (SELECT r.* FROM mastering.erased_row r WHERE r.segment_id = %s) e ON e.row_no = s."#row"', 'segment_' || segment_id, segment_id) INTO content;
+    RETURN content;
+END
+$$;
+COMMENT ON FUNCTION mastering.segment_hash(int) IS 'The hash of what a segment holds, erased rows counted by the hashes that they had; equal to mastering.segment.hash unless somebody changed the segment.';
+
+-- ---- erasing -------------------------------------------------------------------------------------------------------
+
+-- One store: rows of a condition are deleted (assignments NULL), or changed and then deleted where the second condition holds.
+CREATE FUNCTION mastering.erase_in_store(store_id int, id bigint, condition text, assignments text DEFAULT NULL, then_delete text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    store text := format('mastering.%I', 'store_' || store_id);
+    touched bigint;
+BEGIN
+    -- A row that was changed before keeps the hash that it had at first.
+    EXECUTE format('INSERT INTO mastering.erased_row (segment_id, row_no, erasure_id, hash)
+                    SELECT s."#segment", s."#row", %s, mastering.stored_row_hash(s) FROM %s s WHERE %s
+                    ON CONFLICT (segment_id, row_no) DO UPDATE SET erasure_id = EXCLUDED.erasure_id, left_hash = NULL', id, store, condition);
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    IF touched = 0 THEN
+        RETURN 0;
+    END IF;
+    IF assignments IS NULL THEN
+        EXECUTE format('DELETE FROM %s s WHERE %s', store, condition);
+    ELSE
+        EXECUTE format('UPDATE %s s SET %s WHERE %s', store, assignments, condition);
+        EXECUTE format('DELETE FROM %s s USING mastering.erased_row e WHERE e.erasure_id = %s AND e.segment_id = s."#segment" AND e.row_no = s."#row" AND (%s)', store, id, then_delete);
+        EXECUTE format('UPDATE mastering.erased_row e SET left_hash = mastering.stored_row_hash(s) FROM %s s WHERE e.erasure_id = %s AND e.segment_id = s."#segment" AND e.row_no = s."#row"', store, id);
+    END IF;
+    RETURN touched;
+END
+$$;
+COMMENT ON FUNCTION mastering.erase_in_store(int, bigint, text, text, text) IS 'Deletes or changes rows of a store and keeps what they contribute to the hashes of their segments.';
+
+CREATE FUNCTION mastering.lineage_without(lineage jsonb, record text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(e.key, CASE
+        WHEN jsonb_typeof(e.value) = 'object' AND e.value ->> 'record' = record THEN e.value || '{"record": null, "erased": true}'
+        WHEN jsonb_typeof(e.value) = 'array' THEN
+            (SELECT jsonb_agg(CASE WHEN jsonb_typeof(x.value) = 'object' AND x.value ->> 'record' = record THEN x.value || '{"record": null, "erased": true}' ELSE x.value END ORDER BY x.ordinality)
+               FROM jsonb_array_elements(e.value) WITH ORDINALITY x)
+        ELSE e.value END), '{}')
+      FROM jsonb_each(lineage) e
+$$;
+COMMENT ON FUNCTION mastering.lineage_without(jsonb, text) IS 'A cluster''s lineage with a record taken out of it.';
+
+CREATE FUNCTION mastering.redacted(document jsonb, hidden text[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM jsonb_path_query(document, 'strict $.**') l WHERE jsonb_typeof(l) NOT IN ('object', 'array') AND l #>> '{}' = ANY (hidden))
+                THEN '{"erased": true}' ELSE document END
+$$;
+COMMENT ON FUNCTION mastering.redacted(jsonb, text[]) IS 'The document, or a marker where one of the values to hide is in it.';
+
+-- Rows that checks have shown, and errors that may repeat a value. Common values hide more than they would have to.
+CREATE FUNCTION mastering.erase_elsewhere(entity_name text, hidden text[]) RETURNS TABLE (place text, touched bigint, note text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    place := 'check results';
+    UPDATE mastering.check_result c
+       SET sample = (SELECT jsonb_agg(mastering.redacted(r.value, hidden) ORDER BY r.ordinality) FROM jsonb_array_elements(c.sample) WITH ORDINALITY r),
+           error = CASE WHEN EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(c.error, h) > 0) THEN 'erased' ELSE c.error END
+     WHERE c.entity = entity_name
+       AND (jsonb_typeof(c.sample) = 'array' AND EXISTS (SELECT FROM jsonb_array_elements(c.sample) r WHERE mastering.redacted(r.value, hidden) <> r.value)
+            OR EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(c.error, h) > 0));
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    RETURN NEXT;
+    place := 'errors of releases';
+    UPDATE mastering.release r SET error = jsonb_build_object('sqlstate', r.error -> 'sqlstate', 'message', 'erased')
+     WHERE EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(r.error::text, h) > 0);
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    RETURN NEXT;
+    -- An artifact is its hash; what was learnt goes with the next training and garbage collection.
+    place := 'models';
+    SELECT count(*) INTO touched FROM mastering.artifact a
+     WHERE a.content ? 'model' AND EXISTS (SELECT FROM jsonb_path_query(a.content, 'strict $.model.comparisons[*].**') l WHERE jsonb_typeof(l) = 'string' AND length(l #>> '{}') >= 5 AND l #>> '{}' = ANY (hidden));
+    note := CASE WHEN touched > 0 THEN 'not changed: they list frequent values, and one of the record is among them; train anew, then gc' END;
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION mastering.erase_elsewhere(text, text[]) IS 'Removes a record''s values from what is not stored in segments; says where it cannot.';
+
+CREATE FUNCTION mastering.do_erase(entity_name text, source_name text, key_text text, reason_text text)
+RETURNS TABLE (place text, touched bigint, note text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+<<work>>
+DECLARE
+    id bigint;
+    item record;
+    env_name text;
+    environments text[];
+    record_id text := source_name || ':' || key_text;
+    hidden text[] := ARRAY[key_text];
+    more text[];
+    clusters bigint[];
+    deletions jsonb;
+    changed jsonb;
+    condition text;
+    total bigint := 0;
+BEGIN
+    IF entity_name IS NULL OR source_name IS NULL OR key_text IS NULL OR coalesce(btrim(reason_text), '') = '' THEN
+        RAISE EXCEPTION 'erasing needs an entity, a source, a key and a reason' USING ERRCODE = '22023';
+    END IF;
+    PERFORM mastering.lock_space();
+    SELECT array_agg(e.name ORDER BY e.name) INTO environments FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name
+     WHERE c.tree ? mastering.path('entity', entity_name) OR c.data ? mastering.path(entity_name, source_name)
+        OR EXISTS (SELECT FROM mastering.snapshot s WHERE s.environment = e.name AND s.data ? mastering.path(entity_name, source_name));
+    IF environments IS NULL AND NOT (EXISTS (SELECT FROM mastering.store s WHERE s.entity = entity_name)
+                                     AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)) THEN
+        RAISE EXCEPTION 'entity "%" does not exist in any environment', entity_name USING ERRCODE = '42704';
+    END IF;
+    FOREACH env_name IN ARRAY coalesce(environments, '{}') LOOP
+        PERFORM mastering.require(env_name, 'admin');    -- a record goes from all of them or from none
+    END LOOP;
+    INSERT INTO mastering.erasure_secret SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT FROM mastering.erasure_secret);
+    UPDATE mastering.erasure e SET lifted_at = clock_timestamp(), lifted_by = mastering.caller()    -- one marker in force at a time
+     WHERE e.entity = entity_name AND e.source = source_name AND e.key_hash = mastering.erasure_hash(entity_name, source_name, key_text) AND e.lifted_at IS NULL;
+    INSERT INTO mastering.erasure (entity, source, key_hash, reason, role)
+    VALUES (entity_name, source_name, mastering.erasure_hash(entity_name, source_name, key_text), reason_text, mastering.caller()) RETURNING erasure_id INTO id;
+
+    -- The record as it came and as it was mapped, in all its versions; its values are looked for elsewhere.
+    SELECT coalesce(array_agg(DISTINCT m), '{}') INTO clusters FROM mastering.store t CROSS JOIN LATERAL mastering.clusters_of_record(t.store_id, source_name, key_text) m
+     WHERE t.kind = 'members' AND t.entity = entity_name;
+    FOR item IN SELECT t.store_id, t.kind FROM mastering.store t
+                 WHERE t.entity = entity_name AND (t.kind = 'source' AND t.source = source_name OR t.kind IN ('records', 'members')) ORDER BY t.kind DESC, t.store_id LOOP
+        condition := CASE item.kind WHEN 'source' THEN format('s."#key" = %L', key_text) ELSE format('s."#source" = %L AND s."#key" = %L', source_name, key_text) END;
+        EXECUTE format('SELECT array_agg(DISTINCT l #>> ''{}'') FROM mastering.%I s CROSS JOIN LATERAL jsonb_path_query(to_jsonb(s) - ''{#segment,#row,#hash,#source,#cluster}''::text[], ''strict $.**'') l
+                         WHERE %s AND jsonb_typeof(l) IN (''string'', ''number'') AND length(l #>> ''{}'') >= 3', 'store_' || item.store_id, condition) INTO more;
+        hidden := hidden || coalesce(more, '{}');
+        place := item.kind;
+        touched := mastering.erase_in_store(item.store_id, id, condition);
+        total := total + touched;
+        RETURN NEXT;
+    END LOOP;
+    -- Which attributes of which clusters have their value from the record.
+    CREATE TEMP TABLE mastering_erased ON COMMIT DROP AS SELECT NULL::bigint AS cluster, NULL::text AS attribute WHERE false;
+    FOR item IN SELECT t.store_id FROM mastering.store t WHERE t.kind = 'lineage' AND t.entity = entity_name LOOP
+        EXECUTE format('INSERT INTO pg_temp.mastering_erased SELECT DISTINCT s."#cluster", e.key FROM mastering.%I s CROSS JOIN LATERAL jsonb_each(s.lineage) e
+                         WHERE s."#cluster" = ANY ($1) AND mastering.lineage_without(jsonb_build_object(e.key, e.value), $2) -> e.key <> e.value', 'store_' || item.store_id) USING clusters, record_id;
+    END LOOP;
+    FOR item IN SELECT t.store_id, t.kind, t.columns FROM mastering.store t WHERE t.kind IN ('golden', 'lineage') AND t.entity = entity_name ORDER BY t.kind, t.store_id LOOP
+        place := item.kind;
+        IF item.kind = 'lineage' THEN
+            touched := mastering.erase_in_store(item.store_id, id,
+                format('s."#cluster" = ANY (%L::bigint[]) AND mastering.lineage_without(s.lineage, %L) <> s.lineage', clusters, record_id), format('lineage = mastering.lineage_without(s.lineage, %L)', record_id),
+                'NOT EXISTS (SELECT FROM jsonb_each(s.lineage) x WHERE jsonb_path_exists(x.value, ''$.record ? (@ <> null)''))');
+        ELSE
+            touched := mastering.erase_in_store(item.store_id, id, 's."#cluster" IN (SELECT x.cluster FROM pg_temp.mastering_erased x)',
+                (SELECT string_agg(format('%1$I = CASE WHEN EXISTS (SELECT FROM pg_temp.mastering_erased x WHERE x.cluster = s."#cluster" AND x.attribute = %1$L) THEN NULL ELSE s.%1$I END', a.value ->> 'name'), ', ')
+                   FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'),
+                's."#records" = 1' || (SELECT string_agg(format(' AND s.%I IS NULL', a.value ->> 'name'), '') FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'));
+        END IF;
+        total := total + touched;
+        RETURN NEXT;
+    END LOOP;
+    DROP TABLE pg_temp.mastering_erased;
+    RETURN QUERY SELECT * FROM mastering.erase_elsewhere(entity_name, hidden) e;
+
+    -- Statistics hold values, too.
+    FOR item IN SELECT DISTINCT r.segment_id FROM mastering.erased_row r WHERE r.erasure_id = id LOOP
+        EXECUTE format('ANALYZE mastering.%I', 'segment_' || item.segment_id);
+    END LOOP;
+    -- What is found by content would be found without the record.
+    DELETE FROM mastering.output o WHERE o.entity = entity_name AND total > 0;
+    DELETE FROM mastering.data_version d WHERE EXISTS (SELECT FROM mastering.erased_row r WHERE r.erasure_id = id AND d.version -> 'segments' @> to_jsonb(r.segment_id));
+    -- What environments show counts its rows right.
+    SELECT coalesce(jsonb_object_agg(r.segment_id, r.rows), '{}') INTO deletions
+      FROM (SELECT e.segment_id, encode(mastering.deletion_vector_agg(e.row_no), 'base64') AS rows FROM mastering.erased_row e WHERE e.erasure_id = id AND e.left_hash IS NULL GROUP BY 1) r;
+    FOR item IN SELECT c.environment, c.data FROM mastering.configuration c LOOP
+        changed := mastering.versions_without(item.data, deletions);
+        UPDATE mastering.configuration c SET data = changed WHERE c.environment = item.environment AND c.data <> changed;
+    END LOOP;
+    FOR item IN SELECT h.environment, h.versions FROM mastering.head h LOOP
+        changed := mastering.versions_without(item.versions, deletions);
+        IF changed <> item.versions THEN
+            PERFORM mastering.set_head(item.environment, changed);
+        END IF;
+    END LOOP;
+    FOREACH env_name IN ARRAY coalesce(environments, '{}') LOOP
+        PERFORM mastering.audit(env_name, 'erase', jsonb_build_object('erasure', id, 'entity', entity_name, 'source', source_name, 'key_hash', mastering.erasure_hash(entity_name, source_name, key_text), 'reason', reason_text,
+            'rows', total, 'markers', (SELECT mastering.text_hash(coalesce(string_agg(format('%s:%s:%s:%s', r.segment_id, r.row_no, encode(r.hash, 'hex'), encode(r.left_hash, 'hex')), ',' ORDER BY r.segment_id, r.row_no), ''))
+                                         FROM mastering.erased_row r WHERE r.erasure_id = id)));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_erase(text, text, text, text) IS 'Behind erase.';
+
+CREATE FUNCTION mastering.clusters_of_record(store_id int, source_name text, key_text text) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT DISTINCT s."#cluster" FROM mastering.%I s WHERE s."#source" = $1 AND s."#key" = $2', 'store_' || store_id) USING source_name, key_text;
+END
+$$;
+COMMENT ON FUNCTION mastering.clusters_of_record(int, text, text) IS 'The clusters that a record has ever been a member of, as far as that is stored.';
+
+CREATE FUNCTION mastering.versions_without(versions jsonb, deletions jsonb) RETURNS jsonb
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(v.key, CASE
+        WHEN EXISTS (SELECT FROM jsonb_array_elements_text(v.value -> 'segments') s WHERE deletions ? s.value)
+        THEN v.value - 'origin' || mastering.changed_version(v.value, deletions, NULL, v.value ->> 'content') ELSE v.value END), '{}')
+      FROM jsonb_each(versions) v
+$$;
+COMMENT ON FUNCTION mastering.versions_without(jsonb, jsonb) IS 'Versions less the rows of deletions (segment -> deletion vector in base64).';
+
+CREATE FUNCTION mastering.erase(entity text, source text, key text, reason text) RETURNS TABLE (place text, touched bigint, note text)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.erase(text, text, text, text) IS 'Removes a record from every version of every environment: loaded rows, mapped records, members, golden values and lineage that came from it, rows that checks have shown. Hashes still verify. Loads leave the record out from now on. For admins of all environments that have the entity; master each of them afterwards.';
+
+CREATE FUNCTION mastering.do_lift_erasure(entity_name text, source_name text, key_text text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env_name text;
+    id bigint;
+BEGIN
+    FOR env_name IN SELECT c.environment FROM mastering.configuration c WHERE c.tree ? mastering.path('entity', entity_name) ORDER BY 1 LOOP
+        PERFORM mastering.require(env_name, 'admin');
+    END LOOP;
+    IF env_name IS NULL THEN
+        RAISE EXCEPTION 'entity "%" does not exist in any environment', entity_name USING ERRCODE = '42704';
+    END IF;
+    UPDATE mastering.erasure e SET lifted_at = clock_timestamp(), lifted_by = mastering.caller()
+     WHERE e.entity = entity_name AND e.source = source_name AND e.key_hash = mastering.erasure_hash(entity_name, source_name, key_text) AND e.lifted_at IS NULL
+    RETURNING e.erasure_id INTO id;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'no such record of source "%" of entity "%" was erased', source_name, entity_name USING ERRCODE = '42704';
+    END IF;
+    FOR env_name IN SELECT c.environment FROM mastering.configuration c WHERE c.tree ? mastering.path('entity', entity_name) ORDER BY 1 LOOP
+        PERFORM mastering.audit(env_name, 'lift erasure', jsonb_build_object('erasure', id));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_lift_erasure(text, text, text) IS 'Behind lift_erasure.';
+
+CREATE FUNCTION mastering.lift_erasure(entity text, source text, key text) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take an erased record again. What was erased does not come back by it.';
+
+REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
+    mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
+    mastering.clusters_of_record(int, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
