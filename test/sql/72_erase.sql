@@ -4,8 +4,8 @@ SET client_min_messages = warning;
 CREATE SCHEMA erase_input;
 SET search_path = mastering, public;
 -- Persons 3 and 4 are one each in both sources; 5 only in crm.
-CREATE TABLE erase_input.crm AS SELECT i AS id, 'Person ' || md5(i::text) AS name, 'mail' || i || '@example.org' AS email, 'Town of ' || i AS town FROM generate_series(1, 60) i;
-CREATE TABLE erase_input.shop AS SELECT 'N' || i AS no, 'P ' || md5(i::text) AS name, 'mail' || i || '@example.org' AS email FROM generate_series(1, 60) i WHERE i <> 5;
+CREATE TABLE erase_input.crm AS SELECT i AS id, 'Person ' || md5('erase' || i) AS name, 'mail' || i || '@erase.example' AS email, 'Hamlet no. ' || i AS town FROM generate_series(1, 60) i;
+CREATE TABLE erase_input.shop AS SELECT 'N' || i AS no, 'P ' || md5('erase' || i) AS name, 'mail' || i || '@erase.example' AS email FROM generate_series(1, 60) i WHERE i <> 5;
 SELECT create_environment('e_dev'), create_environment('e_prod', 'e_dev');
 SELECT define_entity('e_dev', 'erasable', '{"name": "text", "email": "text", "town": "text"}');
 SELECT map_source('e_dev', 'erasable', 'crm', 'erase_input.crm', 'id'), map_source('e_dev', 'erasable', 'shop', 'erase_input.shop', 'no');
@@ -26,9 +26,9 @@ SELECT * FROM load('e_dev', 'erasable');
 SELECT master('e_dev', 'erasable') - 'born';
 SELECT count(*) FROM compact('e_dev', everything => true);
 SELECT snapshot('e_dev', tag => 'new');
-SELECT email, name, town, records FROM e_prod.erasable WHERE email IN ('mail3@example.org', 'mail5@example.org') ORDER BY 1;
-SELECT email, name, town, records FROM e_dev.erasable WHERE email IN ('mail3@example.org', 'mail5@example.org') ORDER BY 1;
-SELECT bool_and(mastering.segment_hash(segment_id) = hash) AS all_verify, count(DISTINCT hash) = count(*) AS all_differ FROM mastering.segment;
+SELECT email, name, town, records FROM e_prod.erasable WHERE email IN ('mail3@erase.example', 'mail5@erase.example') ORDER BY 1;
+SELECT email, name, town, records FROM e_dev.erasable WHERE email IN ('mail3@erase.example', 'mail5@erase.example') ORDER BY 1;
+SELECT bool_and(mastering.segment_hash(segment_id) = hash) AS all_verify FROM mastering.segment;
 
 -- Everything that is stored anywhere, as text: the tables of stores, the catalog, statistics.
 CREATE FUNCTION erase_input.found(needle text) RETURNS TABLE (place text, rows bigint) LANGUAGE plpgsql AS $$
@@ -43,7 +43,7 @@ BEGIN
     SELECT 'statistics', count(*) INTO place, rows FROM pg_stats s WHERE s.schemaname = 'mastering' AND strpos(s::text, needle) > 0;
     IF rows > 0 THEN RETURN NEXT; END IF;
 END $$;
-SELECT place, sum(rows) > 0 AS found FROM erase_input.found('mail3@example.org') GROUP BY 1 ORDER BY 1;
+SELECT place, sum(rows) > 0 AS found FROM erase_input.found('mail3@erase.example') GROUP BY 1 ORDER BY 1;
 
 -- Who may not, and what is no record.
 CREATE ROLE erase_author;
@@ -63,12 +63,12 @@ SELECT place, sum(touched) AS touched FROM erase('erasable', 'shop', 'N3', 'requ
 SELECT place, sum(touched) AS touched FROM erase('erasable', 'crm', '5', 'request 2026-18') GROUP BY 1 ORDER BY 1;
 SELECT place, sum(touched) AS touched FROM erase('erasable', 'crm', '7', 'request 2026-19') GROUP BY 1 ORDER BY 1;
 -- Nothing is found of what was erased, in no version; the secret and the hashes tell no key.
-SELECT * FROM erase_input.found('mail3@example.org');
-SELECT * FROM erase_input.found('mail5@example.org');
-SELECT * FROM erase_input.found('Town of 7');
-SELECT * FROM erase_input.found(md5('3'));
+SELECT * FROM erase_input.found('mail3@erase.example');
+SELECT * FROM erase_input.found('mail5@erase.example');
+SELECT * FROM erase_input.found('Hamlet no. 7');
+SELECT * FROM erase_input.found(md5('erase3'));
 -- The environments show nothing of it, at once and without a run.
-SELECT count(*), count(*) FILTER (WHERE email = 'mail3@example.org') AS erased, (SELECT count(*) FROM e_prod.erasable_records WHERE source = 'crm' AND record_key IN ('3', '5', '7')) AS records FROM e_prod.erasable;
+SELECT count(*), count(*) FILTER (WHERE email = 'mail3@erase.example') AS erased, (SELECT count(*) FROM e_prod.erasable_records WHERE source = 'crm' AND record_key IN ('3', '5', '7')) AS records FROM e_prod.erasable;
 SELECT v.key, (v.value ->> 'rows')::bigint AS rows FROM mastering.head h, jsonb_each(h.versions) v WHERE h.environment = 'e_prod' AND v.key <> 'erasable_history' ORDER BY 1;
 -- A golden record that others share loses what came from the erased one, until the next run.
 SELECT g.records, g.name, g.email, g.town FROM e_prod.erasable g JOIN e_prod.erasable_members m ON m.cluster_id = g.id AND m.source = 'shop' AND m.record_key = 'N7';
@@ -93,12 +93,12 @@ SET client_min_messages = notice;
 SELECT * FROM load('e_prod', 'erasable');
 SET client_min_messages = warning;
 SELECT master('e_prod', 'erasable') - 'born' - 'died';
-SELECT g.records, g.name = 'P ' || md5('7') AS name_of_shop, g.email, g.town FROM e_prod.erasable g JOIN e_prod.erasable_members m ON m.cluster_id = g.id AND m.source = 'shop' AND m.record_key = 'N7';
+SELECT g.records, g.name = 'P ' || md5('erase7') AS name_of_shop, g.email, g.town FROM e_prod.erasable g JOIN e_prod.erasable_members m ON m.cluster_id = g.id AND m.source = 'shop' AND m.record_key = 'N7';
 SELECT master('e_dev', 'erasable') - 'born' - 'died';
 SELECT count(*), count(*) FILTER (WHERE name IS NULL OR email IS NULL) AS reduced FROM e_dev.erasable;
 -- Back to a snapshot from before: it has the records no more, either.
 SELECT rollback('e_prod', 'e_prod@old', 'all', 'a look back') > 0 AS back;
-SELECT count(*), count(*) FILTER (WHERE email IN ('mail3@example.org', 'mail5@example.org')) AS erased FROM e_prod.erasable;
+SELECT count(*), count(*) FILTER (WHERE email IN ('mail3@erase.example', 'mail5@erase.example')) AS erased FROM e_prod.erasable;
 SELECT master('e_prod', 'erasable') - 'born' - 'died';
 SELECT count(*), count(*) FILTER (WHERE name IS NULL OR email IS NULL) AS reduced FROM e_prod.erasable;
 
@@ -107,9 +107,9 @@ SELECT lift_erasure('erasable', 'crm', '5');
 SELECT lift_erasure('erasable', 'crm', '5');
 SELECT * FROM load('e_prod', 'erasable', 'crm');
 SELECT master('e_prod', 'erasable') - 'born';
-SELECT email, records FROM e_prod.erasable WHERE email IN ('mail3@example.org', 'mail5@example.org');
+SELECT email, records FROM e_prod.erasable WHERE email IN ('mail3@erase.example', 'mail5@erase.example');
 SELECT action, detail ->> 'reason' AS reason, detail ? 'key_hash' AS hashed FROM audit_log WHERE environment = 'e_prod' AND action ~ 'eras' ORDER BY seq;
-SELECT * FROM erase_input.found('mail3@example.org');
+SELECT * FROM erase_input.found('mail3@erase.example');
 
 RESET search_path;
 SELECT mastering.revoke_role('e_dev', 'admin', 'erase_author'), mastering.revoke_role('e_prod', 'author', 'erase_author');
