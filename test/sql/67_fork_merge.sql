@@ -1,4 +1,9 @@
 -- Forks and merges: a copy that costs nothing, three-way merges by artifact, decisions one by one, holds, and who may.
+-- In a database of its own: numbers of releases and segments are shown.
+SELECT current_database() AS home \gset
+CREATE DATABASE fork_merge;
+\c fork_merge
+CREATE EXTENSION mastering;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 SET search_path = public, mastering;
@@ -279,3 +284,5 @@ SELECT (SELECT count(*) FROM mastering.fork) AS forks, (SELECT count(*) FROM mas
 DROP SCHEMA input CASCADE;
 SELECT format('REVOKE ALL ON DATABASE %I FROM f_owner, f_author, f_reviewer, f_consumer, f_none, f_member', current_database()) \gexec
 DROP ROLE f_owner, f_author, f_reviewer, f_consumer, f_none, f_member, f_group;
+\c :home
+DROP DATABASE fork_merge;

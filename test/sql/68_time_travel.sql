@@ -1,4 +1,9 @@
 -- Restore, differences by record, schemas on states, history and its proof.
+-- In a database of its own: numbers of releases and segments are shown.
+SELECT current_database() AS home \gset
+CREATE DATABASE time_travel;
+\c time_travel
+CREATE EXTENSION mastering;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 SET search_path = public, mastering;
@@ -151,3 +156,5 @@ SET client_min_messages = error;
 DROP SCHEMA v1 CASCADE; DROP SCHEMA v2 CASCADE; DROP SCHEMA v4 CASCADE;
 SELECT drop_environment('prod'), drop_environment('test'), drop_environment('dev');
 DROP SCHEMA input CASCADE;
+\c :home
+DROP DATABASE time_travel;
