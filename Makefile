@@ -15,8 +15,13 @@ KERNEL_SRC := $(sort $(wildcard src/kernel/*.c))
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/kernel/*.c src/engine/*.c src/sql/*.c src/storage/*.c)))
 
 INSTALL_SQL = mastering--$(EXTVERSION).sql
-DATA        = $(wildcard sql/updates/mastering--*--*.sql)
-DATA_built  = $(INSTALL_SQL)
+# Versions that were released are kept as they were (doc/upgrade.md). The update from the last of them is made of its
+# install script, ours, and what is written by hand, FROM--TO.sql.
+DELTA       = $(wildcard sql/updates/[0-9]*--$(EXTVERSION).sql)
+UPDATE_FROM = $(patsubst sql/updates/%--$(EXTVERSION).sql,%,$(DELTA))
+UPDATE_SQL  = $(patsubst %,mastering--%--$(EXTVERSION).sql,$(UPDATE_FROM))
+DATA        = $(filter-out sql/updates/$(INSTALL_SQL) $(addprefix sql/updates/,$(UPDATE_SQL)),$(wildcard sql/updates/mastering--*.sql))
+DATA_built  = $(INSTALL_SQL) $(UPDATE_SQL)
 EXTRA_CLEAN = $(INSTALL_SQL) $(wildcard mastering--*.sql)
 
 # The regression tests, in an order in which later ones may use what earlier ones showed to work.
@@ -65,6 +70,9 @@ include $(PGXS)
 
 $(INSTALL_SQL): $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
+
+$(UPDATE_SQL): $(INSTALL_SQL) $(DELTA) sql/updates/mastering--$(UPDATE_FROM).sql scripts/update_script.pl
+	perl scripts/update_script.pl sql/updates/mastering--$(UPDATE_FROM).sql $(INSTALL_SQL) $(DELTA) > $@ || { rm -f $@; exit 1; }
 
 # Objects depend on every header: the tree is small, a stale object is not worth the cleverness.
 $(OBJS): $(wildcard src/*.h src/*/*.h)

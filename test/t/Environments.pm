@@ -9,14 +9,15 @@ use Exporter 'import';
 
 our @EXPORT = qw(make_stages fingerprint change_data);
 
-# One entity of two sources in dev, test and prod; prod shows what dev proved.
+# One entity of two sources in dev, test and prod; prod shows what dev proved. With a version, the extension is of that.
 sub make_stages
 {
-	my ($node, $records) = @_;
+	my ($node, $records, $version) = @_;
 	$records //= 200;
+	my $of_version = defined $version ? "VERSION '$version'" : '';
 	$node->safe_psql('postgres', qq{
 		SET client_min_messages = error;
-		CREATE EXTENSION mastering;
+		CREATE EXTENSION mastering $of_version;
 		CREATE SCHEMA input;
 		CREATE TABLE input.crm AS SELECT i AS id, 'First' || md5(i::text) || ' Last' || md5((i * 7)::text) AS name, 'mail' || i || '\@example.org' AS email, '1960-01-01'::date + i AS born FROM generate_series(1, $records) i;
 		CREATE TABLE input.shop AS SELECT 'N' || i AS no, 'First' || md5(i::text) || ' Last' || md5((i * 7)::text) AS name, 'mail' || i || '\@example.org' AS email FROM generate_series($records / 2, $records * 3 / 2) i;

@@ -1,0 +1,1 @@
+-- 0.1.0--0.2.0.sql: what the update to 0.2.0 cannot take from the install script; see doc/upgrade.md.
