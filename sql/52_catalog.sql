@@ -50,10 +50,12 @@ CREATE TABLE mastering.output (
     versions   jsonb NOT NULL,
     counters   jsonb NOT NULL,
     made_in    text NOT NULL,
-    made_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+    made_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    inputs     jsonb
 );
 CREATE INDEX ON mastering.output (run_key, golden_key);
 COMMENT ON TABLE mastering.output IS 'Runs by content. run_key: what decides the partition into clusters; output_key: that, the ids it started from and the survivorship rules.';
+COMMENT ON COLUMN mastering.output.inputs IS 'What made it, in short: the engine''s revision, and hashes of all else; to say why a run is not found again.';
 
 CREATE TABLE mastering.snapshot (
     hash        text PRIMARY KEY,

@@ -58,8 +58,7 @@ BEGIN
     PERFORM mastering.lock_environment(env_name);
     SELECT e.owner INTO old_owner FROM mastering.environment e WHERE e.name = env_name;
     IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = old_owner) THEN    -- the role map's grants come back below
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I, %I FROM %I', env_name, env_name || '_next', old_owner);
-        EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', env_name, env_name || '_next', old_owner);
+        PERFORM mastering.revoke_views(env_name, old_owner);
     END IF;
     UPDATE mastering.environment e SET owner = owner_name WHERE e.name = env_name;
     PERFORM mastering.apply_grants(env_name);
@@ -87,6 +86,7 @@ BEGIN
         END IF;
         RAISE EXCEPTION 'environment "%" cannot be dropped because "%" is promoted from it', env_name, follower USING ERRCODE = '2BP01';
     END IF;
+    PERFORM mastering.remove_candidate(c.environment, c.name) FROM mastering.candidate c WHERE c.environment = env_name;
     EXECUTE format('DROP SCHEMA %I CASCADE', env_name || '_next');
     -- Only what the extension made in the schema goes without a word; what depends on it or was added stops it.
     PERFORM mastering.drop_views(env_name);
@@ -133,10 +133,10 @@ BEGIN
         CONTINUE WHEN NOT mastering.reads_origin(env_name, reader.role, reader.wide);
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name, reader.role);
         IF reader.wide THEN
-            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name || '_next', reader.role);
+            EXECUTE (SELECT string_agg(format('GRANT USAGE ON SCHEMA %I TO %I', s, reader.role), ';') FROM mastering.schemas_of(env_name) s);
         END IF;
         FOR target IN SELECT v.environment, v.view_name FROM mastering.environment_view v
-                       WHERE v.environment IN (env_name, env_name || '_next')
+                       WHERE v.environment IN (SELECT mastering.schemas_of(env_name))
                          AND (reader.wide OR v.environment = env_name AND v.view_name !~ '_(records|members|lineage|pairs|history)$') LOOP
             EXECUTE format('GRANT SELECT ON %I.%I TO %I', target.environment, target.view_name, reader.role);
         END LOOP;
@@ -180,8 +180,7 @@ BEGIN
         RAISE EXCEPTION 'role "%" is not % in environment "%"', grantee_name, role_name, env_name USING ERRCODE = '42704';
     END IF;
     IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grantee_name) THEN
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I, %I FROM %I', env_name, env_name || '_next', grantee_name);
-        EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', env_name, env_name || '_next', grantee_name);
+        PERFORM mastering.revoke_views(env_name, grantee_name);
     END IF;
     PERFORM mastering.apply_grants(env_name);
     PERFORM mastering.revoke_from_copies(env_name);

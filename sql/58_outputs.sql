@@ -75,8 +75,8 @@ BEGIN
         FOR part IN SELECT s.value::int AS segment, v.value::bigint AS vector, g.hash FROM jsonb_array_elements_text(raw -> 'segments') WITH ORDINALITY s
                       JOIN jsonb_array_elements_text(raw -> 'vectors') WITH ORDINALITY v USING (ordinality)
                       JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY ordinality LOOP
-            derived := mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
-                                                              'source', source.name, 'entity', entity, 'store', store, 'role', role)));
+            derived := mastering.live_key(mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('segment', part.segment, 'content', part.hash, 'mapping', source.content,
+                                                              'source', source.name, 'entity', entity, 'store', store, 'role', role))));
             SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
             IF hit IS NULL THEN    -- unless another environment is at it
                 PERFORM pg_advisory_xact_lock(hashtext('mastering.derived'), hashtext(derived));
@@ -182,6 +182,7 @@ BEGIN
     SELECT t.m INTO model FROM mastering.query_as(env.owner::name, format('SELECT mastering.train_model(%L, %L)', mastering.input_query(env_name, entity_name), spec),
                                                   mastering.artifact_path(env_name), true) AS t (m jsonb);
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'model'), jsonb_build_object('model', model, 'spec', mastering.json_hash(spec)));
+    PERFORM mastering.show_candidate(env_name, 'next');
     RETURN model;
 END
 $$;

@@ -1,8 +1,9 @@
 -- 59_master.sql: a run: the outputs of one entity, made or found, and published in one environment.
 
+-- The number goes up with every change of the engine that may change a result.
 CREATE FUNCTION mastering.engine_revision() RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT '1' $$;
-COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input.';
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT '1, ' || mastering.normalize_versions() $$;
+COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input: with its own results, with ICU and with Unicode.';
 
 -- Writes pg_temp.mastering_partition: every record and the label of its cluster.
 CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, curation jsonb, run_key text) RETURNS boolean
@@ -86,6 +87,38 @@ END
 $$;
 COMMENT ON FUNCTION mastering.changed_clusters(jsonb, jsonb, jsonb, jsonb) IS 'The clusters that differ between two runs; NULL where there are too many to name.';
 
+-- Keys are made of contents, so nothing needs to be mapped to find out that all is there already.
+CREATE FUNCTION mastering.run_inputs(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
+DECLARE
+    entity jsonb := mastering.require_entity(tree, env.name, entity_name);
+    model jsonb := mastering.model_of(tree, env.name, entity_name);
+    curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
+    contents jsonb;
+BEGIN
+    SELECT jsonb_object_agg(s.name, data -> mastering.path(entity_name, s.name) -> 'content') INTO contents FROM mastering.sources_of(tree, entity_name) s;
+    RETURN jsonb_build_object('entity', entity, 'name', entity_name, 'contents', contents, 'model', model,
+        'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision(),
+        'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
+                    FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
+        'role', mastering.role_of_model(env, work.entity, model)) || mastering.erasure_stamp(entity_name)
+        || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END;
+END
+$$;
+COMMENT ON FUNCTION mastering.run_inputs(mastering.environment, text, jsonb, jsonb) IS 'All that decides the partition of an entity''s records into clusters; its hash is the key of a run.';
+
+CREATE FUNCTION mastering.golden_keys(env_name text, entity_name text, tree jsonb, OUT rules_key text, OUT golden_key text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    overrides jsonb := mastering.curation_of_values(env_name, entity_name);
+BEGIN
+    rules_key := mastering.json_hash(jsonb_build_object('survivorship', coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'survivorship')), '{}')) || mastering.erasure_stamp(entity_name));
+    golden_key := mastering.json_hash(jsonb_build_object('rules', rules_key) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
+END
+$$;
+COMMENT ON FUNCTION mastering.golden_keys(text, text, jsonb) IS 'The keys of what golden records are made by: the rules, and with what stewards decided about values.';
+
 -- All outputs of an entity under a tree and loaded data, starting from what the environment has published.
 CREATE FUNCTION mastering.make_outputs(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
@@ -99,7 +132,7 @@ DECLARE
     attributes text := mastering.column_list(entity -> 'attributes', false);
     old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
                    WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'));
-    contents jsonb;
+    inputs jsonb;
     curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
     overrides jsonb := mastering.curation_of_values(env.name, entity_name);
     broken bigint := 0;
@@ -121,16 +154,9 @@ DECLARE
     result jsonb;
     counters jsonb;
 BEGIN
-    -- Keys are made of contents, so nothing needs to be mapped to find out that all is there already.
-    SELECT jsonb_object_agg(s.name, data -> mastering.path(entity_name, s.name) -> 'content') INTO contents FROM mastering.sources_of(tree, entity_name) s;
-    run_key := mastering.json_hash(jsonb_build_object('entity', entity, 'name', entity_name, 'contents', contents, 'model', model,
-        'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision(),
-        'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
-                    FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
-        'role', mastering.role_of_model(env, work.entity, model)) || mastering.erasure_stamp(entity_name)
-        || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END);
-    rules_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship) || mastering.erasure_stamp(entity_name));
-    golden_key := mastering.json_hash(jsonb_build_object('rules', rules_key) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
+    inputs := mastering.run_inputs(env, entity_name, tree, data);
+    run_key := mastering.live_key(mastering.json_hash(inputs));
+    SELECT k.rules_key, k.golden_key INTO rules_key, golden_key FROM mastering.golden_keys(env.name, entity_name, tree) k;
     base := jsonb_build_object('members', mastering.version_identity(old -> '_members'), 'history', mastering.version_identity(old -> '_history'));
     output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
 
@@ -205,15 +231,16 @@ BEGIN
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
+    counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', overrides, 'tree',
-        (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)));
+        (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
+        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.count_output(golden, entity));
     PERFORM mastering.drop_work_tables();
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
                                  entity_name || '_lineage', lineage, entity_name || '_history', history);
-    counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
-    INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in)
-    VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name) ON CONFLICT DO NOTHING;
+    INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in, inputs)
+    VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name, golden -> 'inputs') ON CONFLICT DO NOTHING;
     RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);
 END
 $$;
@@ -242,9 +269,11 @@ BEGIN
     summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters');
     IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN
         PERFORM mastering.set_head(env_name || '_next', published || (outputs -> 'versions'));
+        PERFORM mastering.check_bounds(env, config.tree, published, outputs -> 'versions', 'run', NULL);
         PERFORM mastering.run_checks(env, env_name || '_next', config.tree, published || (outputs -> 'versions'), 'run', NULL, entity_name);
         PERFORM mastering.set_head(env_name, published || (outputs -> 'versions'));
         PERFORM mastering.sync_views(env_name, entity_name);
+        PERFORM mastering.record_runs(env_name, 'run', published, outputs -> 'versions', jsonb_build_array(summary), NULL, NULL);
         PERFORM mastering.audit(env_name, 'run', summary || jsonb_build_object('run', outputs -> 'run'));
         PERFORM mastering.notify('run', env_name, summary);
     END IF;

@@ -201,7 +201,7 @@ COMMENT ON FUNCTION mastering.visible(text, timestamptz) IS 'Whether the current
 CREATE VIEW mastering.environments WITH (security_barrier) AS
     SELECT e.name, e.promotes_from, e.owner, e.created_at, c.changed_at, '#' || left(c.snapshot, 12) AS snapshot,
            left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'data', c.data, 'versions', h.versions)), 12) AS head,
-           (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k NOT LIKE 'entity/%/%') AS entities
+           (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%') AS entities
       FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name WHERE mastering.visible(e.name, e.created_at);
 COMMENT ON VIEW mastering.environments IS 'The stages that the current user may see. head: the first digits of the hash of what a stage is now.';
 
@@ -213,7 +213,7 @@ COMMENT ON VIEW mastering.snapshots IS 'The frozen states of the environments th
 
 CREATE VIEW mastering.releases WITH (security_barrier) AS
     SELECT r.release_id, r.kind, r.source, r.target, r.state, r.message, r.author, r.created_at, r.finished_at,
-           r.proposal -> 'changes' AS changes, r.snapshot_before, r.snapshot_after, r.error ->> 'message' AS error
+           r.proposal -> 'changes' AS changes, r.snapshot_before, r.snapshot_after, r.error ->> 'message' AS error, r.proposal -> 'recovery' AS recovery
       FROM mastering.release r WHERE mastering.visible(r.target, r.created_at);
 COMMENT ON VIEW mastering.releases IS 'Promotions, rollbacks and restores, the failed ones too.';
 

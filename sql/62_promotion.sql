@@ -118,6 +118,7 @@ BEGIN
     END LOOP;
     PERFORM mastering.set_head(target_name || '_next', versions);
     PERFORM mastering.sync_next_views(target_name, tree, versions, affected);
+    PERFORM mastering.check_bounds(env, tree, target.versions, versions, 'promote', release);
     RETURN jsonb_build_object('tree', tree, 'data', data, 'bindings', bindings, 'versions', versions, 'runs', runs,
                               'checks', mastering.run_checks(env, target_name || '_next', tree, versions, 'promote', release));
 END
@@ -197,6 +198,9 @@ DECLARE
     taken text;
     after text;
     finished timestamptz;
+    versions jsonb;
+    backup jsonb;
+    recovery jsonb;
 BEGIN
     PERFORM mastering.lock_environment(target_name);
     SELECT * INTO env FROM mastering.environment e WHERE e.name = target_name;
@@ -215,8 +219,11 @@ BEGIN
     END IF;
     PERFORM mastering.require_not_held(target_name, proposal);
     id := coalesce(release, nextval('mastering.release_id'));
+    backup := mastering.require_backup(target_name);
+    versions := (mastering.current_state(target_name)).versions;
     PERFORM mastering.merge_curation((mastering.resolve_state(source_name)).environment, target_name);
     next := mastering.prepare_outputs(target_name, proposal, id);
+    recovery := jsonb_strip_nulls(jsonb_build_object('restore_point', CASE WHEN NOT dry_run THEN mastering.set_restore_point(target_name, id) END, 'backup', backup));
     before := mastering.snapshot_before(target_name, 'before release ' || id);
     PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
     PERFORM mastering.run_checks(env, target_name, next -> 'tree', next -> 'versions', 'smoke', id);
@@ -227,12 +234,13 @@ BEGIN
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
         VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
-                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken), proposal ->> 'hash', before, after);
+                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken, 'recovery', recovery), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',
-               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken), snapshot_before = before, snapshot_after = after
+               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken, 'recovery', recovery), snapshot_before = before, snapshot_after = after
          WHERE r.release_id = id;
     END IF;
+    PERFORM mastering.record_runs(target_name, 'promotion', versions, next -> 'versions', next -> 'runs', id, NULL);
     PERFORM mastering.audit(target_name, 'promote', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'before', before, 'after', after));
     PERFORM mastering.notify('promote', target_name, jsonb_build_object('release_id', id, 'source', source_name));
     IF dry_run THEN
@@ -339,7 +347,15 @@ BEGIN
         action := 'master';
         subject := entity_name;
         blocked := false;
-        detail := CASE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL THEN 'no model: nothing to run' ELSE 'found by content where it was run before' END;
+        detail := mastering.explain_run((SELECT e FROM mastering.environment e WHERE e.name = target_name), entity_name, target.tree, tree, target.data, target.versions);
+        RETURN NEXT;
+    END LOOP;
+    FOR item IN SELECT * FROM mastering.explain_backup(target_name) LOOP
+        step := step + 1;
+        action := 'backup';
+        subject := target_name;
+        blocked := item.missing;
+        detail := item.detail;
         RETURN NEXT;
     END LOOP;
     FOR item IN SELECT t.key, a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' IN ('promote', 'smoke') ORDER BY a.content ->> 'stage', t.key LOOP

@@ -1,1 +1,6 @@
 -- 0.1.0--0.2.0.sql: what the update to 0.2.0 cannot take from the install script; see doc/upgrade.md.
+
+-- Runs keep the revision of the engine that made them; the first version's was 1, of whatever ICU there was.
+-- covers TABLE mastering.output
+ALTER TABLE mastering.output ADD COLUMN inputs jsonb;
+UPDATE mastering.output SET inputs = '{"engine": "1"}';
