@@ -64,14 +64,13 @@ END
 $$;
 COMMENT ON FUNCTION mastering.type_name(text) IS 'A type''s canonical name from what a user wrote; NULL where there is no such type.';
 
-CREATE FUNCTION mastering.do_define_entity(env_name text, entity_name text, attribute_types json) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION mastering.entity_document(entity_name text, attribute_types json) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     attributes jsonb := '[]';
     attribute record;
     type_text text;
 BEGIN
-    PERFORM mastering.require_author(env_name);
     IF entity_name IS NULL OR entity_name = '' OR octet_length(entity_name) > 53
        OR entity_name ~ '_(records|members|lineage|pairs|history|input)$' OR entity_name ~ '/' THEN
         RAISE EXCEPTION 'invalid name of an entity: "%"', entity_name
@@ -100,7 +99,16 @@ BEGIN
     IF attributes = '[]' THEN
         RAISE EXCEPTION 'entity "%" has no attributes', entity_name USING ERRCODE = '22023';
     END IF;
-    PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name), jsonb_build_object('attributes', attributes));
+    RETURN jsonb_build_object('attributes', attributes);
+END
+$$;
+COMMENT ON FUNCTION mastering.entity_document(text, json) IS 'The document of an entity with these attributes, if there can be one.';
+
+CREATE FUNCTION mastering.do_define_entity(env_name text, entity_name text, attribute_types json) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require_author(env_name);
+    PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name), mastering.entity_document(entity_name, attribute_types));
     PERFORM mastering.sync_views(env_name, entity_name);
 END
 $$;
@@ -355,13 +363,21 @@ CREATE FUNCTION mastering.set_comparisons(env text, entity text, comparisons jso
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.set_comparisons(text, text, jsonb) IS 'The comparisons of an entity, as in a specification.';
 
-CREATE FUNCTION mastering.do_set_clustering(env_name text, entity_name text, content jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION mastering.clustering_document(content jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF jsonb_typeof(content) IS DISTINCT FROM 'object' OR content - '{threshold,link,linkage,one_per_source,normalize}'::text[] <> '{}' THEN
         RAISE EXCEPTION 'clustering is an object of threshold, link, linkage, one_per_source and normalize' USING ERRCODE = '22023', HINT = 'Write {"threshold": 0.95}.';
     END IF;
-    PERFORM mastering.set_rules(env_name, entity_name, 'clustering', content);
+    RETURN content;
+END
+$$;
+COMMENT ON FUNCTION mastering.clustering_document(jsonb) IS 'The document of an entity''s clustering, if it is one.';
+
+CREATE FUNCTION mastering.do_set_clustering(env_name text, entity_name text, content jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.set_rules(env_name, entity_name, 'clustering', mastering.clustering_document(content));
 END
 $$;
 COMMENT ON FUNCTION mastering.do_set_clustering(text, text, jsonb) IS 'Behind set_clustering.';

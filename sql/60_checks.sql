@@ -1,13 +1,11 @@
 -- 60_checks.sql: checks. A check is a query that returns the rows that break a rule; it runs as its environment's
 -- owner, with the views of the environment, or of what it is going to be, first on the search_path.
 
-CREATE FUNCTION mastering.do_add_check(env_name text, entity_name text, check_name text, query text, severity_name text, stage_name text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION mastering.check_document(check_name text, query text, severity_name text, stage_name text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     body text;
 BEGIN
-    PERFORM mastering.require_author(env_name);
-    PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
     IF check_name IS NULL OR check_name = '' OR octet_length(check_name) > 200 THEN
         RAISE EXCEPTION 'invalid name of a check: "%"', check_name USING ERRCODE = '42602';
     END IF;
@@ -21,8 +19,17 @@ BEGIN
     IF body IS NULL THEN
         RAISE EXCEPTION 'a check needs a query' USING ERRCODE = '22004';
     END IF;
-    PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'check', check_name),
-                                   jsonb_build_object('query', body, 'severity', severity_name, 'stage', stage_name));
+    RETURN jsonb_build_object('query', body, 'severity', severity_name, 'stage', stage_name);
+END
+$$;
+COMMENT ON FUNCTION mastering.check_document(text, text, text, text) IS 'The document of a check, if it is one.';
+
+CREATE FUNCTION mastering.do_add_check(env_name text, entity_name text, check_name text, query text, severity_name text, stage_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require_author(env_name);
+    PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
+    PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'check', check_name), mastering.check_document(check_name, query, severity_name, stage_name));
 END
 $$;
 COMMENT ON FUNCTION mastering.do_add_check(text, text, text, text, text, text) IS 'Behind add_check.';

@@ -66,7 +66,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         'sources', (SELECT coalesce(jsonb_object_agg(c.key, left(mastering.json_hash(c.value), 16)), '{}') FROM jsonb_each(CASE jsonb_typeof(inputs -> 'sources') WHEN 'object' THEN inputs -> 'sources' ELSE '{}' END) c),
         'model', left(mastering.json_hash(inputs -> 'model'), 16),
         'curation', left(mastering.json_hash(jsonb_build_array(inputs -> 'curation', inputs -> 'erasure')), 16),
-        'roles', left(mastering.json_hash(jsonb_build_array(inputs -> 'roles', inputs -> 'role')), 16))
+        'roles', left(mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('sources', inputs -> 'roles', 'model', inputs -> 'role'))), 16))
 $$;
 COMMENT ON FUNCTION mastering.brief_inputs(jsonb) IS 'The inputs of a run as short hashes, the engine''s revision as it is.';
 
@@ -135,9 +135,9 @@ BEGIN
             RAISE EXCEPTION 'the bound of counter "%" is no object of min, max, max_drop and max_rise', item.key USING ERRCODE = '22023', DETAIL = format('At $.%s.', item.key);
         END IF;
         FOR part IN SELECT * FROM jsonb_each(item.value) LOOP
-            IF NOT CASE WHEN part.key IN ('min', 'max') THEN jsonb_typeof(part.value) = 'number'
+            IF NOT (CASE WHEN part.key IN ('min', 'max') THEN jsonb_typeof(part.value) = 'number'
                         WHEN part.key IN ('max_drop', 'max_rise') THEN jsonb_typeof(part.value) = 'number' AND part.value >= '0'
-                        WHEN part.key = 'severity' THEN part.value IN ('"warn"', '"error"') ELSE false END THEN
+                        WHEN part.key = 'severity' THEN part.value IN ('"warn"', '"error"') ELSE false END) THEN
                 RAISE EXCEPTION 'invalid bound of counter "%": %: %', item.key, part.key, part.value USING ERRCODE = '22023', DETAIL = format('At $.%s.%s.', item.key, part.key),
                     HINT = 'min and max are numbers; max_drop and max_rise shares of what was before, such as 0.1; severity is warn or error.';
             END IF;
@@ -152,14 +152,14 @@ CREATE FUNCTION mastering.do_set_bounds(env_name text, entity_name text, content
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require_author(env_name);
-    PERFORM mastering.set_rules(env_name, entity_name, 'bounds',
-        mastering.bounds_document(content, mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name)));
+    PERFORM mastering.set_rules(env_name, entity_name, 'bounds', CASE WHEN content IS NOT NULL THEN
+        mastering.bounds_document(content, mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name)) END);
 END
 $$;
 COMMENT ON FUNCTION mastering.do_set_bounds(text, text, jsonb) IS 'Behind set_bounds.';
 CREATE FUNCTION mastering.set_bounds(env text, entity text, bounds jsonb) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.set_bounds(text, text, jsonb) IS 'Bounds for the counters of an entity''s runs, against numbers or against what was published before: {"clusters": {"max_drop": 0.1, "max_rise": 0.1}, "largest": {"max": 50, "severity": "warn"}}. Runs, candidates and promotions that break one of severity error are stopped.';
+COMMENT ON FUNCTION mastering.set_bounds(text, text, jsonb) IS 'Bounds for the counters of an entity''s runs, against numbers or against what was published before: {"clusters": {"max_drop": 0.1, "max_rise": 0.1}, "largest": {"max": 50, "severity": "warn"}}; NULL for none. Runs, candidates and promotions that break one of severity error are stopped.';
 
 -- Judged like checks and kept with their results; the outputs of entities that are the same as before are not judged again.
 CREATE FUNCTION mastering.check_bounds(env mastering.environment, tree jsonb, before jsonb, after jsonb, stage_name text, release bigint) RETURNS void
@@ -275,6 +275,7 @@ COMMENT ON FUNCTION mastering.candidate_named(text, text) IS 'A candidate of an 
 -- Steps of other runs use the _next schema too, so the candidate there is shown anew where it matters.
 CREATE FUNCTION mastering.show_candidate(env_name text, candidate_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
 DECLARE
     shown mastering.candidate := (SELECT c FROM mastering.candidate c WHERE c.environment = env_name AND c.name = candidate_name);
     versions jsonb;
@@ -286,8 +287,8 @@ BEGIN
         RETURN;
     END IF;
     versions := (mastering.current_state(env_name)).versions || shown.versions;
-    PERFORM mastering.set_head(shown.schema_name, versions)
-      FROM mastering.head h WHERE h.environment = shown.schema_name AND h.versions IS DISTINCT FROM show_candidate.versions;
+    PERFORM mastering.set_head(shown.schema_name, work.versions)
+      FROM mastering.head h WHERE h.environment = shown.schema_name AND h.versions IS DISTINCT FROM work.versions;
     FOR entity_name IN SELECT * FROM mastering.entities_of(shown.tree) LOOP
         changed := mastering.sync_entity_views(shown.schema_name, entity_name,
             coalesce(mastering.artifact_at(versions -> entity_name -> 'tree', mastering.path('entity', entity_name)), mastering.artifact_at(shown.tree, mastering.path('entity', entity_name))),
@@ -615,6 +616,7 @@ COMMENT ON FUNCTION mastering.backfill(text, text) IS 'Brings the outputs of an 
 -- Why a run is found, or is not; for plan().
 CREATE FUNCTION mastering.explain_run(env mastering.environment, entity_name text, old_tree jsonb, tree jsonb, data jsonb, published jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
 DECLARE
     shown jsonb := published -> entity_name;
     inputs jsonb;
@@ -648,7 +650,7 @@ BEGIN
     IF shown ->> 'run' = run_key THEN
         RETURN CASE WHEN shown ->> 'golden' = golden_key THEN 'found: it is what is published' ELSE 'clusters found, as they are published; golden records made under other rules' END;
     END IF;
-    SELECT * INTO hit FROM mastering.output o WHERE o.run_key = explain_run.run_key ORDER BY o.golden_key = explain_run.golden_key DESC, o.made_at LIMIT 1;
+    SELECT * INTO hit FROM mastering.output o WHERE o.run_key = work.run_key ORDER BY o.golden_key = work.golden_key DESC, o.made_at LIMIT 1;
     IF FOUND THEN
         RETURN format('clusters found, as environment "%s" ran them; ids and golden records %s', hit.made_in,
                       CASE WHEN shown IS NULL AND hit.golden_key = golden_key THEN 'too' ELSE 'go on from what is published' END);

@@ -64,7 +64,7 @@ BEGIN
         RAISE EXCEPTION 'a backup needs a label that its maker would find it by' USING ERRCODE = '22023';
     END IF;
     IF taken IS NULL OR taken > clock_timestamp() THEN
-        RAISE EXCEPTION 'a backup cannot have been taken at %', coalesce(taken::text, 'no time') USING ERRCODE = '22023';
+        RAISE EXCEPTION 'a backup cannot have been taken at no time or in the future' USING ERRCODE = '22023';
     END IF;
     INSERT INTO mastering.backup (environment, label, taken_at, detail, recorded_by) VALUES (env_name, label_text, taken, coalesce(detail_value, '{}'), mastering.caller());
     PERFORM mastering.audit(env_name, 'record backup', jsonb_build_object('label', label_text, 'taken_at', taken));
@@ -87,7 +87,7 @@ CREATE FUNCTION mastering.explain_backup(env_name text) RETURNS TABLE (missing b
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(b.taken_at < now() - (p.value ->> 'max_age')::interval, true),
            CASE WHEN b.label IS NULL THEN format('none was told of; no older than %s is demanded', p.value ->> 'max_age')
-                ELSE format('%s of %s; no older than %s is demanded', b.label, b.taken_at, p.value ->> 'max_age') END
+                ELSE format('%s of %s; no older than %s is demanded', b.label, date_trunc('second', b.taken_at), p.value ->> 'max_age') END
       FROM mastering.policy p LEFT JOIN mastering.last_backup(env_name) b ON true
      WHERE p.environment = env_name AND p.policy = 'backup' AND EXISTS (SELECT FROM mastering.environment e WHERE e.name = env_name)
 $$;

@@ -26,7 +26,8 @@ BEGIN
                     'require_same_readers', 'frozen_query', 'needed_snapshots', 'problems_of_segments', 'shown_value', 'side_query', 'keys_query', 'lost_query', 'diff_versions',
                     'run_inputs', 'golden_keys', 'brief_inputs', 'count_output', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
                     'revoke_views', 'candidate_named', 'show_candidate', 'create_candidate_schema', 'remove_candidate', 'check_candidate', 'live_key', 'explain_run',
-                    'last_backup', 'explain_backup', 'require_backup', 'set_restore_point']))
+                    'last_backup', 'explain_backup', 'require_backup', 'set_restore_point', 'entity_document', 'check_document', 'clustering_document', 'source_document',
+                    'pipeline_document', 'require_rules', 'valid_artifact', 'is_bindable']))
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
     END LOOP;
