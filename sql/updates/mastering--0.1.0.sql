@@ -2662,7 +2662,7 @@ COMMENT ON FUNCTION mastering.rows_hash_final(internal) IS 'Final function of ro
 CREATE AGGREGATE mastering.rows_hash(row_value record) (
     SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
 );
-COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; columns whose name begins with # are left out.';
+COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; #segment and #row, where a row lies, are left out.';
 -- 50_store.sql: versioned storage. A store is a table LIST-partitioned by segment; a segment is written once
 -- and never changed; a version is a list of segments and, where rows went away, deletion vectors. The head
 -- row of an environment says which version of each relation its views show. See src/storage/in_version.c.
@@ -2833,8 +2833,9 @@ BEGIN
     VALUES (store_for.kind, store_for.entity, store_for.source, store_for.columns, store_for.indexes)
     RETURNING store_id INTO hit;
     store := format('mastering.%I', 'store_' || hit);
-    EXECUTE format('CREATE TABLE %s ("#segment" int4 NOT NULL, "#row" int4 NOT NULL%s) PARTITION BY LIST ("#segment" mastering.segment_ops)',
-                   store, (SELECT string_agg(format(', %I %s', c.value ->> 'name', c.value ->> 'type'), '' ORDER BY c.ordinality)
+    -- Where a row lies comes last: a scan takes a row apart from its first column on, up to the last one it needs.
+    EXECUTE format('CREATE TABLE %s (%s"#row" int4 NOT NULL, "#segment" int4 NOT NULL) PARTITION BY LIST ("#segment" mastering.segment_ops)',
+                   store, (SELECT string_agg(format('%I %s, ', c.value ->> 'name', c.value ->> 'type'), '' ORDER BY c.ordinality)
                              FROM jsonb_array_elements(columns) WITH ORDINALITY c));
     FOR index_columns IN SELECT value FROM jsonb_array_elements(indexes) LOOP
         EXECUTE format('CREATE INDEX ON %s (%s)', store,
@@ -4004,8 +4005,8 @@ COMMENT ON FUNCTION mastering.record_columns(jsonb) IS 'Columns of an entity''s 
 
 CREATE FUNCTION mastering.golden_columns(entity jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_array(jsonb_build_object('name', '#cluster', 'type', 'bigint'), jsonb_build_object('name', '#records', 'type', 'bigint'),
-                             jsonb_build_object('name', '#sources', 'type', 'bigint')) || (entity -> 'attributes')
+    SELECT jsonb_build_array(jsonb_build_object('name', '#cluster', 'type', 'bigint')) || (entity -> 'attributes')
+           || jsonb_build_array(jsonb_build_object('name', '#records', 'type', 'bigint'), jsonb_build_object('name', '#sources', 'type', 'bigint'))
 $$;
 COMMENT ON FUNCTION mastering.golden_columns(jsonb) IS 'Columns of an entity''s store of golden records.';
 
@@ -4276,6 +4277,26 @@ END
 $$;
 COMMENT ON FUNCTION mastering.load_source(mastering.environment, text, text, jsonb, text, jsonb) IS 'Loads one source: the new version and what changed.';
 
+-- The checks of stage load: each source that has data is a relation of its own name to them.
+CREATE FUNCTION mastering.run_load_checks(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relations text;
+    versions jsonb;
+BEGIN
+    IF EXISTS (SELECT FROM mastering.checks_of(tree, 'load', entity_name)) THEN
+        SELECT string_agg(format('%I AS (SELECT %s FROM %s)', s.name,
+                                 (SELECT string_agg(quote_ident(c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c
+                                   WHERE t.store_id = (v.raw ->> 'store')::int AND c.value ->> 'name' !~ '^#'),
+                                 mastering.show_source(env, mastering.path(entity_name, 'loaded', s.name), v.raw)), ', ' ORDER BY s.name),
+               jsonb_object_agg(s.name, v.raw) INTO relations, versions
+          FROM mastering.sources_of(tree, entity_name) s CROSS JOIN LATERAL (SELECT data -> mastering.path(entity_name, s.name)) v (raw) WHERE v.raw IS NOT NULL;
+        PERFORM mastering.run_checks(env, env.name || '_next', tree, versions, 'load', NULL, entity_name, 'WITH ' || relations || ' ');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.run_load_checks(mastering.environment, text, jsonb, jsonb) IS 'Runs the checks of stage load of an entity on what was just loaded.';
+
 CREATE FUNCTION mastering.do_load(env_name text, entity_name text, source_name text)
 RETURNS TABLE (source text, change text, inserted bigint, updated bigint, deleted bigint, total bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -4320,6 +4341,7 @@ BEGIN
         RAISE EXCEPTION 'entity "%" has no source% in environment "%"', entity_name, coalesce(' "' || source_name || '"', ''), env_name
             USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, ...)', env_name, entity_name);
     END IF;
+    PERFORM mastering.run_load_checks(env, entity_name, config.tree, (mastering.configuration_of(env_name)).data);
 END
 $$;
 COMMENT ON FUNCTION mastering.do_load(text, text, text) IS 'Behind load.';
@@ -4414,12 +4436,14 @@ BEGIN
             END IF;
             IF hit IS NULL THEN
                 IF view_name IS NULL THEN
-                    view_name := mastering.show_source(env, entity_name, source.name, raw);
+                    -- All rows of the live segments, deleted ones too: row numbers must stay.
+                    view_name := mastering.show_source(env, mastering.path(entity_name, 'source', source.name),
+                        raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments'))));
                 END IF;
                 hit := mastering.begin_segment(store);
-                EXECUTE format('INSERT INTO mastering.%I SELECT %s, r.* FROM mastering.query_as(%L, %L, %L, false) AS r ("#row" int, "#source" text, "#key" text, %s)',
+                EXECUTE format('INSERT INTO mastering.%I SELECT r.*, %s FROM mastering.query_as(%L, %L, %L, false) AS r ("#source" text, "#key" text, %s, "#row" int)',
                                'segment_' || hit, hit, env.owner,
-                               format(E'SELECT "#row", %L::text, "#key",\n       %s\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
+                               format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
                                       mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
                                mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
                 PERFORM mastering.finish_segment(store, hit, derived);
@@ -4437,23 +4461,17 @@ END
 $$;
 COMMENT ON FUNCTION mastering.map_records(mastering.environment, text, jsonb, jsonb) IS 'The version of an entity''s records that loaded rows and mappings give.';
 
--- A view on the loaded rows of a source, all rows of its live segments, deleted ones too: row numbers must stay.
-CREATE FUNCTION mastering.show_source(env mastering.environment, entity_name text, source_name text, raw jsonb) RETURNS text
+-- A view on loaded rows of a source under the name of a part of the _next schema.
+CREATE FUNCTION mastering.show_source(env mastering.environment, part text, raw jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 <<work>>
 DECLARE
-    view_name text := mastering.path(entity_name, 'source', source_name);
+    view_name text := CASE WHEN octet_length(part) > 63 THEN left(mastering.text_hash(part), 40) ELSE part END;
     schema_name text := env.name || '_next';
-    qualified text;
+    qualified text := format('%I.%I', schema_name, view_name);
     query text := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
                          mastering.versioned_name(schema_name, view_name));
 BEGIN
-    IF octet_length(view_name) > 63 THEN
-        view_name := left(mastering.text_hash(view_name), 40);
-        query := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
-                        mastering.versioned_name(schema_name, view_name));
-    END IF;
-    qualified := format('%I.%I', schema_name, view_name);
     IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = work.view_name AND v.definition = query) THEN
         IF to_regclass(qualified) IS NOT NULL THEN
             EXECUTE format('DROP VIEW %s', qualified);
@@ -4463,11 +4481,11 @@ BEGIN
         ON CONFLICT ON CONSTRAINT environment_view_pkey DO UPDATE SET definition = EXCLUDED.definition;
         PERFORM mastering.apply_grants(env.name);
     END IF;
-    PERFORM mastering.show_next(env.name, jsonb_build_object(view_name, raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments')))));
+    PERFORM mastering.show_next(env.name, jsonb_build_object(view_name, raw));
     RETURN qualified;
 END
 $$;
-COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, text, jsonb) IS 'Makes the loaded rows of a source readable for its mapping; returns the view''s name.';
+COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, jsonb) IS 'Makes loaded rows of a source readable to its mapping and checks; returns the view''s name.';
 
 CREATE FUNCTION mastering.spec_of(tree jsonb, entity_name text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -4590,7 +4608,7 @@ DECLARE
     segment int := mastering.begin_segment(store);
     rows bigint;
 BEGIN
-    EXECUTE format('INSERT INTO mastering.%I SELECT %s, (row_number() OVER ())::int, q.* FROM (%s) q', 'segment_' || segment, segment, query);
+    EXECUTE format('INSERT INTO mastering.%I SELECT q.*, (row_number() OVER ())::int, %s FROM (%s) q', 'segment_' || segment, segment, query);
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows = 0 THEN
         PERFORM mastering.drop_segment(segment);
@@ -4845,9 +4863,9 @@ BEGIN
                                      mastering.golden_sql(query, clusters_query, survivorship, true)),
                    mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
-        format('SELECT g."#cluster", g."#records", g."#sources", %s FROM pg_temp.mastering_golden g ORDER BY 1',
+        format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g ORDER BY 1',
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
-        's."#cluster", s."#records", s."#sources", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), scope);
+        's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'tree',
@@ -4932,7 +4950,7 @@ COMMENT ON FUNCTION mastering.do_add_check(text, text, text, text, text, text) I
 
 CREATE FUNCTION mastering.add_check(env text, entity text, name text, query text, severity text DEFAULT 'error', stage text DEFAULT 'promote') RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.add_check(text, text, text, text, text, text) IS 'A query that returns the rows that break a rule, naming the environment''s views without their schema. stage: run, promote or smoke; an error stops there, a warn is recorded.';
+COMMENT ON FUNCTION mastering.add_check(text, text, text, text, text, text) IS 'A query that returns the rows that break a rule, naming the environment''s views without their schema. stage load: on the rows just loaded, each source a relation of its name with its own columns; run: on what a run made; promote: before a release; smoke: after it, before it is committed. An error stops there, a warn is recorded.';
 
 CREATE FUNCTION mastering.do_drop_check(env_name text, entity_name text, check_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -4958,7 +4976,15 @@ CREATE FUNCTION mastering.noted_failure() RETURNS jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_noted_failure';
 COMMENT ON FUNCTION mastering.noted_failure() IS 'The document that note_failure kept.';
 
-CREATE FUNCTION mastering.run_checks(env mastering.environment, schema_name text, tree jsonb, versions jsonb, wanted_stage text, release bigint, only_entity text DEFAULT NULL)
+CREATE FUNCTION mastering.checks_of(tree jsonb, stage text, only_entity text) RETURNS TABLE (entity text, name text, content jsonb)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.step(t.key, 2), mastering.step(t.key, 4), a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value
+     WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' = stage AND (only_entity IS NULL OR mastering.step(t.key, 2) = only_entity) ORDER BY t.key
+$$;
+COMMENT ON FUNCTION mastering.checks_of(jsonb, text, text) IS 'The checks of a stage in a tree, of one entity or of all.';
+
+-- with_relations: a WITH clause before the checks' own queries, for relations that are no views of the schema.
+CREATE FUNCTION mastering.run_checks(env mastering.environment, schema_name text, tree jsonb, versions jsonb, wanted_stage text, release bigint, only_entity text DEFAULT NULL, with_relations text DEFAULT '')
 RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
@@ -4975,23 +5001,20 @@ DECLARE
     versions_key text;
     failed text[] := '{}';
 BEGIN
-    FOR item IN SELECT mastering.step(t.key, 2) AS entity, mastering.step(t.key, 4) AS name, t.value AS hash, a.content FROM jsonb_each_text(tree) t
-                  JOIN mastering.artifact a ON a.hash = t.value
-                 WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' = wanted_stage AND (only_entity IS NULL OR mastering.step(t.key, 2) = only_entity)
-                 ORDER BY t.key LOOP
+    FOR item IN SELECT * FROM mastering.checks_of(tree, wanted_stage, only_entity) LOOP
         IF versions_key IS NULL THEN
             versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, v.value -> 'hash') FROM jsonb_each(versions) v));
         END IF;
         state_key := mastering.json_hash(jsonb_build_object('check', item.content, 'versions', versions_key, 'role', env.owner, 'environment', env.name));
         -- A check that looks at anything else, or at the clock, has to look again.
         CONTINUE WHEN EXISTS (SELECT FROM mastering.check_result r WHERE r.state_key = work.state_key AND r.passed)
-                      AND mastering.is_reproducible(env.owner::name, item.content ->> 'query', mastering.artifact_path(schema_name), schema_name);
+                      AND mastering.is_reproducible(env.owner::name, format(E'%sSELECT FROM (%s\n) q', with_relations, item.content ->> 'query'), mastering.artifact_path(schema_name), schema_name);
         hit := NULL;
         rows := NULL;
         message := NULL;
         BEGIN
             SELECT t.n, t.sample INTO hit, rows FROM mastering.query_as(env.owner::name,
-                format(E'SELECT count(*), jsonb_agg(to_jsonb(q)) FILTER (WHERE q_row <= 5) FROM (SELECT q, row_number() OVER () AS q_row FROM (%s\n) q) q', item.content ->> 'query'),
+                format(E'%sSELECT count(*), jsonb_agg(to_jsonb(q)) FILTER (WHERE q_row <= 5) FROM (SELECT q, row_number() OVER () AS q_row FROM (%s\n) q) q', with_relations, item.content ->> 'query'),
                 mastering.artifact_path(schema_name), false) AS t (n bigint, sample jsonb);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
@@ -5021,7 +5044,7 @@ BEGIN
     RETURN results;
 END
 $$;
-COMMENT ON FUNCTION mastering.run_checks(mastering.environment, text, jsonb, jsonb, text, bigint, text) IS 'Runs the checks of a stage that did not pass on this very state before; raises 55000 where one of severity error finds rows.';
+COMMENT ON FUNCTION mastering.run_checks(mastering.environment, text, jsonb, jsonb, text, bigint, text, text) IS 'Runs the checks of a stage that did not pass on this very state before; raises 55000 where one of severity error finds rows.';
 
 -- ---- what outlives a rollback --------------------------------------------------------------------------------------
 
@@ -5348,6 +5371,7 @@ DECLARE
     place text;
     outputs jsonb;
     loaded record;
+    first_load boolean := false;
     runs jsonb := '[]';
     affected text[] := mastering.changed_entities(target.tree, tree);
 BEGIN
@@ -5368,7 +5392,12 @@ BEGIN
             END IF;
             SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source.name, source.content, bindings ->> place, NULL) l;
             data := data || jsonb_build_object(place, loaded.version);
+            first_load := true;
         END LOOP;
+        IF first_load THEN
+            PERFORM mastering.run_load_checks(env, entity_name, tree, data);
+            first_load := false;
+        END IF;
         outputs := mastering.make_outputs(env, entity_name, tree, data, target.versions);
         versions := versions || (outputs -> 'versions');
         runs := runs || jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused', 'counters', outputs -> 'counters');
@@ -5799,7 +5828,7 @@ BEGIN
                     'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
                     'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
-                    'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'record_outside', 'write_failure',
+                    'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'checks_of', 'run_load_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
                     'row_hash', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
