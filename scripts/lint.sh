@@ -100,6 +100,7 @@ check 'src/engine and src/storage include nothing of src/sql' engine_knows_no_wr
 check 'only src/kernel/parallel knows OpenMP' one_file_knows_openmp
 check 'the install script has no OR REPLACE and no IF NOT EXISTS' install_script_is_plain
 check 'no file of src is over 900 lines' files_are_small
+check 'the update covers what cannot be replaced' scripts/upgrade.sh check
 check 'no path of a particular machine' no_machine_paths
 check 'no trailing white space' no_trailing_space
 check 'the install script and messages are ASCII' ascii_only

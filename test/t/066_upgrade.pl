@@ -89,6 +89,18 @@ same_catalog($node, 'empty', 'fresh', 'without environments');
 is($node->safe_psql('postgres', q{SELECT bool_and(hash = mastering.snapshot_hash(s)) FROM mastering.snapshot s}), 't', 'the hashes of old snapshots verify');
 is($node->safe_psql('postgres', q{SELECT bool_and(hash = mastering.audit_hash(a)) FROM mastering.audit_entry a}), 't', 'and those of the log');
 is($node->safe_psql('postgres', 'SET ROLE consumer; SELECT count(*) > 0 FROM prod.person'), 't', 'a consumer reads');
+# Runs of the old engine stay as they are, and are not taken for ours.
+is($node->safe_psql('postgres', q{SELECT DISTINCT inputs FROM mastering.output}), '{"engine": "1"}', 'old runs say which engine made them');
+like($node->safe_psql('postgres', q{SELECT mastering.engine_revision()}), qr/^\d+, ICU [\d.]+, Unicode [\d.]+$/, 'the new one says more');
+$node->safe_psql('postgres', q{SELECT mastering.set_clustering('dev', 'person', '{"threshold": 0.9}')});
+like($node->safe_psql('postgres', q{SELECT detail FROM mastering.plan('dev', 'test') WHERE action = 'master'}), qr/^run: what is published was made by engine 1, and this is engine /, 'plan says so');
+my $members = $node->safe_psql('postgres', 'SELECT * FROM dev.person_members ORDER BY source, record_key');
+is($node->safe_psql('postgres', q{SELECT entity_name, outcome FROM mastering.backfill('dev')}), 'person|run', 'backfill runs them with the new engine');
+is($node->safe_psql('postgres', 'SELECT * FROM dev.person_members ORDER BY source, record_key'), $members, 'clusters keep their ids');
+is($node->safe_psql('postgres', q{SELECT entity_name, outcome FROM mastering.backfill('dev')}), 'person|up to date', 'and once');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM mastering.runs WHERE environment = 'dev' AND engine = mastering.engine_revision() AND counters ->> 'clusters' = (SELECT count(*)::text FROM dev.person)}), '1', 'runs are counted from now on');
+is($node->safe_psql('postgres', q{SELECT mastering.candidate('prod') ->> 'passed', mastering.publish('prod') ->> 'candidate'}), 'true|next', 'a candidate on old outputs');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM mastering.import_config('test', mastering.export_config('test')) WHERE change <> 'same'}), '0', 'the old configuration is exported and imported');
 change_data($node, 2);
 is($node->safe_psql('postgres', q{SELECT string_agg(change, ',' ORDER BY source_name) FROM mastering.load('prod', 'person')}), 'update,update', 'the next load is an update');
 like($node->safe_psql('postgres', q{SET client_min_messages = error; SELECT mastering.master('prod', 'person')}), qr/"records"/, 'the next run');
