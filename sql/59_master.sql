@@ -273,6 +273,7 @@ BEGIN
         PERFORM mastering.run_checks(env, env_name || '_next', config.tree, published || (outputs -> 'versions'), 'run', NULL, entity_name);
         PERFORM mastering.set_head(env_name, published || (outputs -> 'versions'));
         PERFORM mastering.sync_views(env_name, entity_name);
+        PERFORM mastering.show_candidate(env_name, 'next');
         PERFORM mastering.record_runs(env_name, 'run', published, outputs -> 'versions', jsonb_build_array(summary), NULL, NULL);
         PERFORM mastering.audit(env_name, 'run', summary || jsonb_build_object('run', outputs -> 'run'));
         PERFORM mastering.notify('run', env_name, summary);

@@ -217,6 +217,20 @@ SELECT recovery -> 'backup' ->> 'label' AS label, recovery -> 'backup' -> 'detai
 SELECT set_policy('c_prod', 'backup', NULL);
 SELECT action, detail ->> 'policy' AS policy, detail ->> 'label' AS label FROM audit_log WHERE environment = 'c_prod' AND action IN ('set policy', 'record backup') ORDER BY seq;
 
+-- A candidate with other attributes, of one entity; a run of the other leaves it where it is.
+SELECT define_entity('c_dev', 'person', '{"name": "text", "email": "text", "mail_domain": "text"}');
+SELECT map_source('c_dev', 'person', 'crm', 'input.crm', 'id', '{"name": "name", "email": "input.clean(email)", "mail_domain": "split_part(email, ''@'', 2)"}');
+SELECT candidate('c_dev', entity => 'person') ->> 'passed' AS passed;
+INSERT INTO input.crm VALUES (7000, 'For the other', 'other@example.org');
+SELECT count(*) FROM load('c_dev', 'other');
+SELECT master('c_dev', 'other') ->> 'records' AS records;
+SELECT mail_domain, count(*) FROM c_dev_next.person GROUP BY 1 ORDER BY 1 NULLS LAST;
+SELECT count(*) FROM c_dev_next.other WHERE name = 'For the other';
+SELECT string_agg(attname, ', ' ORDER BY attnum) AS published FROM pg_attribute WHERE attrelid = 'c_dev.person'::regclass AND attnum > 0;
+SELECT publish('c_dev') - '{before,after}'::text[] AS published;
+SELECT mail_domain, count(*) FROM c_dev.person GROUP BY 1 ORDER BY 1 NULLS LAST;
+SELECT count(*) FROM c_dev.other WHERE name = 'For the other';
+
 -- Who may.
 CREATE ROLE c_owner; CREATE ROLE c_curator; CREATE ROLE c_reviewer; CREATE ROLE c_consumer; CREATE ROLE c_author;
 GRANT USAGE ON SCHEMA input TO c_owner, c_curator;

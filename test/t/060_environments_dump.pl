@@ -20,6 +20,7 @@ $old->safe_psql('postgres', q{
 	SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.master('prod', 'person');
 	CREATE MATERIALIZED VIEW public.report AS SELECT count(*) AS people, sum(records) AS records FROM prod.person;
 	SELECT mastering.snapshot('prod', tag => 'kept');
+	UPDATE input.crm SET born = born + 1 WHERE id = 77; SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.candidate('prod', 'other');
 });
 my %before = map { $_ => fingerprint($old, $_) } qw(dev test prod);
 my $audit = $old->safe_psql('postgres', 'SELECT * FROM mastering.audit_entry ORDER BY environment, seq');
@@ -35,6 +36,7 @@ sub goes_on
 	is($node->safe_psql('postgres', 'SET ROLE consumer; SELECT count(*) > 0 FROM prod.person'), 't', "$name: a consumer reads");
 	my ($rc, $out, $err) = $node->psql('postgres', 'SET ROLE consumer; SELECT count(*) FROM prod.person_records');
 	like($err, qr/permission denied/, "$name: and no more than that");
+	is($node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM prod_other.person) = (SELECT count(*) FROM prod.person), mastering.publish('prod', 'other') ->> 'candidate'}), 't|other', "$name: a candidate is read and published");
 	change_data($node, 2);
 	is($node->safe_psql('postgres', q{SELECT string_agg(change, ',' ORDER BY source_name) FROM mastering.load('prod', 'person')}), 'update,update', "$name: the next load is an update");
 	like($node->safe_psql('postgres', q{SET client_min_messages = error; SELECT mastering.master('prod', 'person')}), qr/"records"/, "$name: the next run");
