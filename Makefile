@@ -5,6 +5,7 @@
 #   make check                              build, lint, all tests; needs nothing installed but the packages
 #   make psql                               psql on the private server; make distclean removes it
 #   make lint, make quality, make bench     format and warnings; F1 on labelled data; timings beside peers
+#   make soak SECONDS_LONG=600              random sequences against a model, readers without pause
 
 MODULE_big = mastering
 EXTENSION  = mastering
@@ -51,7 +52,7 @@ PG_CONFIG ?= pg_config
 # The house's own targets are in mk/ and call scripts that make what they need. They do without PGXS: it may
 # not be installed yet, and has a target `check` that only says that there is none. Goals of both kinds are
 # made one by one.
-HOUSE  = demo stop psql check lint quality bench reference
+HOUSE  = demo stop psql check lint quality bench reference soak
 OTHERS = $(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all))
 ifeq ($(OTHERS),)
 .NOTPARALLEL:

@@ -4,7 +4,7 @@
 # Kinds of tests: lint (scripts/lint.sh), unit (test/unit/test_*.c, kernels without a server), scripts (test/scripts/test_*.sh), guard
 # (test/guard/*.sql, queries that return what breaks a rule of the house), regress (test/sql with expected/),
 # isolation (test/specs with test/expected) and tap (test/t/*.pl, servers of their own). With names as
-# arguments only those kinds run. Results lie in build/check/.
+# arguments only those kinds run; soak runs only then. Results lie in build/check/.
 . "$(dirname "$0")/common.sh"
 . "$TREE/scripts/place.sh"
 
@@ -157,18 +157,23 @@ run_tap() {
     mkdir -p "$PLACE/tap/t"
     cp -R test/t/. "$PLACE/tap/t/"
     [ "$(id -u)" -ne 0 ] || chown -R "$SERVER_UID:$SERVER_GID" "$PLACE/tap"
-    for file in test/t/*.pl; do
+    for file in ${TAP_FILES:-test/t/*.pl}; do
         name=$(basename "$file" .pl)
         status=0
         (
             export PATH=$PLACE$PG_BIN:$PATH PG_REGRESS=$PGXS_TEST/regress/pg_regress TESTDIR=$PLACE/tap/$name PGPORT=65432
             as_server mkdir -p "$TESTDIR"
             # pg_upgrade writes where it stands.
-            as_server timeout 600 env -C "$TESTDIR" perl -I "$PGXS_TEST/perl" -I "$PLACE/tap/t" "$PLACE/tap/t/$name.pl"
+            as_server timeout $((600 + 2 * ${MASTERING_SOAK:-0})) env -C "$TESTDIR" perl -I "$PGXS_TEST/perl" -I "$PLACE/tap/t" "$PLACE/tap/t/$name.pl"
         ) >"$RESULTS/$name.tap" 2>"$RESULTS/$name.err" </dev/null || status=$?
         count_tap "$file" "$status" "$RESULTS/$name.tap"
         [ "$status" -eq 0 ] || tail -n 50 "$RESULTS/$name.err"
     done
+}
+
+# Only when asked for (make soak): the tests that go on for as long as MASTERING_SOAK says.
+run_soak() {
+    TAP_FILES='test/t/064_environments_soak.pl test/t/065_property.pl' run_tap
 }
 
 # Each guard is one query; a row that comes back is something that breaks the rule its first line states.

@@ -491,6 +491,10 @@ BEGIN
             RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000', HINT = 'Name a state: rollback(env, to_state => ''env@tag'').';
         END IF;
         wanted := mastering.snapshot_state(undone.snapshot_before);
+        IF wanted.environment IS NULL THEN
+            RAISE EXCEPTION 'the state before release % of environment "%" is not kept any more', undone.release_id, env_name
+                USING ERRCODE = '42704', DETAIL = 'Garbage collection has removed it.', HINT = format('SELECT * FROM mastering.snapshots WHERE environment = %L lists those that are kept.', env_name);
+        END IF;
     ELSE
         wanted := mastering.resolve_state(to_state);
         IF wanted.environment <> env_name THEN

@@ -97,7 +97,6 @@ BEGIN
     EXECUTE format('LOCK TABLE mastering.%I IN ACCESS EXCLUSIVE MODE NOWAIT', 'segment_' || segment_id);
     EXECUTE format('TRUNCATE mastering.%I', 'segment_' || segment_id);
     DELETE FROM mastering.segment g WHERE g.segment_id = empty_segment.segment_id;
-    DELETE FROM mastering.deletion_vector v WHERE v.segment_id = empty_segment.segment_id;
     INSERT INTO mastering.shell (segment_id, store_id) VALUES (segment_id, store_id);
     RETURN true;
 EXCEPTION WHEN lock_not_available OR object_in_use THEN
@@ -143,7 +142,7 @@ COMMENT ON FUNCTION mastering.drop_shells(int, int) IS 'Drops emptied segments b
 
 CREATE FUNCTION mastering.do_gc(dry_run boolean, keep int, keep_for interval, keep_tagged boolean, keep_unused interval, max_segments int)
 RETURNS TABLE (what text, environment text, entity text, kind text, number bigint, bytes bigint, note text)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     forgotten text[];
@@ -299,7 +298,7 @@ COMMENT ON FUNCTION mastering.compaction_row(text, jsonb, jsonb) IS 'What compac
 
 CREATE FUNCTION mastering.do_compact(env_name text, entity_name text, everything boolean)
 RETURNS TABLE (name text, segments_before int, segments_after int, deleted_before bigint, rows_written bigint, live_rows bigint)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 <<work>>
 DECLARE
     env mastering.environment := mastering.require(env_name, 'author', 'curator', 'loader');
@@ -379,7 +378,7 @@ COMMENT ON FUNCTION mastering.compact(text, text, boolean) IS 'Writes what an en
 
 CREATE FUNCTION mastering.do_storage(env_name text)
 RETURNS TABLE (environment text, entity text, kind text, held text, segments bigint, stored_rows bigint, bytes bigint)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     IF env_name IS NOT NULL THEN
         PERFORM mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');

@@ -173,7 +173,7 @@ COMMENT ON FUNCTION mastering.erase_elsewhere(text, text[]) IS 'Removes a record
 
 CREATE FUNCTION mastering.do_erase(entity_name text, source_name text, key_text text, reason_text text)
 RETURNS TABLE (place text, touched bigint, note text)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET client_min_messages = warning AS $$
 <<work>>
 DECLARE
     id bigint;

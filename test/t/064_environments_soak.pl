@@ -47,7 +47,7 @@ sub writer
 	close $file;
 	return IPC::Run::start(['psql', '--no-psqlrc', '--quiet', '--dbname', $node->connstr('postgres'), '--file', "$tempdir/$name.sql"], '>', "$tempdir/$name.out", '2>', "$tempdir/$name.err");
 }
-my $seconds = 12;
+my $seconds = $ENV{MASTERING_SOAK} // 12;
 my @readers = map {
 	my ($script, $mode) = @$_;
 	IPC::Run::start(['pgbench', '--no-vacuum', '--client=1', "--time=$seconds", "--protocol=$mode", '--file', "$tempdir/$script.sql", $node->connstr('postgres')],
