@@ -148,7 +148,7 @@ ALTER TABLE mastering.artifact DROP CONSTRAINT artifact_check;
 UPDATE mastering.snapshot SET message = 'never happened' WHERE environment = 'prod' AND tag = 'v1';
 UPDATE mastering.artifact a SET content = '{"default": "other"}' FROM mastering.configuration c WHERE c.environment = 'prod' AND a.hash = c.tree ->> 'entity/person/survivorship';
 UPDATE mastering.deletion_vector SET bitmap = (SELECT mastering.deletion_vector_agg(i) FROM generate_series(1, 3) i) WHERE vector_id = (SELECT min(v::bigint) FROM mastering.snapshot s, jsonb_each(s.data) d, jsonb_array_elements_text(d.value -> 'vectors') v WHERE s.environment = 'prod' AND v <> '0');
-SELECT format('UPDATE mastering.segment_%s SET city = ''Forged'' WHERE "#row" = 1', h.versions -> 'person' -> 'segments' ->> 0) FROM mastering.head h WHERE h.environment = 'prod' \gexec
+DO $$ BEGIN EXECUTE (SELECT format('UPDATE mastering.segment_%s SET city = ''Forged'' WHERE "#row" = 1', h.versions -> 'person' -> 'segments' ->> 0) FROM mastering.head h WHERE h.environment = 'prod'); END $$;
 SELECT DISTINCT part, regexp_replace(name, '[0-9]+$', 'N') AS name, problem FROM verify_snapshots('prod', deep => true) ORDER BY 1, 2, 3;
 ROLLBACK;
 SELECT count(*) FROM verify_snapshots(deep => true);

@@ -20,9 +20,16 @@ $old->safe_psql('postgres', q{
 	SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.master('prod', 'person');
 	CREATE MATERIALIZED VIEW public.report AS SELECT count(*) AS people, sum(records) AS records FROM prod.person;
 	SELECT mastering.snapshot('prod', tag => 'kept');
+	SELECT mastering.fork_environment('dev', 'side', ttl => '1 year');
+	SELECT mastering.set_clustering('side', 'person', '{"threshold": 0.8}');
+	SELECT mastering.master('side', 'person');
+	SELECT mastering.create_snapshot_schema('prod~1', 'empty'), mastering.create_snapshot_schema('prod@kept', 'kept');
+	SELECT mastering.rollback('prod'); SELECT mastering.restore('prod', 'prod@kept');
 	UPDATE input.crm SET born = born + 1 WHERE id = 77; SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.candidate('prod', 'other');
 });
-my %before = map { $_ => fingerprint($old, $_) } qw(dev test prod);
+my $kept = $old->safe_psql('postgres', 'SELECT * FROM kept.person ORDER BY id');
+my @stages = qw(dev test prod side);
+my %before = map { $_ => fingerprint($old, $_) } @stages;
 my $audit = $old->safe_psql('postgres', 'SELECT * FROM mastering.audit_entry ORDER BY environment, seq');
 my $report = $old->safe_psql('postgres', 'SELECT * FROM report');
 my $tempdir = PostgreSQL::Test::Utils::tempdir;
@@ -30,7 +37,11 @@ my $tempdir = PostgreSQL::Test::Utils::tempdir;
 sub goes_on
 {
 	my ($node, $name) = @_;
-	is(fingerprint($node, $_), $before{$_}, "$name: $_ is as it was") for qw(dev test prod);
+	is(fingerprint($node, $_), $before{$_}, "$name: $_ is as it was") for @stages;
+	is($node->safe_psql('postgres', 'SELECT * FROM mastering.verify_snapshots(deep => true)'), '', "$name: every snapshot is what its hash says");
+	is($node->safe_psql('postgres', 'SELECT * FROM kept.person ORDER BY id'), $kept, "$name: a schema on a snapshot is as it was");
+	is($node->safe_psql('postgres', q{SELECT subject FROM mastering.plan('side', 'dev') WHERE action = 'change configuration'}), 'entity/person/clustering', "$name: a fork has its own change to merge, and no other");
+	is($node->safe_psql('postgres', q{SELECT source, expires_at > now() + interval '11 months' FROM mastering.forks}), 'dev|t', "$name: and its time to live");
 	is($node->safe_psql('postgres', 'SELECT * FROM mastering.audit_entry ORDER BY environment, seq'), $audit, "$name: the log is as it was");
 	is($node->safe_psql('postgres', 'SELECT * FROM report'), $report, "$name: a materialized view on golden records is as it was");
 	is($node->safe_psql('postgres', 'SET ROLE consumer; SELECT count(*) > 0 FROM prod.person'), 't', "$name: a consumer reads");
@@ -92,7 +103,7 @@ foreach my $n (1 .. $dumps)
 $busy_node->stop;
 
 # pg_upgrade.
-my %final = map { $_ => fingerprint($old, $_) } qw(dev test prod);
+my %final = map { $_ => fingerprint($old, $_) } @stages;
 %before = %final;
 $audit = $old->safe_psql('postgres', 'SELECT * FROM mastering.audit_entry ORDER BY environment, seq');
 $old->stop;
