@@ -189,7 +189,7 @@ COMMENT ON FUNCTION mastering.diff(text, text) IS 'The artifacts that differ bet
 -- What an environment of the same name left behind that was dropped since is not for those of the new one.
 CREATE FUNCTION mastering.do_visible(env_name text, made_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.may(env_name, 'author', 'curator', 'reviewer', 'loader')
+    SELECT mastering.role_may(mastering.caller(), env_name, '{author,curator,reviewer,loader}')
        AND (made_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = env_name)
             OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper))
 $$;
