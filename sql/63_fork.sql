@@ -2,14 +2,6 @@
 -- head row that names the same segments, so that nothing is copied but the definitions of the views. Whoever may
 -- not read what a fork is a copy of, may not read the fork: see role_may, reads_origin and revoke_from_copies.
 
--- Whoever makes something new refer to segments that are there keeps those who clear away what nothing refers to
--- from doing so until it is committed; they take the same lock exclusively, or leave it.
-CREATE FUNCTION mastering.keep_storage() RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT pg_advisory_xact_lock_shared(hashtext('mastering.storage'), 0)
-$$;
-COMMENT ON FUNCTION mastering.keep_storage() IS 'Keeps segments from being cleared away to the end of the transaction: the shared form of the advisory lock (hashtext(''mastering.storage''), 0).';
-
 -- ---- who reads a copy ------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.reads_origin(env_name text, role_name name, wide boolean) RETURNS boolean
@@ -139,7 +131,7 @@ DECLARE
     owner name;
     base text;
 BEGIN
-    PERFORM mastering.keep_storage();
+    PERFORM mastering.hold_space();
     origin := mastering.resolve_state(state_name);
     IF time_to_live <= interval '0' THEN
         RAISE EXCEPTION 'a fork cannot live for %', time_to_live USING ERRCODE = '22023', HINT = 'Write ttl => ''3 days'', or leave it out for a fork that does not expire.';
@@ -159,6 +151,7 @@ BEGIN
     EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO %I', fork_name, owner);
     PERFORM mastering.make_views(fork_name, origin.tree, origin.versions);
     EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE SELECT ON TABLES FROM %I', fork_name, owner);
+    PERFORM mastering.merge_curation(origin.environment, fork_name);
     PERFORM mastering.audit(fork_name, 'fork', jsonb_strip_nulls(jsonb_build_object('source', origin.environment, 'base', base, 'ttl', time_to_live)));
 END
 $$;

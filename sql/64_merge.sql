@@ -28,7 +28,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.begun_from(mastering.state) IS 'The snapshots that a state goes on from.';
 
--- The walk goes back as far as what is known to be common, and further only where that is not common any more.
+-- The walk goes back as far as what is known to be common. Where that is not found, snapshots in between were cleared
+-- away, or the target was taken back behind it; a release that is in force tells the one from the other.
 CREATE FUNCTION mastering.merge_base(source mastering.state, target mastering.state) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -38,24 +39,26 @@ DECLARE
     source_began timestamptz := (SELECT e.created_at FROM mastering.environment e WHERE e.name = source.environment);
     base text;
     complete boolean;
+    forked record;
 BEGIN
-    SELECT array_agg(k.at ORDER BY k.at DESC) INTO floors FROM (
-        SELECT s.created_at FROM mastering.fork f JOIN mastering.snapshot s ON s.hash = f.base
-         WHERE (f.environment = source.environment AND f.source = target.environment) OR (f.environment = target.environment AND f.source = source.environment)
-        UNION ALL SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = last.proposal ->> 'source_snapshot') k (at);
-    FOREACH floor IN ARRAY floors[1:1] || '-infinity'::timestamptz LOOP
+    SELECT s.created_at, s.tree INTO forked FROM mastering.fork f JOIN mastering.snapshot s ON s.hash = f.base
+     WHERE (f.environment = source.environment AND f.source = target.environment) OR (f.environment = target.environment AND f.source = source.environment);
+    floors := ARRAY[greatest(forked.created_at, (SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = last.proposal ->> 'source_snapshot')), '-infinity'];
+    FOREACH floor IN ARRAY array_remove(floors, NULL) LOOP
         SELECT t.hash INTO base FROM mastering.ancestors(mastering.begun_from(target), floor) t
          WHERE (t.environment = source.environment AND t.created_at >= source_began)
             OR t.hash IN (SELECT s.hash FROM mastering.ancestors(mastering.begun_from(source), floor) s)
          ORDER BY t.created_at DESC LIMIT 1;
         EXIT WHEN base IS NOT NULL;
+        IF last.release_id IS NOT NULL THEN
+            RETURN last.source_tree;
+        END IF;
     END LOOP;
     IF base IS NOT NULL THEN
         RETURN (SELECT s.tree FROM mastering.snapshot s WHERE s.hash = base);
     END IF;
-    -- Snapshots may have been cleared away; the last release between the two knows what it took.
     SELECT bool_and(t.complete) INTO complete FROM mastering.ancestors(mastering.begun_from(target), '-infinity') t;
-    RETURN CASE WHEN complete THEN '{}' ELSE coalesce(last.source_tree, '{}') END;
+    RETURN CASE WHEN complete THEN '{}' ELSE coalesce(forked.tree, '{}') END;
 END
 $$;
 COMMENT ON FUNCTION mastering.merge_base(mastering.state, mastering.state) IS 'The tree of the newest state that source and target have in common; an empty one where there is none.';

@@ -62,7 +62,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
        AND (s.tag IS NULL OR NOT keep_tagged)
        AND s.created_at <= clock_timestamp() - keep_for
        AND (r.n > keep OR e.name IS NULL)
-       AND s.hash NOT IN (SELECT c.snapshot FROM mastering.configuration c WHERE c.snapshot IS NOT NULL)
+       AND s.hash NOT IN (SELECT n.hash FROM mastering.needed_snapshots() n WHERE n.hash IS NOT NULL)
        AND s.hash NOT IN (SELECT DISTINCT ON (p.target) coalesce(p.snapshot_before, '') FROM mastering.release p JOIN mastering.environment t ON t.name = p.target
                            WHERE p.kind = 'promotion' AND p.state = 'promoted' AND p.created_at >= t.created_at ORDER BY p.target, p.release_id DESC)
 $$;
@@ -167,6 +167,8 @@ BEGIN
         PERFORM mastering.lock_space();
     END IF;
 
+    RETURN QUERY SELECT 'fork', d.fork, NULL::text, NULL::text, 1::bigint, NULL::bigint, coalesce(d.reason, format('of %s, expired at %s', d.owner, d.expires_at::timestamp(0)))
+                   FROM mastering.drop_forks(true, true, NOT removing, 20) d;
     SELECT coalesce(array_agg(s.hash), '{}') INTO forgotten FROM mastering.expired_snapshots(keep, keep_for, keep_tagged) s;
     RETURN QUERY SELECT 'snapshot', s.environment, NULL::text, NULL::text, count(*), NULL::bigint,
                         format('by %s, %s to %s', s.author, min(s.created_at)::timestamp(0), max(s.created_at)::timestamp(0))

@@ -155,7 +155,9 @@ SELECT path FROM diff('prod', 'test');
 -- Another value of the same artifact is another change; the same value by another way is not.
 SELECT set_survivorship('dev', 'person', '{"default": "most_frequent"}'), promote('dev', 'test') > 0 AS to_test;
 SELECT blocked FROM plan('test', 'prod') WHERE subject = 'entity/person/survivorship';
+\set VERBOSITY terse
 SELECT promote('test', 'prod', resolve => '{"entity/person/survivorship": {"default": "shortest"}}') IS NULL;
+\set VERBOSITY default
 SELECT set_survivorship('dev', 'person', '{"default": "shortest"}'), promote('dev', 'test') > 0 AS to_test;
 SELECT release_hold('prod', -1, 'entity/person/model');
 SELECT release_hold('prod', :release, 'entity/person/survivorship');

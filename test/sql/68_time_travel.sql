@@ -37,7 +37,7 @@ SELECT (SELECT array_agg(p::text ORDER BY id) FROM test.person p) = (SELECT arra
 SELECT bindings ->> 'person/crm' AS crm, bindings ->> 'person/shop' AS shop FROM mastering.configuration WHERE environment = 'test';
 SELECT count(*) FROM diff(:'before', 'test@mine');
 SELECT path, change FROM diff('test', :'before');
-SELECT kind, source, target, state, proposal -> 'changes' AS changes FROM mastering.release WHERE target = 'test' ORDER BY release_id;
+SELECT r.kind, r.source, r.target, r.state, r.proposal -> 'changes' AS changes FROM mastering.release r JOIN mastering.environment e ON e.name = r.target AND e.created_at <= r.created_at WHERE r.target = 'test' ORDER BY r.release_id;
 \set VERBOSITY sqlstate
 SELECT rollback('test');
 \set VERBOSITY default
@@ -126,7 +126,7 @@ SELECT input.plan('SELECT name FROM v1.person WHERE id = 5');
 SELECT create_snapshot_schema('prod', 'v4') LIKE '#%' AS v4;
 SELECT array(SELECT input.plan('SELECT r.name FROM v4.person_records r WHERE r.source = ''crm'' AND r.record_key = ''7''')) = array(SELECT input.plan('SELECT r.name FROM prod.person_records r WHERE r.source = ''crm'' AND r.record_key = ''7''')) AS as_live;
 RESET enable_seqscan;
-SELECT schema_name, environment, reader = current_user AS mine FROM mastering.snapshot_schema ORDER BY 1;
+SELECT schema_name, environment, reader = current_user AS mine FROM mastering.snapshot_schema WHERE to_regnamespace(quote_ident(schema_name)) IS NOT NULL ORDER BY 1;
 SELECT create_snapshot_schema('prod', 'v1');
 SELECT create_snapshot_schema('prod', 'pg_v1');
 SELECT create_snapshot_schema('prod@never', 'v3');
@@ -147,7 +147,7 @@ ALTER TABLE mastering.artifact DISABLE TRIGGER USER;
 ALTER TABLE mastering.artifact DROP CONSTRAINT artifact_check;
 UPDATE mastering.snapshot SET message = 'never happened' WHERE environment = 'prod' AND tag = 'v1';
 UPDATE mastering.artifact a SET content = '{"default": "other"}' FROM mastering.configuration c WHERE c.environment = 'prod' AND a.hash = c.tree ->> 'entity/person/survivorship';
-UPDATE mastering.deletion_vector SET bitmap = (SELECT mastering.deletion_vector_agg(i) FROM generate_series(1, 3) i) WHERE vector_id = (SELECT min(v::bigint) FROM mastering.snapshot s, jsonb_each(s.data) d, jsonb_array_elements_text(d.value -> 'vectors') v WHERE s.environment = 'prod' AND v <> '0');
+UPDATE mastering.deletion_vector SET bitmap = (SELECT mastering.deletion_vector_agg(i) FROM generate_series(1, 3) i) WHERE vector_id = (SELECT min(v::bigint) FROM mastering.snapshot s JOIN mastering.environment e ON e.name = s.environment AND e.created_at <= s.created_at, jsonb_each(s.data) d, jsonb_array_elements_text(d.value -> 'vectors') v WHERE e.name = 'prod' AND v <> '0');
 DO $$ BEGIN EXECUTE (SELECT format('UPDATE mastering.segment_%s SET city = ''Forged'' WHERE "#row" = 1', h.versions -> 'person' -> 'segments' ->> 0) FROM mastering.head h WHERE h.environment = 'prod'); END $$;
 SELECT DISTINCT part, regexp_replace(name, '[0-9]+$', 'N') AS name, problem FROM verify_snapshots('prod', deep => true) ORDER BY 1, 2, 3;
 ROLLBACK;
