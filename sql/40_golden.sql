@@ -12,13 +12,23 @@
 --   5. the shorter id, then the smaller id in byte order, which for whole numbers is their order.
 -- No step looks at the order of the input, and ids are distinct, so the result does not depend on it.
 
--- Its transition function is reached only from the second value on, and golden_sql passes one a group.
-CREATE FUNCTION mastering.first_of_two(anyelement, anyelement) RETURNS anyelement
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT $1';
-COMMENT ON FUNCTION mastering.first_of_two(anyelement, anyelement) IS 'Internal. The transition function of only_value.';
+CREATE FUNCTION mastering.golden_add(state internal, plan jsonb, record record) RETURNS internal
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_golden_add';
+COMMENT ON FUNCTION mastering.golden_add(internal, jsonb, record) IS 'Internal. Transition function of golden_agg.';
 
-CREATE AGGREGATE mastering.only_value(anyelement) (SFUNC = mastering.first_of_two, STYPE = anyelement, PARALLEL = SAFE);
-COMMENT ON AGGREGATE mastering.only_value(anyelement) IS 'Internal. The value of the one row that its FILTER lets through.';
+CREATE FUNCTION mastering.golden_final(state internal) RETURNS record
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_golden_final';
+COMMENT ON FUNCTION mastering.golden_final(internal) IS 'Internal. Final function of golden_agg.';
+
+CREATE AGGREGATE mastering.golden_agg(plan jsonb, record record) (
+    SFUNC = mastering.golden_add, STYPE = internal, FINALFUNC = mastering.golden_final, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE);
+COMMENT ON AGGREGATE mastering.golden_agg(jsonb, record) IS
+'Internal. The golden record of a cluster: record_count, source_count, lineage, then the attributes. plan says which fields of the records are what and how values survive; the order of the records does not matter.';
+
+CREATE FUNCTION mastering.golden_field(golden record, place integer, like_this anyelement) RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_golden_field';   -- not strict: like_this is a NULL of the type
+COMMENT ON FUNCTION mastering.golden_field(record, integer, anyelement) IS
+'Internal. A field of what golden_agg gives, in its own type.';
 
 CREATE FUNCTION mastering.json_path_step(key text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -289,12 +299,9 @@ COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
 -- The statement that makes the golden records: a SELECT of cluster_id, record_count, source_count, then either
 -- golden and lineage as jsonb, or (typed) each attribute under its own name and type, then lineage.
 --
--- Its shape: numbered brings query and clusters together, sorted once by cluster and id. A cluster of one
--- record, the most common one, needs no rules and is passed on. The others get, for every unit u, how many
--- records agree (c<u>: a window over cluster and value) and the place of the record in the order of survivors
--- (k<u>: a row number); the record in place 1 gives the value. The sorts are incremental: within a cluster only.
--- Attributes are called a1, a2, ... inside, whatever their names. Duplicate ids are found in passing: they lie
--- side by side in the order by cluster and id.
+-- Its shape: query and clusters are brought together, each record as one row, sorted by cluster, so that no more
+-- than one cluster is held at a time; golden_agg chooses (see src/engine/survivorship.h for its plan); golden_field
+-- takes the result apart. Attributes are called a1, a2, ... inside, whatever their names.
 CREATE FUNCTION mastering.golden_sql(query text, clusters text, rules jsonb, typed boolean) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
@@ -305,16 +312,11 @@ DECLARE
     sortable text[];
     attributes text[];
     has_source boolean;
-    blank_to_null text;     -- record: the attributes, blanks made NULL
-    flags text;             -- counted: c<u>, and f<u> for a union
-    places text;            -- ranked: k<u>
-    single_lineage text;    -- e<r>: the lineage that attributes with the same rules have in a cluster with one record
-    single_values text;     -- v<n> and l<n>, value and lineage, of a cluster with one record
-    merged_values text;     -- the same of a cluster with several
-    filled text;            -- number of attributes that have a value
+    plan jsonb;
+    blank_to_null text;     -- the attributes, blanks made NULL where golden_agg does not do it
+    fields text;            -- the attributes as fields of a record, then what else is compared
     recency_id text;        -- the id in its own type, where it dates the records
-    renamed_values text;    -- the attributes under their own names
-    renamed_lineage text;
+    golden_values text;     -- the attributes of a golden record under their own names
     united_array text;      -- an array under the rule union
 BEGIN
     IF rules IS NULL THEN
@@ -341,13 +343,11 @@ BEGIN
     END IF;
 
     WITH attribute AS (
-        SELECT c.name, t.typcategory = 'S' AS is_text,
+        SELECT c.name, c.sortable, t.typcategory = 'S' AS is_text, t.typcollation <> 0 AS is_collatable,
+            t.oid IN ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype) AS is_plain_text,
+            t.oid = 'pg_catalog.bpchar'::pg_catalog.regtype AS is_padded_text,
             t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc AND t.typlen = -1 AS is_array,
-            t.oid AS base_type, 'a' || a.n AS value,
-            -- What is compared and sorted: texts by their bytes, a type without an order by its text.
-            CASE WHEN NOT c.sortable THEN pg_catalog.format('a%s::pg_catalog.text COLLATE "C"', a.n)
-                WHEN t.typcollation <> 0 THEN pg_catalog.format('a%s COLLATE "C"', a.n)
-                ELSE 'a' || a.n END AS key, a.n
+            t.oid AS base_type, 'a' || a.n AS value, a.n
         FROM mastering.query_columns(query, 'query') AS c
         JOIN pg_catalog.unnest(attributes) WITH ORDINALITY AS a (name, n) ON a.name = c.name
         CROSS JOIN LATERAL (
@@ -364,45 +364,44 @@ BEGIN
         SELECT u.unit, u.members, u.steps,
             u.steps->0->>'rule' = 'union' AS is_union,
             (SELECT pg_catalog.string_agg(s->>'rule', ', ' ORDER BY o)
-                FROM pg_catalog.jsonb_array_elements(u.steps) WITH ORDINALITY AS e (s, o)) AS rule,
-            pg_catalog.string_agg(a.key, ', ' ORDER BY m.o) AS keys,
-            pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)', a.value), ' OR ' ORDER BY m.o) AS has_value,
-            pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)::pg_catalog.int4', a.value), ' + ' ORDER BY m.o) AS filled,
-            pg_catalog.string_agg(pg_catalog.format('COALESCE(pg_catalog.length(%s::pg_catalog.text), 0)', a.value), ' + ' ORDER BY m.o) AS length,
-            pg_catalog.bool_or(a.is_array) AS is_array
+                FROM pg_catalog.jsonb_array_elements(u.steps) WITH ORDINALITY AS e (s, o)) AS rule
         FROM mastering.golden_units(rules, attributes, sortable, has_source) AS u
-        CROSS JOIN LATERAL pg_catalog.unnest(u.members) WITH ORDINALITY AS m (name, o)
-        JOIN attribute AS a ON a.name = m.name
-        GROUP BY u.unit, u.members, u.steps
     ),
-    ordered AS (
-        SELECT u.unit, pg_catalog.string_agg(CASE s->>'rule'
-            WHEN 'most_frequent' THEN pg_catalog.format('c%s DESC', u.unit)
-            WHEN 'most_recent' THEN d.value || ' DESC NULLS LAST'
-            WHEN 'least_recent' THEN d.value || ' ASC NULLS LAST'
-            WHEN 'longest' THEN pg_catalog.format('%s DESC', u.length)
-            WHEN 'shortest' THEN u.length
-            WHEN 'source_priority' THEN pg_catalog.format('pg_catalog.array_position(%L::pg_catalog.text[], source) NULLS LAST',
-                ARRAY(SELECT pg_catalog.jsonb_array_elements_text(s->'sources')))
-            WHEN 'most_complete_record' THEN 'filled DESC'
-            WHEN 'min' THEN u.keys
-            WHEN 'max' THEN u.keys || ' DESC'
-            END, ', ' ORDER BY o) AS keys
-        FROM unit AS u
-        CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(u.steps) WITH ORDINALITY AS e (s, o)
-        LEFT JOIN LATERAL (
-            SELECT a.key AS value FROM attribute AS a WHERE a.name = s->>'recency'
-            UNION ALL SELECT 'id_value' WHERE s->>'recency' = 'id') AS d ON true
-        GROUP BY u.unit
+    -- What is compared where the value itself cannot be, after the id, the source, is_alone and the attributes.
+    other AS (
+        SELECT o.kind, o.n, o.expression, 3 + pg_catalog.cardinality(attributes) + pg_catalog.row_number() OVER (ORDER BY o.kind, o.n) AS place
+        FROM (
+            SELECT 'key' AS kind, a.n, pg_catalog.format('j.a%s::pg_catalog.text COLLATE "C"', a.n) AS expression
+            FROM attribute AS a WHERE NOT a.sortable
+            UNION ALL
+            SELECT 'length', a.n, pg_catalog.format('COALESCE(pg_catalog.length(j.a%s::pg_catalog.text), 0)', a.n)
+            FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members)
+            WHERE NOT a.is_plain_text AND (u.steps @> '[{"rule": "longest"}]' OR u.steps @> '[{"rule": "shortest"}]')
+            UNION ALL
+            SELECT 'id', 0, 'j.id_value' WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"recency": "id"}]')) AS o
     ),
-    output AS (
-        SELECT a.n, a.name, u.unit, a.value, u.is_union, u.has_value, u.rule, a.key,
-            pg_catalog.dense_rank() OVER (ORDER BY u.rule) AS rule_no
-        FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members)
+    planned AS (
+        SELECT a.*, 3 + a.n AS place, COALESCE(k.place, 3 + a.n) AS key_place, l.place AS length_place
+        FROM attribute AS a
+        LEFT JOIN other AS k ON k.kind = 'key' AND k.n = a.n
+        LEFT JOIN other AS l ON l.kind = 'length' AND l.n = a.n
     )
     SELECT
+        pg_catalog.jsonb_build_object('source', has_source,
+            'columns', COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+                    'name', a.name, 'value', a.place, 'key', a.key_place, 'length', a.length_place,
+                    'blank', a.is_plain_text OR a.is_padded_text)) ORDER BY a.n) FROM planned AS a), '[]'),
+            'units', COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                    'members', (SELECT pg_catalog.jsonb_agg(a.n ORDER BY m.o)
+                        FROM pg_catalog.unnest(u.members) WITH ORDINALITY AS m (name, o) JOIN attribute AS a ON a.name = m.name),
+                    'rule', u.rule, 'union', u.is_union,
+                    'steps', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+                            'rule', s->'rule', 'sources', s->'sources',
+                            'key', CASE WHEN s->>'recency' = 'id' THEN (SELECT o.place FROM other AS o WHERE o.kind = 'id')
+                                ELSE (SELECT a.key_place FROM planned AS a WHERE a.name = s->>'recency') END)) ORDER BY e.o)
+                        FROM pg_catalog.jsonb_array_elements(u.steps) WITH ORDINALITY AS e (s, o))) ORDER BY u.unit) FROM unit AS u), '[]')),
         (SELECT pg_catalog.string_agg(', ' || CASE
-                WHEN a.is_text THEN pg_catalog.format(
+                WHEN a.is_text AND NOT a.is_plain_text AND NOT a.is_padded_text THEN pg_catalog.format(
                     'CASE WHEN pg_catalog.btrim(q.%1$I::pg_catalog.text, %2$L) = '''' THEN NULL ELSE q.%1$I END', a.name, blanks)
                 WHEN a.is_array THEN pg_catalog.format(
                     'CASE WHEN pg_catalog.cardinality(q.%1$I) = 0 THEN NULL ELSE q.%1$I END', a.name)
@@ -411,39 +410,22 @@ BEGIN
                 WHEN a.base_type = 'pg_catalog.json'::pg_catalog.regtype THEN pg_catalog.format(
                     'CASE WHEN pg_catalog.json_typeof(q.%1$I) = ''null'' THEN NULL ELSE q.%1$I END', a.name)
                 ELSE pg_catalog.format('q.%I', a.name) END || ' AS ' || a.value,
-                E'\n        ' ORDER BY a.n) FROM attribute AS a),
-        (SELECT pg_catalog.string_agg(pg_catalog.format(CASE WHEN u.is_union
-                THEN ', pg_catalog.row_number() OVER (PARTITION BY cluster_no, %2$s ORDER BY record_no) = 1 AS f%1$s'
-                ELSE ', pg_catalog.count(*) OVER (PARTITION BY cluster_no, %2$s) AS c%1$s' END, u.unit, u.keys),
-                E'\n        ' ORDER BY u.unit) FROM unit AS u),
-        (SELECT pg_catalog.string_agg(pg_catalog.format(
-                ', pg_catalog.row_number() OVER (PARTITION BY cluster_no ORDER BY (%s) DESC, %s, %s%s, record_no) AS k%s',
-                u.has_value, o.keys,
-                CASE WHEN pg_catalog.cardinality(u.members) > 1 THEN u.filled || ' DESC, ' ELSE '' END, u.keys, u.unit),
-                E'\n        ' ORDER BY u.unit) FROM unit AS u JOIN ordered AS o USING (unit) WHERE NOT u.is_union),
-        (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format(
-                ', pg_catalog.jsonb_build_object(''record'', %s, ''source'', %s, ''rule'', %L, ''agreeing'', 1) AS e%s',
-                CASE WHEN o.is_union THEN 'NULL' ELSE 'id' END, CASE WHEN o.is_union THEN 'NULL' ELSE 'source' END, o.rule, o.rule_no),
-                E'\n            ') FROM output AS o),
-        (SELECT pg_catalog.string_agg(pg_catalog.format(', %s AS v%s, CASE WHEN %s THEN e%s END AS l%2$s',
-                CASE WHEN o.is_union THEN pg_catalog.format('CASE WHEN %s THEN ARRAY[%s] END', o.has_value, o.value) ELSE o.value END,
-                o.n, o.has_value, o.rule_no), E'\n        ' ORDER BY o.n) FROM output AS o),
-        (SELECT pg_catalog.string_agg(CASE WHEN o.is_union THEN pg_catalog.format(
-                ', pg_catalog.array_agg(%2$s ORDER BY %5$s) FILTER (WHERE f%4$s AND (%1$s)), CASE WHEN pg_catalog.bool_or(%1$s) THEN '
-                'pg_catalog.jsonb_build_object(''record'', NULL, ''source'', NULL, ''rule'', %3$L, ''agreeing'', pg_catalog.count(*) FILTER (WHERE %1$s)) END',
-                o.has_value, o.value, o.rule, o.unit, o.key)
-            ELSE pg_catalog.format(
-                ', mastering.only_value(%2$s) FILTER (WHERE k%4$s = 1), mastering.only_value('
-                'pg_catalog.jsonb_build_object(''record'', id, ''source'', source, ''rule'', %3$L, ''agreeing'', c%4$s)) FILTER (WHERE k%4$s = 1 AND (%1$s))',
-                o.has_value, o.value, o.rule, o.unit) END, E'\n        ' ORDER BY o.n) FROM output AS o),
-        (SELECT pg_catalog.string_agg(pg_catalog.format('(%s IS DISTINCT FROM NULL)::pg_catalog.int4', a.value), ' + ' ORDER BY a.n)
-            FROM attribute AS a WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"rule": "most_complete_record"}]')),
-        (SELECT ', q.id AS id_value' WHERE EXISTS (SELECT FROM unit AS u WHERE u.steps @> '[{"recency": "id"}]')),
-        (SELECT pg_catalog.string_agg(pg_catalog.format('f.v%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a),
-        (SELECT pg_catalog.string_agg(pg_catalog.format('f.l%s AS %I', a.n, a.name), ', ' ORDER BY a.n) FROM attribute AS a),
-        (SELECT pg_catalog.min(u.members[1]) FROM unit AS u WHERE u.is_union AND u.is_array)
-    INTO blank_to_null, flags, places, single_lineage, single_values, merged_values, filled, recency_id,
-        renamed_values, renamed_lineage, united_array;
+                E'\n            ' ORDER BY a.n) FROM attribute AS a),
+        -- Texts are compared by their bytes.
+        pg_catalog.concat(
+            (SELECT pg_catalog.string_agg(pg_catalog.format(', j.%s%s', a.value, CASE WHEN a.is_collatable THEN ' COLLATE "C"' END), '' ORDER BY a.n)
+                FROM attribute AS a),
+            (SELECT pg_catalog.string_agg(', ' || o.expression, '' ORDER BY o.place) FROM other AS o)),
+        (SELECT ', q.id AS id_value' FROM other AS o WHERE o.kind = 'id'),
+        -- Of a domain the base type: a NULL of a domain may be forbidden.
+        (SELECT pg_catalog.string_agg(pg_catalog.format(', mastering.golden_field(f.golden, %s, NULL::%I.%I) AS %I', 3 + a.n, n.nspname, t.typname, a.name),
+                E'\n    ' ORDER BY a.n)
+            FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members)
+            JOIN pg_catalog.pg_type AS base ON base.oid = a.base_type
+            JOIN pg_catalog.pg_type AS t ON t.oid = CASE WHEN u.is_union THEN base.typarray ELSE base.oid END
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace),
+        (SELECT pg_catalog.min(u.members[1]) FROM unit AS u JOIN attribute AS a ON a.name = u.members[1] WHERE u.is_union AND a.is_array)
+    INTO plan, blank_to_null, fields, recency_id, golden_values, united_array;
     IF united_array IS NOT NULL THEN
         PERFORM mastering.reject_json(CASE WHEN rules->'attributes' ? united_array
                 THEN '$.attributes' || mastering.json_path_step(united_array) ELSE '$.default' END,
@@ -452,85 +434,45 @@ BEGIN
     END IF;
 
     RETURN pg_catalog.format(
-$sql$WITH numbered AS MATERIALIZED (
-    SELECT *,
-        pg_catalog.dense_rank() OVER (ORDER BY cluster_id) AS cluster_no,
-        pg_catalog.count(*) OVER (PARTITION BY cluster_id) AS record_count,
-        pg_catalog.row_number() OVER by_id AS record_no,
-        pg_catalog.lag(id) OVER by_id = id AS is_twice
-        %6$s
-    FROM (
-        SELECT COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone, r.*
-        FROM (
-            SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
-                    'the query in argument "query" gives a row without id',
-                    'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q.*)::pg_catalog.text, 200) || '.',
-                    'Leave such rows out with WHERE id IS NOT NULL.')) COLLATE "C" AS id,
-                %3$s COLLATE "C" AS source%4$s
-                %5$s
-            FROM (
-%1$s
-            ) AS q
-        ) AS r
-        LEFT JOIN (
-            %2$s
-        ) AS m ON m.id = r.id
-    ) AS joined
-    WINDOW by_id AS (PARTITION BY cluster_id ORDER BY pg_catalog.length(id), id)
-),
-counted AS (
-    SELECT *,
-        %7$s AS source_no
-        %8$s
-    FROM numbered
-    WHERE record_count > 1
-),
-ranked AS (
-    SELECT *
-        %9$s
-    FROM counted
-)
-SELECT f.cluster_id, f.record_count, f.source_count, %15$s
+$sql$SELECT f.cluster_id, mastering.golden_field(f.golden, 1, NULL::pg_catalog.int8) AS record_count,
+    mastering.golden_field(f.golden, 2, NULL::pg_catalog.int8) AS source_count
+    %7$s
 FROM (
-    SELECT cluster_id, record_count, %10$s AS source_count
-        %11$s
+    SELECT s.cluster_id, mastering.golden_agg(%6$L::pg_catalog.jsonb, s.record) AS golden
     FROM (
-        SELECT *
-            %14$s
-        FROM numbered
-        WHERE record_count = 1
+        SELECT j.cluster_id, ROW(j.id, j.source, j.is_alone%5$s) AS record
+        FROM (
+            SELECT COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone, r.*
+            FROM (
+                SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
+                        'the query in argument "query" gives a row without id',
+                        'The row is ' || pg_catalog.left(pg_catalog.to_jsonb(q.*)::pg_catalog.text, 200) || '.',
+                        'Leave such rows out with WHERE id IS NOT NULL.')) COLLATE "C" AS id,
+                    %3$s COLLATE "C" AS source%4$s
+                FROM (
+%1$s
+                ) AS q
+            ) AS r
+            LEFT JOIN (
+                %2$s
+            ) AS m ON m.id = r.id
+        ) AS j
+        ORDER BY j.cluster_id
         OFFSET 0
-    ) AS single
-    UNION ALL
-    SELECT pg_catalog.min(cluster_id), pg_catalog.min(record_count), %12$s
-        %13$s
-    FROM ranked
-    GROUP BY cluster_no
-    HAVING CASE
-        WHEN pg_catalog.bool_or(is_twice) THEN mastering.refuse('21000',
-            pg_catalog.format('the query in argument "query" gives id "%%s" more than once', pg_catalog.min(id) FILTER (WHERE is_twice)),
-            'The id must identify the record.', 'Make it unique, for example source || '':'' || id AS id.') IS NULL
-        WHEN pg_catalog.bool_or(is_alone) THEN mastering.refuse('21000',
-            pg_catalog.format('record "%%s" has no cluster, and another cluster has its id as name', pg_catalog.min(id) FILTER (WHERE is_alone)),
-            'A record without a cluster is a cluster of its own under its id.',
-            'Give every record a cluster in argument "clusters".') IS NULL
-        ELSE true END
+    ) AS s
+    GROUP BY s.cluster_id
+    OFFSET 0
 ) AS f
-%16$s$sql$,
+%8$s$sql$,
         mastering.query_body(query, 'query'),
         mastering.assignment_sql(clusters, 'clusters', 'cluster_id'),
         CASE WHEN has_source THEN 'q.source::pg_catalog.text' ELSE 'NULL::pg_catalog.text' END,
-        recency_id, blank_to_null,
-        ', ' || filled || ' AS filled',
-        CASE WHEN has_source THEN 'pg_catalog.dense_rank() OVER (PARTITION BY cluster_no ORDER BY source)' ELSE 'NULL::pg_catalog.int8' END,
-        flags, places,
-        CASE WHEN has_source THEN '(source IS NOT NULL)::pg_catalog.int4::pg_catalog.int8' ELSE 'NULL::pg_catalog.int8' END,
-        single_values,
-        CASE WHEN has_source THEN 'COALESCE(pg_catalog.max(source_no) FILTER (WHERE source IS NOT NULL), 0)' ELSE 'NULL::pg_catalog.int8' END,
-        merged_values, single_lineage,
-        CASE WHEN NOT typed THEN 'pg_catalog.to_jsonb(g.*) AS golden, ' ELSE COALESCE(renamed_values || ', ', '') END || 'pg_catalog.to_jsonb(l.*) AS lineage',
-        CASE WHEN typed THEN '' ELSE pg_catalog.format(E'CROSS JOIN LATERAL (SELECT %s) AS g\n', renamed_values) END
-            || pg_catalog.format('CROSS JOIN LATERAL (SELECT %s) AS l', renamed_lineage));
+        pg_catalog.concat(recency_id, blank_to_null),
+        fields,
+        plan,
+        CASE WHEN typed THEN COALESCE(golden_values, '') ELSE ', pg_catalog.to_jsonb(g.*) AS golden' END
+            || ', mastering.golden_field(f.golden, 3, NULL::pg_catalog.jsonb) AS lineage',
+        CASE WHEN typed THEN '' ELSE pg_catalog.format(E'CROSS JOIN LATERAL (SELECT %s) AS g\n', pg_catalog.substr(golden_values, 3)) END);
 END
 $$;
 COMMENT ON FUNCTION mastering.golden_sql(text, text, jsonb, boolean) IS
