@@ -120,7 +120,7 @@ CREATE TABLE mastering.release (
     kind            text NOT NULL CHECK (kind IN ('promotion', 'rollback', 'restore')),
     source          text,
     target          text NOT NULL,
-    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rolled back', 'replaced')),
+    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rejected', 'rolled back', 'replaced')),
     message         text,
     author          text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -186,6 +186,7 @@ BEGIN
     IF old_hash IS NOT DISTINCT FROM new_hash THEN
         RETURN new_hash;
     END IF;
+    PERFORM mastering.require_direct_change(environment, path);
     IF content IS NOT NULL THEN
         INSERT INTO mastering.artifact (hash, content) VALUES (new_hash, content) ON CONFLICT DO NOTHING;
     END IF;

@@ -99,6 +99,7 @@ BEGIN
     DELETE FROM mastering.left_out l WHERE env_name IN (l.source, l.target);
     DELETE FROM mastering.side_snapshot s WHERE s.environment = env_name;
     DELETE FROM mastering.curation c WHERE c.environment = env_name;
+    DELETE FROM mastering.policy p WHERE p.environment = env_name;
     DELETE FROM mastering.configuration c WHERE c.environment = env_name;
     DELETE FROM mastering.environment e WHERE e.name = env_name;
     PERFORM mastering.audit(env_name, 'drop environment', '{}');

@@ -124,6 +124,31 @@ END
 $$;
 COMMENT ON FUNCTION mastering.run_load_checks(mastering.environment, text, jsonb, jsonb) IS 'Runs the checks of stage load of an entity on what was just loaded.';
 
+-- Loads one source of an environment, as its policies allow.
+CREATE FUNCTION mastering.load_one(env mastering.environment, entity_name text, source_name text, source jsonb, tree jsonb, relation text, current jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place text := mastering.path(entity_name, source_name);
+    loaded record;
+BEGIN
+    IF relation IS NULL THEN
+        RAISE EXCEPTION 'source "%" of entity "%" is bound to no relation in environment "%"', source_name, entity_name, env.name
+            USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', env.name, entity_name, source_name);
+    END IF;
+    SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source_name, source, relation, current) l;
+    IF loaded.change <> 'none' THEN
+        PERFORM mastering.check_data_update(env, entity_name, source_name, source, tree, current, loaded.version, loaded.inserted + loaded.updated + loaded.deleted);
+        UPDATE mastering.configuration c SET data = c.data || jsonb_build_object(place, loaded.version), changed_at = now() WHERE c.environment = env.name;
+        PERFORM mastering.audit(env.name, 'load', jsonb_build_object('source', place, 'relation', relation, 'change', loaded.change, 'inserted', loaded.inserted,
+            'updated', loaded.updated, 'deleted', loaded.deleted, 'before', current ->> 'content', 'after', loaded.version ->> 'content'));
+    END IF;
+    RETURN jsonb_build_object('name', source_name, 'change', loaded.change, 'inserted', loaded.inserted, 'updated', loaded.updated, 'deleted', loaded.deleted, 'total', loaded.version -> 'rows');
+END
+$$;
+COMMENT ON FUNCTION mastering.load_one(mastering.environment, text, text, jsonb, jsonb, text, jsonb) IS 'Loads one source and says what changed; raises where a policy refuses it.';
+
+-- Of several sources one that fails, or that a failed check names, stays as it was, and the others are loaded; where
+-- there is nothing to load in the others, the failure is an error as it is with a single source. Where a check fails, what was loaded so far is undone and done again without the sources that it names.
 CREATE FUNCTION mastering.do_load(env_name text, entity_name text, source_name text)
 RETURNS TABLE (source text, change text, inserted bigint, updated bigint, deleted bigint, total bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -131,44 +156,68 @@ DECLARE
     env mastering.environment := mastering.require(env_name, 'loader', 'author');
     config mastering.configuration;
     item record;
-    loaded record;
-    relation text;
-    place text;
-    any_source boolean := false;
+    sources int;
+    results jsonb;
+    failed jsonb := '{}';
+    suspects jsonb;
+    code text;
+    message text;
+    detail text;
+    hint text;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
     SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
     PERFORM mastering.require_entity(config.tree, env_name, entity_name);
-    FOR item IN SELECT mastering.step(t.key, 4) AS name, a.content FROM jsonb_each_text(config.tree) t JOIN mastering.artifact a ON a.hash = t.value
-                 WHERE t.key LIKE 'entity/%/source/%' AND mastering.step(t.key, 2) = entity_name AND (source_name IS NULL OR mastering.step(t.key, 4) = source_name)
-                 ORDER BY 1 LOOP
-        any_source := true;
-        place := mastering.path(entity_name, item.name);
-        relation := config.bindings ->> place;
-        IF relation IS NULL THEN
-            RAISE EXCEPTION 'source "%" of entity "%" is bound to no relation in environment "%"', item.name, entity_name, env_name
-                USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', env_name, entity_name, item.name);
-        END IF;
-        SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, item.name, item.content, relation, config.data -> place) l;
-        IF loaded.change <> 'none' THEN
-            UPDATE mastering.configuration c SET data = c.data || jsonb_build_object(place, loaded.version), changed_at = now() WHERE c.environment = env_name;
-            PERFORM mastering.audit(env_name, 'load', jsonb_build_object('source', place, 'relation', relation, 'change', loaded.change, 'inserted', loaded.inserted,
-                'updated', loaded.updated, 'deleted', loaded.deleted, 'before', config.data -> place ->> 'content', 'after', loaded.version ->> 'content'));
-        END IF;
-        source := item.name;
-        change := loaded.change;
-        inserted := loaded.inserted;
-        updated := loaded.updated;
-        deleted := loaded.deleted;
-        total := (loaded.version ->> 'rows')::bigint;
-        RETURN NEXT;
-    END LOOP;
-    IF NOT any_source THEN
+    SELECT count(*) INTO sources FROM mastering.sources_of(config.tree, entity_name) s WHERE source_name IS NULL OR s.name = source_name;
+    IF sources = 0 THEN
         RAISE EXCEPTION 'entity "%" has no source% in environment "%"', entity_name, coalesce(' "' || source_name || '"', ''), env_name
             USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, ...)', env_name, entity_name);
     END IF;
-    PERFORM mastering.run_load_checks(env, entity_name, config.tree, (mastering.configuration_of(env_name)).data);
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
+    LOOP
+        BEGIN
+            results := '[]';
+            FOR item IN SELECT s.name, s.content FROM mastering.sources_of(config.tree, entity_name) s WHERE (source_name IS NULL OR s.name = source_name) AND NOT failed ? s.name ORDER BY 1 LOOP
+                BEGIN
+                    results := results || mastering.load_one(env, entity_name, item.name, item.content, config.tree, config.bindings ->> mastering.path(entity_name, item.name),
+                                                             config.data -> mastering.path(entity_name, item.name));
+                EXCEPTION WHEN OTHERS THEN
+                    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+                    IF sources = 1 OR code IN ('55P03', '40001', '40P01') THEN
+                        PERFORM mastering.raise_again(code, message, detail, hint);
+                    END IF;
+                    failed := failed || jsonb_build_object(item.name, jsonb_build_object('code', code, 'message', message, 'detail', detail, 'hint', hint));
+                END;
+            END LOOP;
+            PERFORM mastering.note_failure(NULL);
+            PERFORM mastering.run_load_checks(env, entity_name, config.tree, (mastering.configuration_of(env_name)).data);
+            EXIT;
+        EXCEPTION WHEN object_not_in_prerequisite_state THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            SELECT jsonb_object_agg(r ->> 'name', jsonb_build_object('code', code, 'message', message, 'detail', detail, 'hint', hint)) INTO suspects
+              FROM jsonb_array_elements(results) r
+             WHERE r ->> 'change' <> 'none' AND EXISTS (SELECT FROM jsonb_array_elements(mastering.noted_failure() -> 'checks') k WHERE k ->> 'severity' = 'error' AND NOT (k ->> 'passed')::boolean
+                   AND strpos(mastering.artifact_at(config.tree, mastering.path('entity', entity_name, 'check', k ->> 'check_name')) ->> 'query', r ->> 'name') > 0);
+            IF sources = 1 OR suspects IS NULL THEN
+                PERFORM mastering.raise_again(code, message, detail, hint);
+            END IF;
+            failed := failed || suspects;
+        END;
+    END LOOP;
+    PERFORM mastering.note_failure(NULL);
+    IF failed <> '{}' AND NOT EXISTS (SELECT FROM jsonb_array_elements(results) r WHERE r ->> 'change' <> 'none') THEN    -- nothing is left to go on with
+        SELECT f.value ->> 'code', f.value ->> 'message', f.value ->> 'detail', f.value ->> 'hint' INTO code, message, detail, hint FROM jsonb_each(failed) f ORDER BY f.key LIMIT 1;
+        PERFORM mastering.raise_again(code, message, detail, hint);
+    END IF;
+    FOR item IN SELECT f.key, f.value FROM jsonb_each(failed) f ORDER BY 1 LOOP
+        RAISE WARNING 'source "%" of entity "%" was not loaded: %', item.key, entity_name, item.value ->> 'message'
+            USING DETAIL = coalesce(nullif(item.value ->> 'detail', ''), 'It is as it was; the others are loaded.');
+        PERFORM mastering.audit(env_name, 'load failed', jsonb_build_object('source', mastering.path(entity_name, item.key), 'sqlstate', item.value -> 'code'));
+        PERFORM mastering.notify('load failed', env_name, jsonb_build_object('entity', entity_name, 'source', item.key, 'error', left(item.value ->> 'message', 1000)));
+    END LOOP;
+    RETURN QUERY SELECT r ->> 'name', r ->> 'change', (r ->> 'inserted')::bigint, (r ->> 'updated')::bigint, (r ->> 'deleted')::bigint, (r ->> 'total')::bigint FROM jsonb_array_elements(results) r
+                 UNION ALL SELECT f.key, 'failed', NULL, NULL, NULL, (config.data -> mastering.path(entity_name, f.key) ->> 'rows')::bigint FROM jsonb_each(failed) f ORDER BY 1;
 END
 $$;
 COMMENT ON FUNCTION mastering.do_load(text, text, text) IS 'Behind load.';
@@ -176,4 +225,4 @@ COMMENT ON FUNCTION mastering.do_load(text, text, text) IS 'Behind load.';
 CREATE FUNCTION mastering.load(env text, entity text, source text DEFAULT NULL)
 RETURNS TABLE (source_name text, change text, inserted bigint, updated bigint, deleted bigint, total bigint)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.load(text, text, text) IS 'Loads the sources of an entity, or one of them, from the relations they are bound to; says what changed: initial, append, update, reload or none. What the views show changes with the next run.';
+COMMENT ON FUNCTION mastering.load(text, text, text) IS 'Loads the sources of an entity, or one of them, from the relations they are bound to; says what changed: initial, append, update, reload or none; failed where a source could not be loaded and others were. What the views show changes with the next run.';

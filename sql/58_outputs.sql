@@ -165,6 +165,8 @@ BEGIN
     env := mastering.require_author(env_name);    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
     PERFORM mastering.require_entity(config.tree, env_name, entity_name);
+    PERFORM mastering.require_direct_change(env_name, mastering.path('entity', entity_name, 'model'));    -- before the work, not after it
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
     PERFORM mastering.sync_views(env_name, entity_name);
     PERFORM mastering.show_next(env_name, jsonb_build_object(entity_name || '_records', mastering.map_records(env, entity_name, config.tree, config.data)));
     spec := mastering.spec_of(config.tree, entity_name);

@@ -265,6 +265,7 @@ BEGIN
     SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
     SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
     outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published);
     summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters');
     IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN

@@ -145,10 +145,11 @@ DECLARE
     id bigint := (payload ->> 'release_id')::bigint;
 BEGIN
     IF payload ? 'release' THEN
-        INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, created_at, finished_at, proposal, error)
-        SELECT coalesce(r.release_id, nextval('mastering.release_id')), r.kind, r.source, r.target, 'failed', r.message, r.author,
-               coalesce(r.created_at, clock_timestamp()), clock_timestamp(), coalesce(r.proposal, '{}'), r.error
-          FROM jsonb_populate_record(NULL::mastering.release, payload -> 'release') r RETURNING release_id INTO id;
+        INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, created_at, finished_at, proposal, error, source_tree, proposal_hash)
+        SELECT coalesce(r.release_id, nextval('mastering.release_id')), r.kind, r.source, r.target, coalesce(r.state, 'failed'), r.message, r.author,
+               coalesce(r.created_at, clock_timestamp()), CASE WHEN coalesce(r.state, 'failed') = 'failed' THEN clock_timestamp() END, coalesce(r.proposal, '{}'), r.error, r.source_tree, r.proposal_hash
+          FROM jsonb_populate_record(NULL::mastering.release, payload -> 'release') r
+            ON CONFLICT ON CONSTRAINT release_pkey DO UPDATE SET state = EXCLUDED.state, proposal = EXCLUDED.proposal RETURNING release_id INTO id;
     END IF;
     INSERT INTO mastering.check_result (environment, release_id, entity, check_name, stage, severity, passed, row_count, sample, error, state_key)
     SELECT r.environment, id, r.entity, r.check_name, r.stage, r.severity, r.passed, r.row_count, r.sample, r.error, r.state_key
@@ -157,7 +158,7 @@ BEGIN
     VALUES (payload ->> 'environment', payload ->> 'session_role', payload ->> 'role', payload ->> 'client', payload ->> 'action',
             -- Rows and values stay out of the log, from which nothing can be erased; the release and the check results have them.
             (payload - '{session_role,role,client,environment,action}'::text[]) || jsonb_strip_nulls(jsonb_build_object('release_id', id,
-                'release', (payload -> 'release') || jsonb_build_object('error', payload #> '{release,error,sqlstate}'),
+                'release', (payload -> 'release' #- '{source_tree}' #- '{proposal,tree}') || jsonb_build_object('error', payload #> '{release,error,sqlstate}'),
                 'checks', (SELECT jsonb_agg(c.value - '{sample,error}'::text[] ORDER BY c.ordinality) FROM jsonb_array_elements(payload -> 'checks') WITH ORDINALITY c))));
     PERFORM mastering.notify(payload ->> 'action', payload ->> 'environment', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'error', left(payload -> 'release' -> 'error' ->> 'message', 1000))));
 END

@@ -194,6 +194,7 @@ DECLARE
     id bigint;
     proposal jsonb;
     next jsonb;
+    facts jsonb;
     before text;
     taken text;
     after text;
@@ -218,11 +219,20 @@ BEGIN
             USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', source_name, target_name);
     END IF;
     PERFORM mastering.require_not_held(target_name, proposal);
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(target_name) l;
+    IF NOT dry_run THEN
+        PERFORM mastering.require_timing(source_name, target_name);
+    END IF;
+    release := coalesce(release, mastering.waiting_release((mastering.resolve_state(source_name)).environment, target_name, proposal ->> 'hash'));
     id := coalesce(release, nextval('mastering.release_id'));
     backup := mastering.require_backup(target_name);
     versions := (mastering.current_state(target_name)).versions;
     PERFORM mastering.merge_curation((mastering.resolve_state(source_name)).environment, target_name);
     next := mastering.prepare_outputs(target_name, proposal, id);
+    facts := mastering.release_facts(target_name, proposal, next);
+    IF NOT dry_run THEN
+        PERFORM mastering.require_approvals(id, release IS NOT NULL, source_name, target_name, message, proposal, facts, next -> 'checks');
+    END IF;
     recovery := jsonb_strip_nulls(jsonb_build_object('restore_point', CASE WHEN NOT dry_run THEN mastering.set_restore_point(target_name, id) END, 'backup', backup));
     before := mastering.snapshot_before(target_name, 'before release ' || id);
     PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
@@ -234,10 +244,10 @@ BEGIN
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
         VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
-                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken, 'recovery', recovery), proposal ->> 'hash', before, after);
+                (proposal - 'source_tree') || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',
-               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken, 'recovery', recovery), snapshot_before = before, snapshot_after = after
+               proposal = r.proposal || (work.proposal - 'source_tree') || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), snapshot_before = before, snapshot_after = after
          WHERE r.release_id = id;
     END IF;
     PERFORM mastering.record_runs(target_name, 'promotion', versions, next -> 'versions', next -> 'runs', id, NULL);
@@ -272,8 +282,11 @@ BEGIN
     IF code = 'MD000' AND dry_run AND mastering.noted_failure() = '{"dry run": true}' THEN    -- somebody's function may raise MD000, too
         RETURN NULL;
     END IF;
+    IF mastering.noted_failure() ? 'waiting' THEN
+        PERFORM mastering.record_outside(jsonb_build_object('environment', target_name, 'action', 'approval needed', 'session_role', session_user, 'role', mastering.caller(),
+            'client', host(inet_client_addr())) || (mastering.noted_failure() -> 'waiting'));
     -- Who comes second has failed at nothing that is worth a release.
-    IF code NOT IN ('55P03', '40001', '40P01') THEN
+    ELSIF code NOT IN ('55P03', '40001', '40P01') THEN
         PERFORM mastering.record_outside(jsonb_strip_nulls(jsonb_build_object('environment', target_name, 'action', 'promote failed', 'session_role', session_user,
             'role', mastering.caller(), 'client', host(inet_client_addr()), 'checks', mastering.noted_failure() -> 'checks',
             'release', jsonb_build_object('kind', 'promotion', 'source', source_name, 'target', target_name, 'message', message_text, 'author', mastering.caller(),
@@ -366,6 +379,22 @@ BEGIN
         detail := format('%s, %s', item.content ->> 'stage', item.content ->> 'severity');
         RETURN NEXT;
     END LOOP;
+    FOR item IN SELECT * FROM mastering.timing_blocks((mastering.resolve_state(source_name)).environment, target_name) LOOP
+        step := step + 1;
+        action := 'wait';
+        subject := item.policy;
+        blocked := true;
+        detail := item.detail;
+        RETURN NEXT;
+    END LOOP;
+    FOR item IN SELECT * FROM mastering.approval_policy(target_name) p WHERE p.needed > 0 LOOP
+        step := step + 1;
+        action := 'approve';
+        subject := target_name;
+        blocked := false;
+        detail := format('%s of %s', item.needed, array_to_string(mastering.approvers_of(target_name, mastering.caller()), ', '));
+        RETURN NEXT;
+    END LOOP;
     step := step + 1;
     action := 'switch';
     subject := target_name;
@@ -389,7 +418,7 @@ BEGIN
     PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
     proposal := mastering.make_proposal(source_name, target_name);
     INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, source_tree, proposal, proposal_hash)
-    VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', proposal - 'source_tree', proposal ->> 'hash');
+    VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', (proposal - 'source_tree') || jsonb_build_object('author_session', session_user), proposal ->> 'hash');
     PERFORM mastering.audit(target_name, 'propose', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'hash', proposal -> 'hash'));
     RETURN id;
 END
@@ -420,10 +449,12 @@ COMMENT ON FUNCTION mastering.open_release(bigint) IS 'A release that is still t
 
 CREATE FUNCTION mastering.do_prepare_release(id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
 DECLARE
     release mastering.release := mastering.open_release(id);
     proposal jsonb;
     next jsonb;
+    mark bigint;
 BEGIN
     PERFORM mastering.lock_environment(release.target);
     proposal := mastering.make_proposal(release.source, release.target, release.proposal -> 'resolutions');
@@ -431,8 +462,13 @@ BEGIN
         RAISE EXCEPTION 'release % is not what was proposed any more', id
             USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', release.source, release.target);
     END IF;
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(release.target) l;
+    -- As the promotion will; what it takes over from the source's stewards stays here for as long as this works.
+    mark := coalesce((SELECT max(c.curation_id) FROM mastering.curation c WHERE c.environment = release.target), 0);
+    PERFORM mastering.merge_curation(release.source, release.target);
     next := mastering.prepare_outputs(release.target, proposal, id);
-    UPDATE mastering.release r SET state = 'prepared', proposal = r.proposal || jsonb_build_object('runs', next -> 'runs') WHERE r.release_id = id;
+    DELETE FROM mastering.curation c WHERE c.environment = release.target AND c.curation_id > mark;
+    UPDATE mastering.release r SET state = 'prepared', proposal = r.proposal || mastering.release_facts(release.target, work.proposal, next) WHERE r.release_id = id;
     PERFORM mastering.audit(release.target, 'prepare', jsonb_build_object('release_id', id, 'runs', next -> 'runs'));
 END
 $$;

@@ -31,6 +31,7 @@ BEGIN
     PERFORM mastering.lock_environment(env_name);
     wanted := mastering.resolve_state(state_name);
     PERFORM mastering.require_same_readers(env_name, wanted.environment);
+    PERFORM mastering.require_restorable(env_name, wanted.environment);
     current := mastering.current_state(env_name);
     before := mastering.snapshot_before(env_name, 'before restore');
     like_state := mastering.snapshot_of(wanted, 'restored in ' || env_name);
