@@ -24,7 +24,8 @@ typedef struct dictionary {
     uint32 *records;  /* that have the value */
     double *numbers;  /* by code, when values are numbers; else NULL */
     calendar_date *dates;
-    uint32 *table; /* open addressing: codes, 0 is free */
+    struct text_profile *profiles; /* by code, once something compares by them; else NULL */
+    uint32 *table;                 /* open addressing: codes, 0 is free */
     uint32 table_mask;
     char *slice; /* where the next characters go */
     Size slice_left;

@@ -654,5 +654,5 @@ record_store_values(const record_store *store, int slot)
 {
     const dictionary *values = store->columns[slot].values;
 
-    return (value_table){values->texts, values->numbers, values->dates, NULL};
+    return (value_table){values->texts, values->numbers, values->dates, NULL, values->profiles};
 }

@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include <math.h>
+#include <sys/resource.h>
 
 #include "catalog/pg_type.h"
 #include "engine/blocks.h"
@@ -42,6 +43,17 @@ raise_kernel_status(kernel_status status)
 }
 
 /* ---- opening ---- */
+
+/* Milliseconds that all threads of this process have run. */
+static double
+processor_time(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000.0 +
+           (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000.0;
+}
 
 static void
 free_thread_memory(void *argument)
@@ -113,6 +125,30 @@ collect_columns(match_run *run, store_column *columns)
     return count;
 }
 
+#define PROFILES_AT_ONCE 16384
+
+static void
+work_on_profiles(void *context, int64_t item, int thread)
+{
+    dictionary *values = context;
+    uint32 first = (uint32)item * PROFILES_AT_ONCE, end = Min(values->count, first + PROFILES_AT_ONCE);
+
+    for (uint32 code = Max(first, 1); code < end; code++)
+        values->profiles[code] = text_profile_of(values->texts[code]);
+}
+
+/* The profiles of a column's values, which most pairs are told apart by. */
+static void
+make_profiles(match_run *run, dictionary *values)
+{
+    if (values->profiles != NULL)
+        return;
+    values->profiles = MemoryContextAllocHuge(run->context, mul_size(values->count, sizeof(text_profile)));
+    memset(&values->profiles[0], 0, sizeof(text_profile));
+    parallel_for(run->threads, values->count / PROFILES_AT_ONCE + 1, work_on_profiles, values);
+    CHECK_FOR_INTERRUPTS();
+}
+
 static void
 set_layout(match_run *run)
 {
@@ -130,6 +166,8 @@ set_layout(match_run *run)
         to->q = (uint32)from->q;
         to->measure = from->measure;
         to->scale = from->scale;
+        if (method_has_bound(to->method) && to->level_count > 2)
+            make_profiles(run, run->store->columns[run->comparison_slots[c]].values);
         to->values = record_store_values(run->store, run->comparison_slots[c]);
         if (to->method == METHOD_TFIDF)
             to->values.vectors = term_index_vectors(run, run->comparison_slots[c], from->q);
@@ -210,6 +248,7 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
     run->context = context;
     run->spec = spec;
     INSTR_TIME_SET_CURRENT(run->phase_start);
+    run->phase_processor = processor_time();
     run->shape = query_describe(query);
     if (spec->across_sources && !run->shape->has_source)
         ereport(ERROR,
@@ -243,6 +282,7 @@ match_run_phase(match_run *run, const char *phase, const char *format, ...)
     instr_time now, elapsed;
     char facts[256];
     va_list arguments;
+    double processor;
 
     if (!mastering_log_progress)
         return;
@@ -252,9 +292,12 @@ match_run_phase(match_run *run, const char *phase, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(facts, sizeof facts, format, arguments);
     va_end(arguments);
-    ereport(NOTICE, (errmsg("%s: %s, %.0f ms, %zu MB", phase, facts, INSTR_TIME_GET_MILLISEC(elapsed),
+    processor = processor_time();
+    ereport(NOTICE, (errmsg("%s: %s, %.0f ms, %.0f ms of processor time, %zu MB", phase, facts,
+                            INSTR_TIME_GET_MILLISEC(elapsed), processor - run->phase_processor,
                             MemoryContextMemAllocated(run->context, true) / (1024 * 1024))));
     run->phase_start = now;
+    run->phase_processor = processor;
 }
 
 /* ---- visiting ---- */

@@ -35,6 +35,7 @@ typedef struct match_run {
     pair_unit *units;
     struct term_index *term_indexes; /* made so far */
     instr_time phase_start;
+    double phase_processor; /* milliseconds of all threads, at its start */
 } match_run;
 
 typedef struct match_run_options {

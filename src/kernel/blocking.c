@@ -5,6 +5,9 @@
 
 #include "kernel/hash.h"
 
+/* Pairs gone over between two looks at the stop flag, where few of them are wanted. */
+#define BATCH_VISITS 4096
+
 /* Records put in order between two looks at the stop flag. */
 #define STOP_ENTRIES 256
 
@@ -279,58 +282,112 @@ finding_rules(const pair_visit *visit, uint32_t a, uint32_t b, const uint32_t *r
     return rules;
 }
 
-/* One pair of the visited rule's blocks. */
-static kernel_status
-visit_pair(const pair_visit *visit, pair_unit *unit, uint32_t a, uint32_t b, comparison_thread *thread)
+/* Pairs that wait to be looked at together, so that the waits for their records' rows overlap. */
+typedef struct pair_batch {
+    uint32_t count;
+    uint32_t a[SCORER_BATCH], b[SCORER_BATCH]; /* a < b */
+    const uint32_t *row_a[SCORER_BATCH], *row_b[SCORER_BATCH];
+    bool is_new[SCORER_BATCH];
+} pair_batch;
+
+/*
+ * Whether the visited rule finds the pair, and it is of two sources where only such are wanted. Equal hashes
+ * of different keys are not a block; a record of a list rule can meet another in two blocks.
+ */
+static inline bool
+is_candidate(const pair_visit *visit, uint32_t a, uint32_t b, const uint32_t *row_a, const uint32_t *row_b)
 {
-    const uint32_t *row_a, *row_b;
-    bool is_new = true, qualifies;
-    scored_pair *pair = &unit->output[unit->output_count];
-    kernel_status status;
-    int64_t weight;
-
-    if (a > b) {
-        uint32_t swap = a;
-
-        a = b;
-        b = swap;
-    }
-    row_a = record_row(visit->records, a);
-    row_b = record_row(visit->records, b);
+    const blocking_rule *rule = &visit->rules[visit->rule];
 
     if (visit->source_slot != UINT32_MAX && row_a[visit->source_slot] == row_b[visit->source_slot])
-        return KERNEL_OK;
-    /* Equal hashes of different keys are not a block; a record of a list rule can meet another in two blocks.
-     */
-    if (visit->rules[visit->rule].list_starts == NULL &&
-        !rule_finds(&visit->rules[visit->rule], a, b, row_a, row_b))
-        return KERNEL_OK;
-    if (visit->mode == PAIRS_SAMPLED && hash_stream((uint64_t)a << 32 | b, 1) > visit->sample_limit)
-        return KERNEL_OK;
-    for (int i = 0; i < visit->rule && is_new; i++)
-        is_new = !rule_finds(&visit->rules[i], a, b, row_a, row_b);
+        return false;
+    return rule->list_starts != NULL || rule_finds(rule, a, b, row_a, row_b);
+}
 
-    *pair = (scored_pair){.a = a, .b = b, .is_new = is_new};
-    if (visit->mode == PAIRS_COUNTED || (!is_new && visit->mode != PAIRS_SAMPLED))
-        qualifies = false;
-    else if (visit->mode == PAIRS_LISTED) {
-        pair->pattern = finding_rules(visit, a, b, row_a, row_b);
-        qualifies = true;
-    } else {
-        status = scorer_score(visit->scorer, row_a, row_b, visit->least_weight, thread, &qualifies, &weight,
-                              &pair->pattern);
-        if (status != KERNEL_OK)
-            return status;
-        pair->weight = qualifies ? (int32_t)weight : 0;
+/* Drops the pairs that are none, counts the others, and leaves those whose pattern is wanted. */
+static void
+sift_batch(const pair_visit *visit, pair_batch *batch, pair_counters *counters)
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint32_t a = batch->a[i], b = batch->b[i];
+        const uint32_t *row_a = batch->row_a[i], *row_b = batch->row_b[i];
+        bool is_new = true;
+
+        if (!is_candidate(visit, a, b, row_a, row_b))
+            continue;
+        for (int r = 0; r < visit->rule && is_new; r++)
+            is_new = !rule_finds(&visit->rules[r], a, b, row_a, row_b);
+        counters->found++;
+        counters->found_new += is_new;
+        if (visit->entities != NULL && visit->entities[a] != 0 && visit->entities[a] == visit->entities[b]) {
+            counters->found_true++;
+            counters->found_new_true += is_new;
+        }
+        if (visit->mode == PAIRS_COUNTED || (!is_new && visit->mode != PAIRS_SAMPLED))
+            continue;
+        batch->a[left] = a;
+        batch->b[left] = b;
+        batch->row_a[left] = row_a;
+        batch->row_b[left] = row_b;
+        batch->is_new[left] = is_new;
+        left++;
     }
+    batch->count = left;
+}
 
-    /* Counted last: a pair that was stopped halfway is visited again. */
-    unit->output_count += qualifies;
-    unit->counters.found++;
-    unit->counters.found_new += is_new;
-    if (visit->entities != NULL && visit->entities[a] != 0 && visit->entities[a] == visit->entities[b]) {
-        unit->counters.found_true++;
-        unit->counters.found_new_true += is_new;
+static void
+list_batch(const pair_visit *visit, const pair_batch *batch, pair_unit *unit)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        unit->output[unit->output_count++] = (scored_pair){
+            .a = batch->a[i],
+            .b = batch->b[i],
+            .is_new = true,
+            .pattern = finding_rules(visit, batch->a[i], batch->b[i], batch->row_a[i], batch->row_b[i])};
+}
+
+static kernel_status
+score_batch(const pair_visit *visit, const pair_batch *batch, comparison_thread *thread, pair_unit *unit)
+{
+    uint16_t chosen[SCORER_BATCH];
+    int64_t weights[SCORER_BATCH];
+    uint64_t patterns[SCORER_BATCH];
+    uint32_t count;
+    kernel_status status = scorer_score_batch(visit->scorer, batch->row_a, batch->row_b, batch->count,
+                                              visit->least_weight, thread, chosen, &count, weights, patterns);
+
+    if (status != KERNEL_OK)
+        return status;
+    for (uint32_t n = 0; n < count; n++) {
+        uint32_t i = chosen[n];
+
+        unit->output[unit->output_count++] = (scored_pair){.a = batch->a[i],
+                                                           .b = batch->b[i],
+                                                           .weight = (int32_t)weights[n],
+                                                           .is_new = batch->is_new[i],
+                                                           .pattern = patterns[n]};
+    }
+    return KERNEL_OK;
+}
+
+/* What the batch adds to the unit; a batch that was stopped adds nothing. */
+static kernel_status
+work_on_batch(const pair_visit *visit, pair_batch *batch, comparison_thread *thread, pair_unit *unit)
+{
+    pair_counters before = unit->counters;
+
+    sift_batch(visit, batch, &unit->counters);
+    if (visit->mode == PAIRS_LISTED)
+        list_batch(visit, batch, unit);
+    else if (visit->mode != PAIRS_COUNTED && batch->count > 0) {
+        kernel_status status = score_batch(visit, batch, thread, unit);
+
+        if (status != KERNEL_OK) {
+            unit->counters = before;
+            return status;
+        }
     }
     return KERNEL_OK;
 }
@@ -343,46 +400,89 @@ met_in_earlier_block(const blocking_rule *rule, uint32_t a, uint32_t b, uint64_t
                       first_key_from(rule, b, key));
 }
 
+/* Puts a pair into the batch, unless what is known without its rows decides against it. */
+static inline void
+add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b, uint64_t key)
+{
+    const blocking_rule *rule = &visit->rules[visit->rule];
+    uint32_t low = a < b ? a : b, high = a < b ? b : a, i = batch->count;
+
+    if (visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX &&
+        hash_stream((uint64_t)low << 32 | high, 1) > visit->sample_limit)
+        return;
+    if (rule->list_starts != NULL && met_in_earlier_block(rule, a, b, key))
+        return;
+    batch->a[i] = low;
+    batch->b[i] = high;
+    batch->row_a[i] = record_row(visit->records, low);
+    batch->row_b[i] = record_row(visit->records, high);
+    __builtin_prefetch(batch->row_a[i]);
+    __builtin_prefetch(batch->row_b[i]);
+    batch->count++;
+}
+
+/* Goes over at most visits pairs from the cursor on, takes up to most of them, and advances it. */
+static void
+gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint32_t most, uint32_t visits,
+             pair_batch *batch)
+{
+    const blocking_rule *rule = &visit->rules[visit->rule];
+    uint32_t visited = 0;
+
+    batch->count = 0;
+    while (cursor->block < end.block || (cursor->block == end.block && cursor->row < end.row)) {
+        const block *block = &visit->index->blocks[cursor->block];
+        const keyed_record *entries = visit->index->entries + block->first;
+        uint32_t row = cursor->row, last = row_end(block, rule, row);
+        uint32_t column = cursor->column > row ? cursor->column : row + 1;
+
+        for (; column < last; column++, visited++) {
+            if (batch->count == most || visited == visits) {
+                cursor->column = column;
+                return;
+            }
+            add_to_batch(visit, batch, entries[row].record, entries[column].record, entries[row].key);
+        }
+        cursor->column = 0;
+        cursor->row++;
+        if (cursor->row + 1 >= block->count) {
+            cursor->block++;
+            cursor->row = 0;
+        }
+    }
+}
+
+static inline bool
+at_end(pair_cursor cursor, pair_cursor end)
+{
+    return cursor.block > end.block || (cursor.block == end.block && cursor.row >= end.row);
+}
+
 void
 pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
 {
-    const blocking_rule *rule = &visit->rules[visit->rule];
     comparison_thread *memory = &visit->threads[thread];
-    uint32_t visited = 0;
+    pair_batch batch;
+    bool any = false;
 
-    while (unit->next.block < unit->end.block ||
-           (unit->next.block == unit->end.block && unit->next.row < unit->end.row)) {
-        const block *block = &visit->index->blocks[unit->next.block];
-        const keyed_record *entries = visit->index->entries + block->first;
-        uint32_t row = unit->next.row, end = row_end(block, rule, row);
-        uint32_t column = unit->next.column > row ? unit->next.column : row + 1;
+    while (!at_end(unit->next, unit->end)) {
+        pair_cursor next = unit->next;
+        uint32_t room = PAIR_UNIT_OUTPUT - unit->output_count;
+        bool stopping = kernel_stop_requested(&memory->workspace);
 
-        for (; column < end; column++) {
-            uint32_t a = entries[row].record, b = entries[column].record;
-
-            if (unit->output_count == PAIR_UNIT_OUTPUT ||
-                (visited > 0 && kernel_stop_requested(&memory->workspace))) {
-                unit->next.column = column;
-                return;
-            }
-            visited++;
-            if (rule->list_starts != NULL && met_in_earlier_block(rule, a, b, entries[row].key))
-                continue;
-            unit->status = visit_pair(visit, unit, a, b, memory);
-            if (unit->status == KERNEL_STOPPED) { /* halfway through this pair: it is done again */
-                unit->status = KERNEL_OK;
-                unit->next.column = column;
-                return;
-            }
-            if (unit->status != KERNEL_OK)
-                return;
+        if (room == 0 || (any && stopping))
+            return;
+        gather_batch(visit, &next, unit->end, room < SCORER_BATCH ? room : SCORER_BATCH,
+                     stopping ? 1 : BATCH_VISITS, &batch);
+        any = true;
+        unit->status = work_on_batch(visit, &batch, memory, unit);
+        if (unit->status == KERNEL_STOPPED) { /* halfway through these pairs: they are done again */
+            unit->status = KERNEL_OK;
+            return;
         }
-        unit->next.column = 0;
-        unit->next.row++;
-        if (unit->next.row + 1 >= block->count) {
-            unit->next.block++;
-            unit->next.row = 0;
-        }
+        if (unit->status != KERNEL_OK)
+            return;
+        unit->next = next;
     }
     unit->done = true;
 }

@@ -198,6 +198,71 @@ remembered_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison
     return status;
 }
 
+/* ---- bounds from profiles ---- */
+
+/* More than rounding can be worth: nothing is ruled out by a hair. */
+#define BOUND_SLACK 1e-9
+
+bool
+method_has_bound(comparison_method method)
+{
+    switch (method) {
+    case METHOD_JARO:
+    case METHOD_JARO_WINKLER:
+    case METHOD_LEVENSHTEIN:
+    case METHOD_LEVENSHTEIN_DISTANCE:
+    case METHOD_DAMERAU:
+    case METHOD_DAMERAU_DISTANCE:
+    case METHOD_LCS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The largest Jaro similarity with so many characters matched, and Jaro-Winkler with so many in front. */
+static inline double
+jaro_bound(double matches, double length_a, double length_b, uint32_t prefix)
+{
+    double value = (matches * (length_a + length_b) / (length_a * length_b) + 1.0) / 3.0;
+
+    return value > 0.7 - BOUND_SLACK ? value + 0.1 * prefix * (1.0 - value) : value;
+}
+
+/*
+ * Whether two different texts are certainly below every threshold. Each edit deals with at most one
+ * character of either text that has no partner in the other; a character without a partner is matched by
+ * nothing.
+ */
+static inline bool
+ruled_out(const comparison *comparison, const text_profile *a, const text_profile *b)
+{
+    double last = comparison->thresholds[comparison->level_count - 3];
+    uint32_t surplus_a, surplus_b, edits, common;
+
+    text_profile_surplus(a, b, &surplus_a, &surplus_b);
+    edits = surplus_a > surplus_b ? surplus_a : surplus_b;
+    common = a->length - surplus_a < b->length - surplus_b ? a->length - surplus_a : b->length - surplus_b;
+    switch (comparison->method) {
+    case METHOD_LEVENSHTEIN_DISTANCE:
+    case METHOD_DAMERAU_DISTANCE:
+        return edits > last;
+    case METHOD_LEVENSHTEIN:
+    case METHOD_DAMERAU:
+        return 1.0 - edits / (double)(a->length > b->length ? a->length : b->length) < last - BOUND_SLACK;
+    case METHOD_LCS:
+        return 2.0 * common / ((double)a->length + b->length) < last - BOUND_SLACK;
+    case METHOD_JARO:
+        return jaro_bound(common, a->length, b->length, 0) < last - BOUND_SLACK;
+    case METHOD_JARO_WINKLER:
+        return jaro_bound(common, a->length, b->length, text_profile_common_start(a, b)) < last - BOUND_SLACK;
+    default:
+        return false;
+    }
+}
+
+/* ---- levels and weights ---- */
+
 kernel_status
 comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread, int *level)
 {
@@ -260,5 +325,196 @@ scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t
     *qualifies = true;
     *weight = sum;
     *pattern = levels;
+    return KERNEL_OK;
+}
+
+/* ---- batches ---- */
+
+/* What there is to do for a comparison: unequal values of pairs of the batch. */
+typedef struct batch_work {
+    uint32_t count;
+    uint32_t a[SCORER_BATCH], b[SCORER_BATCH];
+    uint16_t pair[SCORER_BATCH];
+} batch_work;
+
+typedef struct batch_state {
+    int64_t sum[SCORER_BATCH], bound[SCORER_BATCH];
+    uint64_t levels[SCORER_BATCH];
+    uint32_t pending[SCORER_BATCH]; /* a bit for each place in the scorer's order */
+    uint16_t alive[SCORER_BATCH];
+    uint32_t alive_count;
+    batch_work work;
+} batch_state;
+
+/* What equality alone says of each pair; those it decides against are no longer alive. */
+static void
+batch_open(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b, uint32_t count,
+           int64_t least_weight, batch_state *state)
+{
+    state->alive_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t sum = scorer->prior_weight, bound = 0;
+        uint64_t levels = 0;
+        uint32_t pending = 0;
+
+        for (int k = 0; k < scorer->comparison_count; k++) {
+            const comparison *comparison = &scorer->comparisons[scorer->order[k]];
+            uint32_t code_a = a[i][comparison->slot], code_b = b[i][comparison->slot];
+
+            if (code_a == 0 || code_b == 0)
+                continue;
+            if (code_a == code_b) {
+                sum += comparison->weights[LEVEL_EXACT];
+                if (comparison->value_weights != NULL)
+                    sum += comparison->value_weights[code_a];
+                levels |= (uint64_t)LEVEL_EXACT << comparison->pattern_shift;
+            } else {
+                bound += comparison->best_inexact;
+                pending |= UINT32_C(1) << k;
+            }
+        }
+        state->sum[i] = sum;
+        state->bound[i] = bound;
+        state->levels[i] = levels;
+        state->pending[i] = pending;
+        state->alive[state->alive_count] = (uint16_t)i;
+        state->alive_count += sum + bound >= least_weight;
+    }
+}
+
+static inline void
+settle(const comparison *comparison, batch_state *state, uint32_t pair, int level)
+{
+    state->bound[pair] -= comparison->best_inexact;
+    state->sum[pair] += comparison->weights[level];
+    state->levels[pair] |= (uint64_t)level << comparison->pattern_shift;
+}
+
+/* The pairs that are still alive and have the comparison pending are its work. */
+static void
+batch_collect(const comparison *comparison, int k, const uint32_t *const *a, const uint32_t *const *b,
+              int64_t least_weight, batch_state *state)
+{
+    const text_profile *profiles = comparison->values.profiles;
+    uint32_t alive = 0, work = 0;
+
+    for (uint32_t n = 0; n < state->alive_count; n++) {
+        uint32_t i = state->alive[n], code_a = a[i][comparison->slot], code_b = b[i][comparison->slot];
+        bool lives = state->sum[i] + state->bound[i] >= least_weight;
+
+        state->alive[alive] = (uint16_t)i;
+        alive += lives;
+        state->work.pair[work] = (uint16_t)i;
+        state->work.a[work] = code_a;
+        state->work.b[work] = code_b;
+        if (lives && (state->pending[i] >> k & 1) != 0) {
+            if (profiles != NULL) {
+                __builtin_prefetch(&profiles[code_a]);
+                __builtin_prefetch(&profiles[code_b]);
+            }
+            work++;
+        }
+    }
+    state->alive_count = alive;
+    state->work.count = work;
+}
+
+/* The texts that measuring will look at; NULL when it looks at something else. */
+static inline const text_view *
+read_texts(const comparison *comparison)
+{
+    comparison_method method = comparison->method;
+
+    return method == METHOD_NUMERIC || method == METHOD_DATE || method == METHOD_TFIDF
+               ? NULL
+               : comparison->values.texts;
+}
+
+/* Settles what profiles can settle and leaves the rest. */
+static void
+batch_rule_out(const comparison *comparison, batch_state *state)
+{
+    batch_work *work = &state->work;
+    const text_profile *profiles = comparison->values.profiles;
+    const text_view *texts = read_texts(comparison);
+    uint32_t left = 0;
+
+    for (uint32_t n = 0; n < work->count; n++) {
+        uint32_t a = work->a[n], b = work->b[n];
+
+        if (profiles != NULL && ruled_out(comparison, &profiles[a], &profiles[b])) {
+            settle(comparison, state, work->pair[n], comparison->level_count);
+            continue;
+        }
+        work->pair[left] = work->pair[n];
+        work->a[left] = a;
+        work->b[left] = b;
+        left++;
+        if (texts != NULL) {
+            __builtin_prefetch(&texts[a]);
+            __builtin_prefetch(&texts[b]);
+        }
+    }
+    work->count = left;
+}
+
+static kernel_status
+batch_measure(const scorer *scorer, int c, comparison_thread *thread, batch_state *state)
+{
+    const comparison *comparison = &scorer->comparisons[c];
+    batch_work *work = &state->work;
+    const text_view *texts = read_texts(comparison);
+
+    if (texts != NULL)
+        for (uint32_t n = 0; n < work->count; n++) {
+            __builtin_prefetch(texts[work->a[n]].chars);
+            __builtin_prefetch(texts[work->b[n]].chars);
+        }
+    for (uint32_t n = 0; n < work->count; n++) {
+        int level;
+        kernel_status status = remembered_level(scorer, c, work->a[n], work->b[n], thread, &level);
+
+        if (status != KERNEL_OK)
+            return status;
+        settle(comparison, state, work->pair[n], level);
+    }
+    return KERNEL_OK;
+}
+
+kernel_status
+scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b, uint32_t count,
+                   int64_t least_weight, comparison_thread *thread, uint16_t *chosen, uint32_t *chosen_count,
+                   int64_t *weights, uint64_t *patterns)
+{
+    batch_state state;
+
+    *chosen_count = 0;
+    batch_open(scorer, a, b, count, least_weight, &state);
+    for (int k = 0; k < scorer->comparison_count && state.alive_count > 0; k++) {
+        int c = scorer->order[k];
+        const comparison *comparison = &scorer->comparisons[c];
+        kernel_status status;
+
+        batch_collect(comparison, k, a, b, least_weight, &state);
+        if (comparison->level_count == 2) { /* exact or not, and these are not */
+            for (uint32_t n = 0; n < state.work.count; n++)
+                settle(comparison, &state, state.work.pair[n], 2);
+            continue;
+        }
+        batch_rule_out(comparison, &state);
+        status = batch_measure(scorer, c, thread, &state);
+        if (status != KERNEL_OK)
+            return status;
+    }
+    for (uint32_t n = 0; n < state.alive_count; n++) {
+        uint32_t i = state.alive[n];
+
+        if (state.sum[i] < least_weight)
+            continue;
+        chosen[*chosen_count] = (uint16_t)i;
+        weights[*chosen_count] = state.sum[i];
+        patterns[*chosen_count] = state.levels[i];
+        ++*chosen_count;
+    }
     return KERNEL_OK;
 }

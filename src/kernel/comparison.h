@@ -15,6 +15,7 @@
 #define MASTERING_KERNEL_COMPARISON_H
 
 #include "kernel/similarity.h"
+#include "kernel/text_profile.h"
 #include "kernel/text_view.h"
 
 #define MAX_COMPARISONS 32
@@ -49,6 +50,7 @@ typedef struct value_table {
     const double *numbers;              /* METHOD_NUMERIC only */
     const calendar_date *dates;         /* METHOD_DATE only */
     const struct term_vectors *vectors; /* METHOD_TFIDF only */
+    const text_profile *profiles;       /* where method_has_bound, else and by default NULL */
 } value_table;
 
 typedef struct comparison {
@@ -91,6 +93,9 @@ typedef struct comparison_thread {
     level_cache_entry *cache; /* comparison_count * LEVEL_CACHE_SIZE, zeroed; NULL: nothing is remembered */
 } comparison_thread;
 
+/* Whether profiles can tell that two values are below every threshold. */
+bool method_has_bound(comparison_method method);
+
 /* The similarity (or distance) of two values of a comparison by its method; METHOD_EXACT: 1 or 0. */
 kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint32_t b,
                                  kernel_workspace *workspace, double *result);
@@ -106,6 +111,19 @@ kernel_status comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t
  */
 kernel_status scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t least_weight,
                            comparison_thread *thread, bool *qualifies, int64_t *weight, uint64_t *pattern);
+
+#define SCORER_BATCH 256 /* pairs that are scored together */
+
+/*
+ * The same for a batch of at most SCORER_BATCH pairs, comparison by comparison, so that the waits for memory
+ * overlap; the rows should be in the cache. Writes the qualifying pairs' places in the batch, ascending, to
+ * chosen, their number to *chosen_count, and their weights and patterns to places 0, 1 ... of these arrays. A
+ * batch that is stopped has no result and can be scored again.
+ */
+kernel_status scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b,
+                                 uint32_t count, int64_t least_weight, comparison_thread *thread,
+                                 uint16_t *chosen, uint32_t *chosen_count, int64_t *weights,
+                                 uint64_t *patterns);
 
 static inline int
 pattern_level(const comparison *comparison, uint64_t pattern)

@@ -30,40 +30,85 @@ triangle_pair(uint64_t i, uint32_t *a, uint32_t *b)
     *b = (uint32_t)(i - low * (low - 1) / 2);
 }
 
-void
-random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread)
+/* Pairs of the stream that are scored together. */
+typedef struct random_batch {
+    uint32_t count;
+    const uint32_t *row_a[SCORER_BATCH], *row_b[SCORER_BATCH];
+} random_batch;
+
+/* Takes pairs number first up to end, without those of a record with itself. */
+static void
+draw_batch(const random_pairs *pairs, uint64_t first, uint64_t end, random_batch *batch)
 {
     const record_table *records = pairs->records;
-    comparison_thread *memory = &pairs->threads[thread];
 
-    for (bool first = true; unit->next < unit->end; unit->next++, first = false) {
-        const uint32_t *row_a, *row_b;
+    batch->count = 0;
+    for (uint64_t next = first; next < end; next++) {
         uint32_t a, b;
-        bool qualifies;
-        int64_t weight;
 
-        if (!first && kernel_stop_requested(&memory->workspace))
-            return;
         if (pairs->every_pair)
-            triangle_pair(unit->next, &a, &b);
+            triangle_pair(next, &a, &b);
         else {
-            a = below(hash_stream(pairs->seed, unit->next * 2), records->count);
-            b = below(hash_stream(pairs->seed, unit->next * 2 + 1), records->count);
+            a = below(hash_stream(pairs->seed, next * 2), records->count);
+            b = below(hash_stream(pairs->seed, next * 2 + 1), records->count);
         }
         if (a == b)
             continue;
-        row_a = record_row(records, a);
-        row_b = record_row(records, b);
-        if (pairs->source_slot != UINT32_MAX && row_a[pairs->source_slot] == row_b[pairs->source_slot])
+        batch->row_a[batch->count] = record_row(records, a);
+        batch->row_b[batch->count] = record_row(records, b);
+        __builtin_prefetch(batch->row_a[batch->count]);
+        __builtin_prefetch(batch->row_b[batch->count]);
+        batch->count++;
+    }
+}
+
+/* Leaves out the pairs of one source. */
+static void
+sift_sources(const random_pairs *pairs, random_batch *batch)
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->row_a[i][pairs->source_slot] == batch->row_b[i][pairs->source_slot])
             continue;
-        unit->status = scorer_score(pairs->scorer, row_a, row_b, INT64_MIN, memory, &qualifies, &weight,
-                                    &unit->patterns[unit->pattern_count]);
-        if (unit->status == KERNEL_STOPPED) {
+        batch->row_a[left] = batch->row_a[i];
+        batch->row_b[left] = batch->row_b[i];
+        left++;
+    }
+    batch->count = left;
+}
+
+void
+random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread)
+{
+    comparison_thread *memory = &pairs->threads[thread];
+    random_batch batch;
+    uint16_t chosen[SCORER_BATCH];
+    int64_t weights[SCORER_BATCH];
+    bool any = false;
+
+    while (unit->next < unit->end) {
+        bool stopping = kernel_stop_requested(&memory->workspace);
+        uint64_t most = stopping ? 1 : SCORER_BATCH;
+        uint64_t end = unit->end - unit->next < most ? unit->end : unit->next + most;
+        uint32_t count;
+
+        if (any && stopping)
+            return;
+        draw_batch(pairs, unit->next, end, &batch);
+        if (pairs->source_slot != UINT32_MAX)
+            sift_sources(pairs, &batch);
+        unit->status =
+            scorer_score_batch(pairs->scorer, batch.row_a, batch.row_b, batch.count, INT64_MIN, memory,
+                               chosen, &count, weights, &unit->patterns[unit->pattern_count]);
+        if (unit->status == KERNEL_STOPPED) { /* these pairs are done again */
             unit->status = KERNEL_OK;
             return;
         }
         if (unit->status != KERNEL_OK)
             return;
-        unit->pattern_count++;
+        unit->pattern_count += count;
+        unit->next = end;
+        any = true;
     }
 }
