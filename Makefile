@@ -33,7 +33,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=build/regress --encoding=UTF8 --no-lo
 ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=mastering
 
-# Bitcode would be compiled without -fopenmp; PGXS overwrites a plain assignment, hence override.
+# Bitcode is of no use to what runs in kernels; PGXS overwrites a plain assignment, hence override.
 override with_llvm = no
 
 PKG_CONFIG ?= pkg-config
@@ -44,8 +44,8 @@ ICU_LIBS   := $(shell $(PKG_CONFIG) --libs icu-i18n icu-uc 2>/dev/null || echo -
 # loads libraries into one global namespace.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) $(ICU_CFLAGS)
 PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
-              -Wno-declaration-after-statement -Wno-sign-compare -fvisibility=hidden -ffp-contract=off -fopenmp
-SHLIB_LINK  = -fopenmp $(ICU_LIBS) -lroaring -lm
+              -Wno-declaration-after-statement -Wno-sign-compare -fvisibility=hidden -ffp-contract=off -pthread
+SHLIB_LINK  = -pthread $(ICU_LIBS) -lroaring -lm
 
 PG_CONFIG ?= pg_config
 

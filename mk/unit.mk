@@ -1,7 +1,7 @@
 # The kernels' tests, which need no server: each program is built and run twice, as shipped and under the
 # address and undefined-behaviour sanitizers.
 
-UNIT_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -Itest/unit -fopenmp -ffp-contract=off -O2 -g
+UNIT_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -Itest/unit -pthread -ffp-contract=off -O2 -g
 UNIT_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_HEADERS  = $(wildcard src/kernel/*.h test/unit/*.h)
 UNIT_KERNELS  = $(patsubst src/kernel/%.c,%.o,$(sort $(wildcard src/kernel/*.c)))

@@ -53,8 +53,8 @@ kernel_is_pure() {
 
 engine_knows_no_wrappers() { grep -nE '#include +"(sql)/' src/engine/*.[ch] src/storage/*.[ch] 2>/dev/null || true; }
 
-one_file_knows_openmp() {
-    grep -lE '# *pragma +omp|omp\.h' -r src --include='*.[ch]' | grep -v '^src/kernel/parallel\.[ch]$' || true
+one_file_knows_threads() {
+    grep -lE 'pthread\.h|threads\.h|omp\.h' -r src --include='*.[ch]' | grep -v '^src/kernel/parallel\.[ch]$' || true
 }
 
 # What the install script itself runs: bodies of functions, strings and comments do not count.
@@ -97,7 +97,7 @@ check 'cppcheck' static_analysis
 check 'shellcheck' scripts
 check 'src/kernel includes nothing of PostgreSQL' kernel_is_pure
 check 'src/engine and src/storage include nothing of src/sql' engine_knows_no_wrappers
-check 'only src/kernel/parallel knows OpenMP' one_file_knows_openmp
+check 'only src/kernel/parallel knows threads' one_file_knows_threads
 check 'the install script has no OR REPLACE and no IF NOT EXISTS' install_script_is_plain
 check 'no file of src is over 900 lines' files_are_small
 check 'the update covers what cannot be replaced' scripts/upgrade.sh check

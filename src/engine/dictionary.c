@@ -9,6 +9,7 @@
 
 #define SLICE_SIZE (256 * 1024)
 #define FIRST_CODES 256
+#define TAG_BITS UINT64_C(0xffffffff00000000)
 
 static void *
 allocate(MemoryContext context, Size size)
@@ -31,7 +32,7 @@ dictionary_create(MemoryContext context)
     made->hashes[0] = 0;
     made->records[0] = 0;
     made->table_mask = FIRST_CODES * 2 - 1;
-    made->table = MemoryContextAllocZero(context, (Size)(FIRST_CODES * 2) * sizeof(uint32));
+    made->table = MemoryContextAllocZero(context, (Size)(FIRST_CODES * 2) * sizeof(uint64));
     return made;
 }
 
@@ -50,7 +51,7 @@ grow(dictionary *dictionary)
     dictionary->allocated = (uint32)codes;
 
     pfree(dictionary->table);
-    dictionary->table = MemoryContextAllocExtended(dictionary->context, mul_size(places, sizeof(uint32)),
+    dictionary->table = MemoryContextAllocExtended(dictionary->context, mul_size(places, sizeof(uint64)),
                                                    MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
     dictionary->table_mask = (uint32)places - 1;
     for (uint32 code = 1; code < dictionary->count; code++) {
@@ -58,21 +59,35 @@ grow(dictionary *dictionary)
 
         while (dictionary->table[place] != 0)
             place = (place + 1) & dictionary->table_mask;
-        dictionary->table[place] = code;
+        dictionary->table[place] = (dictionary->hashes[code] & TAG_BITS) | code;
     }
 }
 
+void
+dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
+{
+    while (dictionary->allocated - dictionary->count < values)
+        grow(dictionary);
+    bytes = add_size(bytes, mul_size(values, MAXIMUM_ALIGNOF));
+    if (dictionary->slice_left >= bytes || (dictionary->spare != NULL && dictionary->spare_size >= bytes))
+        return;
+    if (dictionary->spare != NULL)
+        pfree(dictionary->spare);
+    dictionary->spare_size = Max(bytes, SLICE_SIZE);
+    dictionary->spare = allocate(dictionary->context, dictionary->spare_size);
+}
+
+/* Room that was reserved. */
 static char *
 take_characters(dictionary *dictionary, Size size)
 {
     char *taken;
 
     size = MAXALIGN(size);
-    if (size > SLICE_SIZE / 4)
-        return allocate(dictionary->context, size);
     if (size > dictionary->slice_left) {
-        dictionary->slice = allocate(dictionary->context, SLICE_SIZE);
-        dictionary->slice_left = SLICE_SIZE;
+        dictionary->slice = dictionary->spare;
+        dictionary->slice_left = dictionary->spare_size;
+        dictionary->spare = NULL;
     }
     taken = dictionary->slice;
     dictionary->slice += size;
@@ -118,9 +133,10 @@ find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 sec
     uint32 place = (uint32)hash & dictionary->table_mask;
 
     for (;; place = (place + 1) & dictionary->table_mask) {
-        uint32 code = dictionary->table[place];
+        uint64 entry = dictionary->table[place];
 
-        if (code == 0 || (dictionary->hashes[code] == hash && same_text(dictionary, code, text, second_hash)))
+        if (entry == 0 ||
+            (((entry ^ hash) & TAG_BITS) == 0 && same_text(dictionary, (uint32)entry, text, second_hash)))
             return place;
     }
 }
@@ -141,17 +157,13 @@ dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
 static inline uint32
 first_code(const dictionary *dictionary, uint64 hash)
 {
-    return dictionary->table[(uint32)hash & dictionary->table_mask];
+    return (uint32)dictionary->table[(uint32)hash & dictionary->table_mask];
 }
 
 void
 dictionary_prefetch_text(const dictionary *dictionary, uint64 hash)
 {
-    uint32 code = first_code(dictionary, hash);
-
-    __builtin_prefetch(&dictionary->hashes[code]);
-    __builtin_prefetch(&dictionary->texts[code]);
-    __builtin_prefetch(&dictionary->records[code], 1);
+    __builtin_prefetch(&dictionary->texts[first_code(dictionary, hash)]);
 }
 
 void
@@ -160,31 +172,38 @@ dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash)
     __builtin_prefetch(dictionary->texts[first_code(dictionary, hash)].chars);
 }
 
-uint32
-dictionary_add(dictionary *dictionary, text_view text)
+/* The bytes that are kept of a text. */
+static inline Size
+kept_bytes(text_view text)
 {
-    return dictionary_add_hashed(dictionary, text, dictionary_hash(text));
+    return (Size)Min(text.length, COMPARED_CHARACTERS) * text.width +
+           (text.length >= COMPARED_CHARACTERS ? sizeof(uint64) : 0);
 }
 
 uint32
-dictionary_add_hashed(dictionary *dictionary, text_view text, uint64 hash)
+dictionary_add(dictionary *dictionary, text_view text)
+{
+    uint32 code;
+
+    dictionary_reserve(dictionary, 1, kept_bytes(text));
+    code = dictionary_add_reserved(dictionary, text, dictionary_hash(text));
+    dictionary->records[code]++;
+    return code;
+}
+
+uint32
+dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash)
 {
     uint64 second_hash = second_hash_of(text);
     uint32 place = find_place(dictionary, text, hash, second_hash);
-    uint32 code = dictionary->table[place];
+    uint32 code = (uint32)dictionary->table[place];
 
     if (code == 0) {
         Size size = (Size)Min(text.length, COMPARED_CHARACTERS) * text.width;
-        bool is_long = text.length >= COMPARED_CHARACTERS;
-        char *characters;
+        char *characters = take_characters(dictionary, kept_bytes(text));
 
-        if (dictionary->count == dictionary->allocated) {
-            grow(dictionary);
-            place = find_place(dictionary, text, hash, second_hash);
-        }
-        characters = take_characters(dictionary, size + (is_long ? sizeof(uint64) : 0));
         memcpy(characters, text.chars, size);
-        if (is_long)
+        if (text.length >= COMPARED_CHARACTERS)
             memcpy(characters + size, &second_hash, sizeof(uint64));
         if (text.length > COMPARED_CHARACTERS)
             dictionary->long_values++;
@@ -192,14 +211,14 @@ dictionary_add_hashed(dictionary *dictionary, text_view text, uint64 hash)
         dictionary->texts[code] = (text_view){characters, Min(text.length, COMPARED_CHARACTERS), text.width};
         dictionary->hashes[code] = hash;
         dictionary->records[code] = 0;
-        dictionary->table[place] = code;
+        dictionary->table[place] = (hash & TAG_BITS) | code;
     }
-    dictionary->records[code]++;
     return code;
 }
 
 uint32
 dictionary_find(const dictionary *dictionary, text_view text)
 {
-    return dictionary->table[find_place(dictionary, text, dictionary_hash(text), second_hash_of(text))];
+    return (uint32)
+        dictionary->table[find_place(dictionary, text, dictionary_hash(text), second_hash_of(text))];
 }

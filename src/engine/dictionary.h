@@ -25,11 +25,14 @@ typedef struct dictionary {
     double *numbers;  /* by code, when values are numbers; else NULL */
     calendar_date *dates;
     struct text_profile *profiles; /* by code, once something compares by them; else NULL */
-    uint32 *table;                 /* open addressing: codes, 0 is free */
+    uint64 *table;                 /* open addressing: the upper half of a hash and a code; 0 is free */
     uint32 table_mask;
     char *slice; /* where the next characters go */
     Size slice_left;
+    char *spare; /* where they go when the slice is full; or NULL */
+    Size spare_size;
     uint64 long_values; /* longer than COMPARED_CHARACTERS */
+    char apart[64];     /* threads fill dictionaries side by side: none shares a cache line with another */
 } dictionary;
 
 extern dictionary *dictionary_create(MemoryContext context);
@@ -40,12 +43,16 @@ extern uint32 dictionary_add(dictionary *dictionary, text_view text);
 /*
  * The same in steps, for callers that add many values at once: a look-up misses the cache three times in a
  * row (place, text, characters), and with the steps done for a batch of values those waits overlap.
+ *
+ * dictionary_reserve makes room for so many values of so many bytes in all; dictionary_add_reserved then
+ * allocates nothing, so that a worker thread may call it, and counts no record.
  */
 extern uint64 dictionary_hash(text_view text);
+extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);
 extern void dictionary_prefetch_place(const dictionary *dictionary, uint64 hash);
 extern void dictionary_prefetch_text(const dictionary *dictionary, uint64 hash);
 extern void dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash);
-extern uint32 dictionary_add_hashed(dictionary *dictionary, text_view text, uint64 hash);
+extern uint32 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash);
 
 /* The code of a value, 0 when it is not there. */
 extern uint32 dictionary_find(const dictionary *dictionary, text_view text);

@@ -522,22 +522,23 @@ normalize_decoded(normalizer *state, text_view decoded)
     }
 }
 
-/* Pure ASCII: the same as emit, with nothing to ask about width or room. */
-static void
-normalize_ascii(normalizer *state, const char *bytes, Size length)
+/*
+ * Pure ASCII: the same as emit, with nothing to ask about width or room. target may be the bytes themselves:
+ * no more is ever written than was read.
+ */
+static inline uint32
+fold_ascii(bool spaces, const char *bytes, Size length, uint8 *target)
 {
-    uint8 *start = character_buffer_reserve(&state->output, length + 1);
-    uint8 *at = start;
-    uint8 space = state->spaces;
+    uint8 *at = target;
     pending_break pending = SPACE_BREAK;
 
     for (Size i = 0; i < length; i++) {
         char folded = ascii_folded[(unsigned char)bytes[i]];
 
         if (folded > 1) {
-            if (pending == SPACE_BREAK && at > start) {
+            if (pending == SPACE_BREAK && at > target) {
                 *at = ' ';
-                at += space;
+                at += spaces;
             }
             pending = NO_BREAK;
             *at++ = (uint8)folded;
@@ -545,7 +546,35 @@ normalize_ascii(normalizer *state, const char *bytes, Size length)
             pending = folded == 1 && pending == NO_BREAK ? APOSTROPHE_BREAK : SPACE_BREAK;
         }
     }
-    state->count = (uint32)(at - start);
+    return (uint32)(at - target);
+}
+
+static void
+normalize_ascii(normalizer *state, const char *bytes, Size length)
+{
+    uint8 *target = character_buffer_reserve(&state->output, length + 1);
+
+    state->count = fold_ascii(state->spaces, bytes, length, target);
+}
+
+uint32
+normalize_ascii_in_place(normalize_mode mode, char *bytes, uint32 length)
+{
+    uint32 kept = 0;
+
+    switch (mode) {
+    case NORMALIZE_TEXT:
+    case NORMALIZE_ALPHANUMERIC:
+        return fold_ascii(mode == NORMALIZE_TEXT, bytes, length, (uint8 *)bytes);
+    case NORMALIZE_DIGITS:
+        for (uint32 i = 0; i < length; i++)
+            if (bytes[i] >= '0' && bytes[i] <= '9')
+                bytes[kept++] = bytes[i];
+        return kept;
+    case NORMALIZE_NONE:
+        break;
+    }
+    return length;
 }
 
 static void

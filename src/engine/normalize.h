@@ -36,6 +36,9 @@ extern normalizer *normalizer_create(MemoryContext context, normalize_mode mode)
 /* The normalised text; valid until the next call, and as long as the bytes. */
 extern text_view normalizer_apply(normalizer *state, const char *bytes, Size length);
 
+/* The same for a text of ASCII alone, in place; returns its new length. Any thread may call it. */
+extern uint32 normalize_ascii_in_place(normalize_mode mode, char *bytes, uint32 length);
+
 /* Gives back memory that an unusually long text has needed. */
 extern void normalizer_trim(normalizer *state);
 

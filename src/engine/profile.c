@@ -187,7 +187,7 @@ profile_query(MemoryContext context, const char *query, int *count, record_store
         profiles[*count].name = pstrdup(name);
         (void)record_store_column(columns, count, pstrdup(quote_identifier(name)), FORM_NONE, "$", false);
     }
-    *store = record_store_read(context, shape, columns, *count, false, NULL);
+    *store = record_store_read(context, shape, columns, *count, false, NULL, 1);
     for (int i = 0; i < *count; i++)
         profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
     return profiles;

@@ -6,6 +6,7 @@
 #include "catalog/pg_type.h"
 #include "engine/json_reader.h"
 #include "engine/record_store.h"
+#include "engine/value_batch.h"
 #include "engine/value_reader.h"
 #include "executor/spi.h"
 #include "kernel/hash.h"
@@ -19,27 +20,6 @@
 /* Keys of one record in one array; more says nothing and costs quadratically. */
 #define MAX_LIST_LENGTH 1024
 #define ID_SLICE (256 * 1024)
-
-/*
- * Values wait in a batch before they are looked up in their dictionaries, so that the look-ups' cache misses
- * overlap. The characters are copied: a view lives until the next value is read.
- */
-#define BATCH_VALUES 512
-#define BATCH_CHARACTERS (64 * 1024)
-
-typedef struct waiting_value {
-    text_view text;
-    uint64 hash;
-    uint32 column;
-    uint32 record;
-} waiting_value;
-
-typedef struct value_batch {
-    uint32 count;
-    Size characters_used;
-    waiting_value values[BATCH_VALUES];
-    char characters[BATCH_CHARACTERS];
-} value_batch;
 
 typedef struct store_receiver {
     DestReceiver receiver;
@@ -86,6 +66,7 @@ grow_records(store_receiver *state)
         else
             store->text_ids = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(char *)));
     } else {
+        value_batch_wait(state->batch);
         store->records.rows = repalloc_huge((void *)store->records.rows, row_bytes);
         if (store->integer_ids != NULL)
             store->integer_ids = repalloc_huge(store->integer_ids, mul_size(records, sizeof(int64)));
@@ -132,27 +113,6 @@ receive_id(store_receiver *state, Oid type, Datum value, bool is_null)
         store->text_ids[record] = keep_id(state, OutputFunctionCall(&state->id_output, value));
 }
 
-static void
-look_up_batch(store_receiver *state)
-{
-    record_store *store = state->store;
-    value_batch *batch = state->batch;
-    uint32 *rows = (uint32 *)store->records.rows;
-
-    for (uint32 i = 0; i < batch->count; i++)
-        dictionary_prefetch_text(store->columns[batch->values[i].column].values, batch->values[i].hash);
-    for (uint32 i = 0; i < batch->count; i++)
-        dictionary_prefetch_characters(store->columns[batch->values[i].column].values, batch->values[i].hash);
-    for (uint32 i = 0; i < batch->count; i++) {
-        const waiting_value *value = &batch->values[i];
-
-        rows[(Size)value->record * store->records.stride + value->column] =
-            dictionary_add_hashed(store->columns[value->column].values, value->text, value->hash);
-    }
-    batch->count = 0;
-    batch->characters_used = 0;
-}
-
 /* Reads a value of a column; false when it is missing. */
 static bool
 read_value(store_receiver *state, int i, Datum value, text_view *text)
@@ -162,40 +122,6 @@ read_value(store_receiver *state, int i, Datum value, text_view *text)
     if (read == VALUE_UNREADABLE)
         state->store->columns[i].unreadable++;
     return read == VALUE_READ;
-}
-
-/* Puts a value of the record into the batch; its code goes into the row when the batch is looked up. */
-static void
-receive_value(store_receiver *state, int i, uint32 record, Datum value)
-{
-    value_batch *batch = state->batch;
-    waiting_value *waiting;
-    text_view text;
-    Size size;
-
-    if (!read_value(state, i, value, &text))
-        return;
-    size = MAXALIGN((Size)text.length * text.width);
-    if (size > BATCH_CHARACTERS - batch->characters_used) {
-        look_up_batch(state);
-        if (size > BATCH_CHARACTERS) {
-            uint32 code = dictionary_add(state->store->columns[i].values, text);
-
-            ((uint32 *)state->store->records.rows)[(Size)record * state->store->records.stride + i] = code;
-            return;
-        }
-    }
-    waiting = &batch->values[batch->count++];
-    waiting->text = text;
-    waiting->text.chars =
-        memcpy(batch->characters + batch->characters_used, text.chars, (Size)text.length * text.width);
-    waiting->hash = dictionary_hash(text);
-    waiting->column = (uint32)i;
-    waiting->record = record;
-    batch->characters_used += size;
-    dictionary_prefetch_place(state->store->columns[i].values, waiting->hash);
-    if (batch->count == BATCH_VALUES)
-        look_up_batch(state);
 }
 
 /* By content: codes are numbered as values arrive, and which keys of a record are cut must not depend on
@@ -296,7 +222,7 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
         if (store->columns[i].is_list)
             row[i] = receive_list(state, i, value);
         else
-            receive_value(state, i, store->records.count, value);
+            value_batch_add(state->batch, state->readers[i], i, store->records.count, value);
     }
     if (store->source_slot >= 0) {
         text_view text;
@@ -350,7 +276,7 @@ start_receiving(DestReceiver *self, int operation, TupleDesc description)
 static void
 finish_receiving(DestReceiver *self)
 {
-    look_up_batch((store_receiver *)self);
+    value_batch_finish(((store_receiver *)self)->batch);
 }
 
 static void
@@ -508,6 +434,28 @@ renumber(record_store *store)
 
 /* ---- reading ---- */
 
+/* The records of each value, where they were not counted as they came. */
+static void
+count_values(record_store *store)
+{
+    Size count = store->records.count, stride = store->records.stride;
+
+    for (int i = 0; i < store->column_count; i++) {
+        uint32 *records = store->columns[i].values->records;
+        const uint32 *code = store->records.rows + i;
+
+        if (store->columns[i].is_list)
+            continue;
+        memset(records, 0, store->columns[i].values->count * sizeof(uint32));
+        for (Size record = 0; record < count; record++, code += stride) {
+            records[*code]++;
+            if ((record & 0xfffff) == 0)
+                CHECK_FOR_INTERRUPTS();
+        }
+        records[0] = 0;
+    }
+}
+
 /* Numbers and dates once a distinct value; a word about what was not as it should be. */
 static void
 finish_columns(record_store *store)
@@ -588,8 +536,9 @@ check_columns_exist(const query_shape *shape, store_column *columns, int column_
 
 record_store *
 record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
-                  int column_count, bool want_source, const char *const only_ids[2])
+                  int column_count, bool want_source, const char *const only_ids[2], int threads)
 {
+    MemoryContext reading = AllocSetContextCreate(context, "mastering reading", ALLOCSET_DEFAULT_SIZES);
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
     store_receiver state = {
         .receiver = {receive_record, start_receiving, finish_receiving, ignore_receiver, DestNone}};
@@ -609,10 +558,8 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     state.store = store;
     state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
     state.source_attribute = column_count + 1;
-    state.batch = MemoryContextAlloc(context, sizeof(value_batch));
-    state.batch->count = 0;
-    state.batch->characters_used = 0;
-    state.row_context = AllocSetContextCreate(context, "mastering row", ALLOCSET_DEFAULT_SIZES);
+    state.batch = value_batch_create(reading, store, threads);
+    state.row_context = AllocSetContextCreate(reading, "mastering row", ALLOCSET_DEFAULT_SIZES);
 
     SPI_connect();
     plan = SPI_prepare_cursor(
@@ -638,8 +585,8 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
         elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(result));
     SPI_finish();
 
-    MemoryContextDelete(state.row_context);
-    pfree(state.batch);
+    MemoryContextDelete(reading);
+    count_values(store);
     renumber(store);
     finish_columns(store);
     if (state.cut_lists > 0)

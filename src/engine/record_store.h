@@ -53,11 +53,12 @@ extern int record_store_column(store_column *columns, int *count, const char *ex
 
 /*
  * Reads the query. only_ids: NULL, or a pair of ids (as text) of which alone the records are read.
+ * threads: that may code the values; with more than one, the caller lets go of them (parallel_release).
  * Raises 22004 for a NULL id and 21000 for one that comes twice. Columns are copied.
  */
 extern record_store *record_store_read(MemoryContext context, const query_shape *shape,
                                        const store_column *columns, int column_count, bool want_source,
-                                       const char *const only_ids[2]);
+                                       const char *const only_ids[2], int threads);
 
 /* The id of a record as text; buffer has room for 24 characters. */
 extern const char *record_store_id(const record_store *store, uint32 record, char *buffer);

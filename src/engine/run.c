@@ -256,9 +256,9 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
                  errdetail("The specification links across sources ($.link)."),
                  errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
     column_count = collect_columns(run, columns);
-    run->store = record_store_read(context, run->shape, columns, column_count, run->shape->has_source,
-                                   options->only_ids);
     make_threads(run);
+    run->store = record_store_read(context, run->shape, columns, column_count, run->shape->has_source,
+                                   options->only_ids, run->threads);
     match_run_phase(run, "read", "%u records", run->store->records.count);
 
     set_layout(run);

@@ -21,9 +21,13 @@
 /* Bytes of a value that takes so long to read that a cancel request is looked for before and after. */
 #define LONG_VALUE (1024 * 1024)
 
+/* Bytes of a value that a worker thread may be asked to normalise. */
+#define PLAIN_LENGTH (16 * 1024)
+
 struct value_reader {
     Oid type;
     value_form form;
+    normalize_mode mode;
     normalizer *normalizer;
     FmgrInfo output; /* of types that are not text */
     char buffer[MAXDATELEN + 1];
@@ -41,6 +45,7 @@ value_reader_create(MemoryContext context, Oid type, value_form form)
 
     reader->type = getBaseType(type);
     reader->form = form;
+    reader->mode = mode;
     reader->normalizer = normalizer_create(context, mode);
     if (reader->type != NAMEOID && reader->type != BPCHAROID && !IsBinaryCoercible(reader->type, TEXTOID)) {
         Oid function;
@@ -307,6 +312,22 @@ write_plainly(value_reader *reader, Datum value)
     default:
         return -1;
     }
+}
+
+bool
+value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32 *length,
+                   normalize_mode *mode)
+{
+    struct varlena *packed;
+
+    if (reader->form == FORM_NUMBER || reader->form == FORM_DATE || reader->output.fn_oid != InvalidOid ||
+        reader->type == NAMEOID || reader->type == DATEOID)
+        return false;
+    packed = PG_DETOAST_DATUM_PACKED(value);
+    *bytes = VARDATA_ANY(packed);
+    *length = (uint32)VARSIZE_ANY_EXHDR(packed);
+    *mode = reader->mode;
+    return *length <= PLAIN_LENGTH && bytes_are_ascii(*bytes, *length);
 }
 
 value_state

@@ -7,6 +7,7 @@
 
 #include "compat.h"
 
+#include "engine/normalize.h"
 #include "engine/spec.h"
 #include "kernel/text_view.h"
 
@@ -23,6 +24,13 @@ typedef enum value_state { VALUE_READ, VALUE_MISSING, VALUE_UNREADABLE } value_s
  * memory context, which the caller resets.
  */
 extern value_state value_reader_read(value_reader *reader, Datum value, text_view *text);
+
+/*
+ * The bytes of a value that is a text of ASCII alone and will be read by nothing but
+ * normalize_ascii_in_place(*mode); false for any other value, which value_reader_read must read.
+ */
+extern bool value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32 *length,
+                               normalize_mode *mode);
 
 /* The number or date of a text in its form. */
 extern double value_number(text_view text);

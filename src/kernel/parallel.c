@@ -1,10 +1,11 @@
 /*
- * parallel.c: the one file that knows OpenMP; see parallel.h.
+ * parallel.c: the one file that knows threads; see parallel.h.
  *
- * Signals are blocked before a region and restored after it, in the calling thread: workers inherit the
- * mask when they are made, and a signal that arrives meanwhile waits for the main thread. So that a
- * cancel request is seen while a region runs, the main thread's mask must let it through: workers are
- * made inside a first region with everything blocked, and later regions reuse them.
+ * A pool of POSIX threads that sleep between jobs: a database server has other work for its processors than
+ * threads that wait by spinning, and OpenMP's runtime ends the process where the system gives no thread.
+ *
+ * Signals are blocked while workers are made, which inherit that: a signal always finds the main thread,
+ * which sees it at once, also while a job runs.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -12,16 +13,17 @@
 #include "kernel/parallel.h"
 
 #include <limits.h>
-#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static int pool_threads = 0; /* the workers there are, all made with signals blocked */
+#define MOST_THREADS 256
 
 static int
 affinity_threads(void)
@@ -105,24 +107,126 @@ parallel_available_threads(void)
     return threads < 1 ? 1 : threads > 256 ? 256 : threads;
 }
 
+/* ---- the pool ---- */
+
+/* All of it is guarded by lock but next, which threads count up by themselves. */
+typedef struct thread_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t start, end;
+    int workers; /* that there are: thread numbers 1 to workers */
+    pthread_t threads[MOST_THREADS];
+    bool ending;
+    uint64_t job;  /* number of the latest one */
+    int busy;      /* workers that are not done with it */
+    bool is_open;  /* parallel_begin without its parallel_end; the main thread alone looks at it */
+    int64_t items; /* of the job */
+    _Atomic int64_t next;
+    parallel_work work;
+    void *context;
+} thread_pool;
+
+static thread_pool pool = {
+    .lock = PTHREAD_MUTEX_INITIALIZER, .start = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
+static int asked_threads = 0; /* that the pool was made for */
+
+static void
+work_on_items(int thread)
+{
+    int64_t item;
+
+    while ((item = atomic_fetch_add(&pool.next, 1)) < pool.items)
+        pool.work(pool.context, item, thread);
+}
+
+static void *
+worker_main(void *argument)
+{
+    int thread = (int)(intptr_t)argument;
+    uint64_t done = 0;
+
+    pthread_mutex_lock(&pool.lock);
+    for (;;) {
+        while (!pool.ending && pool.job == done)
+            pthread_cond_wait(&pool.start, &pool.lock);
+        if (pool.ending)
+            break;
+        done = pool.job;
+        pthread_mutex_unlock(&pool.lock);
+        work_on_items(thread);
+        pthread_mutex_lock(&pool.lock);
+        if (--pool.busy == 0)
+            pthread_cond_signal(&pool.end);
+    }
+    pthread_mutex_unlock(&pool.lock);
+    return NULL;
+}
+
+/* Workers beside the calling thread; where the system gives fewer, there are fewer. */
 static void
 make_pool(int threads)
 {
     sigset_t all, before;
 
-    if (threads == pool_threads)
+    if (threads == asked_threads)
         return;
-    parallel_release(); /* a region of another size would make or end workers of its own accord */
+    parallel_release();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-#pragma omp parallel num_threads(threads)
-    {
-        /* They have it already; but a region that did nothing would be optimised away, and make no workers.
-         */
-        (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
-    }
+    pool.job = 0;
+    while (pool.workers < threads - 1 && pool.workers < MOST_THREADS - 1 &&
+           pthread_create(&pool.threads[pool.workers], NULL, worker_main,
+                          (void *)(intptr_t)(pool.workers + 1)) == 0)
+        pool.workers++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pool_threads = threads;
+    asked_threads = threads;
+}
+
+void
+parallel_begin(int threads, int64_t items, parallel_work work, void *context)
+{
+    parallel_end();
+    if (threads > 1 && items > 0)
+        make_pool(threads);
+    pthread_mutex_lock(&pool.lock);
+    pool.work = work;
+    pool.context = context;
+    pool.items = items;
+    atomic_store(&pool.next, 0);
+    pool.is_open = true;
+    if (threads > 1 && items > 0 && pool.workers > 0) {
+        pool.busy = pool.workers;
+        pool.job++;
+        pthread_cond_broadcast(&pool.start);
+    }
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void
+wait_for_workers(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    while (pool.busy > 0)
+        pthread_cond_wait(&pool.end, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+    pool.is_open = false;
+}
+
+void
+parallel_end(void)
+{
+    if (!pool.is_open)
+        return;
+    work_on_items(0);
+    wait_for_workers();
+}
+
+void
+parallel_abandon(void)
+{
+    if (!pool.is_open)
+        return;
+    atomic_store(&pool.next, pool.items);
+    wait_for_workers();
 }
 
 void
@@ -133,16 +237,20 @@ parallel_for(int threads, int64_t items, parallel_work work, void *context)
             work(context, i, 0);
         return;
     }
-    make_pool(threads);
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (int64_t i = 0; i < items; i++)
-        work(context, i, omp_get_thread_num());
+    parallel_begin(threads, items, work, context);
+    parallel_end();
 }
 
 void
 parallel_release(void)
 {
-    if (pool_threads > 0)
-        (void)omp_pause_resource_all(omp_pause_soft);
-    pool_threads = 0;
+    parallel_abandon();
+    pthread_mutex_lock(&pool.lock);
+    pool.ending = true;
+    pthread_cond_broadcast(&pool.start);
+    pthread_mutex_unlock(&pool.lock);
+    while (pool.workers > 0)
+        pthread_join(pool.threads[--pool.workers], NULL);
+    pool.ending = false;
+    asked_threads = 0;
 }

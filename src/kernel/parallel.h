@@ -18,6 +18,17 @@ int parallel_available_threads(void);
 typedef void (*parallel_work)(void *context, int64_t item, int thread);
 void parallel_for(int threads, int64_t items, parallel_work work, void *context);
 
+/*
+ * The same in two steps, so that the calling thread can do something else meanwhile: workers begin at once,
+ * parallel_end helps them and returns when all is done. What the items touch must not be touched in
+ * between. One job at a time: beginning another one ends the first.
+ */
+void parallel_begin(int threads, int64_t items, parallel_work work, void *context);
+void parallel_end(void);
+
+/* Ends without doing what nobody has begun to do. */
+void parallel_abandon(void);
+
 /* Ends the pool that parallel_for keeps between calls; to be called at the end of a run. */
 void parallel_release(void);
 

@@ -268,9 +268,48 @@ test_available(void)
     }
 }
 
+/* A job goes on beside its caller, ends when it is asked for, and can be abandoned. */
+static void
+test_steps(void)
+{
+    bool once = true, abandoned = true;
+
+    for (int threads = 0; threads <= 4; threads++) {
+        for (int64_t items = 0; items <= 3000; items += 1500) {
+            memset(&shared, 0, sizeof shared);
+            shared.threads = threads < 1 ? 1 : threads;
+            shared.main_thread = pthread_self();
+            parallel_begin(threads, items, note_item, &shared);
+            parallel_end();
+            parallel_end(); /* nothing is left to end */
+            once &= each_once(items);
+        }
+        memset(&shared, 0, sizeof shared);
+        shared.threads = threads < 1 ? 1 : threads;
+        shared.main_thread = pthread_self();
+        parallel_begin(threads, ITEMS, note_item, &shared);
+        parallel_abandon();
+        {
+            uint32_t done = atomic_load(&shared.worker_items);
+
+            usleep(1000);
+            abandoned &= atomic_load(&shared.worker_items) == done && atomic_load(&shared.main_items) == 0;
+        }
+        parallel_begin(threads, 10, note_item, &shared); /* ended by the next job */
+        memset(&shared.done, 0, sizeof shared.done);
+        parallel_release();
+        run(threads, 20);
+        once &= each_once(20);
+    }
+    parallel_release();
+    unit_ok(once, "begun and ended in two steps: each item once");
+    unit_ok(abandoned, "what is abandoned stands still");
+}
+
 int
 main(void)
 {
+    test_steps();
     sigset_t some;
 
     sigemptyset(&some);
