@@ -216,6 +216,73 @@ test_scoring(void)
     unit_ok(wrong == 0, "every level was met");
 }
 
+/* Batches, with profiles that rule out and without: the same as pair by pair. */
+static void
+test_batches(void)
+{
+    static uint32_t rows[ROWS][8];
+    static scorer scorer;
+    static text_profile profiles[VALUES];
+    uint64_t seed = 12;
+    uint32_t wrong = 0, chosen_pairs = 0, dropped_pairs = 0, bounds = 0;
+
+    for (int model = 0; model < MODELS; model++) {
+        comparison_thread thread = {0}, batch_thread = {0};
+
+        make_values(&seed);
+        make_model(&seed, &scorer);
+        for (int i = 1; i < VALUES; i++)
+            profiles[i] = text_profile_of(texts[i]);
+        for (int c = 0; c < scorer.comparison_count; c++)
+            if (model % 4 != 0 && method_has_bound(scorer.comparisons[c].method)) {
+                scorer.comparisons[c].values.profiles = profiles;
+                bounds++;
+            }
+        for (int r = 0; r < ROWS; r++)
+            for (int s = 0; s < 8; s++)
+                rows[r][s] = unit_below(&seed, 8) == 0 ? 0 : unit_below(&seed, VALUES);
+        for (int round = 0; round < 4; round++) {
+            const uint32_t *a[SCORER_BATCH], *b[SCORER_BATCH];
+            uint16_t chosen[SCORER_BATCH];
+            int64_t weights[SCORER_BATCH], least = (int64_t)unit_below(&seed, 400001) - 300000;
+            uint64_t patterns[SCORER_BATCH];
+            uint32_t count = unit_below(&seed, SCORER_BATCH + 1), found, next = 0;
+
+            if (round == 0)
+                least = INT64_MIN;
+            for (uint32_t i = 0; i < count; i++) {
+                a[i] = rows[unit_below(&seed, ROWS)];
+                b[i] = rows[unit_below(&seed, ROWS)];
+            }
+            if (scorer_score_batch(&scorer, a, b, count, least, &batch_thread, chosen, &found, weights,
+                                   patterns) != KERNEL_OK)
+                abort();
+            for (uint32_t i = 0; i < count; i++) {
+                bool qualifies;
+                int64_t weight = 0;
+                uint64_t pattern = 0;
+
+                if (scorer_score(&scorer, a[i], b[i], least, &thread, &qualifies, &weight, &pattern) !=
+                    KERNEL_OK)
+                    abort();
+                if (!qualifies) {
+                    dropped_pairs++;
+                    continue;
+                }
+                chosen_pairs++;
+                wrong += next >= found || chosen[next] != i || weights[next] != weight ||
+                         patterns[next] != pattern;
+                next++;
+            }
+            wrong += next != found;
+        }
+        kernel_workspace_free(&thread.workspace);
+        kernel_workspace_free(&batch_thread.workspace);
+    }
+    unit_ok(wrong == 0, "a batch has the pairs, weights and patterns of scoring one by one");
+    unit_ok(chosen_pairs > 1000 && dropped_pairs > 1000 && bounds > 100, "some qualify and some do not");
+}
+
 /* More pairs of values than the cache has places, so that places are taken over. */
 static void
 test_cache(void)
@@ -336,6 +403,7 @@ int
 main(void)
 {
     test_scoring();
+    test_batches();
     test_cache();
     test_layout();
     test_stop();
