@@ -3,10 +3,12 @@
  */
 #include "compat.h"
 
+#include <stdatomic.h>
+
 #include "engine/blocks.h"
+#include "engine/hash_sort.h"
 #include "engine/term_index.h"
 #include "kernel/hash.h"
-#include "kernel/parallel.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "utils/memutils.h"
@@ -45,32 +47,30 @@ is_list_rule(const match_run *run, int rule)
     return false;
 }
 
-/* What is to be done for one rule; the parts named "work" run on worker threads. */
+/* Entries of a rule on their way into order. */
 typedef struct index_job {
     blocking_rule *rule;
     const record_table *records;
     bool filled; /* the entries are there already */
-    bool sorted; /* and in order */
-    bool done;   /* the blocks are written */
-    block_fill fill;
     const uint64 *part_hashes[MAX_KEY_PARTS];
-    keyed_record *entries, *scratch;
+    keyed_record *entries; /* in ranges of SORT_RANGE */
     uint64 count;
-    uint64 block_count;
-    block_statistics *statistics;
-    block *blocks;
-    value_table window_values[2];
-    window_order window_order;
+    uint32 *counts; /* of entries in each range */
+    uint64 keys;    /* entries before those of a single record were left out */
+
+    /* A bit each for keys that were seen, and seen twice: keys of one record alone need not be sorted. */
+    uint64 mask;
+    _Atomic uint64 *seen, *seen_twice;
 } index_job;
 
-/* Entries of a rule whose parts are single values: at most one a record. */
-static void
-fill_single_entries(index_job *job)
+/* Entries of a rule whose parts are single values, at most one a record; returns their number. */
+static uint32
+fill_single_entries(const index_job *job, uint32 first, uint32 end, keyed_record *entries)
 {
     const blocking_rule *rule = job->rule;
+    uint32 count = 0;
 
-    job->count = 0;
-    for (uint32 record = 0; record < job->records->count; record++) {
+    for (uint32 record = first; record < end; record++) {
         const uint32 *row = record_row(job->records, record);
         uint64 key = 0;
         bool whole = true;
@@ -81,52 +81,92 @@ fill_single_entries(index_job *job)
             whole = code != 0;
             key = hash_combine(key, job->part_hashes[i][code]);
         }
-        if (whole)
-            job->entries[job->count++] = (keyed_record){key, record, 0};
+        entries[count] = (keyed_record){key, record, 0};
+        count += whole;
     }
+    return count;
 }
 
-static void
-work_on_sorting(void *context, int64_t item, int thread)
+/* Notes a key; threads meet in the words, so that order does not matter. */
+static inline void
+note_key(const index_job *job, uint64 key)
 {
-    index_job *job = &((index_job *)context)[item];
+    uint64 place = key & job->mask, bit = UINT64_C(1) << (place & 63);
+    _Atomic uint64 *seen = &job->seen[place >> 6];
 
-    if (!job->filled)
-        fill_single_entries(job);
-    if (!job->sorted)
-        radix_sort_hashed(job->entries, job->scratch, job->count);
-    job->block_count = blocking_count(job->rule, job->entries, job->count, job->statistics);
-}
-
-static void
-work_on_blocks(void *context, int64_t item, int thread)
-{
-    index_job *job = &((index_job *)context)[item];
-
-    if (!job->done)
-        job->done = blocking_fill(job->rule, job->records, &job->window_order, job->entries, job->scratch,
-                                  job->count, job->blocks, &job->fill, &InterruptPending);
-}
-
-/* Too many entries for a worker, which would not see a cancel request: sorted by the main thread. */
-static void
-sort_many(index_job *job)
-{
-    if (job->count <= ENTRIES_SORTED_AT_ONCE)
+    if ((atomic_load_explicit(seen, memory_order_relaxed) & bit) == 0 &&
+        (atomic_fetch_or_explicit(seen, bit, memory_order_relaxed) & bit) == 0)
         return;
-    if (!job->filled)
-        fill_single_entries(job);
-    sort_by_hash(job->entries, job->scratch, job->count);
-    job->filled = job->sorted = true;
+    if ((atomic_load_explicit(&job->seen_twice[place >> 6], memory_order_relaxed) & bit) == 0)
+        atomic_fetch_or_explicit(&job->seen_twice[place >> 6], bit, memory_order_relaxed);
 }
 
-static bool
-all_done(const index_job *jobs, int count)
+static void
+fill_range(void *context, int64_t range, int thread)
 {
-    for (int i = 0; i < count; i++)
-        if (!jobs[i].done)
-            return false;
-    return true;
+    index_job *job = context;
+    Size first = (Size)range * SORT_RANGE;
+    keyed_record *entries = job->entries + first;
+
+    job->counts[range] = (uint32)Min(SORT_RANGE, job->count - first);
+    if (!job->filled)
+        job->counts[range] =
+            fill_single_entries(job, (uint32)first, (uint32)first + job->counts[range], entries);
+    for (uint32 i = 0; i < job->counts[range]; i++)
+        note_key(job, entries[i].key);
+}
+
+/* Leaves out the entries whose key certainly no other has. */
+static void
+sift_range(void *context, int64_t range, int thread)
+{
+    index_job *job = context;
+    keyed_record *entries = job->entries + (Size)range * SORT_RANGE;
+    uint32 kept = 0;
+
+    for (uint32 i = 0; i < job->counts[range]; i++) {
+        uint64 place = entries[i].key & job->mask;
+        uint64 word = atomic_load_explicit(&job->seen_twice[place >> 6], memory_order_relaxed);
+
+        entries[kept] = entries[i];
+        kept += word >> (place & 63) & 1;
+    }
+    job->counts[range] = kept;
+}
+
+#define RANGES_AT_ONCE 32
+
+/* The entries of keys that several records have, in order. */
+static void
+sort_entries(match_run *run, index_job *job)
+{
+    Size ranges = sort_ranges(job->count), words;
+    keyed_record *sorted;
+    uint64 kept = 0;
+
+    job->counts = MemoryContextAllocHuge(run->context, mul_size(Max(ranges, 1), sizeof(uint32)));
+    job->mask = 1023;
+    while (job->mask < job->count * 8)
+        job->mask = job->mask * 2 + 1;
+    words = (Size)(job->mask / 64 + 1);
+    job->seen = MemoryContextAllocExtended(run->context, mul_size(words, 2 * sizeof(uint64)),
+                                           MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    job->seen_twice = job->seen + words;
+
+    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, fill_range, job);
+    for (Size r = 0; r < ranges; r++)
+        job->keys += job->counts[r];
+    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, sift_range, job);
+    for (Size r = 0; r < ranges; r++)
+        kept += job->counts[r];
+    pfree((void *)job->seen);
+
+    sorted = MemoryContextAllocHuge(run->context, mul_size(Max(kept, 1), sizeof(keyed_record)));
+    hash_sort(run->threads, job->entries, job->counts, ranges, sorted);
+    pfree(job->entries);
+    pfree(job->counts);
+    job->entries = sorted;
+    job->count = kept;
 }
 
 static int
@@ -245,7 +285,8 @@ window_order_for(const match_run *run, int rule, value_table tables[2])
 static Size
 index_size(const match_run *run, int rule)
 {
-    return run->statistics[rule].keys * sizeof(keyed_record) + run->indexes[rule].block_count * sizeof(block);
+    return run->indexes[rule].entry_count * sizeof(keyed_record) +
+           run->indexes[rule].block_count * sizeof(block);
 }
 
 static uint32 *
@@ -288,91 +329,61 @@ prepare_job(match_run *run, int r, index_job *job)
 {
     blocking_rule *rule = &run->rules[r];
 
-    *job = (index_job){.rule = rule, .records = &run->store->records, .statistics = &run->statistics[r]};
+    *job = (index_job){.rule = rule, .records = &run->store->records};
     prepare_rule(run, r, job);
     if (job->filled)
-        ;
-    else if (rule->list_starts != NULL)
+        return;
+    if (rule->list_starts != NULL) {
         fill_list_entries(run, job);
-    else {
-        job->count = run->store->records.count;
-        job->entries =
-            MemoryContextAllocHuge(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
-        for (int i = 0; i < rule->part_count; i++)
-            job->part_hashes[i] = part_values(run, r, i)->hashes;
+        return;
     }
-    job->scratch = MemoryContextAllocHuge(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
-    job->window_order = window_order_for(run, r, job->window_values);
+    job->count = run->store->records.count;
+    job->entries = MemoryContextAllocHuge(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
+    for (int i = 0; i < rule->part_count; i++)
+        job->part_hashes[i] = part_values(run, r, i)->hashes;
 }
 
+/* Divides the entries into blocks. */
 static void
-make_blocks(match_run *run, index_job *job)
+make_blocks(match_run *run, int r, const index_job *job)
 {
     blocking_rule *rule = job->rule;
+    block_statistics *statistics = &run->statistics[r];
+    uint64 count = blocking_count(rule, job->entries, job->count, statistics);
+    block *blocks = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(block)));
+    keyed_record *scratch = NULL;
+    value_table window_values[2];
+    window_order order = window_order_for(run, r, window_values);
+    block_fill fill = {0};
 
-    job->blocks = MemoryContextAllocHuge(run->context, mul_size(Max(job->block_count, 1), sizeof(block)));
-    if (job->statistics->cut_blocks == 0)
-        return;
-    if (rule->list_starts != NULL && rule->list_positions == NULL)
-        rule->list_positions = no_positions(run, job->count);
-    else if (rule->list_starts == NULL && rule->positions == NULL)
-        rule->positions = no_positions(run, run->store->records.count);
-}
-
-/*
- * The rules to build at once: as many of those that come next and are not there as there are threads, if
- * their entries fit into the memory of a run.
- */
-static int
-next_rules(const match_run *run, int first, int *rules)
-{
-    Size size = mul_size(Max(run->store->records.count, 1), 2 * sizeof(keyed_record));
-    Size budget = mastering_memory_budget();
-    int count = 0;
-
-    for (int r = first; r < run->spec->rule_count && count < run->threads; r++) {
-        bool simple = run->spec->rules[r].top_k == 0 && !is_list_rule(run, r);
-
-        if (run->indexes[r].entries != NULL)
-            continue;
-        if (count > 0 && (!simple || (count + 1) * size > budget - Min(budget, run->index_bytes)))
-            break;
-        rules[count++] = r;
-        if (!simple)
-            break;
+    statistics->keys = job->keys;
+    if (statistics->cut_blocks > 0) {
+        scratch =
+            MemoryContextAllocHuge(run->context, mul_size(statistics->largest_block, sizeof(keyed_record)));
+        if (rule->list_starts != NULL && rule->list_positions == NULL)
+            rule->list_positions = no_positions(run, job->keys);
+        else if (rule->list_starts == NULL && rule->positions == NULL)
+            rule->positions = no_positions(run, run->store->records.count);
     }
-    return count;
+    while (!blocking_fill(rule, &run->store->records, &order, job->entries, scratch, job->count, blocks,
+                          &fill, &InterruptPending))
+        CHECK_FOR_INTERRUPTS();
+    if (scratch != NULL)
+        pfree(scratch);
+    run->indexes[r] = (block_index){job->entries, blocks, count, job->count};
 }
 
 void
 blocks_prepare(match_run *run, int rule)
 {
-    index_job *jobs;
-    int rules[MAX_RULES], count;
+    index_job job;
 
     if (run->indexes[rule].entries != NULL)
         return;
-    count = next_rules(run, rule, rules);
-    jobs = MemoryContextAllocZero(run->context, count * sizeof(index_job));
-    for (int i = 0; i < count; i++) {
-        prepare_job(run, rules[i], &jobs[i]);
-        CHECK_FOR_INTERRUPTS();
-        sort_many(&jobs[i]);
-    }
-    parallel_for(run->threads, count, work_on_sorting, jobs);
-    CHECK_FOR_INTERRUPTS();
-    for (int i = 0; i < count; i++)
-        make_blocks(run, &jobs[i]);
-    while (!all_done(jobs, count)) {
-        parallel_for(run->threads, count, work_on_blocks, jobs);
-        CHECK_FOR_INTERRUPTS();
-    }
-    for (int i = 0; i < count; i++) {
-        pfree(jobs[i].scratch);
-        run->indexes[rules[i]] = (block_index){jobs[i].entries, jobs[i].blocks, jobs[i].block_count};
-        run->index_bytes += index_size(run, rules[i]);
-    }
-    pfree(jobs);
+    prepare_job(run, rule, &job);
+    sort_entries(run, &job);
+    make_blocks(run, rule, &job);
+    run->index_bytes += index_size(run, rule);
     CHECK_FOR_INTERRUPTS();
 }
 

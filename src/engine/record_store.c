@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/hash_sort.h"
 #include "engine/json_reader.h"
 #include "engine/record_store.h"
 #include "engine/value_batch.h"
@@ -322,64 +323,26 @@ duplicate_id(const record_store *store, uint32 record)
                      "DISTINCT ON (id).")));
 }
 
-/*
- * Sorts by keys that are hashes. Many entries are dealt into parts by their first bits, each of which is
- * then sorted by itself: so a cancel request need not wait for all of them.
- */
-#define PART_BITS 8
-
-void
-sort_by_hash(keyed_record *entries, keyed_record *scratch, Size count)
-{
-    Size starts[(1 << PART_BITS) + 1] = {0}, place[1 << PART_BITS];
-
-    if (count <= ENTRIES_SORTED_AT_ONCE) {
-        radix_sort_hashed(entries, scratch, count);
-        return;
-    }
-    for (Size i = 0; i < count; i++) {
-        starts[(entries[i].key >> (64 - PART_BITS)) + 1]++;
-        if ((i & 0xfffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    for (int part = 0; part < 1 << PART_BITS; part++) {
-        starts[part + 1] += starts[part];
-        place[part] = starts[part];
-    }
-    for (Size i = 0; i < count; i++) {
-        scratch[place[entries[i].key >> (64 - PART_BITS)]++] = entries[i];
-        if ((i & 0xfffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    for (int part = 0; part < 1 << PART_BITS; part++) {
-        Size first = starts[part], size = starts[part + 1] - first;
-
-        radix_sort_hashed(scratch + first, entries + first, size);
-        memcpy(entries + first, scratch + first, size * sizeof(keyed_record));
-        CHECK_FOR_INTERRUPTS();
-    }
-}
-
 /* The records in the order of their ids' hashes, ties by the ids themselves. */
 static keyed_record *
-canonical_order(record_store *store)
+canonical_order(record_store *store, int threads)
 {
     Size count = store->records.count;
     keyed_record *order =
         MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    keyed_record *scratch =
+    keyed_record *unsorted =
         MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
     char buffer[24];
 
     for (uint32 i = 0; i < count; i++) {
         const char *id = record_store_id(store, i, buffer);
 
-        order[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
+        unsorted[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
         if ((i & 0xffff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
-    sort_by_hash(order, scratch, count);
-    pfree(scratch);
+    hash_sort_all(threads, unsorted, count, order);
+    pfree(unsorted);
     for (Size i = 1; i < count; i++) {
         if ((i & 0xffff) == 0)
             CHECK_FOR_INTERRUPTS();
@@ -399,10 +362,10 @@ canonical_order(record_store *store)
 }
 
 static void
-renumber(record_store *store)
+renumber(record_store *store, int threads)
 {
     Size count = store->records.count, stride = store->records.stride;
-    keyed_record *order = canonical_order(store);
+    keyed_record *order = canonical_order(store, threads);
     uint32 *rows =
         MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
@@ -587,7 +550,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
 
     MemoryContextDelete(reading);
     count_values(store);
-    renumber(store);
+    renumber(store, threads);
     finish_columns(store);
     if (state.cut_lists > 0)
         ereport(WARNING,

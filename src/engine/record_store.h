@@ -66,11 +66,6 @@ extern const char *record_store_id(const record_store *store, uint32 record, cha
 /* Order of ids that people expect: shorter first, then by bytes; so integers by value. */
 extern int record_store_compare_ids(const record_store *store, uint32 a, uint32 b);
 
-#define ENTRIES_SORTED_AT_ONCE 1000000
-
-/* Stable sort of entries whose keys are hashes; answers cancel requests. scratch: as many entries. */
-extern void sort_by_hash(keyed_record *entries, keyed_record *scratch, Size count);
-
 /* The texts and the like of a column as the kernels want them. */
 extern value_table record_store_values(const record_store *store, int slot);
 

@@ -58,6 +58,7 @@ typedef struct block_index {
     const keyed_record *entries;
     const block *blocks;
     uint64_t block_count;
+    uint64_t entry_count;
 } block_index;
 
 typedef struct block_statistics {

@@ -574,7 +574,7 @@ finds_agrees(int r)
 static block_index
 rule_index(int r)
 {
-    return (block_index){w.entries[r], w.blocks[r], w.statistics[r].blocks};
+    return (block_index){w.entries[r], w.blocks[r], w.statistics[r].blocks, w.entry_counts[r]};
 }
 
 typedef struct verdict {
@@ -696,7 +696,7 @@ test_long_row(void)
     keyed_record *entries = malloc(COUNT * sizeof *entries);
     block one = {0, COUNT, false};
     blocking_rule rule = {.part_count = 1, .max_block = COUNT};
-    block_index index = {entries, &one, 1};
+    block_index index = {entries, &one, 1, COUNT};
     record_table records = {rows, 1, COUNT};
     pair_visit visit = {.records = &records,
                         .rules = &rule,
