@@ -100,6 +100,8 @@ BEGIN
     DELETE FROM mastering.side_snapshot s WHERE s.environment = env_name;
     DELETE FROM mastering.curation c WHERE c.environment = env_name;
     DELETE FROM mastering.policy p WHERE p.environment = env_name;
+    DELETE FROM mastering.label l WHERE l.environment = env_name;
+    DELETE FROM mastering.label_queue q WHERE q.environment = env_name;
     DELETE FROM mastering.configuration c WHERE c.environment = env_name;
     DELETE FROM mastering.environment e WHERE e.name = env_name;
     PERFORM mastering.audit(env_name, 'drop environment', '{}');

@@ -160,7 +160,9 @@ DECLARE
     config mastering.configuration;
     spec jsonb;
     model jsonb;
+    labels jsonb;
 BEGIN
+    PERFORM mastering.require_first_stage(env, 'training');
     PERFORM mastering.lock_environment(env_name);
     env := mastering.require_author(env_name);    -- its owner may be another by now
     config := mastering.configuration_of(env_name);
@@ -181,7 +183,8 @@ BEGIN
         END IF;
         spec := mastering.spec_of((mastering.configuration_of(env_name)).tree, entity_name);
     END IF;
-    SELECT t.m INTO model FROM mastering.query_as(env.owner::name, format('SELECT mastering.train_model(%L, %L)', mastering.input_query(env_name, entity_name), spec),
+    labels := mastering.refresh_labels(env_name, entity_name);
+    SELECT t.m INTO model FROM mastering.query_as(env.owner::name, format('SELECT mastering.train_model(%L, %L, %L)', mastering.input_query(env_name, entity_name), spec, mastering.label_query(labels)),
                                                   mastering.artifact_path(env_name), true) AS t (m jsonb);
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'model'), jsonb_build_object('model', model, 'spec', mastering.json_hash(spec)));
     PERFORM mastering.show_candidate(env_name, 'next');
@@ -192,7 +195,7 @@ COMMENT ON FUNCTION mastering.do_train(text, text) IS 'Behind train.';
 
 CREATE FUNCTION mastering.train(env text, entity text) RETURNS jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.train(text, text) IS 'Trains the model of an entity on its loaded records; blocking and comparisons are suggested where none were set. Returns the model, which is an artifact from now on.';
+COMMENT ON FUNCTION mastering.train(text, text) IS 'Trains the model of an entity on its loaded records and its verified labels; blocking and comparisons are suggested where none were set. Returns the model, which is an artifact from now on.';
 
 CREATE FUNCTION mastering.model_of(tree jsonb, env_name text, entity_name text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

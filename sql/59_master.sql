@@ -6,7 +6,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SE
 COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input: with its own results, with ICU and with Unicode.';
 
 -- Writes pg_temp.mastering_partition: every record and the label of its cluster.
-CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, curation jsonb, run_key text) RETURNS boolean
+CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, labels jsonb, curation jsonb, run_key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known jsonb := (SELECT o.versions -> (entity_name || '_members') FROM mastering.output o WHERE o.run_key = make_partition.run_key ORDER BY o.made_at LIMIT 1);
@@ -18,14 +18,14 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
                        format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L, labels => %L) c', mastering.input_query(env.name, entity_name), model,
-                              mastering.curated_pairs(curation, mastering.input_query(env.name, entity_name))),
+                              nullif(concat_ws(' UNION ALL ', mastering.label_query(labels), 'SELECT * FROM (' || mastering.curated_pairs(curation, mastering.input_query(env.name, entity_name)) || ') c'), '')),
                        mastering.artifact_path(env.name));
     END IF;
     ANALYZE pg_temp.mastering_partition;
     RETURN known IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
+COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, jsonb, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
 
 CREATE FUNCTION mastering.drop_work_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
@@ -95,6 +95,7 @@ DECLARE
     entity jsonb := mastering.require_entity(tree, env.name, entity_name);
     model jsonb := mastering.model_of(tree, env.name, entity_name);
     curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
+    labels jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name, 'labels'));
     contents jsonb;
 BEGIN
     SELECT jsonb_object_agg(s.name, data -> mastering.path(entity_name, s.name) -> 'content') INTO contents FROM mastering.sources_of(tree, entity_name) s;
@@ -103,6 +104,7 @@ BEGIN
         'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
                     FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
         'role', mastering.role_of_model(env, work.entity, model)) || mastering.erasure_stamp(entity_name)
+        || CASE WHEN labels IS NULL THEN '{}' ELSE jsonb_build_object('labels', labels) END
         || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END;
 END
 $$;
@@ -128,6 +130,7 @@ SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 DECLARE
     entity jsonb := mastering.require_entity(tree, env.name, entity_name);
     model jsonb := mastering.model_of(tree, env.name, entity_name);
+    labels jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name, 'labels'));
     survivorship jsonb := coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'survivorship')), '{}');
     attributes text := mastering.column_list(entity -> 'attributes', false);
     old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
@@ -183,7 +186,7 @@ BEGIN
         reused := true;
         counters := '{}';
     ELSE
-        reused := mastering.make_partition(env, entity_name, model, curation, run_key);
+        reused := mastering.make_partition(env, entity_name, model, labels, curation, run_key);
         broken := CASE WHEN reused THEN 0 ELSE mastering.lock_partition(curation) END;
         PERFORM mastering.assign_ids(CASE WHEN old ? '_members'
             THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
@@ -263,6 +266,7 @@ DECLARE
 BEGIN
     PERFORM mastering.lock_environment(env_name);
     SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;    -- its owner may be another by now
+    PERFORM mastering.refresh_labels(env_name, entity_name);
     config := mastering.configuration_of(env_name);
     SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
     PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;

@@ -42,6 +42,7 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 #define SCORE_PARTS 24         /* of one bit each */
 #define LOOKED_AT_WITHIN 20000 /* pairs within clusters */
 #define EQUALLY_GOOD 0.002     /* F1 that is not worth another threshold */
+#define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
 #define CELL_PRIOR 2.0         /* labels that the model's probability is worth in a part of the score range */
 
 /* Thresholds to choose from, the lowest first. */
@@ -62,9 +63,109 @@ typedef struct lesson {
     map_problem problem;
     map_case *cases;
     int *folds;
+    double *weights; /* of the cases */
     double *workspace;
     size_t matches;
 } lesson;
+
+/* ---- clusters as labels see them ---- */
+
+/* Candidate pairs of one part of the score range that a clustering puts together, or does not. */
+typedef struct threshold_cell {
+    double pairs, expected; /* and the matches among them by the model */
+    double labels, matches;
+} threshold_cell;
+
+typedef struct threshold_search {
+    int count;
+    clustering *clusters[lengthof(thresholds) + 1];
+    threshold_cell cells[lengthof(thresholds) + 1][SCORE_PARTS][2];
+} threshold_search;
+
+static int
+score_part(int64 weight)
+{
+    int64 part = (weight + SCORE_PARTS / 2 * WEIGHT_UNITS) / WEIGHT_UNITS;
+
+    return (int)Max(Min(part, SCORE_PARTS - 1), 0);
+}
+
+static void
+count_cells(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    threshold_search *search = context;
+
+    for (uint32 i = 0; i < count; i++) {
+        int part = score_part(pairs[i].weight);
+        double p = probability_from_weight(pairs[i].weight);
+
+        for (int t = 0; t < search->count; t++) {
+            const uint32 *cluster = search->clusters[t]->cluster;
+            threshold_cell *cell = &search->cells[t][part][cluster[pairs[i].a] == cluster[pairs[i].b]];
+
+            cell->pairs++;
+            cell->expected += p;
+        }
+    }
+}
+
+static int64
+label_weight(match_run *run, const label *label)
+{
+    bool qualifies;
+    int64 weight;
+    uint64 pattern;
+
+    while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, label->a),
+                                           record_row(&run->store->records, label->b), PG_INT64_MIN,
+                                           &run->thread_memory[0], &qualifies, &weight, &pattern)))
+        ;
+    return weight;
+}
+
+static void
+count_labels(match_run *run, const label_list *labels, threshold_search *search)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        const label *label = &labels->labels[i];
+        int64 weight = label_weight(run, label);
+
+        for (int t = 0; t < search->count; t++) {
+            const uint32 *cluster = search->clusters[t]->cluster;
+            threshold_cell *cell =
+                &search->cells[t][score_part(weight)][cluster[label->a] == cluster[label->b]];
+
+            cell->labels++;
+            cell->matches += label->is_match;
+        }
+    }
+}
+
+/*
+ * Labels are asked for where clusters are in dispute, too, so among those of one score pairs that the
+ * clusters keep apart (or together) may be more than their share. Their weights make up for it.
+ */
+static void
+weigh_labels(match_run *run, const label_list *labels, const clustering *clusters, double *weights)
+{
+    threshold_search *search = MemoryContextAllocZero(run->context, sizeof(threshold_search));
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
+
+    search->count = 1;
+    search->clusters[0] = unconstify(clustering *, clusters);
+    match_run_visit(run, &options, count_cells, search);
+    count_labels(run, labels, search);
+    for (size_t i = 0; i < labels->count; i++) {
+        const label *label = &labels->labels[i];
+        const threshold_cell *cells = search->cells[0][score_part(label_weight(run, label))];
+        int in = clusters->cluster[label->a] == clusters->cluster[label->b];
+        double share = (cells[in].pairs + 1) / (cells[0].pairs + cells[1].pairs + 2);
+        double labelled = cells[in].labels / (cells[0].labels + cells[1].labels);
+
+        weights[i] = Max(Min(share / labelled, MOST_LABEL_WEIGHT), 1 / MOST_LABEL_WEIGHT);
+    }
+    pfree(search);
+}
 
 static double
 level_bits(const match_spec *spec, int c, int level)
@@ -142,7 +243,7 @@ make_cases(lesson *lesson, const label_list *labels)
             ;
         entry->score = weight_to_bits(weight);
         entry->target = label->is_match;
-        entry->weight = 1.0;
+        entry->weight = lesson->weights[i];
         entry->first = next;
         entry->used = pair_features(lesson, pattern, entry->score, features + next);
         next += entry->used;
@@ -170,14 +271,16 @@ validate(lesson *lesson, double strength, double *x, double *losses)
 {
     for (int fold = 0; fold < FOLDS; fold++) {
         for (size_t i = 0; i < lesson->problem.count; i++)
-            lesson->cases[i].weight = lesson->folds[i] != fold;
+            lesson->cases[i].weight = lesson->folds[i] != fold ? lesson->weights[i] : 0;
         fit(lesson, strength, x);
         for (size_t i = 0; i < lesson->problem.count; i++)
             if (lesson->folds[i] == fold)
                 losses[i] = map_logistic_loss(&lesson->problem, &lesson->cases[i], x);
     }
-    for (size_t i = 0; i < lesson->problem.count; i++)
-        lesson->cases[i].weight = 1.0;
+    for (size_t i = 0; i < lesson->problem.count; i++) {
+        lesson->cases[i].weight = lesson->weights[i];
+        losses[i] *= lesson->weights[i];
+    }
 }
 
 static double
@@ -216,7 +319,7 @@ choose_strength(lesson *lesson, double *x, double *loss_before, double *loss_aft
         losses[s] = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, sizeof(double)));
         if (s == 0)
             for (size_t i = 0; i < count; i++)
-                losses[s][i] = map_logistic_loss(&lesson->problem, &lesson->cases[i], x);
+                losses[s][i] = lesson->weights[i] * map_logistic_loss(&lesson->problem, &lesson->cases[i], x);
         else
             validate(lesson, strengths[s - 1], x, losses[s]);
         if (mean(losses[s], count) < mean(losses[best], count))
@@ -270,68 +373,6 @@ apply(const lesson *lesson, match_spec *spec, const double *x, double met[MAX_CO
 }
 
 /* ---- the threshold ---- */
-
-/* Candidate pairs of one part of the score range that a clustering puts together, or does not. */
-typedef struct threshold_cell {
-    double pairs, expected; /* and the matches among them by the model */
-    double labels, matches;
-} threshold_cell;
-
-typedef struct threshold_search {
-    clustering *clusters[lengthof(thresholds)];
-    threshold_cell cells[lengthof(thresholds)][SCORE_PARTS][2];
-} threshold_search;
-
-static int
-score_part(int64 weight)
-{
-    int64 part = (weight + SCORE_PARTS / 2 * WEIGHT_UNITS) / WEIGHT_UNITS;
-
-    return (int)Max(Min(part, SCORE_PARTS - 1), 0);
-}
-
-static void
-count_cells(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
-{
-    threshold_search *search = context;
-
-    for (uint32 i = 0; i < count; i++) {
-        int part = score_part(pairs[i].weight);
-        double p = probability_from_weight(pairs[i].weight);
-
-        for (int t = 0; t < lengthof(thresholds); t++) {
-            const uint32 *cluster = search->clusters[t]->cluster;
-            threshold_cell *cell = &search->cells[t][part][cluster[pairs[i].a] == cluster[pairs[i].b]];
-
-            cell->pairs++;
-            cell->expected += p;
-        }
-    }
-}
-
-static void
-count_labels(match_run *run, const label_list *labels, threshold_search *search)
-{
-    for (size_t i = 0; i < labels->count; i++) {
-        const label *label = &labels->labels[i];
-        bool qualifies;
-        int64 weight;
-        uint64 pattern;
-
-        while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, label->a),
-                                               record_row(&run->store->records, label->b), PG_INT64_MIN,
-                                               &run->thread_memory[0], &qualifies, &weight, &pattern)))
-            ;
-        for (int t = 0; t < lengthof(thresholds); t++) {
-            const uint32 *cluster = search->clusters[t]->cluster;
-            threshold_cell *cell =
-                &search->cells[t][score_part(weight)][cluster[label->a] == cluster[label->b]];
-
-            cell->labels++;
-            cell->matches += label->is_match;
-        }
-    }
-}
 
 /*
  * The pairs of records within clusters, and the share of matches among them by the model, from some of them
@@ -398,21 +439,23 @@ pairs_within(match_run *run, const clustering *clusters, double *rate)
  * doubt. Of pairs that are together without being candidates, the model alone says how many are right.
  */
 static double
-best_threshold(match_run *run, const label_list *labels, char **report)
+best_threshold(match_run *run, const label_list *labels, clustering *before, char **report)
 {
     threshold_search *search = MemoryContextAllocZero(run->context, sizeof(threshold_search));
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
     int64 weights[lengthof(thresholds)];
-    double right[lengthof(thresholds)], together[lengthof(thresholds)], matches = 0, best_f1 = -1;
-    double most_beyond = 0, f1s[lengthof(thresholds)];
+    double right[lengthof(thresholds) + 1], together[lengthof(thresholds) + 1], matches = 0, best_f1 = -1;
+    double most_beyond = 0, f1s[lengthof(thresholds) + 1];
     int best = 0;
 
     for (int t = 0; t < lengthof(thresholds); t++)
         weights[t] = weight_from_probability(thresholds[t]);
     cluster_at_thresholds(run, weights, lengthof(thresholds), NULL, search->clusters);
+    search->clusters[lengthof(thresholds)] = before;
+    search->count = lengthof(thresholds) + 1;
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
-    for (int t = 0; t < lengthof(thresholds); t++) {
+    for (int t = 0; t < search->count; t++) {
         double candidates = 0, beyond, found = 0, all = 0, expected = 0, rate_within;
 
         for (int part = 0; part < SCORE_PARTS; part++) {
@@ -439,15 +482,16 @@ best_threshold(match_run *run, const label_list *labels, char **report)
         beyond = Min(beyond, Max(together[t] - candidates, 0));
         right[t] = found + beyond;
         most_beyond = Max(most_beyond, beyond);
-        matches += all / lengthof(thresholds);
+        matches += all / search->count;
     }
-    for (int t = 0; t < lengthof(thresholds); t++) {
+    for (int t = 0; t < search->count; t++) {
         double f1 = 2 * right[t] / (together[t] + matches + most_beyond);
 
         match_run_phase(run, "threshold", "%g: %.0f pairs together, %.0f right of %.0f, F1 %.4f",
                         thresholds[t], together[t], right[t], matches + most_beyond, f1);
         f1s[t] = f1;
-        best_f1 = Max(best_f1, f1);
+        if (t < lengthof(thresholds))
+            best_f1 = Max(best_f1, f1);
         pfree(search->clusters[t]->cluster);
         pfree(search->clusters[t]->size);
         pfree(search->clusters[t]->weakest_link);
@@ -459,9 +503,10 @@ best_threshold(match_run *run, const label_list *labels, char **report)
     for (int t = 0; t < lengthof(thresholds); t++)
         if (f1s[t] >= best_f1 - EQUALLY_GOOD && fabs(thresholds[t] - 0.5) < fabs(thresholds[best] - 0.5))
             best = t;
-    *report = psprintf(",\"expected_f1\":%.3f", best_f1);
+    *report =
+        psprintf(",\"expected_f1\":%.3f,\"expected_f1_before\":%.3f", best_f1, f1s[lengthof(thresholds)]);
     pfree(search);
-    return thresholds[best];
+    return f1s[lengthof(thresholds)] > best_f1 + EQUALLY_GOOD ? 0 : thresholds[best];
 }
 
 char *
@@ -471,11 +516,16 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
     lesson lesson = {.run = run, .spec = spec};
     double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
     double *x, strength = strengths[0], before = 0, after = 0;
+    clustering *before_labels;
+    match_spec unlabelled = *spec;
     StringInfoData report;
 
     initStringInfo(&report);
     if (labels->count == 0)
         return pstrdup("{\"matches\":0,\"non_matches\":0}");
+    before_labels = cluster_records(run, weight_from_probability(spec->threshold), NULL);
+    lesson.weights = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(labels->count, sizeof(double)));
+    weigh_labels(run, labels, before_labels, lesson.weights);
     lay_out(&lesson);
     make_cases(&lesson, labels);
     x = palloc(lesson.problem.n * sizeof(double));
@@ -510,8 +560,13 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
     if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD && labels->count >= FEWEST_LABELS) {
         char *expected;
 
-        spec->threshold = best_threshold(run, labels, &expected);
+        spec->threshold = best_threshold(run, labels, before_labels, &expected);
         appendStringInfoString(&report, expected);
+        if (spec->threshold == 0) {
+            *spec = unlabelled;
+            match_run_set_weights(run, spec);
+            appendStringInfoString(&report, ",\"kept\":true");
+        }
     }
     appendStringInfoChar(&report, '}');
     match_run_phase(run, "labels", "%zu, strength %g, loss %.3f to %.3f", labels->count, strength, before,

@@ -164,7 +164,8 @@ judge(const search *search, uncertain_pair *pair)
     uint32 a = clusters->cluster[pair->a], b = clusters->cluster[pair->b];
     double p = probability_from_weight(pair->weight - search->least_weight), doubt = 4 * p * (1 - p);
     bool disputed = (a == b) != (pair->weight >= search->least_weight);
-    double hangs = a == b ? 1.0 : (double)clusters->size[a] * clusters->size[b];
+    double half = clusters->size[a] / 2.0;
+    double hangs = a == b ? half * half : (double)clusters->size[a] * clusters->size[b];
 
     if (disputed && a == b)
         doubt += DISPUTE;
