@@ -5,7 +5,9 @@
 # nothing is measured and that is said. A line a set: precision, recall and F1 of the pairs of the final clusters
 # (of abt_buy: of pairs across sources), pair completeness of the blocking, pairs compared, seconds. Sets: the folders of
 # the data, "demo" (made-up customers with many households), and NAME:written for the specifications in
-# bench/quality/. The figures are kept by hand in bench/QUALITY.md.
+# bench/quality/. A second table is of the same sets with LABELS (500; 0: no such table) labels, which an oracle that
+# knows the truth gives on the pairs that uncertain_pairs asks for, in five rounds: F1 of the clusters that follow the
+# labels, and of the model alone. The figures are kept by hand in bench/QUALITY.md.
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"
 
@@ -65,9 +67,25 @@ measure() {
         say "| $1 | failed |"
 }
 
+measure_labels() {
+    load "$1"
+    run -At -F ' | ' -v set="$1" -v name="$1" -v truth="${1}_truth" -v query="SELECT * FROM $1" -v rounds=5 -v per_round=$((LABELS / 5)) \
+        -v across="$([ "$1" = abt_buy ] && say true || say false)" -f bench/quality_labels.sql 2>&1 ||
+        say "| $1 | failed |"
+}
+
+LABELS=${LABELS:-500}
 [ $# -gt 0 ] || mapfile -t all < <(sets)
 say '| set | precision | recall | F1 | pair completeness | pairs compared | seconds |'
 say '| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
 for set in "${@:-${all[@]}}"; do
     measure "$set"
+done
+
+[ "$LABELS" -gt 0 ] || exit 0
+say
+say '| set, with labels | precision | recall | F1 | F1 of the model alone | labels | matches among them | threshold | seconds |'
+say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
+for set in "${@:-${all[@]}}"; do
+    case $set in *:written) ;; *) measure_labels "$set" ;; esac
 done

@@ -306,16 +306,17 @@ clearly_worse(const double *a, const double *b, size_t count)
 
 /*
  * The strength that cross-validation chooses, and the losses of the model as it was and as chosen. Of those
- * that are not clearly worse than the best the strongest is taken; 0 means to change nothing.
+ * that are not clearly worse than the best the strongest is taken; 0 means to change nothing. A handful of
+ * verdicts of one kind validates little, so it allows for little.
  */
 static double
 choose_strength(lesson *lesson, double *x, double *loss_before, double *loss_after)
 {
-    size_t count = lesson->problem.count, best = 0;
-    double *losses[lengthof(strengths) + 1];
+    size_t count = lesson->problem.count, best = 0, rarer = Min(lesson->matches, count - lesson->matches);
+    double *losses[lengthof(strengths) + 1] = {NULL}, least = strengths[0] / ((double)rarer * rarer);
 
     memset(x, 0, lesson->problem.n * sizeof(double));
-    for (size_t s = 0; s <= lengthof(strengths); s++) {
+    for (size_t s = 0; s <= lengthof(strengths) && (s == 0 || strengths[s - 1] >= least); s++) {
         losses[s] = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, sizeof(double)));
         if (s == 0)
             for (size_t i = 0; i < count; i++)
@@ -333,7 +334,7 @@ choose_strength(lesson *lesson, double *x, double *loss_before, double *loss_aft
         }
     }
     *loss_after = mean(losses[best], count);
-    for (size_t s = 0; s <= lengthof(strengths); s++)
+    for (size_t s = 0; s <= lengthof(strengths) && losses[s] != NULL; s++)
         pfree(losses[s]);
     return best == 0 ? 0 : strengths[best - 1];
 }

@@ -244,23 +244,28 @@ take(choice *choice, const uncertain_pair *pair, bool limits)
     choice->pairs[choice->count++] = *pair;
 }
 
-/* How many to draw from each part: by the root of its pairs and by the doubt there, and some from each. */
+/*
+ * One pair from each part, and of the rest more where there are more pairs and where the model is in doubt,
+ * but not much more: what the model takes for certain may be wrong.
+ */
 static void
 draw_lots(choice *choice, search *search)
 {
     double share[SCORE_PARTS], sum = 0;
-    uint32 left = choice->wanted - choice->count;
+    uint32 left = choice->wanted - choice->count, parts = 0;
 
     for (int part = 0; part < SCORE_PARTS; part++) {
         double p = probability_from_weight((part - SCORE_PARTS / 2) * (int64)WEIGHT_UNITS + WEIGHT_UNITS / 2);
 
-        share[part] = sqrt(search->pairs[part]) * (0.05 + sqrt(p * (1 - p)));
+        share[part] =
+            search->pairs[part] == 0 ? 0 : portable_log2(search->pairs[part] + 1) * (0.5 + sqrt(p * (1 - p)));
         sum += share[part];
+        parts += search->pairs[part] > 0;
         sort_shortlist(&search->parts[part]);
     }
-    for (int part = 0; part < SCORE_PARTS && sum > 0; part++) {
-        uint32 quota = Min((uint32)ceil(left * share[part] / sum), choice->wanted - choice->count);
-        uint32 before = choice->count;
+    for (int part = SCORE_PARTS - 1; part >= 0 && sum > 0; part--) {
+        double extra = left > parts ? (left - parts) * share[part] / sum : 0;
+        uint32 quota = share[part] == 0 ? 0 : 1 + (uint32)extra, before = choice->count;
 
         for (uint32 i = 0; i < search->parts[part].count && choice->count - before < quota; i++) {
             search->parts[part].pairs[i].reason = UNCERTAIN_SPREAD;
