@@ -334,7 +334,9 @@ join_labelled(cluster_maker *maker, bool warn)
 
         ereport(
             WARNING,
-            (errmsg("%zu labels that say match are not followed because others contradict them", refused),
+            (errmsg_plural("%zu label that says match is not followed because others contradict it",
+                           "%zu labels that say match are not followed because others contradict them",
+                           refused, refused),
              errdetail("Records \"%s\" and \"%s\" are labelled as a match, but by other labels each is the "
                        "same as one of two records that are labelled as none.",
                        record_store_id(run->store, first_refused.record, buffer_a),

@@ -68,7 +68,7 @@ read_rows(const char *query, const char *const *names, const char *what, row_con
     SPI_connect();
     row_context = AllocSetContextCreate(CurrentMemoryContext, "mastering row", ALLOCSET_DEFAULT_SIZES);
     plan = SPI_prepare(query, 0, NULL);
-    if (plan == NULL)
+    if (plan == NULL || !SPI_is_cursor_plan(plan))
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
                         errmsg("the query of %s must be one SELECT statement", what)));
     portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);

@@ -313,7 +313,7 @@ static double
 choose_strength(lesson *lesson, double *x, double *loss_before, double *loss_after)
 {
     size_t count = lesson->problem.count, best = 0, rarer = Min(lesson->matches, count - lesson->matches);
-    double *losses[lengthof(strengths) + 1] = {NULL}, least = strengths[0] / ((double)rarer * rarer);
+    double *losses[lengthof(strengths) + 1] = {NULL}, least = 4 * strengths[0] / ((double)rarer * rarer);
 
     memset(x, 0, lesson->problem.n * sizeof(double));
     for (size_t s = 0; s <= lengthof(strengths) && (s == 0 || strengths[s - 1] >= least); s++) {
@@ -534,7 +534,8 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
                      labels->count - lesson.matches);
     if (lesson.matches == 0 || lesson.matches == labels->count)
         ereport(WARNING,
-                (errmsg("all %zu labels say that the records are %s", labels->count,
+                (errmsg(labels->count == 1 ? "the only label says that the records are %s"
+                                           : "all labels say that the records are %s",
                         lesson.matches == 0 ? "no match" : "a match"),
                  errdetail("What tells matches from non-matches cannot be learnt from one kind alone; the "
                            "model changes little."),
