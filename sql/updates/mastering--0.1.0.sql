@@ -364,18 +364,18 @@ AS 'MODULE_PATHNAME', 'mastering_match_pairs';
 COMMENT ON FUNCTION mastering.match_pairs_as(anyelement, text, jsonb, double precision) IS
 'match_pairs with ids in the type of the first argument: match_pairs_as(NULL::bigint, query, model).';
 
-CREATE FUNCTION mastering.match_clusters(query text, model jsonb, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.match_clusters(query text, model jsonb, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_match_clusters';
-COMMENT ON FUNCTION mastering.match_clusters(text, jsonb, double precision) IS
-'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone).';
+COMMENT ON FUNCTION mastering.match_clusters(text, jsonb, double precision, text) IS
+'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone). labels (a query of id_a, id_b, is_match) are followed: records labelled as a match are put together, records labelled as none are kept apart; where labels contradict each other, apart.';
 
-CREATE FUNCTION mastering.match_clusters_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.match_clusters_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_match_clusters';
-COMMENT ON FUNCTION mastering.match_clusters_as(anyelement, text, jsonb, double precision) IS
+COMMENT ON FUNCTION mastering.match_clusters_as(anyelement, text, jsonb, double precision, text) IS
 'match_clusters with ids in the type of the first argument: match_clusters_as(NULL::bigint, query, model).';
 
 CREATE FUNCTION mastering.blocking_report(query text, spec jsonb, truth text DEFAULT NULL)
@@ -391,7 +391,7 @@ RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'mastering_train_model';
 COMMENT ON FUNCTION mastering.train_model(text, jsonb, text) IS
-'The specification with trained weights: by expectation maximisation without labels, or from labels (a query of id_a, id_b, is_match) with that as the prior.';
+'The specification with trained weights: by expectation maximisation without labels; labels (a query of id_a, id_b, is_match) correct them by a logistic regression with that as its prior, as strongly held as cross-validation says, and choose the threshold where the specification leaves it at 0.5.';
 
 CREATE FUNCTION mastering.explain_pair(query text, model jsonb, id_a text, id_b text)
 RETURNS TABLE (comparison text, value_a text, value_b text, similarity double precision, level text,
@@ -401,19 +401,33 @@ AS 'MODULE_PATHNAME', 'mastering_explain_pair';
 COMMENT ON FUNCTION mastering.explain_pair(text, jsonb, text, text) IS
 'Why two records match or do not: a row for the prior and for each comparison with both values as they were compared, their similarity (or distance), level, weight in bits, and the running total with its probability.';
 
-CREATE FUNCTION mastering.dedupe(query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.dedupe(query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_dedupe';
-COMMENT ON FUNCTION mastering.dedupe(text, jsonb, double precision) IS
-'The whole thing in one call: match_clusters with the given model, or with the given specification trained on the data, or with a specification suggested from the data.';
+COMMENT ON FUNCTION mastering.dedupe(text, jsonb, double precision, text) IS
+'The whole thing in one call: match_clusters with the given model, or with the given specification trained on the data, or with a specification suggested from the data. labels (a query of id_a, id_b, is_match) train the model, where it is not trained, and are followed by the clusters.';
 
-CREATE FUNCTION mastering.dedupe_as(id_type anyelement, query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL)
+CREATE FUNCTION mastering.dedupe_as(id_type anyelement, query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_dedupe';
-COMMENT ON FUNCTION mastering.dedupe_as(anyelement, text, jsonb, double precision) IS
+COMMENT ON FUNCTION mastering.dedupe_as(anyelement, text, jsonb, double precision, text) IS
 'dedupe with ids in the type of the first argument: dedupe_as(NULL::bigint, query).';
+
+CREATE FUNCTION mastering.uncertain_pairs(query text, model jsonb, n integer DEFAULT 100, labels text DEFAULT NULL)
+RETURNS TABLE (id_a text, id_b text, weight double precision, probability double precision, reason text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+AS 'MODULE_PATHNAME', 'mastering_uncertain_pairs';
+COMMENT ON FUNCTION mastering.uncertain_pairs(text, jsonb, integer, text) IS
+'Up to n pairs whose labels teach most, none that labels (a query of id_a, id_b, is_match; NULL where nobody can tell) hold or imply already. reason: doubt (the model cannot tell), cluster (the clusters say otherwise than the pair, or much hangs on it), spread (drawn by lot from its part of the score range).';
+
+CREATE FUNCTION mastering.uncertain_pairs_as(id_type anyelement, query text, model jsonb, n integer DEFAULT 100, labels text DEFAULT NULL)
+RETURNS TABLE (id_a anyelement, id_b anyelement, weight double precision, probability double precision, reason text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+AS 'MODULE_PATHNAME', 'mastering_uncertain_pairs';
+COMMENT ON FUNCTION mastering.uncertain_pairs_as(anyelement, text, jsonb, integer, text) IS
+'uncertain_pairs with ids in the type of the first argument: uncertain_pairs_as(NULL::bigint, query, model, 100).';
 -- 30_charts.sql: pictures of models, pairs, blocking, thresholds and scores. 31_cluster_chart.sql draws clusters,
 -- 32_report.sql puts everything on one page.
 --
@@ -2662,7 +2676,20 @@ COMMENT ON FUNCTION mastering.rows_hash_final(internal) IS 'Final function of ro
 CREATE AGGREGATE mastering.rows_hash(row_value record) (
     SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
 );
-COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over rows in the order they come in; #segment and #row, where a row lies, are left out.';
+COMMENT ON AGGREGATE mastering.rows_hash(record) IS 'SHA-256 over the hashes of rows in the order they come in; #segment and #row, where a row lies, are left out.';
+
+CREATE FUNCTION mastering.stored_row_hash(row_value record) RETURNS bytea
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_stored_row_hash';
+COMMENT ON FUNCTION mastering.stored_row_hash(record) IS 'What a row of a segment contributes to the segment''s hash.';
+
+CREATE FUNCTION mastering.rows_hash_add(state internal, row_value record, kept bytea) RETURNS internal
+    LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_rows_hash_add';
+COMMENT ON FUNCTION mastering.rows_hash_add(internal, record, bytea) IS 'Transition function of rows_hash.';
+
+CREATE AGGREGATE mastering.rows_hash(row_value record, kept bytea) (
+    SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
+);
+COMMENT ON AGGREGATE mastering.rows_hash(record, bytea) IS 'SHA-256 over the hashes of rows; where a row''s hash was kept, it counts in place of the row.';
 -- 50_store.sql: versioned storage. A store is a table LIST-partitioned by segment; a segment is written once
 -- and never changed; a version is a list of segments and, where rows went away, deletion vectors. The head
 -- row of an environment says which version of each relation its views show. See src/storage/in_version.c.
@@ -2774,6 +2801,12 @@ COMMENT ON TABLE mastering.segment IS 'One row a segment: the table mastering.se
 COMMENT ON COLUMN mastering.segment.hash IS 'SHA-256 of the rows in the order of their numbers.';
 COMMENT ON COLUMN mastering.segment.derived_from IS 'Where the segment is a pure function of others (mapped records): the hash of what it was made from, by which it is found again.';
 
+CREATE TABLE mastering.shell (
+    segment_id  int PRIMARY KEY,
+    store_id    int NOT NULL
+);
+COMMENT ON TABLE mastering.shell IS 'Segments that garbage collection has emptied: partitions without rows, to be filled again or dropped.';
+
 CREATE SEQUENCE mastering.deletion_vector_id;
 CREATE TABLE mastering.deletion_vector (
     vector_id   bigint PRIMARY KEY DEFAULT nextval('mastering.deletion_vector_id'),
@@ -2801,6 +2834,7 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.store', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.store_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.segment', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.segment_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.shell', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.deletion_vector', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.deletion_vector_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.head', '');
@@ -2850,8 +2884,16 @@ COMMENT ON FUNCTION mastering.store_for(text, text, text, jsonb, jsonb) IS 'The 
 CREATE FUNCTION mastering.begin_segment(store_id int) RETURNS int
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    id int := nextval('mastering.segment_id');
+    id int;
 BEGIN
+    -- One that was emptied is filled again: dropping it would need a lock that readers are in the way of.
+    DELETE FROM mastering.shell x WHERE x.segment_id = (
+        SELECT y.segment_id FROM mastering.shell y WHERE y.store_id = begin_segment.store_id ORDER BY y.segment_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING x.segment_id INTO id;
+    IF id IS NOT NULL THEN
+        RETURN id;
+    END IF;
+    id := nextval('mastering.segment_id');
     EXECUTE format('CREATE TABLE mastering.%I (LIKE mastering.%I, CHECK ("#segment" OPERATOR(mastering.===) %s))',
                    'segment_' || id, 'store_' || store_id, id);
     RETURN id;
@@ -2869,15 +2911,18 @@ DECLARE
     index_columns jsonb;
     rows bigint;
     content text;
+    attached boolean := (SELECT c.relispartition FROM pg_class c WHERE c.oid = segment::regclass);
 BEGIN
     FOR index_columns IN SELECT i.value FROM mastering.store s, jsonb_array_elements(s.indexes) i
-                          WHERE s.store_id = finish_segment.store_id LOOP
+                          WHERE s.store_id = finish_segment.store_id AND NOT attached LOOP
         EXECUTE format('CREATE INDEX ON %s (%s)', segment,
                        (SELECT string_agg(quote_ident(value), ', ') FROM jsonb_array_elements_text(index_columns)));
     END LOOP;
     EXECUTE format('ANALYZE %s', segment);
     EXECUTE format('SELECT count(*), mastering.rows_hash(s ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
-    EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+    IF NOT attached THEN
+        EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+    END IF;
     INSERT INTO mastering.segment (segment_id, store_id, row_count, hash, derived_from)
     VALUES (segment_id, store_id, rows, content, derived_from);
     RETURN rows;
@@ -2887,11 +2932,18 @@ COMMENT ON FUNCTION mastering.finish_segment(int, int, text) IS 'Indexes, statis
 
 CREATE FUNCTION mastering.drop_segment(segment_id int) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    store text := (SELECT p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+                    WHERE i.inhrelid = format('mastering.%I', 'segment_' || segment_id)::regclass);
 BEGIN
-    EXECUTE format('DROP TABLE mastering.%I', 'segment_' || segment_id);
+    IF store IS NULL THEN
+        EXECUTE format('DROP TABLE mastering.%I', 'segment_' || segment_id);
+    ELSE
+        INSERT INTO mastering.shell (segment_id, store_id) VALUES (segment_id, substr(store, length('store_') + 1)::int);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Drops the table of a segment that was begun and not finished.';
+COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Gives back the table of a segment that was begun and not filled.';
 
 -- ---- versions -------------------------------------------------------------------------------------------------
 
@@ -2914,7 +2966,9 @@ BEGIN
     IF coalesce(cardinality(segments), 0) <> coalesce(cardinality(vectors), 0) THEN
         RAISE EXCEPTION 'a version needs one vector number for each segment' USING ERRCODE = '22023';
     END IF;
-    SELECT coalesce(sum(s.row_count - coalesce(v.row_count, 0)), 0),
+    SELECT coalesce(sum(s.row_count - coalesce(v.row_count, 0)
+                        - (SELECT count(*) FROM mastering.erased_row e WHERE e.segment_id = s.segment_id AND e.left_hash IS NULL
+                              AND (v.vector_id IS NULL OR NOT mastering.is_deleted(v.vector_id, e.row_no)))), 0)::bigint,
            coalesce(jsonb_agg(jsonb_build_array(s.hash, v.hash) ORDER BY u.n), '[]')
       INTO rows, parts
       FROM ROWS FROM (unnest(segments), unnest(vectors)) WITH ORDINALITY u (segment, vector, n)
@@ -3095,19 +3149,59 @@ CREATE TABLE mastering.snapshot (
     message     text,
     tag         text,
     author      text NOT NULL,
-    created_at  timestamptz NOT NULL
+    created_at  timestamptz NOT NULL,
+    undoes      text
 );
 CREATE UNIQUE INDEX ON mastering.snapshot (environment, tag) WHERE tag IS NOT NULL;
 CREATE INDEX ON mastering.snapshot (environment, created_at);
 COMMENT ON TABLE mastering.snapshot IS 'Immutable states of environments; the hash covers all of a state and its parents.';
+COMMENT ON COLUMN mastering.snapshot.parents IS 'What this state was made of: the one before it in its environment first, then those that were merged into it.';
+COMMENT ON COLUMN mastering.snapshot.undoes IS 'The state that a rollback or a restore left for this one: history, but no ancestor in a merge.';
+
+CREATE TABLE mastering.side_snapshot (
+    hash        text PRIMARY KEY,
+    environment text COLLATE "C" NOT NULL
+);
+CREATE INDEX ON mastering.side_snapshot (environment);
+COMMENT ON TABLE mastering.side_snapshot IS 'Snapshots that others took of an environment, to merge or copy it, without taking part in its writing; its own next one has them as parents.';
+
+CREATE TABLE mastering.fork (
+    environment text COLLATE "C" PRIMARY KEY,
+    source      text COLLATE "C" NOT NULL,
+    base        text NOT NULL,
+    expires_at  timestamptz,
+    created_by  text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.fork (source);
+COMMENT ON TABLE mastering.fork IS 'Environments that are copies of another; nobody may read one who may not read what it is a copy of. base: the snapshot that it began as.';
+
+CREATE TABLE mastering.snapshot_schema (
+    schema_name text COLLATE "C" PRIMARY KEY,
+    environment text COLLATE "C" NOT NULL,
+    snapshot    text NOT NULL,
+    reader      text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.snapshot_schema (environment);
+COMMENT ON TABLE mastering.snapshot_schema IS 'Schemas of views on snapshots. They are dropped like any schema, so a row may be left of one that is no more.';
+
+CREATE TABLE mastering.left_out (
+    source text COLLATE "C" NOT NULL,
+    target text COLLATE "C" NOT NULL,
+    path   text NOT NULL,
+    base   text,
+    PRIMARY KEY (source, target, path)
+);
+COMMENT ON TABLE mastering.left_out IS 'Changes that a promotion left for later. base: what the artifact was when source and target last agreed on it.';
 
 CREATE SEQUENCE mastering.release_id;
 CREATE TABLE mastering.release (
     release_id      bigint PRIMARY KEY DEFAULT nextval('mastering.release_id'),
-    kind            text NOT NULL CHECK (kind IN ('promotion', 'rollback')),
+    kind            text NOT NULL CHECK (kind IN ('promotion', 'rollback', 'restore')),
     source          text,
     target          text NOT NULL,
-    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rolled back')),
+    state           text NOT NULL CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rolled back', 'replaced')),
     message         text,
     author          text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -3121,7 +3215,7 @@ CREATE TABLE mastering.release (
     error           jsonb
 );
 CREATE INDEX ON mastering.release (target, state, release_id);
-COMMENT ON TABLE mastering.release IS 'Promotions and rollbacks, the failed ones too.';
+COMMENT ON TABLE mastering.release IS 'Promotions, rollbacks and restores, the failed ones too. replaced: a restore put another state in the place of what it had brought.';
 
 CREATE SEQUENCE mastering.check_result_id;
 CREATE TABLE mastering.check_result (
@@ -3142,6 +3236,12 @@ CREATE TABLE mastering.check_result (
 CREATE INDEX ON mastering.check_result (state_key) WHERE passed;
 CREATE INDEX ON mastering.check_result (environment, checked_at);
 COMMENT ON TABLE mastering.check_result IS 'What each check found; state_key: hash of the check and of all that it could read.';
+
+CREATE TABLE mastering.space_change (
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO mastering.space_change DEFAULT VALUES;
+COMMENT ON TABLE mastering.space_change IS 'One row, changed whenever something stored was removed, so that transactions with an older snapshot can tell.';
 
 CREATE TABLE mastering.role_map (
     environment text COLLATE "C" NOT NULL,
@@ -3253,6 +3353,10 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.data_version', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.cluster_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.output', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.snapshot', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.side_snapshot', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.fork', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.snapshot_schema', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.left_out', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.release', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.release_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.check_result', '');
@@ -3308,15 +3412,30 @@ END
 $$;
 COMMENT ON FUNCTION mastering.is_reproducible(name, text, text, text) IS 'Whether a query gives one result on one state of a schema''s views.';
 
-CREATE FUNCTION mastering.may(environment text, VARIADIC roles text[]) RETURNS boolean
+-- In a fork nobody may do anything who may not read what it is a copy of.
+CREATE FUNCTION mastering.role_may(role_name name, environment text, roles text[], origin_roles text[] DEFAULT '{author,curator,reviewer,loader}') RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)
-        OR EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
-                    WHERE e.name = may.environment AND pg_has_role(mastering.caller(), r.oid, 'USAGE'))
-        OR EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
-                    WHERE m.environment = may.environment AND (m.role = ANY (roles) OR m.role = 'admin')
-                      AND pg_has_role(mastering.caller(), r.oid, 'USAGE'))
+    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name AND r.rolsuper)
+        OR (EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
+                     WHERE e.name = role_may.environment AND pg_has_role(role_name, r.oid, 'USAGE'))
+            OR EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
+                        WHERE m.environment = role_may.environment AND (m.role = ANY (roles) OR m.role = 'admin')
+                          AND pg_has_role(role_name, r.oid, 'USAGE')))
+       AND NOT EXISTS (
+            WITH RECURSIVE origin (name) AS (
+                SELECT f.source FROM mastering.fork f WHERE f.environment = role_may.environment
+                UNION SELECT f.source FROM origin o JOIN mastering.fork f ON f.environment = o.name)
+            SELECT FROM origin o
+             WHERE NOT EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
+                                WHERE e.name = o.name AND pg_has_role(role_name, r.oid, 'USAGE'))
+               AND NOT EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
+                                WHERE m.environment = o.name AND (m.role = ANY (origin_roles) OR m.role = 'admin')
+                                  AND pg_has_role(role_name, r.oid, 'USAGE')))
 $$;
+COMMENT ON FUNCTION mastering.role_may(name, text, text[], text[]) IS 'Whether a role has one of these roles in an environment, and where that is a fork, one of the others in all that it is a copy of; owners, admins and superusers have all.';
+
+CREATE FUNCTION mastering.may(environment text, VARIADIC roles text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.role_may(mastering.caller(), environment, roles) $$;
 COMMENT ON FUNCTION mastering.may(text, text[]) IS 'Whether the caller has one of these roles in an environment; its owner, its admins and superusers have all.';
 
 CREATE FUNCTION mastering.require(environment text, VARIADIC roles text[]) RETURNS mastering.environment
@@ -3365,10 +3484,32 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.audit(text, text, jsonb) IS 'Adds an entry to an environment''s log at the end of the transaction.';
 
+-- Whoever writes holds what it finds in the catalog against garbage collection, which waits for nobody and is short.
+CREATE FUNCTION mastering.hold_space() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deadline timestamptz := clock_timestamp() + interval '10 s';
+BEGIN
+    WHILE NOT pg_try_advisory_xact_lock_shared(hashtext('mastering.space'), 0) LOOP
+        IF clock_timestamp() > deadline THEN
+            RAISE EXCEPTION 'space is being freed by another session'
+                USING ERRCODE = '55P03', HINT = 'Try again when gc or erase has finished; pg_locks shows its session as the holder of an advisory lock.';
+        END IF;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    -- A snapshot from before a collection would show what is gone.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM mastering.space_change FOR SHARE;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.hold_space() IS 'Keeps garbage collection away to the end of the transaction; 40001 where the transaction''s snapshot is older than the last one.';
+
 -- Writers of one environment take turns. Whoever finds another at work does not wait in the dark.
 CREATE FUNCTION mastering.lock_environment(environment text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM mastering.hold_space();
     IF NOT pg_try_advisory_xact_lock(hashtext('mastering.environment'), hashtext(environment)) THEN
         RAISE EXCEPTION 'environment "%" is being changed by another session', environment
             USING ERRCODE = '55P03', HINT = 'Try again when that session has finished; pg_locks shows it as the holder of an advisory lock.';
@@ -3479,6 +3620,7 @@ BEGIN
     IF NOT pg_has_role(mastering.caller(), owner_name, 'MEMBER') THEN
         RAISE EXCEPTION 'role "%" is not a member of role "%"', mastering.caller(), owner_name USING ERRCODE = '42501';
     END IF;
+    PERFORM mastering.require_origin_reader(env_name, owner_name, true);
     PERFORM mastering.lock_environment(env_name);
     SELECT e.owner INTO old_owner FROM mastering.environment e WHERE e.name = env_name;
     IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = old_owner) THEN    -- the role map's grants come back below
@@ -3487,6 +3629,7 @@ BEGIN
     END IF;
     UPDATE mastering.environment e SET owner = owner_name WHERE e.name = env_name;
     PERFORM mastering.apply_grants(env_name);
+    PERFORM mastering.revoke_from_copies(env_name);
     PERFORM mastering.audit(env_name, 'alter environment', jsonb_build_object('owner', owner_name));
 END
 $$;
@@ -3496,15 +3639,18 @@ CREATE FUNCTION mastering.alter_environment(env text, owner name) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.alter_environment(text, name) IS 'Gives an environment another owner: the role whose rights the SQL text of its artifacts runs with.';
 
-CREATE FUNCTION mastering.do_drop_environment(env_name text) RETURNS void
+CREATE FUNCTION mastering.drop_environment_now(env_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     follower text;
 BEGIN
-    PERFORM mastering.require(env_name, 'admin');
     PERFORM mastering.lock_environment(env_name);
     SELECT e.name INTO follower FROM mastering.environment e WHERE e.promotes_from = env_name LIMIT 1;
     IF FOUND THEN
+        IF EXISTS (SELECT FROM mastering.fork f WHERE f.environment = follower) THEN
+            RAISE EXCEPTION 'environment "%" cannot be dropped because "%" is a fork of it', env_name, follower
+                USING ERRCODE = '2BP01', HINT = format('SELECT name, owner, expires_at FROM mastering.forks WHERE source = %L', env_name);
+        END IF;
         RAISE EXCEPTION 'environment "%" cannot be dropped because "%" is promoted from it', env_name, follower USING ERRCODE = '2BP01';
     END IF;
     EXECUTE format('DROP SCHEMA %I CASCADE', env_name || '_next');
@@ -3515,9 +3661,22 @@ BEGIN
     DELETE FROM mastering.head h WHERE h.environment IN (env_name, env_name || '_next');
     DELETE FROM mastering.environment_view v WHERE v.environment IN (env_name, env_name || '_next');
     DELETE FROM mastering.role_map m WHERE m.environment = env_name;
+    DELETE FROM mastering.fork f WHERE f.environment = env_name;
+    DELETE FROM mastering.left_out l WHERE env_name IN (l.source, l.target);
+    DELETE FROM mastering.side_snapshot s WHERE s.environment = env_name;
+    DELETE FROM mastering.curation c WHERE c.environment = env_name;
     DELETE FROM mastering.configuration c WHERE c.environment = env_name;
     DELETE FROM mastering.environment e WHERE e.name = env_name;
     PERFORM mastering.audit(env_name, 'drop environment', '{}');
+END
+$$;
+COMMENT ON FUNCTION mastering.drop_environment_now(text) IS 'Drops an environment; whoever calls it has checked who asks.';
+
+CREATE FUNCTION mastering.do_drop_environment(env_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require(env_name, 'admin');
+    PERFORM mastering.drop_environment_now(env_name);
 END
 $$;
 COMMENT ON FUNCTION mastering.do_drop_environment(text) IS 'Behind drop_environment.';
@@ -3537,6 +3696,7 @@ BEGIN
                     FROM (SELECT m.grantee, m.role FROM mastering.role_map m WHERE m.environment = env_name
                           UNION ALL SELECT e.owner, 'admin' FROM mastering.environment e WHERE e.name = env_name) m
                     JOIN pg_roles r ON r.rolname = m.grantee GROUP BY r.rolname LOOP
+        CONTINUE WHEN NOT mastering.reads_origin(env_name, reader.role, reader.wide);
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name, reader.role);
         IF reader.wide THEN
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name || '_next', reader.role);
@@ -3562,9 +3722,11 @@ BEGIN
     IF grantee_name IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grantee_name) THEN
         RAISE EXCEPTION 'role "%" does not exist', grantee_name USING ERRCODE = '42704';
     END IF;
+    PERFORM mastering.require_origin_reader(env_name, grantee_name, role_name <> 'consumer');
     INSERT INTO mastering.role_map (environment, role, grantee) VALUES (env_name, role_name, grantee_name) ON CONFLICT DO NOTHING;
     IF FOUND THEN
         PERFORM mastering.apply_grants(env_name);
+        PERFORM mastering.grant_copies(env_name, grantee_name);
         PERFORM mastering.audit(env_name, 'grant role', jsonb_build_object('role', role_name, 'grantee', grantee_name));
     END IF;
 END
@@ -3588,6 +3750,7 @@ BEGIN
         EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', env_name, env_name || '_next', grantee_name);
     END IF;
     PERFORM mastering.apply_grants(env_name);
+    PERFORM mastering.revoke_from_copies(env_name);
     PERFORM mastering.audit(env_name, 'revoke role', jsonb_build_object('role', role_name, 'grantee', grantee_name));
 END
 $$;
@@ -4216,6 +4379,7 @@ BEGIN
                    env.owner, format('SELECT %s, %s FROM %s AS r', mastering.key_expression(source -> 'key'),
                                       (SELECT string_agg(format('CAST(r.%I AS %s)', c.value ->> 'name', c.value ->> 'type'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c), relation),
                    mastering.artifact_path(env.name), mastering.column_list(columns, true));
+    PERFORM mastering.leave_out_erased(entity_name, source_name);
     ANALYZE pg_temp.mastering_incoming;
     EXECUTE 'SELECT jsonb_build_array("#key") FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY "#key" NULLS FIRST LIMIT 1' INTO bad;
     IF bad IS NOT NULL THEN
@@ -4251,8 +4415,7 @@ BEGIN
     -- What another environment has loaded already is not written again.
     SELECT d.version INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = work.content;
     IF version IS NULL THEN
-        full_write := change IN ('initial', 'reload') OR jsonb_array_length(current -> 'segments') >= 4
-                      OR (SELECT sum(v.row_count) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(current -> 'vectors') x)) > total / 10;
+        full_write := change IN ('initial', 'reload');
         IF total > 0 AND (full_write OR inserted + updated > 0) THEN
             segment := mastering.begin_segment(store);
             EXECUTE format('INSERT INTO mastering.%I ("#segment", "#row", "#key", "#hash", %s) SELECT %s, (row_number() OVER ())::int, n."#key", n."#hash", %s FROM pg_temp.mastering_incoming n%s',
@@ -4267,7 +4430,7 @@ BEGIN
             EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (
                 SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s o LEFT JOIN pg_temp.mastering_incoming n ON n."#key" = o."#key"
                  WHERE n."#key" IS NULL OR n."#hash" <> o."#hash" GROUP BY 1) d', live) INTO deletions;
-            version := mastering.changed_version(current, deletions, segment, content);
+            version := mastering.compacted_version(mastering.changed_version(current, deletions, segment, content));
         END IF;
         INSERT INTO mastering.data_version (store_id, content, version) VALUES (store, content, version) ON CONFLICT DO NOTHING;
     END IF;
@@ -4657,24 +4820,93 @@ END
 $$;
 COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were.';
 
--- At most 4 live segments and 10 % deleted rows; beyond that the live rows are written once more, in one segment.
-CREATE FUNCTION mastering.compacted_version(version jsonb) RETURNS jsonb
+-- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
+-- most deletions go first, then the smallest: so a row is written again in proportion to how its segment compares with the others,
+-- and a large one does not pay for small ones. What is smaller than what is written anyway goes with it.
+CREATE FUNCTION mastering.segments_to_compact(version jsonb, everything boolean DEFAULT false) RETURNS int[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    segments int[];
+    live bigint[];
+    deleted bigint[];
+    chosen boolean[];
+    total_deleted bigint;
+    kept int;
+    biggest bigint := -1;
+    written int := 0;
+BEGIN
+    SELECT array_agg(p.segment ORDER BY p.share DESC, p.live), array_agg(p.live ORDER BY p.share DESC, p.live), array_agg(p.deleted ORDER BY p.share DESC, p.live), sum(p.deleted)
+      INTO segments, live, deleted, total_deleted
+      FROM (SELECT s.value::int AS segment, g.row_count - coalesce(d.row_count, 0) AS live, coalesce(d.row_count, 0) AS deleted,
+                   coalesce(d.row_count, 0)::float8 / greatest(g.row_count, 1) AS share
+              FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s
+              JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
+              JOIN mastering.segment g ON g.segment_id = s.value::int
+              LEFT JOIN mastering.deletion_vector d ON d.vector_id = nullif(v.value::bigint, 0)) p;
+    IF segments IS NULL THEN
+        RETURN '{}';
+    END IF;
+    chosen := array_fill(everything AND (cardinality(segments) > 1 OR total_deleted > 0), ARRAY[cardinality(segments)]);
+    IF NOT everything THEN
+        FOR i IN 1 .. cardinality(segments) LOOP
+            EXIT WHEN total_deleted <= (version ->> 'rows')::bigint / 10;
+            chosen[i] := true;
+            written := written + 1;
+            total_deleted := total_deleted - deleted[i];
+            biggest := greatest(biggest, live[i]);
+        END LOOP;
+        FOR i IN 1 .. cardinality(segments) LOOP
+            IF NOT chosen[i] AND live[i] <= biggest THEN
+                chosen[i] := true;
+                written := written + 1;
+            END IF;
+        END LOOP;
+        kept := cardinality(segments) - written;
+        WHILE kept + CASE WHEN written > 0 THEN 1 ELSE 0 END > 4 LOOP
+            chosen[(SELECT u.n FROM unnest(live, chosen) WITH ORDINALITY u (live, chosen, n) WHERE NOT u.chosen ORDER BY u.live, u.n LIMIT 1)] := true;
+            written := written + 1;
+            kept := kept - 1;
+        END LOOP;
+    END IF;
+    RETURN (SELECT coalesce(array_agg(u.segment), '{}') FROM unnest(segments, chosen) u (segment, chosen) WHERE u.chosen);
+END
+$$;
+COMMENT ON FUNCTION mastering.segments_to_compact(jsonb, boolean) IS 'The segments of a version that compaction writes once more; all of them where everything is asked for.';
+
+CREATE FUNCTION mastering.compacted_version(version jsonb, everything boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     store int := (version ->> 'store')::int;
-    deleted bigint := (SELECT coalesce(sum(v.row_count), 0) FROM mastering.deletion_vector v WHERE v.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(version -> 'vectors') x));
+    old int[] := mastering.segments_to_compact(version, everything);
+    part jsonb;
+    segments int[];
+    vectors bigint[];
     segment int;
 BEGIN
-    IF jsonb_array_length(version -> 'segments') <= 4 AND deleted <= (version ->> 'rows')::bigint / 10 THEN
+    IF old = '{}' THEN
         RETURN version;
     END IF;
+    SELECT jsonb_build_object('segments', jsonb_agg(s.value ORDER BY s.ordinality) FILTER (WHERE s.value::int = ANY (old)),
+                              'vectors', jsonb_agg(v.value ORDER BY s.ordinality) FILTER (WHERE s.value::int = ANY (old))),
+           coalesce(array_agg(s.value::int ORDER BY s.ordinality) FILTER (WHERE s.value::int <> ALL (old)), '{}'),
+           coalesce(array_agg(v.value::bigint ORDER BY s.ordinality) FILTER (WHERE s.value::int <> ALL (old)), '{}')
+      INTO part, segments, vectors
+      FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality);
     segment := mastering.write_segment(store, format('SELECT %s FROM mastering.%I s WHERE %s',
         (SELECT string_agg(format('s.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c WHERE t.store_id = store),
-        'store_' || store, mastering.version_condition(version, 's')));
-    RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END, version ->> 'content');
+        'store_' || store, mastering.version_condition(part, 's')));
+    IF segment IS NOT NULL THEN
+        segments := segments || segment;
+        vectors := vectors || 0::bigint;
+    END IF;
+    RETURN version || mastering.make_version(store, segments, vectors, version ->> 'content') || jsonb_build_object('origin', mastering.version_identity(version));
 END
 $$;
-COMMENT ON FUNCTION mastering.compacted_version(jsonb) IS 'A version with its rows in few segments.';
+COMMENT ON FUNCTION mastering.compacted_version(jsonb, boolean) IS 'A version with the same rows in few segments. origin: the hash of the version that it stands for.';
+
+CREATE FUNCTION mastering.version_identity(version jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT coalesce(version ->> 'origin', version ->> 'hash') $$;
+COMMENT ON FUNCTION mastering.version_identity(jsonb) IS 'What a version is called by those who reuse results: compaction does not change it.';
 -- 59_master.sql: a run: the outputs of one entity, made or found, and published in one environment.
 
 CREATE FUNCTION mastering.engine_revision() RETURNS text
@@ -4682,7 +4914,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input.';
 
 -- Writes pg_temp.mastering_partition: every record and the label of its cluster.
-CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, run_key text) RETURNS boolean
+CREATE FUNCTION mastering.make_partition(env mastering.environment, entity_name text, model jsonb, curation jsonb, run_key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known jsonb := (SELECT o.versions -> (entity_name || '_members') FROM mastering.output o WHERE o.run_key = make_partition.run_key ORDER BY o.made_at LIMIT 1);
@@ -4693,14 +4925,15 @@ BEGIN
     ELSE
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
-                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L) c', mastering.input_query(env.name, entity_name), model),
+                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L, labels => %L) c', mastering.input_query(env.name, entity_name), model,
+                              mastering.curated_pairs(curation, mastering.input_query(env.name, entity_name))),
                        mastering.artifact_path(env.name));
     END IF;
     ANALYZE pg_temp.mastering_partition;
     RETURN known IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
+COMMENT ON FUNCTION mastering.make_partition(mastering.environment, text, jsonb, jsonb, text) IS 'The partition of an entity''s records, from an earlier run with the same key or from the engine; whether it was found.';
 
 CREATE FUNCTION mastering.drop_work_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
@@ -4776,8 +5009,12 @@ DECLARE
     old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
                    WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'));
     contents jsonb;
+    curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
+    overrides jsonb := mastering.curation_of_values(env.name, entity_name);
+    broken bigint := 0;
     run_key text;
-    golden_key text;
+    rules_key text;     -- of what golden records are made by
+    golden_key text;    -- and of what stewards decided about them
     base jsonb;
     output_key text;
     records jsonb;
@@ -4789,6 +5026,7 @@ DECLARE
     scope bigint[];
     query text;
     clusters_query text;
+    members_now text;
     result jsonb;
     counters jsonb;
 BEGIN
@@ -4798,9 +5036,11 @@ BEGIN
         'sources', (SELECT jsonb_object_agg(s.name, s.content) FROM mastering.sources_of(tree, entity_name) s), 'engine', mastering.engine_revision(),
         'roles', (SELECT jsonb_object_agg(s.name, mastering.role_of_mapping(env, work.entity, s.name, s.content -> 'mapping', t.columns))
                     FROM mastering.sources_of(tree, entity_name) s JOIN mastering.store t ON t.store_id = (data -> mastering.path(entity_name, s.name) ->> 'store')::int),
-        'role', mastering.role_of_model(env, work.entity, model)));
-    golden_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship));
-    base := jsonb_build_object('members', old -> '_members' -> 'hash', 'history', old -> '_history' -> 'hash');
+        'role', mastering.role_of_model(env, work.entity, model)) || mastering.erasure_stamp(entity_name)
+        || CASE WHEN curation IS NULL THEN '{}' ELSE jsonb_build_object('curation', curation) END);
+    rules_key := mastering.json_hash(jsonb_build_object('survivorship', survivorship) || mastering.erasure_stamp(entity_name));
+    golden_key := mastering.json_hash(jsonb_build_object('rules', rules_key) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
+    base := jsonb_build_object('members', mastering.version_identity(old -> '_members'), 'history', mastering.version_identity(old -> '_history'));
     output_key := mastering.json_hash(jsonb_build_object('run', run_key, 'golden', golden_key, 'base', base));
 
     IF old -> '' ->> 'run' = run_key AND old -> '' ->> 'golden' = golden_key THEN
@@ -4826,7 +5066,8 @@ BEGIN
         reused := true;
         counters := '{}';
     ELSE
-        reused := mastering.make_partition(env, entity_name, model, run_key);
+        reused := mastering.make_partition(env, entity_name, model, curation, run_key);
+        broken := CASE WHEN reused THEN 0 ELSE mastering.lock_partition(curation) END;
         PERFORM mastering.assign_ids(CASE WHEN old ? '_members'
             THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
             ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END);
@@ -4843,8 +5084,12 @@ BEGIN
     END IF;
     PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_members', members, entity_name || '_history', history));
 
-    IF old -> '' ->> 'golden' = golden_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
+    members_now := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    IF old -> '' ->> 'rules' = rules_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
         scope := mastering.changed_clusters(old -> '_members', members, old -> '_records', records);
+        IF scope IS NOT NULL THEN
+            scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), overrides, members_now);
+        END IF;
     END IF;
     IF scope IS NULL THEN
         query := mastering.input_query(env.name, entity_name);
@@ -4862,19 +5107,20 @@ BEGIN
                                      (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
                                      mastering.golden_sql(query, clusters_query, survivorship, true)),
                    mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
+    PERFORM mastering.override_values(entity, overrides, members_now);
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
         format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g ORDER BY 1',
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
-    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'tree',
+    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', overrides, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)));
     PERFORM mastering.drop_work_tables();
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
                                  entity_name || '_lineage', lineage, entity_name || '_history', history);
-    counters := counters || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
+    counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in)
     VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name) ON CONFLICT DO NOTHING;
     RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);
@@ -5003,7 +5249,8 @@ DECLARE
 BEGIN
     FOR item IN SELECT * FROM mastering.checks_of(tree, wanted_stage, only_entity) LOOP
         IF versions_key IS NULL THEN
-            versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, v.value -> 'hash') FROM jsonb_each(versions) v));
+            PERFORM mastering.complete_next_views(env.name, tree, versions) WHERE schema_name = env.name || '_next';
+            versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, mastering.version_identity(v.value)) FROM jsonb_each(versions) v));
         END IF;
         state_key := mastering.json_hash(jsonb_build_object('check', item.content, 'versions', versions_key, 'role', env.owner, 'environment', env.name));
         -- A check that looks at anything else, or at the clock, has to look again.
@@ -5068,7 +5315,10 @@ BEGIN
       FROM jsonb_populate_recordset(NULL::mastering.check_result, coalesce(payload -> 'checks', '[]')) r;
     INSERT INTO mastering.audit_pending (environment, session_role, role, client, action, detail)
     VALUES (payload ->> 'environment', payload ->> 'session_role', payload ->> 'role', payload ->> 'client', payload ->> 'action',
-            (payload - '{session_role,role,client,environment,action}'::text[]) || jsonb_strip_nulls(jsonb_build_object('release_id', id)));
+            -- Rows and values stay out of the log, from which nothing can be erased; the release and the check results have them.
+            (payload - '{session_role,role,client,environment,action}'::text[]) || jsonb_strip_nulls(jsonb_build_object('release_id', id,
+                'release', (payload -> 'release') || jsonb_build_object('error', payload #> '{release,error,sqlstate}'),
+                'checks', (SELECT jsonb_agg(c.value - '{sample,error}'::text[] ORDER BY c.ordinality) FROM jsonb_array_elements(payload -> 'checks') WITH ORDINALITY c))));
     PERFORM mastering.notify(payload ->> 'action', payload ->> 'environment', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'error', left(payload -> 'release' -> 'error' ->> 'message', 1000))));
 END
 $$;
@@ -5115,7 +5365,7 @@ BEGIN
     ELSIF state_name ~ '~[1-9][0-9]{0,5}$' THEN
         parts := regexp_match(state_name, '^(.*)~([0-9]+)$');
         SELECT (mastering.snapshot_state(r.snapshot_before)).* INTO result FROM mastering.release r
-         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back') AND r.kind = 'promotion'
+         WHERE r.target = parts[1] AND r.state IN ('promoted', 'rolled back', 'replaced') AND r.kind = 'promotion'
            AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = parts[1]) ORDER BY r.release_id DESC OFFSET parts[2]::int - 1 LIMIT 1;
     ELSE
         result := mastering.current_state(state_name);
@@ -5137,30 +5387,70 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.state_hash(mastering.state) IS 'The hash of what a state consists of.';
 
-CREATE FUNCTION mastering.take_snapshot(env_name text, message text, tag text) RETURNS text
+-- Without waiting for another who is at it: what that one leaves is a parent of the next.
+CREATE FUNCTION mastering.taken_from_side(env_name text) RETURNS text[]
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH free AS (SELECT s.hash FROM mastering.side_snapshot s WHERE s.environment = env_name FOR UPDATE SKIP LOCKED),
+         taken AS (DELETE FROM mastering.side_snapshot s USING free f WHERE s.hash = f.hash RETURNING s.hash)
+    SELECT coalesce(array_agg(t.hash ORDER BY t.hash COLLATE "C"), '{}') FROM taken t
+$$;
+COMMENT ON FUNCTION mastering.taken_from_side(text) IS 'The snapshots that others took of an environment; from now on they are parents of the one that is being taken.';
+
+-- merged: states of others that became part of this one; instead_of and like_state: a rollback or a restore went from
+-- the one back to the other.
+CREATE FUNCTION mastering.take_snapshot(env_name text, message text, tag text, merged text[] DEFAULT '{}', instead_of text DEFAULT NULL, like_state text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now_in mastering.state := mastering.current_state(env_name);
-    parents text[] := CASE WHEN now_in.snapshot IS NULL THEN '{}' ELSE ARRAY[now_in.snapshot] END;
+    parents text[];
     at timestamptz := clock_timestamp();
     author text := mastering.caller();
     hash text;
 BEGIN
-    hash := mastering.snapshot_hash(ROW(NULL, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at)::mastering.snapshot);
-    INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at)
-    VALUES (hash, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at);
+    parents := mastering.taken_from_side(env_name);
+    SELECT coalesce(array_agg(p.hash ORDER BY p.n), '{}') INTO parents
+      FROM (SELECT u.hash, min(u.n) AS n FROM unnest(CASE WHEN instead_of IS NOT NULL THEN ARRAY[like_state] ELSE ARRAY[now_in.snapshot] || parents || merged END) WITH ORDINALITY u (hash, n)
+             WHERE u.hash IS NOT NULL GROUP BY u.hash) p;
+    hash := mastering.snapshot_hash(ROW(NULL, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at, instead_of)::mastering.snapshot);
+    INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, tag, author, created_at, undoes)
+    VALUES (hash, env_name, now_in.tree, now_in.bindings, now_in.data, now_in.versions, parents, message, tag, author, at, instead_of);
     UPDATE mastering.configuration c SET snapshot = hash WHERE c.environment = env_name;
     RETURN hash;
 END
 $$;
-COMMENT ON FUNCTION mastering.take_snapshot(text, text, text) IS 'Freezes the state of an environment and returns the snapshot''s hash.';
+COMMENT ON FUNCTION mastering.take_snapshot(text, text, text, text[], text, text) IS 'Freezes the state of an environment and returns the snapshot''s hash.';
+
+-- Who reads a state, to copy or to merge it, does not take part in the writing of its environment and takes no lock.
+CREATE FUNCTION mastering.snapshot_of(state mastering.state, message text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at timestamptz := clock_timestamp();
+    author text := mastering.caller();
+    parents text[];
+    hash text;
+BEGIN
+    SELECT s.hash INTO hash FROM mastering.snapshot s
+     WHERE (s.hash = state.snapshot OR s.hash IN (SELECT x.hash FROM mastering.side_snapshot x WHERE x.environment = state.environment))
+       AND s.tree = state.tree AND s.bindings = state.bindings AND s.data = state.data AND s.versions = state.versions
+     ORDER BY s.hash = state.snapshot DESC, s.created_at DESC LIMIT 1;
+    IF hash IS NULL THEN
+        parents := CASE WHEN state.snapshot IS NULL THEN '{}' ELSE ARRAY[state.snapshot] END || mastering.taken_from_side(state.environment);
+        hash := mastering.snapshot_hash(ROW(NULL, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, NULL, author, at, NULL)::mastering.snapshot);
+        INSERT INTO mastering.snapshot (hash, environment, tree, bindings, data, versions, parents, message, author, created_at)
+        VALUES (hash, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, author, at);
+        INSERT INTO mastering.side_snapshot (hash, environment) VALUES (hash, state.environment);
+    END IF;
+    RETURN hash;
+END
+$$;
+COMMENT ON FUNCTION mastering.snapshot_of(mastering.state, text) IS 'The snapshot that holds a state; taken on the side where there is none yet.';
 
 -- The hash that a snapshot must have.
 CREATE FUNCTION mastering.snapshot_hash(s mastering.snapshot) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT mastering.json_hash(jsonb_build_object('environment', s.environment, 'tree', s.tree, 'bindings', s.bindings, 'data', s.data,
         'versions', s.versions, 'parents', to_jsonb(s.parents), 'message', s.message, 'tag', s.tag, 'author', s.author,
-        'created_at', to_jsonb(extract(epoch FROM s.created_at))))
+        'created_at', to_jsonb(extract(epoch FROM s.created_at))) || CASE WHEN s.undoes IS NULL THEN '{}' ELSE jsonb_build_object('undoes', s.undoes) END)
 $$;
 COMMENT ON FUNCTION mastering.snapshot_hash(mastering.snapshot) IS 'The hash that a snapshot must have.';
 
@@ -5169,7 +5459,7 @@ CREATE FUNCTION mastering.snapshot_before(env_name text, message text) RETURNS t
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     last text := (SELECT s.hash FROM mastering.snapshot s, mastering.current_state(env_name) c
-                   WHERE s.hash = c.snapshot AND s.tree = c.tree AND s.bindings = c.bindings AND s.data = c.data AND s.versions = c.versions);
+                   WHERE s.hash = c.snapshot AND s.environment = env_name AND s.tree = c.tree AND s.bindings = c.bindings AND s.data = c.data AND s.versions = c.versions);
 BEGIN
     RETURN coalesce(last, mastering.take_snapshot(env_name, message, NULL));
 END
@@ -5250,7 +5540,7 @@ CREATE VIEW mastering.releases WITH (security_barrier) AS
     SELECT r.release_id, r.kind, r.source, r.target, r.state, r.message, r.author, r.created_at, r.finished_at,
            r.proposal -> 'changes' AS changes, r.snapshot_before, r.snapshot_after, r.error ->> 'message' AS error
       FROM mastering.release r WHERE mastering.visible(r.target, r.created_at);
-COMMENT ON VIEW mastering.releases IS 'Promotions and rollbacks, the failed ones too.';
+COMMENT ON VIEW mastering.releases IS 'Promotions, rollbacks and restores, the failed ones too.';
 
 CREATE VIEW mastering.audit_log WITH (security_barrier) AS
     SELECT a.environment, a.seq, a.at, a.session_role, a.role, a.client, a.action, a.detail, a.hash FROM mastering.audit_entry a WHERE mastering.visible(a.environment, a.at);
@@ -5262,10 +5552,9 @@ CREATE VIEW mastering.check_results WITH (security_barrier) AS
 COMMENT ON VIEW mastering.check_results IS 'What each check found; sample holds up to five of the rows.';
 -- 62_promotion.sql: how a change gets from one stage to the next, and back.
 --
--- A promotion is a three-way merge of trees by path (base: what was last promoted between the two), the outputs
--- that the target's data give under the merged tree (found by content where they were made before), the gates on
--- them, and the switch of the target's head, in one transaction. What fails is rolled back to where the
--- function began, and recorded.
+-- A promotion is a three-way merge of trees by path (64_merge.sql), the outputs that the target's data give under
+-- the merged tree (found by content where they were made before), the gates on them, and the switch of the target's
+-- head, in one transaction. What fails is rolled back to where the function began, and recorded.
 
 CREATE FUNCTION mastering.last_promotion(source_name text, target_name text) RETURNS mastering.release
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -5285,45 +5574,18 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.merge_trees(jsonb, jsonb, jsonb) IS 'The paths to change in ours to take over what theirs changed since base; conflict: ours changed it too.';
 
--- The proposal: what the target would become. Raises where the two stages do not allow it.
-CREATE FUNCTION mastering.make_proposal(source_name text, target_name text) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    source mastering.state := mastering.resolve_state(source_name);
-    target mastering.state := mastering.current_state(target_name);
-    base jsonb := coalesce((mastering.last_promotion(source.environment, target_name)).source_tree, '{}');
-    tree jsonb := target.tree;
-    changes jsonb := '[]';
-    conflicts text[] := '{}';
-    item record;
-BEGIN
-    PERFORM mastering.require_order(source.environment, target_name);
-    FOR item IN SELECT * FROM mastering.merge_trees(base, target.tree, source.tree) m ORDER BY m.path LOOP
-        IF item.conflict THEN
-            conflicts := conflicts || item.path;
-        END IF;
-        tree := CASE WHEN item.after IS NULL THEN tree - item.path ELSE tree || jsonb_build_object(item.path, item.after) END;
-        changes := changes || jsonb_build_object('path', item.path, 'change', CASE WHEN item.before IS NULL THEN 'added' WHEN item.after IS NULL THEN 'removed' ELSE 'changed' END);
-    END LOOP;
-    RETURN jsonb_build_object('tree', tree, 'changes', changes, 'conflicts', to_jsonb(conflicts), 'source_tree', source.tree,
-        'bindings', (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(source.bindings) b WHERE NOT target.bindings ? b.key),
-        'hash', mastering.json_hash(jsonb_build_object('target', target_name, 'from', target.tree, 'tree', tree)));
-END
-$$;
-COMMENT ON FUNCTION mastering.make_proposal(text, text) IS 'What a promotion would change: the merged tree, the changes by path, conflicts, new bindings.';
-
 CREATE FUNCTION mastering.require_order(source_name text, target_name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     from_name text := (SELECT e.promotes_from FROM mastering.environment e WHERE e.name = target_name);
 BEGIN
-    IF from_name IS DISTINCT FROM source_name THEN
+    IF from_name IS DISTINCT FROM source_name AND NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = source_name AND f.source = target_name) THEN
         RAISE EXCEPTION 'environment "%" is not promoted from "%"', target_name, source_name
             USING ERRCODE = '55000', DETAIL = CASE WHEN from_name IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', from_name) END;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.require_order(text, text) IS 'Raises unless the target is promoted from the source.';
+COMMENT ON FUNCTION mastering.require_order(text, text) IS 'Raises unless the target is promoted from the source, or the source is a fork of the target.';
 
 CREATE FUNCTION mastering.raise_again(code text, message text, detail text, hint text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -5378,7 +5640,7 @@ BEGIN
     IF jsonb_array_length(proposal -> 'conflicts') > 0 THEN
         RAISE EXCEPTION 'environment "%" has changes of its own where it is to be changed', target_name
             USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
-                  HINT = 'Bring the target''s changes into the source first, so that both are the same there.';
+                  HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L) shows both sides; promote(..., resolve => ''{"path": "theirs"}'') takes one.', proposal ->> 'source', target_name);
     END IF;
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
         CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL
@@ -5459,40 +5721,32 @@ COMMENT ON FUNCTION mastering.switch_state(text, jsonb, jsonb, jsonb, jsonb) IS 
 
 CREATE FUNCTION mastering.require_release(source_name text, target_name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM mastering.require(target_name, 'admin');
-    PERFORM mastering.require_author(target_name);   -- what others wrote must not come to run as a superuser
-    PERFORM mastering.require_order((mastering.resolve_state(source_name)).environment, target_name);
-END
-$$;
-COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target, may bring SQL text into it, and knows the source.';
-
-CREATE FUNCTION mastering.require_not_held(target_name text, proposal jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    held mastering.release;
+    origin text;
 BEGIN
-    SELECT * INTO held FROM mastering.release r WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
-       AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = target_name)
-       AND r.proposal -> 'tree' = require_not_held.proposal -> 'tree' ORDER BY r.release_id DESC LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
-            USING ERRCODE = '55000', DETAIL = format('It is release %s.', held.release_id),
-                  HINT = format('SELECT mastering.release_hold(%L, %s) lets it pass again.', target_name, held.release_id);
+    PERFORM mastering.require(target_name, 'author');
+    PERFORM mastering.require_author(target_name);   -- what others wrote must not come to run as a superuser
+    origin := (mastering.resolve_state(source_name)).environment;
+    -- Between a fork and what it is a fork of, whoever may write there may bring the writing of others.
+    IF NOT EXISTS (SELECT FROM mastering.fork f WHERE (f.source = target_name AND f.environment = origin) OR (f.source = origin AND f.environment = target_name)) THEN
+        PERFORM mastering.require(target_name, 'admin');
     END IF;
+    PERFORM mastering.require_order(origin, target_name);
 END
 $$;
-COMMENT ON FUNCTION mastering.require_not_held(text, jsonb) IS 'Raises where the very change was rolled back and not released since.';
+COMMENT ON FUNCTION mastering.require_release(text, text) IS 'Raises unless the caller is admin of the target, or author between forks, may bring SQL text into it, and knows the source.';
 
-CREATE FUNCTION mastering.promote_now(source_name text, target_name text, message text, dry_run boolean, expected_head text, release bigint, expected_hash text) RETURNS bigint
+CREATE FUNCTION mastering.promote_now(source_name text, target_name text, message text, dry_run boolean, expected_head text, release bigint, expected_hash text, resolutions jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 <<work>>
 DECLARE
     env mastering.environment;
+    source mastering.state;
     id bigint;
     proposal jsonb;
     next jsonb;
     before text;
+    taken text;
     after text;
     finished timestamptz;
 BEGIN
@@ -5502,26 +5756,33 @@ BEGIN
         RAISE EXCEPTION 'environment "%" is not at head % any more', target_name, expected_head
             USING ERRCODE = '40001', HINT = 'SELECT name, head FROM mastering.environments; look at what changed, then promote again.';
     END IF;
-    proposal := mastering.make_proposal(source_name, target_name);
+    source := mastering.resolve_state(source_name);
+    proposal := mastering.make_proposal(source_name, target_name, resolutions);
+    IF proposal -> 'source_tree' <> source.tree THEN    -- two statements, two snapshots
+        RAISE EXCEPTION 'state "%" is being changed', source_name USING ERRCODE = '40001', HINT = 'Try again.';
+    END IF;
     IF expected_hash IS NOT NULL AND proposal ->> 'hash' <> expected_hash THEN
         RAISE EXCEPTION 'release % is not what was proposed any more', release
             USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', source_name, target_name);
     END IF;
     PERFORM mastering.require_not_held(target_name, proposal);
     id := coalesce(release, nextval('mastering.release_id'));
+    PERFORM mastering.merge_curation((mastering.resolve_state(source_name)).environment, target_name);
     next := mastering.prepare_outputs(target_name, proposal, id);
     before := mastering.snapshot_before(target_name, 'before release ' || id);
     PERFORM mastering.switch_state(target_name, next -> 'tree', next -> 'bindings', next -> 'data', next -> 'versions');
     PERFORM mastering.run_checks(env, target_name, next -> 'tree', next -> 'versions', 'smoke', id);
     finished := clock_timestamp();   -- before the snapshot, so that a rollback to that does not undo this release
-    after := mastering.take_snapshot(target_name, 'release ' || id, NULL);
+    taken := mastering.snapshot_of(source, 'promoted by release ' || id);
+    after := mastering.take_snapshot(target_name, 'release ' || id, NULL, ARRAY[taken]);
+    PERFORM mastering.note_left_out(source.environment, target_name, proposal);
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
         VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
-                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), proposal ->> 'hash', before, after);
+                (proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',
-               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs'), snapshot_before = before, snapshot_after = after
+               proposal = (work.proposal - 'source_tree') || jsonb_build_object('runs', next -> 'runs', 'source_snapshot', taken), snapshot_before = before, snapshot_after = after
          WHERE r.release_id = id;
     END IF;
     PERFORM mastering.audit(target_name, 'promote', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'before', before, 'after', after));
@@ -5533,9 +5794,9 @@ BEGIN
     RETURN id;
 END
 $$;
-COMMENT ON FUNCTION mastering.promote_now(text, text, text, boolean, text, bigint, text) IS 'A promotion; whoever calls it records its failure.';
+COMMENT ON FUNCTION mastering.promote_now(text, text, text, boolean, text, bigint, text, jsonb) IS 'A promotion; whoever calls it records its failure.';
 
-CREATE FUNCTION mastering.promote_or_record(source_name text, target_name text, message_text text, dry_run boolean, expected_head text, release bigint, expected_hash text) RETURNS bigint
+CREATE FUNCTION mastering.promote_or_record(source_name text, target_name text, message_text text, dry_run boolean, expected_head text, release bigint, expected_hash text, resolutions jsonb DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id bigint;
@@ -5547,7 +5808,7 @@ DECLARE
 BEGIN
     PERFORM mastering.note_failure(NULL);
     BEGIN
-        id := mastering.promote_now(source_name, target_name, message_text, dry_run, expected_head, release, expected_hash);
+        id := mastering.promote_now(source_name, target_name, message_text, dry_run, expected_head, release, expected_hash, resolutions);
         RETURN id;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
@@ -5567,9 +5828,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
+COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text, jsonb) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
 
-CREATE FUNCTION mastering.do_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text) RETURNS bigint
+CREATE FUNCTION mastering.do_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text, resolve jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require_release(source_name, target_name);
@@ -5580,14 +5841,14 @@ BEGIN
         RAISE EXCEPTION 'invalid head: "%"', expected_head
             USING ERRCODE = '22023', HINT = 'SELECT name, head FROM mastering.environments; a head is at least 8 digits of that.';
     END IF;
-    RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL);
+    RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL, mastering.stored_resolutions(target_name, resolve));
 END
 $$;
-COMMENT ON FUNCTION mastering.do_promote(text, text, text, text, boolean, text) IS 'Behind promote.';
+COMMENT ON FUNCTION mastering.do_promote(text, text, text, text, boolean, text, jsonb) IS 'Behind promote.';
 
-CREATE FUNCTION mastering.promote(source text, target text, message text DEFAULT NULL, what text DEFAULT 'auto', dry_run boolean DEFAULT false, expected_head text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION mastering.promote(source text, target text, message text DEFAULT NULL, what text DEFAULT 'auto', dry_run boolean DEFAULT false, expected_head text DEFAULT NULL, resolve jsonb DEFAULT NULL) RETURNS bigint
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.promote(text, text, text, text, boolean, text) IS 'Promotes one stage to the next: propose, prepare, gates, switch. Returns the release; NULL for a dry run, which does all and undoes it.';
+COMMENT ON FUNCTION mastering.promote(text, text, text, text, boolean, text, jsonb) IS 'Promotes one stage to the next, or merges a fork: propose, prepare, gates, switch. resolve: for paths in conflict or held, {"path": "ours" | "theirs" | "later" | document}. Returns the release; NULL for a dry run, which does all and undoes it.';
 
 -- ---- in steps ------------------------------------------------------------------------------------------------------
 
@@ -5610,8 +5871,9 @@ BEGIN
         step := step + 1;
         action := 'change configuration';
         subject := item.path;
-        blocked := proposal -> 'conflicts' ? item.path;
-        detail := item.change || CASE WHEN blocked THEN ', but the target changed it too' ELSE '' END;
+        blocked := proposal -> 'conflicts' ? item.path OR proposal -> 'held' ? item.path;
+        detail := item.change || CASE WHEN proposal -> 'conflicts' ? item.path THEN ', but the target changed it too' ELSE '' END
+                  || coalesce(', but held since release ' || (proposal -> 'held' ->> item.path) || ' was rolled back', '');
         RETURN NEXT;
     END LOOP;
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
@@ -5700,7 +5962,7 @@ DECLARE
     next jsonb;
 BEGIN
     PERFORM mastering.lock_environment(release.target);
-    proposal := mastering.make_proposal(release.source, release.target);
+    proposal := mastering.make_proposal(release.source, release.target, release.proposal -> 'resolutions');
     IF proposal ->> 'hash' <> release.proposal_hash THEN
         RAISE EXCEPTION 'release % is not what was proposed any more', id
             USING ERRCODE = '40001', DETAIL = 'The source or the target changed since.', HINT = format('SELECT mastering.propose(%L, %L)', release.source, release.target);
@@ -5730,7 +5992,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     release mastering.release := mastering.open_release(id);
 BEGIN
-    RETURN mastering.promote_or_record(release.source, release.target, release.message, false, NULL, id, release.proposal_hash);
+    RETURN mastering.promote_or_record(release.source, release.target, release.message, false, NULL, id, release.proposal_hash, release.proposal -> 'resolutions');
 END
 $$;
 COMMENT ON FUNCTION mastering.do_promote_release(bigint) IS 'Behind promote_release.';
@@ -5774,9 +6036,9 @@ BEGIN
     before := mastering.snapshot_before(env_name, 'before rollback ' || id);
     PERFORM mastering.switch_state(env_name, wanted.tree, CASE what_text WHEN 'all' THEN wanted.bindings ELSE current.bindings END,
                                    CASE what_text WHEN 'all' THEN wanted.data ELSE current.data END, wanted.versions);
-    after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL);
-    -- All releases after the state that is back again are undone, and the changes they brought are held.
-    UPDATE mastering.release r SET state = 'rolled back', proposal = r.proposal || '{"held": true}'
+    after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL, instead_of => before, like_state => wanted.snapshot);
+    -- All releases after the state that is back again are undone, and each artifact that they brought is held.
+    UPDATE mastering.release r SET state = 'rolled back', proposal = r.proposal || jsonb_build_object('held', true, 'holds', mastering.brought_by(r))
      WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted'
        AND r.finished_at > (SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = wanted.snapshot);
     INSERT INTO mastering.release (release_id, kind, target, state, message, author, finished_at, proposal, snapshot_before, snapshot_after)
@@ -5797,22 +6059,2237 @@ CREATE FUNCTION mastering.rollback(env text, to_state text DEFAULT NULL, what te
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.rollback(text, text, text, text) IS 'Back to before the last release, or to a state: configuration and outputs at once, data loaded since stay (what => ''all'' takes them back too). The change is held from being promoted again.';
 
-CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint) RETURNS void
+CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint, held_path text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require(env_name, 'admin');
-    UPDATE mastering.release r SET proposal = r.proposal || '{"held": false}' WHERE r.release_id = id AND r.target = env_name AND r.proposal ->> 'held' = 'true';
+    UPDATE mastering.release r SET proposal = r.proposal || jsonb_build_object('held', held_path IS NOT NULL AND (r.proposal -> 'holds') - held_path <> '{}',
+                                                                                'holds', CASE WHEN held_path IS NULL THEN r.proposal -> 'holds' ELSE (r.proposal -> 'holds') - held_path END)
+     WHERE r.release_id = id AND r.target = env_name AND r.proposal ->> 'held' = 'true' AND (held_path IS NULL OR r.proposal -> 'holds' ? held_path);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'release % of environment "%" is not held', id, env_name USING ERRCODE = '42704';
+        RAISE EXCEPTION 'release % of environment "%" is not held%', id, env_name, coalesce(' at ' || held_path, '') USING ERRCODE = '42704';
     END IF;
-    PERFORM mastering.audit(env_name, 'release hold', jsonb_build_object('release_id', id));
+    PERFORM mastering.audit(env_name, 'release hold', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'path', held_path)));
 END
 $$;
-COMMENT ON FUNCTION mastering.do_release_hold(text, bigint) IS 'Behind release_hold.';
+COMMENT ON FUNCTION mastering.do_release_hold(text, bigint, text) IS 'Behind release_hold.';
 
-CREATE FUNCTION mastering.release_hold(env text, release bigint) RETURNS void
+CREATE FUNCTION mastering.release_hold(env text, release bigint, path text DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.release_hold(text, bigint) IS 'Lets a change that was rolled back be promoted again.';
+COMMENT ON FUNCTION mastering.release_hold(text, bigint, text) IS 'Lets what a release brought, or one artifact of that, be promoted again after it was rolled back.';
+-- 63_fork.sql: forks. A fork is an environment of its own that begins as what another is: the same artifacts, and a
+-- head row that names the same segments, so that nothing is copied but the definitions of the views. Whoever may
+-- not read what a fork is a copy of, may not read the fork: see role_may, reads_origin and revoke_from_copies.
+
+-- Whoever makes something new refer to segments that are there keeps those who clear away what nothing refers to
+-- from doing so until it is committed; they take the same lock exclusively, or leave it.
+CREATE FUNCTION mastering.keep_storage() RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_advisory_xact_lock_shared(hashtext('mastering.storage'), 0)
+$$;
+COMMENT ON FUNCTION mastering.keep_storage() IS 'Keeps segments from being cleared away to the end of the transaction: the shared form of the advisory lock (hashtext(''mastering.storage''), 0).';
+
+-- ---- who reads a copy ------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.reads_origin(env_name text, role_name name, wide boolean) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = env_name)
+        OR mastering.role_may(role_name, env_name, '{author,curator,reviewer,loader,consumer}',
+                              CASE WHEN wide THEN '{author,curator,reviewer,loader}'::text[] ELSE '{author,curator,reviewer,loader,consumer}' END)
+$$;
+COMMENT ON FUNCTION mastering.reads_origin(text, name, boolean) IS 'Whether a role may read, golden records only or all, what an environment is a copy of; true for what is no copy.';
+
+CREATE FUNCTION mastering.require_origin_reader(env_name text, role_name name, wide boolean) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    origin text;
+BEGIN
+    FOR origin IN WITH RECURSIVE o (name) AS (SELECT f.source FROM mastering.fork f WHERE f.environment = env_name
+                       UNION SELECT f.source FROM o JOIN mastering.fork f ON f.environment = o.name) SELECT o.name FROM o LOOP
+        IF NOT mastering.role_may(role_name, origin, CASE WHEN wide THEN '{author,curator,reviewer,loader}'::text[] ELSE '{author,curator,reviewer,loader,consumer}' END) THEN
+            RAISE EXCEPTION 'role "%" may not read environment "%", of which "%" is a fork', role_name, origin, env_name
+                USING ERRCODE = '42501', HINT = format('An admin of it can call: SELECT mastering.grant_role(%L, %L, %L)', origin, CASE WHEN wide THEN 'reviewer' ELSE 'consumer' END, role_name);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_origin_reader(text, name, boolean) IS 'Raises where an environment is a fork of something that a role may not read.';
+
+CREATE FUNCTION mastering.revoke_from_copies(env_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN WITH RECURSIVE copy (name) AS (SELECT f.environment FROM mastering.fork f WHERE f.source = env_name
+                    UNION SELECT f.environment FROM copy c JOIN mastering.fork f ON f.source = c.name)
+                SELECT c.name AS environment, r.rolname AS role, bool_or(m.role <> 'consumer') AS wide
+                  FROM copy c JOIN (SELECT x.environment, x.grantee, x.role FROM mastering.role_map x
+                                    UNION ALL SELECT e.name, e.owner, 'admin' FROM mastering.environment e) m ON m.environment = c.name
+                  JOIN pg_roles r ON r.rolname = m.grantee GROUP BY 1, 2 LOOP
+        CONTINUE WHEN mastering.reads_origin(item.environment, item.role, item.wide);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I, %I FROM %I', item.environment, item.environment || '_next', item.role);
+        EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', item.environment, item.environment || '_next', item.role);
+    END LOOP;
+    FOR item IN SELECT s.schema_name, r.rolname AS role FROM mastering.snapshot_schema s JOIN pg_roles r ON r.rolname = s.reader JOIN mastering.environment e ON e.name = s.environment
+                 WHERE (s.environment = env_name OR s.environment IN (
+                            WITH RECURSIVE copy (name) AS (SELECT f.environment FROM mastering.fork f WHERE f.source = env_name
+                                UNION SELECT f.environment FROM copy c JOIN mastering.fork f ON f.source = c.name) SELECT c.name FROM copy c))
+                   AND to_regnamespace(quote_ident(s.schema_name)) IS NOT NULL AND s.created_at >= e.created_at
+                   AND NOT mastering.role_may(r.rolname, s.environment, '{author,curator,reviewer,loader}') LOOP
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', item.schema_name, item.role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.revoke_from_copies(text) IS 'Takes the views of an environment''s forks and snapshot schemas from those who may not read the environment any more.';
+
+CREATE FUNCTION mastering.grant_copies(env_name text, role_name name) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.apply_grants(c.name)
+      FROM (WITH RECURSIVE copy (name) AS (SELECT f.environment FROM mastering.fork f WHERE f.source = env_name
+                UNION SELECT f.environment FROM copy c JOIN mastering.fork f ON f.source = c.name) SELECT c.name FROM copy c) c
+     WHERE EXISTS (SELECT FROM (SELECT e.owner FROM mastering.environment e WHERE e.name = c.name UNION ALL SELECT m.grantee FROM mastering.role_map m WHERE m.environment = c.name) r (role)
+                    JOIN pg_roles x ON x.rolname = r.role WHERE pg_has_role(x.oid, role_name, 'USAGE') AND NOT x.rolsuper)
+$$;
+COMMENT ON FUNCTION mastering.grant_copies(text, name) IS 'Gives the views of an environment''s forks back to those who may read the environment again.';
+
+-- ---- making one ------------------------------------------------------------------------------------------------------
+
+-- All views of a schema that has none yet, in one go; with suffix _input those of a schema in preparation.
+CREATE FUNCTION mastering.make_views(schema_name text, tree jsonb, versions jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+    names text[] := '{}';
+    definitions text[] := '{}';
+    stores jsonb;
+BEGIN
+    FOR item IN SELECT e.name, coalesce(mastering.artifact_at(versions -> e.name -> 'tree', mastering.path('entity', e.name)),
+                                        mastering.artifact_at(tree, mastering.path('entity', e.name))) AS entity
+                  FROM mastering.entities_of(tree) e (name) LOOP
+        SELECT jsonb_object_agg(k.kind, coalesce((versions -> (item.name || CASE k.kind WHEN 'golden' THEN '' ELSE '_' || k.kind END) ->> 'store')::int,
+                                                 mastering.entity_store(k.kind, item.name, item.entity))) INTO stores
+          FROM unnest('{records,members,golden,lineage,history}'::text[]) k (kind);
+        names := names || ARRAY[item.name, item.name || '_members', item.name || '_lineage', item.name || '_history', item.name || '_records'];
+        definitions := definitions || ARRAY[
+            mastering.view_query(schema_name, item.name, item.entity, '', (stores ->> 'golden')::int),
+            mastering.view_query(schema_name, item.name, item.entity, '_members', (stores ->> 'members')::int),
+            mastering.view_query(schema_name, item.name, item.entity, '_lineage', (stores ->> 'lineage')::int),
+            mastering.view_query(schema_name, item.name, item.entity, '_history', (stores ->> 'history')::int),
+            mastering.view_query(schema_name, item.name, item.entity, '_records', (stores ->> 'records')::int, (stores ->> 'members')::int)];
+    END LOOP;
+    FOR i IN 1..coalesce(cardinality(names), 0) LOOP
+        EXECUTE format('CREATE VIEW %I.%I AS %s', schema_name, names[i], definitions[i]);
+    END LOOP;
+    INSERT INTO mastering.environment_view (environment, view_name, definition) SELECT schema_name, u.n, u.d FROM unnest(names, definitions) u (n, d);
+END
+$$;
+COMMENT ON FUNCTION mastering.make_views(text, jsonb, jsonb) IS 'Makes the views of all entities of a state in a schema that has none.';
+
+-- A fork is made without the views of its _next schema; the first run that looks beyond its own entity makes them.
+CREATE FUNCTION mastering.complete_next_views(env_name text, tree jsonb, versions jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entity_name text;
+    changed boolean := false;
+BEGIN
+    FOR entity_name IN SELECT e.name FROM mastering.entities_of(tree) e (name)
+                        WHERE NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = env_name || '_next' AND v.view_name = e.name) LOOP
+        changed := mastering.sync_entity_views(env_name || '_next', entity_name, mastering.artifact_at(tree, mastering.path('entity', entity_name)), versions) OR changed;
+    END LOOP;
+    IF changed THEN
+        PERFORM mastering.apply_grants(env_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.complete_next_views(text, jsonb, jsonb) IS 'Makes the views that an environment''s _next schema lacks.';
+
+CREATE FUNCTION mastering.do_fork_environment(state_name text, fork_name text, time_to_live interval, owner_name name) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    origin mastering.state;
+    owner name;
+    base text;
+BEGIN
+    PERFORM mastering.keep_storage();
+    origin := mastering.resolve_state(state_name);
+    IF time_to_live <= interval '0' THEN
+        RAISE EXCEPTION 'a fork cannot live for %', time_to_live USING ERRCODE = '22023', HINT = 'Write ttl => ''3 days'', or leave it out for a fork that does not expire.';
+    END IF;
+    -- What others wrote must not come to run as a superuser.
+    SELECT CASE WHEN r.rolsuper THEN e.owner::name ELSE r.rolname END INTO owner
+      FROM pg_roles r, mastering.environment e WHERE r.rolname = mastering.caller() AND e.name = origin.environment;
+    owner := coalesce(owner_name, owner);
+    PERFORM mastering.do_create_environment(fork_name, origin.environment, owner);
+    base := mastering.snapshot_of(origin, 'forked as ' || fork_name);
+    INSERT INTO mastering.fork (environment, source, base, expires_at, created_by)
+    VALUES (fork_name, origin.environment, base, clock_timestamp() + time_to_live, mastering.caller());
+    PERFORM mastering.require_origin_reader(fork_name, owner, true);
+    UPDATE mastering.configuration c SET tree = origin.tree, bindings = origin.bindings, data = origin.data, snapshot = base WHERE c.environment = fork_name;
+    UPDATE mastering.head h SET versions = origin.versions, generation = nextval('mastering.head_generation') WHERE h.environment = fork_name;
+    -- Granted as they are made: one by one takes longer than making them.
+    EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO %I', fork_name, owner);
+    PERFORM mastering.make_views(fork_name, origin.tree, origin.versions);
+    EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE SELECT ON TABLES FROM %I', fork_name, owner);
+    PERFORM mastering.audit(fork_name, 'fork', jsonb_strip_nulls(jsonb_build_object('source', origin.environment, 'base', base, 'ttl', time_to_live)));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_fork_environment(text, text, interval, name) IS 'Behind fork_environment.';
+
+CREATE FUNCTION mastering.fork_environment(source text, name text, ttl interval DEFAULT NULL, owner name DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.fork_environment(text, text, interval, name) IS 'A copy of an environment, or of any state, that shares all data with it and belongs to its maker alone: promote(fork, source) merges it back. ttl: how long it is wanted.';
+
+CREATE FUNCTION mastering.do_extend_fork(fork_name text, time_to_live interval) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require(fork_name, 'admin');
+    IF time_to_live <= interval '0' THEN
+        RAISE EXCEPTION 'a fork cannot live for %', time_to_live USING ERRCODE = '22023', HINT = format('SELECT mastering.drop_environment(%L)', fork_name);
+    END IF;
+    PERFORM mastering.lock_environment(fork_name);
+    UPDATE mastering.fork f SET expires_at = clock_timestamp() + time_to_live WHERE f.environment = fork_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'environment "%" is not a fork', fork_name USING ERRCODE = '42809';
+    END IF;
+    PERFORM mastering.audit(fork_name, 'extend fork', jsonb_strip_nulls(jsonb_build_object('ttl', time_to_live)));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_extend_fork(text, interval) IS 'Behind extend_fork.';
+
+CREATE FUNCTION mastering.extend_fork(fork text, ttl interval DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.extend_fork(text, interval) IS 'Lets a fork live for this long from now, or without end.';
+
+-- ---- dropping those that are not wanted any more -----------------------------------------------------------------------
+
+-- Some at a time: each takes a lock for each of its views. One that is in use is left for the next call.
+CREATE FUNCTION mastering.drop_forks(expired_only boolean, by_caller boolean, dry_run boolean, at_most int)
+RETURNS TABLE (fork text, source text, owner text, expires_at timestamptz, dropped boolean, reason text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    patience text := current_setting('lock_timeout');
+    left_to_drop int := at_most;
+    was_last mastering.environment;
+BEGIN
+    FOR fork, source, owner, expires_at IN
+        SELECT f.environment, f.source, e.owner, f.expires_at FROM mastering.fork f JOIN mastering.environment e ON e.name = f.environment
+         WHERE (NOT expired_only OR f.expires_at <= clock_timestamp())
+           AND (NOT by_caller OR mastering.may(f.environment, 'admin') OR mastering.may(f.source, 'admin'))
+         ORDER BY f.expires_at, f.environment DESC LOOP
+        dropped := false;
+        reason := NULL;
+        IF left_to_drop <= 0 THEN
+            reason := 'left for the next call';
+        ELSIF NOT dry_run THEN
+            BEGIN
+                PERFORM set_config('lock_timeout', '100ms', true);
+                PERFORM mastering.drop_environment_now(fork);
+                dropped := true;
+            EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist OR deadlock_detected THEN
+                reason := SQLERRM;
+            END;
+            PERFORM set_config('lock_timeout', patience, true);
+        END IF;
+        left_to_drop := left_to_drop - 1;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.drop_forks(boolean, boolean, boolean, int) IS 'Drops forks that have expired, all or those that the caller may drop; what is in use or has something depending on it is left.';
+
+CREATE FUNCTION mastering.do_drop_expired_forks(dry_run boolean, at_most int)
+RETURNS TABLE (fork text, source text, owner text, expires_at timestamptz, dropped boolean, reason text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Memberships in roles come and go without our being asked.
+    PERFORM mastering.revoke_from_copies(o.source) FROM (SELECT DISTINCT f.source FROM mastering.fork f UNION SELECT s.environment FROM mastering.snapshot_schema s) o (source)
+      WHERE mastering.may(o.source, 'admin') AND NOT coalesce(dry_run, false);
+    RETURN QUERY SELECT * FROM mastering.drop_forks(true, true, coalesce(dry_run, false), coalesce(at_most, 20));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_drop_expired_forks(boolean, int) IS 'Behind drop_expired_forks.';
+
+CREATE FUNCTION mastering.drop_expired_forks(dry_run boolean DEFAULT false, at_most int DEFAULT 20)
+RETURNS TABLE (fork text, source text, owner text, expires_at timestamptz, dropped boolean, reason text)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.drop_expired_forks(boolean, int) IS 'Drops the expired forks that are the caller''s, or of environments that the caller is admin of, up to 20 a call; says which were left and why.';
+
+CREATE VIEW mastering.forks WITH (security_barrier) AS
+    SELECT f.environment AS name, f.source, '#' || left(f.base, 12) AS base, e.owner, f.created_by, f.created_at, f.expires_at, coalesce(f.expires_at <= clock_timestamp(), false) AS expired
+      FROM mastering.fork f JOIN mastering.environment e ON e.name = f.environment
+     WHERE mastering.visible(f.environment, f.created_at) OR mastering.visible(f.source, f.created_at);
+COMMENT ON VIEW mastering.forks IS 'The forks that the current user may see: one''s own and those of environments that one works in.';
+GRANT SELECT ON mastering.forks TO PUBLIC;
+-- 64_merge.sql: the three-way merge behind a promotion, by artifact.
+--
+-- base: the newest state that both sides have in common. Snapshots name what they were made of (parents): the one
+-- before, the states that were merged into it, or, after a rollback or a restore, the state that was gone back to.
+-- For the target that graph is what it has taken in. The source has had, beside that, every state that it was ever in.
+-- Finding the base on that graph is Git's way (best common ancestor); merging by path is that of lakeFS and Nessie.
+--
+-- What both changed since is a conflict; what was rolled back in the target is held. Either needs a decision for the
+-- path: ours (the target's), theirs (the source's), later (left out, and proposed again next time) or a document.
+
+CREATE FUNCTION mastering.ancestors(begun_from text[], not_before timestamptz) RETURNS TABLE (hash text, environment text, created_at timestamptz, complete boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE a AS (
+        SELECT s.hash, s.environment, s.created_at, s.parents FROM mastering.snapshot s WHERE s.hash = ANY (begun_from)
+        UNION
+        SELECT s.hash, s.environment, s.created_at, s.parents FROM a CROSS JOIN LATERAL unnest(a.parents) p (hash) JOIN mastering.snapshot s ON s.hash = p.hash
+         WHERE s.created_at >= not_before)
+    SELECT a.hash, a.environment, a.created_at, NOT EXISTS (SELECT FROM unnest(a.parents) p (hash) WHERE NOT EXISTS (SELECT FROM mastering.snapshot s WHERE s.hash = p.hash)) FROM a
+$$;
+COMMENT ON FUNCTION mastering.ancestors(text[], timestamptz) IS 'Snapshots and what they were made of, as far back as a time. complete: none of a snapshot''s parents is gone.';
+
+CREATE FUNCTION mastering.begun_from(state mastering.state) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT array_remove(array_agg(DISTINCT h.hash), NULL) FROM (
+        SELECT state.snapshot UNION ALL
+        SELECT s.hash FROM mastering.side_snapshot s JOIN mastering.configuration c ON c.environment = s.environment
+         WHERE s.environment = state.environment AND c.snapshot IS NOT DISTINCT FROM state.snapshot) h (hash)
+$$;
+COMMENT ON FUNCTION mastering.begun_from(mastering.state) IS 'The snapshots that a state goes on from.';
+
+-- The walk goes back as far as what is known to be common, and further only where that is not common any more.
+CREATE FUNCTION mastering.merge_base(source mastering.state, target mastering.state) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    floors timestamptz[];
+    floor timestamptz;
+    last mastering.release := mastering.last_promotion(source.environment, target.environment);
+    source_began timestamptz := (SELECT e.created_at FROM mastering.environment e WHERE e.name = source.environment);
+    base text;
+    complete boolean;
+BEGIN
+    SELECT array_agg(k.at ORDER BY k.at DESC) INTO floors FROM (
+        SELECT s.created_at FROM mastering.fork f JOIN mastering.snapshot s ON s.hash = f.base
+         WHERE (f.environment = source.environment AND f.source = target.environment) OR (f.environment = target.environment AND f.source = source.environment)
+        UNION ALL SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = last.proposal ->> 'source_snapshot') k (at);
+    FOREACH floor IN ARRAY floors[1:1] || '-infinity'::timestamptz LOOP
+        SELECT t.hash INTO base FROM mastering.ancestors(mastering.begun_from(target), floor) t
+         WHERE (t.environment = source.environment AND t.created_at >= source_began)
+            OR t.hash IN (SELECT s.hash FROM mastering.ancestors(mastering.begun_from(source), floor) s)
+         ORDER BY t.created_at DESC LIMIT 1;
+        EXIT WHEN base IS NOT NULL;
+    END LOOP;
+    IF base IS NOT NULL THEN
+        RETURN (SELECT s.tree FROM mastering.snapshot s WHERE s.hash = base);
+    END IF;
+    -- Snapshots may have been cleared away; the last release between the two knows what it took.
+    SELECT bool_and(t.complete) INTO complete FROM mastering.ancestors(mastering.begun_from(target), '-infinity') t;
+    RETURN CASE WHEN complete THEN '{}' ELSE coalesce(last.source_tree, '{}') END;
+END
+$$;
+COMMENT ON FUNCTION mastering.merge_base(mastering.state, mastering.state) IS 'The tree of the newest state that source and target have in common; an empty one where there is none.';
+
+CREATE FUNCTION mastering.base_tree(theirs mastering.state, ours mastering.state) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (mastering.merge_base(theirs, ours) || coalesce(jsonb_object_agg(l.path, l.base) FILTER (WHERE l.base IS NOT NULL), '{}'))
+           - coalesce(array_agg(l.path) FILTER (WHERE l.base IS NULL), '{}')
+      FROM mastering.left_out l WHERE l.source = theirs.environment AND l.target = ours.environment
+$$;
+COMMENT ON FUNCTION mastering.base_tree(mastering.state, mastering.state) IS 'What each artifact was when source and target last agreed on it.';
+
+-- ---- what was rolled back is held --------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.brought_by(release mastering.release) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(m.path, m.after), '{}')
+      FROM mastering.snapshot a, mastering.snapshot b, mastering.merge_trees(a.tree, a.tree, b.tree) m WHERE a.hash = release.snapshot_before AND b.hash = release.snapshot_after
+$$;
+COMMENT ON FUNCTION mastering.brought_by(mastering.release) IS 'What a release made of its target: path -> hash of the artifact, null where it was removed.';
+
+CREATE FUNCTION mastering.holds_of(target_name text) RETURNS TABLE (path text, hash text, release_id bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT ON (h.key, h.value) h.key, h.value, r.release_id
+      FROM mastering.release r CROSS JOIN LATERAL jsonb_each_text(coalesce(r.proposal -> 'holds', '{}')) h
+     WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
+       AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = target_name)
+     ORDER BY h.key, h.value, r.release_id DESC
+$$;
+COMMENT ON FUNCTION mastering.holds_of(text) IS 'The artifacts that may not come into an environment, each until its release''s hold is released.';
+
+CREATE FUNCTION mastering.require_not_held(target_name text, proposal jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held record;
+BEGIN
+    SELECT string_agg(format('%s (release %s)', h.key, h.value), ', ' ORDER BY h.key) AS paths, jsonb_object_agg(h.key, 'later') AS later, max(h.value::bigint) AS release_id INTO held
+      FROM jsonb_each_text(proposal -> 'held') h;
+    IF held.paths IS NOT NULL THEN
+        RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
+            USING ERRCODE = '55000', DETAIL = format('Held: %s.', held.paths),
+                  HINT = format('SELECT mastering.release_hold(%L, %s) lets it pass again; promote(..., resolve => %L) goes without it.', target_name, held.release_id,
+                                held.later);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_not_held(text, jsonb) IS 'Raises where a part of a change was rolled back and not released since.';
+
+-- ---- the proposal ----------------------------------------------------------------------------------------------------
+
+-- resolutions: path -> {"take", "hash"}. One that was stored with a release tells what it decided between, too; that is
+-- part of the hash, so that another change of the same path is not decided by it.
+CREATE FUNCTION mastering.make_proposal(source_name text, target_name text, resolutions jsonb DEFAULT '{}') RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    source mastering.state := mastering.resolve_state(source_name);
+    target mastering.state := mastering.current_state(target_name);
+    base jsonb;
+    tree jsonb := target.tree;
+    changes jsonb := '[]';
+    conflicts text[] := '{}';
+    held jsonb := '{}';
+    resolved jsonb := '{}';
+    item record;
+    resolution jsonb;
+    holds jsonb;
+    content text;
+BEGIN
+    PERFORM mastering.require_order(source.environment, target_name);
+    base := mastering.base_tree(source, target);
+    SELECT coalesce(jsonb_object_agg(h.path || E'\n' || coalesce(h.hash, ''), h.release_id), '{}') INTO holds FROM mastering.holds_of(target_name) h;
+    FOR item IN SELECT m.*, holds -> (m.path || E'\n' || coalesce(m.after, '')) AS held_by FROM mastering.merge_trees(base, target.tree, source.tree) m ORDER BY m.path LOOP
+        resolution := resolutions -> item.path;
+        content := CASE resolution ->> 'take' WHEN 'ours' THEN item.before WHEN 'later' THEN item.before WHEN 'content' THEN resolution ->> 'hash' ELSE item.after END;
+        IF resolution IS NOT NULL THEN
+            resolved := resolved || jsonb_build_object(item.path, jsonb_build_object('take', resolution -> 'take', 'base', base -> item.path, 'ours', item.before, 'theirs', item.after, 'hash', content));
+            IF content IS NOT NULL AND holds ? (item.path || E'\n' || content) AND content IS DISTINCT FROM item.before THEN
+                held := held || jsonb_build_object(item.path, holds -> (item.path || E'\n' || content));
+            END IF;
+        ELSE
+            IF item.conflict THEN
+                conflicts := conflicts || item.path;
+            END IF;
+            IF item.held_by IS NOT NULL THEN
+                held := held || jsonb_build_object(item.path, item.held_by);
+            END IF;
+        END IF;
+        CONTINUE WHEN content IS NOT DISTINCT FROM item.before;
+        tree := CASE WHEN content IS NULL THEN tree - item.path ELSE tree || jsonb_build_object(item.path, content) END;
+        changes := changes || (jsonb_build_object('path', item.path, 'change', CASE WHEN item.before IS NULL THEN 'added' WHEN content IS NULL THEN 'removed' ELSE 'changed' END)
+                               || CASE WHEN resolution IS NULL THEN '{}' ELSE jsonb_build_object('resolved', resolution -> 'take') END);
+    END LOOP;
+    IF EXISTS (SELECT FROM jsonb_object_keys(resolutions) r WHERE NOT resolved ? r AND NOT (resolutions -> r) ? 'base') THEN
+        RAISE EXCEPTION 'there is nothing to resolve at path "%"', (SELECT min(r) FROM jsonb_object_keys(resolutions) r WHERE NOT resolved ? r AND NOT (resolutions -> r) ? 'base')
+            USING ERRCODE = '22023', DETAIL = format('A promotion from "%s" to "%s" does not change it.', source_name, target_name),
+                  HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L)', source_name, target_name);
+    END IF;
+    RETURN jsonb_build_object('tree', tree, 'changes', changes, 'conflicts', to_jsonb(conflicts), 'held', held, 'source', source_name, 'source_tree', source.tree,
+        'bindings', (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(source.bindings) b WHERE NOT target.bindings ? b.key),
+        'hash', mastering.json_hash(jsonb_build_object('target', target_name, 'from', target.tree, 'tree', tree, 'resolved', resolved)), 'resolutions', resolved);
+END
+$$;
+COMMENT ON FUNCTION mastering.make_proposal(text, text, jsonb) IS 'What a promotion would change: the merged tree, the changes by path, what is in conflict or held, new bindings.';
+
+-- After a promotion the two agree, but for what was left for later.
+CREATE FUNCTION mastering.note_left_out(source_name text, target_name text, proposal jsonb) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM mastering.left_out l WHERE l.source = source_name AND l.target = target_name AND NOT coalesce(proposal -> 'resolutions' -> l.path ->> 'take' = 'later', false);
+    INSERT INTO mastering.left_out (source, target, path, base)
+    SELECT source_name, target_name, r.key, r.value ->> 'base' FROM jsonb_each(proposal -> 'resolutions') r WHERE r.value ->> 'take' = 'later' ON CONFLICT DO NOTHING;
+$$;
+COMMENT ON FUNCTION mastering.note_left_out(text, text, jsonb) IS 'Remembers what a promotion left for later, and forgets what it did not.';
+
+-- ---- resolving -------------------------------------------------------------------------------------------------------
+
+-- A document that somebody gives is set by the function that sets such artifacts, whose checks and rights are the
+-- right ones, and taken back again.
+CREATE FUNCTION mastering.checked_artifact(env_name text, path text, content jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entity_name text := mastering.step(path, 2);
+    kind text := mastering.step(path, 3);
+    item text := mastering.step(path, 4);
+    stored jsonb;
+    code text;
+    message text;
+    detail text;
+    hint text;
+BEGIN
+    BEGIN
+        IF path NOT LIKE 'entity/%' OR kind NOT IN ('', 'source', 'blocking', 'comparisons', 'clustering', 'survivorship', 'model', 'check') OR jsonb_typeof(content) NOT IN ('object', 'array') THEN
+            RAISE EXCEPTION 'no document can be given for path "%"', path USING ERRCODE = '22023', HINT = 'Take "ours", "theirs" or "later".';
+        END IF;
+        CASE kind
+            WHEN '' THEN PERFORM mastering.do_define_entity(env_name, entity_name, (SELECT json_object_agg(a.value ->> 'name', a.value ->> 'type' ORDER BY a.ordinality) FROM jsonb_array_elements(content -> 'attributes') WITH ORDINALITY a));
+            WHEN 'source' THEN PERFORM mastering.do_map_source(env_name, entity_name, item, (mastering.configuration_of(env_name)).bindings ->> mastering.path(entity_name, item),
+                                           (SELECT string_agg(quote_ident(k.value), ', ' ORDER BY k.ordinality) FROM jsonb_array_elements_text(content -> 'key') WITH ORDINALITY k), (content -> 'mapping')::json);
+            WHEN 'blocking' THEN PERFORM mastering.do_set_blocking(env_name, entity_name, content);
+            WHEN 'comparisons' THEN PERFORM mastering.do_set_comparisons(env_name, entity_name, content);
+            WHEN 'clustering' THEN PERFORM mastering.do_set_clustering(env_name, entity_name, content);
+            WHEN 'survivorship' THEN PERFORM mastering.do_set_survivorship(env_name, entity_name, content);
+            WHEN 'model' THEN PERFORM mastering.do_set_model(env_name, entity_name, coalesce(content -> 'model', content));
+            WHEN 'check' THEN PERFORM mastering.do_add_check(env_name, entity_name, item, content ->> 'query', coalesce(content ->> 'severity', 'error'), coalesce(content ->> 'stage', 'promote'));
+        END CASE;
+        stored := mastering.artifact_at((mastering.configuration_of(env_name)).tree, path);
+        RAISE EXCEPTION 'taken back' USING ERRCODE = 'MD001';
+    EXCEPTION WHEN SQLSTATE 'MD001' THEN
+        NULL;
+    END;
+    IF kind = 'model' AND content ? 'spec' AND jsonb_typeof(content -> 'spec') = 'string' THEN
+        stored := stored || jsonb_build_object('spec', content -> 'spec');
+    END IF;
+    INSERT INTO mastering.artifact (hash, content) VALUES (mastering.json_hash(stored), stored) ON CONFLICT DO NOTHING;
+    RETURN mastering.json_hash(stored);
+END
+$$;
+COMMENT ON FUNCTION mastering.checked_artifact(text, text, jsonb) IS 'Stores a document for a path after the checks that setting it in an environment would make, and sets it nowhere.';
+
+CREATE FUNCTION mastering.stored_resolutions(target_name text, resolve jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+    result jsonb := '{}';
+BEGIN
+    IF resolve IS NOT NULL AND jsonb_typeof(resolve) <> 'object' THEN
+        RAISE EXCEPTION 'resolutions are an object of paths' USING ERRCODE = '22023', HINT = 'Write {"entity/customer/survivorship": "theirs"}.';
+    END IF;
+    FOR item IN SELECT r.key, r.value, r.value #>> '{}' AS word FROM jsonb_each(resolve) r LOOP
+        IF jsonb_typeof(item.value) = 'string' AND item.word IN ('ours', 'theirs', 'later') THEN
+            result := result || jsonb_build_object(item.key, jsonb_build_object('take', item.word));
+        ELSIF jsonb_typeof(item.value) IN ('object', 'array') THEN
+            result := result || jsonb_build_object(item.key, jsonb_build_object('take', 'content', 'hash', mastering.checked_artifact(target_name, item.key, item.value)));
+        ELSE
+            RAISE EXCEPTION 'unknown resolution of path "%": %', item.key, item.value USING ERRCODE = '22023', HINT = 'It is "ours", "theirs", "later" or a document.';
+        END IF;
+    END LOOP;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION mastering.stored_resolutions(text, jsonb) IS 'Resolutions as a proposal takes them: path -> {"take", "hash"}.';
+
+CREATE FUNCTION mastering.do_resolve_conflict(id bigint, conflict_path text, resolution jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
+DECLARE
+    release mastering.release := mastering.open_release(id);
+    resolutions jsonb := coalesce(release.proposal -> 'resolutions', '{}') - conflict_path;
+    proposal jsonb;
+BEGIN
+    PERFORM FROM mastering.release r WHERE r.release_id = id FOR UPDATE;
+    IF resolution IS NOT NULL THEN
+        resolutions := resolutions || mastering.stored_resolutions(release.target, jsonb_build_object(conflict_path, resolution));
+    END IF;
+    proposal := mastering.make_proposal(release.source, release.target, resolutions);
+    UPDATE mastering.release r SET state = 'proposed', source_tree = work.proposal -> 'source_tree', proposal = work.proposal - 'source_tree', proposal_hash = work.proposal ->> 'hash'
+     WHERE r.release_id = id;
+    PERFORM mastering.audit(release.target, 'resolve conflict', jsonb_build_object('release_id', id, 'path', conflict_path, 'resolution', resolution, 'hash', proposal -> 'hash'));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_resolve_conflict(bigint, text, jsonb) IS 'Behind resolve_conflict.';
+
+CREATE FUNCTION mastering.resolve_conflict(release bigint, path text, resolution jsonb) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.resolve_conflict(bigint, text, jsonb) IS 'Decides one path of a proposed release: ''"ours"'' (the target''s stays), ''"theirs"'' (the source''s comes), ''"later"'' (left out this time), or the document that it shall be; NULL takes a decision back.';
+
+-- ---- looking -----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.conflicts_of(source_name text, target_name text, resolutions jsonb)
+RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb, resolution text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target mastering.state;
+    proposal jsonb;
+    base_tree jsonb;
+BEGIN
+    PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
+    proposal := mastering.make_proposal(source_name, target_name);
+    target := mastering.current_state(target_name);
+    base_tree := mastering.base_tree(mastering.resolve_state(source_name), target);
+    RETURN QUERY
+    SELECT p.path, concat_ws(', and ', CASE WHEN proposal -> 'conflicts' ? p.path THEN 'both changed it' END, 'held since release ' || (proposal -> 'held' ->> p.path) || ' was rolled back'),
+           mastering.artifact_at(base_tree, p.path), mastering.artifact_at(target.tree, p.path), mastering.artifact_at(proposal -> 'source_tree', p.path),
+           resolutions -> p.path ->> 'take'
+      FROM (SELECT jsonb_array_elements_text(proposal -> 'conflicts') UNION SELECT jsonb_object_keys(proposal -> 'held') UNION SELECT jsonb_object_keys(resolutions)) p (path)
+     ORDER BY p.path;
+END
+$$;
+COMMENT ON FUNCTION mastering.conflicts_of(text, text, jsonb) IS 'What in a promotion needs a decision, and what was decided.';
+
+CREATE FUNCTION mastering.do_merge_conflicts(source_name text, target_name text)
+RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.path, c.reason, c.base, c.ours, c.theirs FROM mastering.conflicts_of(source_name, target_name, '{}') c
+$$;
+COMMENT ON FUNCTION mastering.do_merge_conflicts(text, text) IS 'Behind merge_conflicts.';
+
+CREATE FUNCTION mastering.merge_conflicts(source text, target text) RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb)
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.merge_conflicts(text, text) IS 'The artifacts that a promotion cannot bring without a decision: what they were when both sides agreed, are in the target (ours) and in the source (theirs).';
+
+CREATE FUNCTION mastering.do_merge_conflicts(id bigint)
+RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb, resolution text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    release mastering.release;
+BEGIN
+    SELECT * INTO release FROM mastering.release r WHERE r.release_id = id AND r.state IN ('proposed', 'prepared');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'release % is not one that is still to come', id USING ERRCODE = '42704', HINT = 'SELECT release_id FROM mastering.releases WHERE state IN (''proposed'', ''prepared'')';
+    END IF;
+    RETURN QUERY SELECT * FROM mastering.conflicts_of(release.source, release.target, coalesce(release.proposal -> 'resolutions', '{}'));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_merge_conflicts(bigint) IS 'Behind merge_conflicts of a release.';
+
+CREATE FUNCTION mastering.merge_conflicts(release bigint) RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb, resolution text)
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.merge_conflicts(bigint) IS 'What in a proposed release needs a decision, and what resolve_conflict decided.';
+-- 65_time_travel.sql: back to any state, a look at any state, and the proof that history is what it was.
+
+-- ---- restore ---------------------------------------------------------------------------------------------------------
+
+-- A fork shows what it is a copy of, to those who may read that; other data do not get into it.
+CREATE FUNCTION mastering.require_same_readers(env_name text, origin text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM mastering.fork f WHERE f.environment = env_name) AND origin <> env_name
+       AND NOT EXISTS (WITH RECURSIVE o (name) AS (SELECT f.source FROM mastering.fork f WHERE f.environment = env_name
+                           UNION SELECT f.source FROM o JOIN mastering.fork f ON f.environment = o.name) SELECT FROM o WHERE o.name = origin) THEN
+        RAISE EXCEPTION 'environment "%" is not a fork of "%"', env_name, origin
+            USING ERRCODE = '42501', DETAIL = 'Who may read it may not be one who may read that.', HINT = format('SELECT mastering.fork_environment(%L, ...)', origin);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_same_readers(text, text) IS 'Raises where a fork would get to hold what is not its source''s.';
+
+CREATE FUNCTION mastering.do_restore(env_name text, state_name text, message_text text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require(env_name, 'admin');
+    author mastering.environment := mastering.require_author(env_name);   -- the state brings SQL text with it
+    wanted mastering.state;
+    current mastering.state;
+    like_state text;
+    before text;
+    after text;
+    id bigint;
+BEGIN
+    PERFORM mastering.keep_storage();
+    PERFORM mastering.lock_environment(env_name);
+    wanted := mastering.resolve_state(state_name);
+    PERFORM mastering.require_same_readers(env_name, wanted.environment);
+    current := mastering.current_state(env_name);
+    before := mastering.snapshot_before(env_name, 'before restore');
+    like_state := mastering.snapshot_of(wanted, 'restored in ' || env_name);
+    IF wanted.tree = current.tree AND wanted.data = current.data AND wanted.versions = current.versions THEN
+        RETURN '#' || left(before, 12);
+    END IF;
+    id := nextval('mastering.release_id');
+    -- What a source is bound to is each environment's own.
+    PERFORM mastering.switch_state(env_name, wanted.tree, wanted.bindings || current.bindings, wanted.data, wanted.versions);
+    after := mastering.take_snapshot(env_name, 'restore ' || id || ' of ' || state_name, NULL, instead_of => before, like_state => like_state);
+    UPDATE mastering.release r SET state = 'replaced' WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' AND r.created_at >= env.created_at;
+    INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, proposal, snapshot_before, snapshot_after)
+    VALUES (id, 'restore', wanted.environment, env_name, 'promoted', message_text, mastering.caller(), clock_timestamp(),
+            jsonb_build_object('to', like_state, 'changes', (SELECT coalesce(jsonb_agg(jsonb_build_object('path', m.path, 'change',
+                CASE WHEN m.before IS NULL THEN 'added' WHEN m.after IS NULL THEN 'removed' ELSE 'changed' END) ORDER BY m.path), '[]') FROM mastering.merge_trees(current.tree, current.tree, wanted.tree) m)), before, after);
+    PERFORM mastering.audit(env_name, 'restore', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'state', state_name, 'to', like_state, 'before', before, 'message', message_text)));
+    PERFORM mastering.notify('restore', env_name, jsonb_build_object('release_id', id));
+    RETURN '#' || left(before, 12);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_restore(text, text, text) IS 'Behind restore.';
+
+CREATE FUNCTION mastering.restore(env text, state text, message text DEFAULT NULL) RETURNS text
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.restore(text, text, text) IS 'Makes an environment what any state of any environment was: configuration, data and outputs; the relations that its sources are bound to stay its own. Returns the name of the state that it was in before, which restore takes again.';
+
+-- ---- schemas of views on a state ------------------------------------------------------------------------------------
+
+-- The views name their segments themselves, so that the schema needs nothing but its views and is dropped like any.
+CREATE FUNCTION mastering.frozen_query(query text, schema_name text, relation text, alias text, version jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT replace(query, format('mastering.in_version(%s, %s."#segment", %s."#row")', mastering.versioned_name(schema_name, relation), alias, alias),
+                   CASE WHEN version IS NULL THEN 'false' ELSE mastering.version_condition(version, alias) END)
+$$;
+COMMENT ON FUNCTION mastering.frozen_query(text, text, text, text, jsonb) IS 'A view''s SELECT with one version in the place of what an environment shows.';
+
+CREATE FUNCTION mastering.do_create_snapshot_schema(state_name text, new_schema text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    state mastering.state;
+    frozen text;
+    item record;
+    kind text;
+    stores jsonb;
+    query text;
+BEGIN
+    PERFORM mastering.keep_storage();
+    state := mastering.resolve_state(state_name);
+    IF NOT has_database_privilege(mastering.caller(), current_database(), 'CREATE') THEN
+        RAISE EXCEPTION 'permission denied to create a schema'
+            USING ERRCODE = '42501', DETAIL = format('Role "%s" may not create schemas in this database.', mastering.caller());
+    END IF;
+    IF new_schema IS NULL OR new_schema = '' OR octet_length(new_schema) > 63 OR new_schema ~ '^pg_' THEN
+        RAISE EXCEPTION 'invalid name of a schema: "%"', new_schema USING ERRCODE = '42602', DETAIL = 'It has 1 to 63 bytes and does not begin with pg_.';
+    END IF;
+    frozen := mastering.snapshot_of(state, 'shown as ' || new_schema);
+    EXECUTE format('CREATE SCHEMA %I AUTHORIZATION %I', new_schema, mastering.caller());
+    EXECUTE format('COMMENT ON SCHEMA %I IS %L', new_schema, format('State %s of environment %s', '#' || frozen, state.environment));
+    DELETE FROM mastering.snapshot_schema s WHERE s.schema_name = new_schema;    -- of one that was dropped
+    INSERT INTO mastering.snapshot_schema (schema_name, environment, snapshot, reader) VALUES (new_schema, state.environment, frozen, mastering.caller());
+    EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO %I', new_schema, mastering.caller());
+    FOR item IN SELECT e.name, coalesce(mastering.artifact_at(state.versions -> e.name -> 'tree', mastering.path('entity', e.name)),
+                                        mastering.artifact_at(state.tree, mastering.path('entity', e.name))) AS entity
+                  FROM mastering.entities_of(state.tree) e (name) LOOP
+        SELECT jsonb_object_agg(k.kind, coalesce((state.versions -> (item.name || CASE k.kind WHEN 'golden' THEN '' ELSE '_' || k.kind END) ->> 'store')::int,
+                                                 mastering.entity_store(k.kind, item.name, item.entity))) INTO stores
+          FROM unnest('{records,members,golden,lineage,history}'::text[]) k (kind);
+        FOREACH kind IN ARRAY ARRAY['', '_members', '_lineage', '_history', '_records'] LOOP
+            query := mastering.view_query(new_schema, item.name, item.entity, kind, (stores ->> CASE kind WHEN '' THEN 'golden' ELSE substr(kind, 2) END)::int, (stores ->> 'members')::int);
+            query := mastering.frozen_query(query, new_schema, item.name || kind, 's', state.versions -> (item.name || kind));
+            query := mastering.frozen_query(query, new_schema, item.name || '_members', 'm', state.versions -> (item.name || '_members'));
+            EXECUTE format('CREATE VIEW %I.%I AS %s', new_schema, item.name || kind, query);
+        END LOOP;
+    END LOOP;
+    EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE SELECT ON TABLES FROM %I', new_schema, mastering.caller());
+    PERFORM mastering.audit(state.environment, 'create snapshot schema', jsonb_build_object('schema', new_schema, 'snapshot', frozen));
+    RETURN '#' || left(frozen, 12);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_create_snapshot_schema(text, text) IS 'Behind create_snapshot_schema.';
+
+CREATE FUNCTION mastering.create_snapshot_schema(env_or_state text, schema text) RETURNS text
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.create_snapshot_schema(text, text) IS 'A schema of views on a state, which show it for ever, to the caller alone; DROP SCHEMA ... CASCADE ends it. Returns the name of the snapshot that it shows.';
+
+CREATE FUNCTION mastering.needed_snapshots() RETURNS TABLE (hash text, reason text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT f.base, 'fork ' || f.environment FROM mastering.fork f
+    UNION ALL
+    SELECT s.snapshot, 'snapshot schema ' || s.schema_name FROM mastering.snapshot_schema s WHERE to_regnamespace(quote_ident(s.schema_name)) IS NOT NULL
+    UNION ALL
+    SELECT c.snapshot, 'environment ' || c.environment FROM mastering.configuration c WHERE c.snapshot IS NOT NULL
+    UNION ALL
+    SELECT s.hash, 'merged or copied, environment ' || s.environment FROM mastering.side_snapshot s
+    UNION ALL
+    SELECT DISTINCT ON (r.source, r.target) r.proposal ->> 'source_snapshot', format('last promotion from %s to %s', r.source, r.target)
+      FROM mastering.release r WHERE r.kind = 'promotion' AND r.state = 'promoted' AND r.proposal ? 'source_snapshot' AND EXISTS (SELECT FROM mastering.environment e WHERE e.name = r.target)
+$$;
+COMMENT ON FUNCTION mastering.needed_snapshots() IS 'Snapshots that clearing away must leave: something shows them, or goes on from them.';
+
+-- ---- history ---------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_history(env_name text)
+RETURNS TABLE (state text, at timestamptz, event text, release_id bigint, message text, author text, tag text, parents text[], undoes text, artifacts_changed bigint, golden_records bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
+BEGIN
+    RETURN QUERY
+    SELECT '#' || left(s.hash, 12), s.created_at,
+           CASE WHEN r.kind IS NOT NULL THEN r.kind WHEN f.environment IS NOT NULL THEN 'forked' WHEN b.release_id IS NOT NULL THEN 'before ' || b.kind ELSE 'snapshot' END,
+           coalesce(r.release_id, b.release_id), coalesce(r.message, s.message), s.author, s.tag,
+           ARRAY(SELECT '#' || left(p, 12) FROM unnest(s.parents) p), '#' || left(s.undoes, 12),
+           (SELECT count(*) FROM mastering.merge_trees(coalesce(p.tree, '{}'), coalesce(p.tree, '{}'), s.tree)),
+           (SELECT coalesce(sum((s.versions -> e.name ->> 'rows')::bigint), 0)::bigint FROM mastering.entities_of(s.tree) e (name))
+      FROM mastering.snapshot s
+      LEFT JOIN LATERAL (SELECT x.kind, x.release_id, x.message FROM mastering.release x WHERE x.target = env_name AND x.snapshot_after = s.hash ORDER BY x.release_id LIMIT 1) r ON true
+      LEFT JOIN LATERAL (SELECT x.kind, x.release_id FROM mastering.release x WHERE x.target = env_name AND x.snapshot_before = s.hash ORDER BY x.release_id LIMIT 1) b ON true
+      LEFT JOIN mastering.snapshot p ON p.hash = coalesce(s.undoes, s.parents[1])
+      LEFT JOIN mastering.fork f ON f.environment = env_name AND f.base = s.hash
+     WHERE (s.environment = env_name AND s.created_at >= env.created_at) OR f.environment IS NOT NULL
+     ORDER BY s.created_at DESC, s.hash;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_history(text) IS 'Behind history.';
+
+CREATE FUNCTION mastering.history(env text)
+RETURNS TABLE (state text, at timestamptz, event text, release_id bigint, message text, author text, tag text, parents text[], undoes text, artifacts_changed bigint, golden_records bigint)
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.history(text) IS 'The states that an environment was in, newest first: by what it got there, what it was made of, how many artifacts differ from the one before and how many golden records it shows.';
+
+-- ---- proof -----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.problems_of_segments(segments int[], deep boolean) RETURNS TABLE (part text, name text, problem text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    item record;
+    rows bigint;
+    content text;
+BEGIN
+    FOR item IN SELECT u.id, g.store_id, g.row_count, g.hash, to_regclass('mastering.segment_' || u.id) AS relation,
+                       (SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = to_regclass('mastering.segment_' || u.id)) AS parent
+                  FROM unnest(segments) u (id) LEFT JOIN mastering.segment g ON g.segment_id = u.id ORDER BY u.id LOOP
+        part := 'segment';
+        name := 'mastering.segment_' || item.id;
+        problem := CASE WHEN item.store_id IS NULL THEN 'is not in the catalog' WHEN item.relation IS NULL THEN 'is missing'
+                        WHEN item.parent IS DISTINCT FROM 'mastering.store_' || item.store_id THEN 'is no part of its store' END;
+        IF problem IS NULL AND deep THEN
+            EXECUTE format('SELECT count(*), mastering.rows_hash(s ORDER BY s."#row") FROM mastering.%I s', 'segment_' || item.id) INTO rows, content;
+            problem := CASE WHEN rows <> item.row_count THEN format('has %s rows instead of %s', rows, item.row_count) WHEN content IS DISTINCT FROM item.hash THEN 'has other rows than it was made of' END;
+        END IF;
+        IF problem IS NOT NULL THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.problems_of_segments(int[], boolean) IS 'Segments that are missing or, looked at row by row, are not what their hash says.';
+
+CREATE FUNCTION mastering.do_verify_snapshots(env_name text, deep boolean) RETURNS TABLE (environment text, snapshot text, part text, name text, problem text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    snapshots text[];
+    all_versions jsonb;
+BEGIN
+    IF env_name IS NOT NULL THEN
+        PERFORM mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
+    END IF;
+    SELECT array_agg(s.hash) INTO snapshots FROM mastering.snapshot s WHERE (env_name IS NULL OR s.environment = env_name) AND mastering.do_visible(s.environment, s.created_at);
+    -- The documents themselves.
+    RETURN QUERY
+    SELECT s.environment, '#' || left(s.hash, 12), 'snapshot', coalesce(s.tag, ''), 'is not what its hash says'
+      FROM mastering.snapshot s WHERE s.hash = ANY (snapshots) AND s.hash <> mastering.snapshot_hash(s);
+    RETURN QUERY
+    SELECT s.environment, '#' || left(s.hash, 12), 'artifact', t.key, CASE WHEN a.hash IS NULL THEN 'is missing' ELSE 'is not what its hash says' END
+      FROM mastering.snapshot s CROSS JOIN LATERAL jsonb_each_text(s.tree) t LEFT JOIN mastering.artifact a ON a.hash = t.value
+     WHERE s.hash = ANY (snapshots) AND (a.hash IS NULL OR a.hash <> mastering.json_hash(a.content));
+    -- Versions, each once, with the first snapshot that has it.
+    SELECT coalesce(jsonb_agg(jsonb_build_object('environment', v.environment, 'snapshot', v.hash, 'name', v.key, 'version', v.value)), '[]') INTO all_versions
+      FROM (SELECT DISTINCT ON (x.key, x.value) s.environment, '#' || left(s.hash, 12) AS hash, x.key, x.value
+              FROM mastering.snapshot s CROSS JOIN LATERAL (SELECT * FROM jsonb_each(s.versions) UNION ALL SELECT 'loaded ' || d.key, d.value FROM jsonb_each(s.data) d) x
+             WHERE s.hash = ANY (snapshots) ORDER BY x.key, x.value, s.created_at) v;
+    RETURN QUERY
+    SELECT v ->> 'environment', v ->> 'snapshot', 'version', v ->> 'name', 'is not what its hash says' FROM jsonb_array_elements(all_versions) v
+     WHERE v -> 'version' ->> 'hash' IS DISTINCT FROM (
+               SELECT mastering.json_hash(coalesce(jsonb_agg(jsonb_build_array(g.hash, d.hash) ORDER BY u.n), '[]'))
+                 FROM ROWS FROM (jsonb_array_elements_text(v -> 'version' -> 'segments'), jsonb_array_elements_text(v -> 'version' -> 'vectors')) WITH ORDINALITY u (segment, vector, n)
+                 JOIN mastering.segment g ON g.segment_id = u.segment::int LEFT JOIN mastering.deletion_vector d ON d.vector_id = nullif(u.vector::bigint, 0));
+    RETURN QUERY
+    SELECT DISTINCT ON (d.vector_id) v ->> 'environment', v ->> 'snapshot', 'deletion vector', v ->> 'name', CASE WHEN d.vector_id IS NULL THEN 'is missing' ELSE 'is not what its hash says' END
+      FROM jsonb_array_elements(all_versions) v CROSS JOIN LATERAL jsonb_array_elements_text(v -> 'version' -> 'vectors') u (vector) LEFT JOIN mastering.deletion_vector d ON d.vector_id = u.vector::bigint
+     WHERE u.vector <> '0' AND (d.vector_id IS NULL OR d.hash <> encode(sha256(d.bitmap), 'hex') OR d.row_count <> mastering.deletion_vector_count(d.bitmap));
+    RETURN QUERY
+    SELECT x.environment, x.snapshot, p.part, p.name, p.problem
+      FROM mastering.problems_of_segments((SELECT array_agg(DISTINCT s.value::int) FROM jsonb_array_elements(all_versions) v CROSS JOIN LATERAL jsonb_array_elements_text(v -> 'version' -> 'segments') s), coalesce(deep, false)) p
+      CROSS JOIN LATERAL (SELECT v ->> 'environment', v ->> 'snapshot' FROM jsonb_array_elements(all_versions) v
+                           WHERE v -> 'version' -> 'segments' @> to_jsonb(substr(p.name, length('mastering.segment_') + 1)::int) LIMIT 1) x (environment, snapshot);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_verify_snapshots(text, boolean) IS 'Behind verify_snapshots.';
+
+CREATE FUNCTION mastering.verify_snapshots(env text DEFAULT NULL, deep boolean DEFAULT false) RETURNS TABLE (environment text, snapshot text, part text, name text, problem text)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.verify_snapshots(text, boolean) IS 'Recomputes the hashes of the snapshots that one may see, of one environment or all, and names what differs: documents, artifacts, versions, deletion vectors; deep: every row of every segment too. No row is good news.';
+-- 66_diff_records.sql: which records, members and golden records differ between two states.
+--
+-- A version is segments and deletion vectors, so what two states share needs no look: only rows of segments that one
+-- of them lacks are read, and of segments that both have with other deletions the rows deleted in one. These are
+-- found by the keys of the rows that came in their place; only rows that went without a successor cost a scan.
+
+-- A cast to json or text may be a function of whoever made a type; the output function of a type never is.
+CREATE FUNCTION mastering.shown_value(alias text, column_name text, type_text text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_type t WHERE t.oid = to_regtype(type_text) AND t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b')
+                THEN format('to_jsonb(%I.%I)', alias, column_name)
+                ELSE format('CASE WHEN %1$I.%2$I IS NOT NULL THEN to_jsonb(format(''%%s'', %1$I.%2$I)) END', alias, column_name) END
+$$;
+COMMENT ON FUNCTION mastering.shown_value(text, text, text) IS 'An SQL expression for a column''s value as JSON that calls no function of users.';
+
+-- The rows of one side, as SQL: keys, a document, a hash. wanted: array of {"segment", "deleted", "kept"}: rows that
+-- the vector deleted removes, if it is not 0, and that the vector kept does not.
+CREATE FUNCTION mastering.side_query(store int, what text, wanted jsonb, keys_from text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    keys text := CASE what WHEN 'golden' THEN 'NULL::text AS source, NULL::text AS record_key, s."#cluster" AS cluster_id' ELSE 's."#source" AS source, s."#key" AS record_key, NULL::bigint AS cluster_id' END;
+    matching text := CASE what WHEN 'golden' THEN 's."#cluster" = k.cluster_id' ELSE 's."#source" = k.source AND s."#key" = k.record_key' END;
+    document text;
+    hashed text;
+    query text;
+BEGIN
+    -- A function has at most 100 arguments.
+    SELECT string_agg(format('jsonb_build_object(%s)', p.pairs), ' || ' ORDER BY p.part), string_agg(p.columns, ', ' ORDER BY p.part) INTO document, hashed
+      FROM (SELECT c.ordinality / 40 AS part,
+                   string_agg(format('%L, %s', CASE WHEN c.value ->> 'name' = '#cluster' THEN 'cluster_id' ELSE ltrim(c.value ->> 'name', '#') END,
+                                     mastering.shown_value('s', c.value ->> 'name', c.value ->> 'type')), ', ' ORDER BY c.ordinality) AS pairs,
+                   string_agg(format('s.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) AS columns
+              FROM mastering.store t, jsonb_array_elements(t.columns) WITH ORDINALITY c
+             WHERE t.store_id = store AND CASE what WHEN 'golden' THEN c.value ->> 'name' <> '#cluster' ELSE c.value ->> 'name' NOT IN ('#source', '#key') END
+             GROUP BY 1) p;
+    SELECT string_agg(format('SELECT %s, %s AS document, mastering.row_hash(ROW(%s)) AS hash FROM %smastering.%I s%s WHERE %s AND %s', keys, document, hashed,
+                             CASE WHEN keys_from IS NULL THEN '' ELSE format('(%s) k JOIN ', keys_from) END, 'segment_' || (w.value ->> 'segment'),
+                             CASE WHEN keys_from IS NULL THEN '' ELSE ' ON ' || matching END,
+                             CASE WHEN w.value ->> 'deleted' = '0' THEN 'true' ELSE format('mastering.is_deleted(%s::bigint, s."#row")', w.value ->> 'deleted') END,
+                             CASE WHEN w.value ->> 'kept' = '0' THEN 'true' ELSE format('NOT mastering.is_deleted(%s::bigint, s."#row")', w.value ->> 'kept') END), ' UNION ALL ') INTO query
+      FROM jsonb_array_elements(wanted) w;
+    RETURN coalesce(query, 'SELECT NULL::text AS source, NULL::text AS record_key, NULL::bigint AS cluster_id, NULL::jsonb AS document, NULL::uuid AS hash WHERE false');
+END
+$$;
+COMMENT ON FUNCTION mastering.side_query(int, text, jsonb, text) IS 'The SELECT for rows of segments, all that a version keeps or those that another deletes.';
+
+CREATE FUNCTION mastering.keys_query(kind text, wanted jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format('SELECT %s FROM mastering.%I s', CASE kind WHEN 'golden' THEN 's."#cluster" AS cluster_id' ELSE 's."#source" AS source, s."#key" AS record_key' END,
+                             'segment_' || (w.value ->> 'segment')) || CASE WHEN w.value ->> 'kept' = '0' THEN '' ELSE format(' WHERE NOT mastering.is_deleted(%s::bigint, s."#row")', w.value ->> 'kept') END, ' UNION ALL ')
+      FROM jsonb_array_elements(wanted) w
+$$;
+COMMENT ON FUNCTION mastering.keys_query(text, jsonb) IS 'The SELECT for the keys of rows that a version keeps.';
+
+-- Rows of shared segments that the other side deleted: by the keys of what came instead where that finds them all.
+CREATE FUNCTION mastering.lost_query(store int, kind text, lost jsonb, came jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    expected bigint;
+    rows_to_scan bigint;
+    rows_that_came bigint;
+    found_rows bigint;
+    keyed text;
+BEGIN
+    SELECT coalesce(sum(mastering.deletion_vector_count(CASE WHEN k.bitmap IS NULL THEN d.bitmap ELSE mastering.deletion_vector_union(d.bitmap, k.bitmap) END) - coalesce(mastering.deletion_vector_count(k.bitmap), 0)), 0), sum(g.row_count)
+      INTO expected, rows_to_scan
+      FROM jsonb_array_elements(lost) l JOIN mastering.deletion_vector d ON d.vector_id = (l ->> 'deleted')::bigint JOIN mastering.segment g ON g.segment_id = (l ->> 'segment')::int
+      LEFT JOIN mastering.deletion_vector k ON k.vector_id = nullif((l ->> 'kept')::bigint, 0);
+    SELECT coalesce(sum(g.row_count), 0) INTO rows_that_came FROM jsonb_array_elements(came) c JOIN mastering.segment g ON g.segment_id = (c ->> 'segment')::int;
+    IF expected > 0 AND rows_that_came > 0 AND rows_that_came < rows_to_scan / 20 THEN
+        keyed := mastering.side_query(store, kind, lost, mastering.keys_query(kind, came));
+        EXECUTE format('SELECT count(*) FROM (%s) q', keyed) INTO found_rows;
+        IF found_rows = expected THEN
+            RETURN keyed;
+        END IF;
+    END IF;
+    RETURN mastering.side_query(store, kind, CASE WHEN expected = 0 THEN '[]' ELSE lost END);
+END
+$$;
+COMMENT ON FUNCTION mastering.lost_query(int, text, jsonb, jsonb) IS 'The SELECT for rows that one of two versions deleted from segments that they share.';
+
+CREATE FUNCTION mastering.diff_versions(kind text, a jsonb, b jsonb) RETURNS TABLE (change text, source text, record_key text, cluster_id bigint, before jsonb, after jsonb)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
+DECLARE
+    same_store boolean := coalesce(a ->> 'store' = b ->> 'store', false);
+    only_a jsonb;
+    only_b jsonb;
+    lost jsonb;
+    gained jsonb;
+    side_a text;
+    side_b text;
+BEGIN
+    IF a -> 'segments' = b -> 'segments' AND a -> 'vectors' = b -> 'vectors' AND same_store THEN
+        RETURN;
+    END IF;
+    -- deleted: the rows must be removed by that vector; kept: and not by that. 0 removes nothing.
+    SELECT coalesce(jsonb_agg(jsonb_build_object('segment', x.segment, 'deleted', 0, 'kept', x.vector)) FILTER (WHERE y.segment IS NULL), '[]'),
+           coalesce(jsonb_agg(jsonb_build_object('segment', y.segment, 'deleted', 0, 'kept', y.vector)) FILTER (WHERE x.segment IS NULL), '[]'),
+           coalesce(jsonb_agg(jsonb_build_object('segment', x.segment, 'deleted', y.vector, 'kept', x.vector)) FILTER (WHERE x.vector <> y.vector AND y.vector <> 0), '[]'),
+           coalesce(jsonb_agg(jsonb_build_object('segment', x.segment, 'deleted', x.vector, 'kept', y.vector)) FILTER (WHERE x.vector <> y.vector AND x.vector <> 0), '[]')
+      INTO only_a, only_b, lost, gained
+      FROM (SELECT u.s::int AS segment, u.v::bigint AS vector FROM ROWS FROM (jsonb_array_elements_text(a -> 'segments'), jsonb_array_elements_text(a -> 'vectors')) u (s, v)) x
+      FULL JOIN (SELECT u.s::int AS segment, u.v::bigint AS vector FROM ROWS FROM (jsonb_array_elements_text(b -> 'segments'), jsonb_array_elements_text(b -> 'vectors')) u (s, v)) y
+             ON y.segment = x.segment;
+    side_a := mastering.side_query((a ->> 'store')::int, kind, only_a) || CASE WHEN lost = '[]' THEN '' ELSE ' UNION ALL ' || mastering.lost_query((a ->> 'store')::int, kind, lost, only_b) END;
+    side_b := mastering.side_query((b ->> 'store')::int, kind, only_b) || CASE WHEN gained = '[]' THEN '' ELSE ' UNION ALL ' || mastering.lost_query((b ->> 'store')::int, kind, gained, only_a) END;
+    RETURN QUERY EXECUTE format($q$
+        SELECT d.change, d.source, d.record_key, d.cluster_id, d.before, d.after FROM (
+            SELECT CASE WHEN a.hash IS NULL THEN 'added' WHEN b.hash IS NULL THEN 'removed' ELSE 'changed' END AS change, coalesce(a.source, b.source) AS source,
+                   coalesce(a.record_key, b.record_key) AS record_key, coalesce(a.cluster_id, b.cluster_id) AS cluster_id, a.document AS before, b.document AS after
+              FROM (%s) a FULL JOIN (%s) b ON %s
+             WHERE a.hash IS NULL OR b.hash IS NULL OR %s) d
+         ORDER BY d.source COLLATE "C", d.record_key COLLATE "C", d.cluster_id$q$, side_a, side_b,
+        CASE kind WHEN 'golden' THEN 'a.cluster_id = b.cluster_id' ELSE 'a.source = b.source AND a.record_key = b.record_key' END,
+        CASE WHEN same_store THEN 'a.hash <> b.hash' ELSE 'jsonb_strip_nulls(a.document)::text <> jsonb_strip_nulls(b.document)::text' END);
+END
+$$;
+COMMENT ON FUNCTION mastering.diff_versions(text, jsonb, jsonb) IS 'The rows that differ between two versions.';
+
+CREATE FUNCTION mastering.do_diff_records(a_name text, b_name text, entity_name text)
+RETURNS TABLE (kind text, change text, source text, record_key text, cluster_id bigint, before jsonb, after jsonb)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a mastering.state := mastering.resolve_state(a_name);
+    b mastering.state := mastering.resolve_state(b_name);
+    suffix text;
+BEGIN
+    IF mastering.artifact_at(a.tree, mastering.path('entity', entity_name)) IS NULL AND mastering.artifact_at(b.tree, mastering.path('entity', entity_name)) IS NULL THEN
+        RAISE EXCEPTION 'entity "%" exists neither in state "%" nor in state "%"', entity_name, a_name, b_name
+            USING ERRCODE = '42704', HINT = format('SELECT * FROM mastering.diff(%L, %L)', a_name, b_name);
+    END IF;
+    FOREACH suffix IN ARRAY ARRAY['_records', '_members', ''] LOOP
+        kind := CASE suffix WHEN '_records' THEN 'record' WHEN '_members' THEN 'member' ELSE 'golden' END;
+        FOR change, source, record_key, cluster_id, before, after IN
+            SELECT d.* FROM mastering.diff_versions(kind, a.versions -> (entity_name || suffix), b.versions -> (entity_name || suffix)) d LOOP
+            RETURN NEXT;
+        END LOOP;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_diff_records(text, text, text) IS 'Behind diff_records.';
+
+CREATE FUNCTION mastering.diff_records(a text, b text, entity text)
+RETURNS TABLE (kind text, change text, source text, record_key text, cluster_id bigint, before jsonb, after jsonb)
+    LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.diff_records(text, text, text) IS 'The source records, members and golden records that differ between two states, in a time that grows with the difference: what b has added, removed or changed against a.';
+
+CREATE FUNCTION mastering.do_diff_summary(a_name text, b_name text, entity_name text)
+RETURNS TABLE (kind text, attribute text, added bigint, removed bigint, changed bigint, rows_before bigint, rows_after bigint, example text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a mastering.state := mastering.resolve_state(a_name);
+    b mastering.state := mastering.resolve_state(b_name);
+BEGIN
+    RETURN QUERY
+    WITH d AS MATERIALIZED (
+        SELECT x.kind, x.change, x.before, x.after, coalesce(x.source || ' ' || x.record_key, 'id ' || x.cluster_id) AS name FROM mastering.do_diff_records(a_name, b_name, entity_name) x),
+    k (n, kind, suffix) AS (VALUES (1, 'record', '_records'), (2, 'member', '_members'), (3, 'golden', '')),
+    value AS (
+        SELECT d.kind, e.key AS attribute, d.name, d.before ->> e.key AS before, d.after ->> e.key AS after
+          FROM d CROSS JOIN LATERAL (SELECT jsonb_object_keys(d.before) UNION SELECT jsonb_object_keys(d.after)) e (key)
+         WHERE d.change = 'changed' AND (d.before ->> e.key) IS DISTINCT FROM (d.after ->> e.key)),
+    line AS (
+        SELECT k.n, k.kind, NULL::text AS attribute, count(*) FILTER (WHERE d.change = 'added') AS added, count(*) FILTER (WHERE d.change = 'removed') AS removed, count(*) FILTER (WHERE d.change = 'changed') AS changed,
+               coalesce((a.versions -> (entity_name || k.suffix) ->> 'rows')::bigint, 0) AS rows_before, coalesce((b.versions -> (entity_name || k.suffix) ->> 'rows')::bigint, 0) AS rows_after,
+               coalesce('new: ' || min(d.name) FILTER (WHERE d.change = 'added'), 'gone: ' || min(d.name) FILTER (WHERE d.change = 'removed')) AS example
+          FROM k LEFT JOIN d ON d.kind = k.kind GROUP BY k.n, k.kind, k.suffix
+        UNION ALL
+        SELECT k.n, v.kind, v.attribute, 0, 0, count(*), NULL, NULL,
+               (array_agg(v.name || ': ' || coalesce(to_json(left(v.before, 60))::text, 'null') || ' -> ' || coalesce(to_json(left(v.after, 60))::text, 'null') ORDER BY v.name COLLATE "C"))[1]
+          FROM value v JOIN k ON k.kind = v.kind GROUP BY k.n, v.kind, v.attribute)
+    SELECT l.kind, l.attribute, l.added, l.removed, l.changed, l.rows_before, l.rows_after, l.example FROM line l ORDER BY l.n, l.attribute COLLATE "C" NULLS FIRST;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_diff_summary(text, text, text) IS 'Behind diff_summary.';
+
+CREATE FUNCTION mastering.diff_summary(a text, b text, entity text)
+RETURNS TABLE (kind text, attribute text, added bigint, removed bigint, changed bigint, rows_before bigint, rows_after bigint, example text)
+    LANGUAGE C STABLE PARALLEL UNSAFE ROWS 20 AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.diff_summary(text, text, text) IS 'diff_records in numbers, with an example each: how many came, went and changed, and which attributes changed.';
+-- 66_space.sql: what space is whose, and how it comes back. A segment is kept as long as anything names it: a head, loaded
+-- data, a snapshot, a recent run, or a head of yesterday that an open snapshot still sees (src/storage/space.c).
+--
+-- gc works under a lock that every writer holds shared (hold_space), so that nobody is about to publish what it
+-- removes, and what it has emptied readers cannot reach. It waits for no reader: what is locked stays for the next call.
+
+CREATE FUNCTION mastering.reachable_heads(OUT environment text, OUT versions jsonb) RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_reachable_heads';
+COMMENT ON FUNCTION mastering.reachable_heads() IS 'Heads as any open snapshot may see them: those in force and the ones before that VACUUM would have to keep.';
+
+-- Every place that names versions is listed here, and every place that names artifacts in tree_roots: what is in none, goes.
+CREATE FUNCTION mastering.version_roots(forgotten text[] DEFAULT '{}', unused interval DEFAULT NULL)
+RETURNS TABLE (holder text, environment text, version jsonb)
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN e.name = h.environment THEN 'live' WHEN e.name IS NULL THEN 'schema' ELSE 'preparation' END, coalesce(e.name, h.environment), v.value
+      FROM mastering.head h LEFT JOIN mastering.environment e ON h.environment IN (e.name, e.name || '_next') CROSS JOIN LATERAL jsonb_each(h.versions) v
+    UNION ALL
+    SELECT 'live', c.environment, d.value FROM mastering.configuration c CROSS JOIN LATERAL jsonb_each(c.data) d
+    UNION ALL
+    SELECT 'snapshot', s.environment, v.value
+      FROM mastering.snapshot s CROSS JOIN LATERAL (SELECT x.value FROM jsonb_each(s.versions) x UNION ALL SELECT y.value FROM jsonb_each(s.data) y) v
+     WHERE s.hash <> ALL (forgotten)
+    UNION ALL
+    SELECT 'run', o.made_in, v.value FROM mastering.output o CROSS JOIN LATERAL jsonb_each(o.versions) v WHERE o.made_at > clock_timestamp() - unused
+    UNION ALL
+    SELECT 'reader', h.environment, v.value FROM mastering.reachable_heads() h CROSS JOIN LATERAL jsonb_each(h.versions) v
+$$;
+COMMENT ON FUNCTION mastering.version_roots(text[], interval) IS 'Whatever names a version, but the snapshots in forgotten: heads, loaded data, snapshots, runs not older than unused, heads that open readers see.';
+
+CREATE FUNCTION mastering.held_segments(forgotten text[] DEFAULT '{}', unused interval DEFAULT NULL)
+RETURNS TABLE (holder text, environment text, segment_id int, vector_id bigint)
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT r.holder, r.environment, s.value::int, v.value::bigint
+      FROM (SELECT DISTINCT x.holder, x.environment, x.version -> 'segments' AS segments, x.version -> 'vectors' AS vectors FROM mastering.version_roots(forgotten, unused) x) r
+           CROSS JOIN LATERAL jsonb_array_elements_text(r.segments) WITH ORDINALITY s
+           JOIN LATERAL jsonb_array_elements_text(r.vectors) WITH ORDINALITY v ON v.ordinality = s.ordinality
+$$;
+COMMENT ON FUNCTION mastering.held_segments(text[], interval) IS 'The segments and deletion vectors of all versions that anything names, with who does.';
+
+CREATE FUNCTION mastering.tree_roots() RETURNS TABLE (hash text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.value FROM mastering.configuration c CROSS JOIN LATERAL jsonb_each_text(c.tree) t
+    UNION SELECT t.value FROM mastering.snapshot s CROSS JOIN LATERAL jsonb_each_text(s.tree) t
+    UNION SELECT t.value FROM mastering.release r CROSS JOIN LATERAL (VALUES (r.source_tree), (r.base_tree), (r.proposal -> 'tree')) x (tree)
+                 CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(x.tree) WHEN 'object' THEN x.tree ELSE '{}' END) t
+    UNION SELECT t.value FROM mastering.head h CROSS JOIN LATERAL jsonb_each(h.versions) v
+                 CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(v.value -> 'tree') WHEN 'object' THEN v.value -> 'tree' ELSE '{}' END) t
+    UNION SELECT t.value FROM mastering.output o CROSS JOIN LATERAL jsonb_each(o.versions) v
+                 CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(v.value -> 'tree') WHEN 'object' THEN v.value -> 'tree' ELSE '{}' END) t
+$$;
+COMMENT ON FUNCTION mastering.tree_roots() IS 'The hashes of all artifacts that any tree names.';
+
+-- ---- garbage collection --------------------------------------------------------------------------------------------
+
+-- Kept: what is tagged, what is young, the last ones of each environment, and what rollback goes back to.
+CREATE FUNCTION mastering.expired_snapshots(keep int, keep_for interval, keep_tagged boolean) RETURNS SETOF mastering.snapshot
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.* FROM mastering.snapshot s
+      JOIN (SELECT x.hash, row_number() OVER (PARTITION BY x.environment ORDER BY x.created_at DESC, x.hash) AS n FROM mastering.snapshot x) r ON r.hash = s.hash
+      LEFT JOIN mastering.environment e ON e.name = s.environment AND s.created_at >= e.created_at
+     WHERE mastering.may(s.environment, 'admin')
+       AND (s.tag IS NULL OR NOT keep_tagged)
+       AND s.created_at <= clock_timestamp() - keep_for
+       AND (r.n > keep OR e.name IS NULL)
+       AND s.hash NOT IN (SELECT c.snapshot FROM mastering.configuration c WHERE c.snapshot IS NOT NULL)
+       AND s.hash NOT IN (SELECT DISTINCT ON (p.target) coalesce(p.snapshot_before, '') FROM mastering.release p JOIN mastering.environment t ON t.name = p.target
+                           WHERE p.kind = 'promotion' AND p.state = 'promoted' AND p.created_at >= t.created_at ORDER BY p.target, p.release_id DESC)
+$$;
+COMMENT ON FUNCTION mastering.expired_snapshots(int, interval, boolean) IS 'The snapshots, of environments that the caller is admin of, that no rule keeps.';
+
+-- Everybody else's turn first; then nobody's until the end of the transaction.
+CREATE FUNCTION mastering.lock_space() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deadline timestamptz := clock_timestamp() + interval '10 s';
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'what is stored can only be removed in a READ COMMITTED transaction' USING ERRCODE = '25001',
+            DETAIL = 'This one does not see what others have published since it began.';
+    END IF;
+    WHILE NOT pg_try_advisory_xact_lock(hashtext('mastering.space'), 0) LOOP
+        IF clock_timestamp() > deadline THEN
+            RAISE EXCEPTION 'environments are being changed by other sessions'
+                USING ERRCODE = '55P03', HINT = 'Try again when their loads, runs or releases have finished; pg_locks shows them as holders of advisory locks.';
+        END IF;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    UPDATE mastering.space_change SET changed_at = clock_timestamp();
+END
+$$;
+COMMENT ON FUNCTION mastering.lock_space() IS 'Waits until no environment is being changed and keeps it so to the end of the transaction, or raises 55P03.';
+
+-- A subtransaction each: a reader in the way keeps what it reads, and nothing else.
+CREATE FUNCTION mastering.empty_segment(segment_id int, store_id int) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('LOCK TABLE mastering.%I IN ACCESS EXCLUSIVE MODE NOWAIT', 'segment_' || segment_id);
+    EXECUTE format('TRUNCATE mastering.%I', 'segment_' || segment_id);
+    DELETE FROM mastering.segment g WHERE g.segment_id = empty_segment.segment_id;
+    DELETE FROM mastering.deletion_vector v WHERE v.segment_id = empty_segment.segment_id;
+    INSERT INTO mastering.shell (segment_id, store_id) VALUES (segment_id, store_id);
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR object_in_use THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION mastering.empty_segment(int, int) IS 'Empties a segment that nothing names; false where somebody has it locked.';
+
+-- Dropping needs the store itself for a moment: only in quiet times, and some are left to be filled again.
+CREATE FUNCTION mastering.drop_shells(keep int, at_most int) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+    dropped bigint := 0;
+BEGIN
+    FOR item IN SELECT s.store_id, array_remove(array_agg(x.segment_id ORDER BY x.segment_id), NULL) AS shells,
+                       NOT EXISTS (SELECT FROM mastering.segment g WHERE g.store_id = s.store_id) AS is_empty
+                  FROM mastering.store s LEFT JOIN mastering.shell x ON x.store_id = s.store_id GROUP BY s.store_id ORDER BY s.store_id LOOP
+        EXIT WHEN dropped >= at_most;
+        CONTINUE WHEN NOT item.is_empty AND cardinality(item.shells) <= keep;
+        BEGIN
+            EXECUTE format('LOCK TABLE mastering.%I IN ACCESS EXCLUSIVE MODE NOWAIT', 'store_' || item.store_id);
+            IF item.is_empty AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass
+                                                AND d.refobjid = format('mastering.%I', 'store_' || item.store_id)::regclass) THEN
+                EXECUTE format('DROP TABLE mastering.%I', 'store_' || item.store_id);
+                DELETE FROM mastering.store s WHERE s.store_id = item.store_id;
+                DELETE FROM mastering.shell x WHERE x.store_id = item.store_id;
+                dropped := dropped + cardinality(item.shells);
+            ELSIF cardinality(item.shells) > keep THEN
+                item.shells := item.shells[keep + 1 : keep + at_most - dropped];
+                EXECUTE (SELECT 'DROP TABLE ' || string_agg(format('mastering.%I', 'segment_' || n), ', ') FROM unnest(item.shells) n);
+                DELETE FROM mastering.shell x WHERE x.segment_id = ANY (item.shells);
+                dropped := dropped + cardinality(item.shells);
+            END IF;
+        EXCEPTION WHEN lock_not_available OR object_in_use OR dependent_objects_still_exist THEN
+            NULL;
+        END;
+    END LOOP;
+    RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION mastering.drop_shells(int, int) IS 'Drops emptied segments but some of each store, and stores that hold nothing and that no view shows, where nobody is reading.';
+
+CREATE FUNCTION mastering.do_gc(dry_run boolean, keep int, keep_for interval, keep_tagged boolean, keep_unused interval, max_segments int)
+RETURNS TABLE (what text, environment text, entity text, kind text, number bigint, bytes bigint, note text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    forgotten text[];
+    held int[];
+    held_vectors bigint[];
+    seen int[];
+    candidates int[];
+    freed int[] := '{}';
+    in_use bigint := 0;
+    size bigint;
+    item record;
+    removing boolean := NOT coalesce(dry_run, true);
+BEGIN
+    IF NOT (EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)
+            OR EXISTS (SELECT FROM mastering.environment e WHERE mastering.may(e.name, 'admin'))) THEN
+        RAISE EXCEPTION 'permission denied to collect garbage' USING ERRCODE = '42501', DETAIL = format('Role "%s" is admin of no environment.', mastering.caller());
+    END IF;
+    IF keep IS NULL OR keep < 0 OR keep_for IS NULL OR keep_for < interval '0' OR keep_tagged IS NULL OR keep_unused IS NULL OR keep_unused < interval '0' OR max_segments IS NULL OR max_segments < 1 THEN
+        RAISE EXCEPTION 'invalid retention' USING ERRCODE = '22023', DETAIL = 'keep, keep_for and keep_unused are not negative, max_segments is at least 1, and none is null.';
+    END IF;
+    IF removing THEN
+        PERFORM mastering.lock_space();
+    END IF;
+
+    SELECT coalesce(array_agg(s.hash), '{}') INTO forgotten FROM mastering.expired_snapshots(keep, keep_for, keep_tagged) s;
+    RETURN QUERY SELECT 'snapshot', s.environment, NULL::text, NULL::text, count(*), NULL::bigint,
+                        format('by %s, %s to %s', s.author, min(s.created_at)::timestamp(0), max(s.created_at)::timestamp(0))
+                   FROM mastering.snapshot s WHERE s.hash = ANY (forgotten) GROUP BY s.environment, s.author ORDER BY s.environment, s.author;
+    IF removing THEN
+        FOR item IN WITH gone AS (DELETE FROM mastering.snapshot s WHERE s.hash = ANY (forgotten) RETURNING s.environment, s.hash)
+                    SELECT g.environment, jsonb_agg(g.hash ORDER BY g.hash) AS hashes FROM gone g GROUP BY 1 ORDER BY 1 LOOP
+            PERFORM mastering.audit(item.environment, 'gc', jsonb_build_object('snapshots', item.hashes, 'keep', keep, 'keep_for', keep_for, 'keep_tagged', keep_tagged));
+        END LOOP;
+    END IF;
+
+    SELECT coalesce(array_agg(DISTINCT h.segment_id) FILTER (WHERE h.holder <> 'reader'), '{}'), coalesce(array_agg(DISTINCT h.vector_id) FILTER (WHERE h.holder <> 'reader'), '{}'),
+           coalesce(array_agg(DISTINCT h.segment_id) FILTER (WHERE h.holder = 'reader'), '{}')
+      INTO held, held_vectors, seen FROM mastering.held_segments(forgotten, keep_unused) h;
+
+    -- What is found by content must be there whole.
+    FOR item IN SELECT o.output_key, o.made_in, o.entity FROM mastering.output o
+                 WHERE EXISTS (SELECT FROM jsonb_each(o.versions) v CROSS JOIN LATERAL jsonb_array_elements_text(v.value -> 'segments') WITH ORDINALITY s
+                                 JOIN LATERAL jsonb_array_elements_text(v.value -> 'vectors') WITH ORDINALITY d ON d.ordinality = s.ordinality
+                                WHERE s.value::int <> ALL (held) OR d.value::bigint <> ALL (held_vectors || 0::bigint)) LOOP
+        IF removing THEN
+            DELETE FROM mastering.output o WHERE o.output_key = item.output_key;
+        END IF;
+        in_use := in_use + 1;
+    END LOOP;
+    IF in_use > 0 THEN
+        RETURN QUERY SELECT 'run', NULL::text, NULL::text, NULL::text, in_use, NULL::bigint, format('outputs of runs that nothing shows, older than %s', keep_unused);
+    END IF;
+    WITH gone AS (SELECT d.store_id, d.content FROM mastering.data_version d
+                   WHERE EXISTS (SELECT FROM jsonb_array_elements_text(d.version -> 'segments') WITH ORDINALITY s
+                                   JOIN LATERAL jsonb_array_elements_text(d.version -> 'vectors') WITH ORDINALITY v ON v.ordinality = s.ordinality
+                                  WHERE s.value::int <> ALL (held) OR v.value::bigint <> ALL (held_vectors || 0::bigint))),
+         deleted AS (DELETE FROM mastering.data_version d USING gone g WHERE removing AND d.store_id = g.store_id AND d.content = g.content)
+    SELECT count(*) INTO in_use FROM gone;
+    IF in_use > 0 THEN
+        RETURN QUERY SELECT 'load', NULL::text, NULL::text, NULL::text, in_use, NULL::bigint, 'loaded data that nothing refers to'::text;
+    END IF;
+
+    -- The rows themselves.
+    SELECT coalesce(array_agg(g.segment_id ORDER BY g.segment_id), '{}') INTO candidates FROM mastering.segment g WHERE g.segment_id <> ALL (held) AND g.segment_id <> ALL (seen);
+    in_use := 0;
+    FOR item IN SELECT t.entity, t.kind, t.store_id, array_agg(g.segment_id ORDER BY g.segment_id) AS segments
+                  FROM mastering.segment g JOIN mastering.store t ON t.store_id = g.store_id WHERE g.segment_id = ANY (candidates[1 : max_segments])
+                 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LOOP
+        what := 'segment';
+        environment := NULL;
+        entity := item.entity;
+        kind := item.kind;
+        number := 0;
+        bytes := 0;
+        FOR i IN 1 .. cardinality(item.segments) LOOP
+            size := pg_total_relation_size(format('mastering.%I', 'segment_' || item.segments[i])::regclass);
+            IF NOT removing OR mastering.empty_segment(item.segments[i], item.store_id) THEN
+                number := number + 1;
+                bytes := bytes + size;
+                freed := freed || item.segments[i];
+            ELSE
+                in_use := in_use + 1;
+            END IF;
+        END LOOP;
+        note := CASE WHEN removing THEN 'freed' ELSE 'nothing names it' END;
+        IF number > 0 THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF cardinality(candidates) > max_segments THEN
+        RETURN QUERY SELECT 'segment', NULL::text, NULL::text, NULL::text, (cardinality(candidates) - max_segments)::bigint, NULL::bigint, 'left for the next call'::text;
+    END IF;
+    IF in_use > 0 THEN
+        RETURN QUERY SELECT 'segment', NULL::text, NULL::text, NULL::text, in_use, NULL::bigint, 'locked by a reader: left for the next call'::text;
+    END IF;
+    SELECT count(*) INTO in_use FROM mastering.segment g WHERE g.segment_id <> ALL (held) AND g.segment_id = ANY (seen);
+    IF in_use > 0 THEN
+        RETURN QUERY SELECT 'segment', NULL::text, NULL::text, NULL::text, in_use, NULL::bigint, 'still seen by an open transaction, a replication slot or a standby'::text;
+    END IF;
+
+    WITH gone AS (SELECT v.vector_id, octet_length(v.bitmap) AS size FROM mastering.deletion_vector v WHERE v.vector_id <> ALL (held_vectors)),
+         deleted AS (DELETE FROM mastering.deletion_vector v USING gone g WHERE removing AND v.vector_id = g.vector_id)
+    SELECT count(*), coalesce(sum(g.size), 0) INTO in_use, size FROM gone g;
+    IF in_use > 0 THEN
+        RETURN QUERY SELECT 'deletion vector', NULL::text, NULL::text, NULL::text, in_use, size, NULL::text;
+    END IF;
+    IF removing THEN
+        WITH deleted AS (DELETE FROM mastering.artifact a WHERE a.hash NOT IN (SELECT t.hash FROM mastering.tree_roots() t WHERE t.hash IS NOT NULL) RETURNING pg_column_size(a.content) AS size)
+        SELECT count(*), coalesce(sum(d.size), 0) INTO in_use, size FROM deleted d;
+        DELETE FROM mastering.erased_row r WHERE r.segment_id = ANY (freed);
+    ELSE
+        SELECT count(*), coalesce(sum(pg_column_size(a.content)), 0) INTO in_use, size FROM mastering.artifact a WHERE a.hash NOT IN (SELECT t.hash FROM mastering.tree_roots() t WHERE t.hash IS NOT NULL);
+    END IF;
+    IF in_use > 0 THEN
+        RETURN QUERY SELECT 'artifact', NULL::text, NULL::text, NULL::text, in_use, size, NULL::text;
+    END IF;
+    IF removing THEN
+        in_use := mastering.drop_shells(16, 100);
+        IF in_use > 0 THEN
+            RETURN QUERY SELECT 'shell', NULL::text, NULL::text, NULL::text, in_use, NULL::bigint, 'partitions that were empty'::text;
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_gc(boolean, int, interval, boolean, interval, int) IS 'Behind gc.';
+
+CREATE FUNCTION mastering.gc(dry_run boolean DEFAULT true, keep int DEFAULT 10, keep_for interval DEFAULT '30 days', keep_tagged boolean DEFAULT true,
+                             keep_unused interval DEFAULT '1 day', max_segments int DEFAULT 300)
+RETURNS TABLE (what text, environment text, entity text, kind text, number bigint, bytes bigint, note text)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.gc(boolean, int, interval, boolean, interval, int) IS 'Frees what nothing refers to, or says what it would free (dry_run, the default): snapshots beyond the last keep of each environment, older than keep_for and without a tag; outputs of runs that nothing shows and that are older than keep_unused; the rows, deletion vectors and artifacts that nothing names then. Waits for no reader; what it leaves, the next call frees.';
+
+-- ---- compaction ----------------------------------------------------------------------------------------------------
+
+-- Puts a compacted version wherever the one that it stands for can be found, so that results are still found by content.
+CREATE FUNCTION mastering.adopt_compacted(relation text, old jsonb, new jsonb) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE mastering.output o SET versions = jsonb_set(o.versions, ARRAY[relation],
+               (o.versions -> relation) || jsonb_build_object('segments', new -> 'segments', 'vectors', new -> 'vectors', 'hash', new -> 'hash', 'origin', mastering.version_identity(old)))
+     WHERE o.versions -> relation -> 'store' = old -> 'store' AND o.versions -> relation -> 'segments' = old -> 'segments' AND o.versions -> relation -> 'vectors' = old -> 'vectors'
+$$;
+COMMENT ON FUNCTION mastering.adopt_compacted(text, jsonb, jsonb) IS 'Lets outputs of runs that have a version have the compacted one.';
+
+CREATE FUNCTION mastering.compaction_row(relation text, old jsonb, new jsonb)
+RETURNS TABLE (name text, segments_before int, segments_after int, deleted_before bigint, rows_written bigint, live_rows bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT relation, jsonb_array_length(old -> 'segments'), jsonb_array_length(new -> 'segments'),
+           (SELECT coalesce(sum(d.row_count), 0)::bigint FROM mastering.deletion_vector d WHERE d.vector_id IN (SELECT x::bigint FROM jsonb_array_elements_text(old -> 'vectors') x)),
+           (SELECT coalesce(sum(g.row_count), 0)::bigint FROM mastering.segment g WHERE new -> 'segments' @> to_jsonb(g.segment_id) AND NOT old -> 'segments' @> to_jsonb(g.segment_id)),
+           (new ->> 'rows')::bigint
+$$;
+COMMENT ON FUNCTION mastering.compaction_row(text, jsonb, jsonb) IS 'What compaction did to one relation.';
+
+CREATE FUNCTION mastering.do_compact(env_name text, entity_name text, everything boolean)
+RETURNS TABLE (name text, segments_before int, segments_after int, deleted_before bigint, rows_written bigint, live_rows bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
+DECLARE
+    env mastering.environment := mastering.require(env_name, 'author', 'curator', 'loader');
+    config mastering.configuration;
+    data jsonb;
+    versions jsonb;
+    next jsonb;
+    new jsonb;
+    item record;
+    changed boolean := false;
+BEGIN
+    PERFORM mastering.lock_environment(env_name);
+    SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;
+    config := mastering.configuration_of(env_name);
+    data := config.data;
+    SELECT h.versions INTO versions FROM mastering.head h WHERE h.environment = env_name;
+    SELECT h.versions INTO next FROM mastering.head h WHERE h.environment = env_name || '_next';
+    IF entity_name IS NOT NULL THEN
+        PERFORM mastering.require_entity(config.tree, env_name, entity_name);
+    END IF;
+    FOR item IN SELECT d.key, d.value FROM jsonb_each(config.data) d WHERE entity_name IS NULL OR mastering.step(d.key, 1) = entity_name ORDER BY d.key LOOP
+        new := mastering.compacted_version(item.value, coalesce(everything, false));
+        CONTINUE WHEN new = item.value;
+        RETURN QUERY SELECT * FROM mastering.compaction_row(item.key, item.value, new) r;
+        data := data || jsonb_build_object(item.key, new);
+        UPDATE mastering.data_version v SET version = new WHERE v.store_id = (new ->> 'store')::int AND v.content = new ->> 'content';
+    END LOOP;
+    UPDATE mastering.configuration c SET data = work.data WHERE c.environment = env_name AND c.data <> work.data;
+    -- Mapped records have the row numbers of the loaded rows: they follow these, where the published ones are of the loaded rows.
+    FOR item IN SELECT e.name AS entity, e.name || '_records' AS relation, versions -> (e.name || '_records') AS old FROM mastering.entities_of(config.tree) e (name)
+                 WHERE (entity_name IS NULL OR e.name = entity_name) AND versions ? (e.name || '_records') LOOP
+        CONTINUE WHEN item.old -> 'contents' <> (SELECT coalesce(jsonb_object_agg(s.name, data -> mastering.path(item.entity, s.name) -> 'content'), '{}') FROM mastering.sources_of(config.tree, item.entity) s);
+        BEGIN
+            new := mastering.map_records(env, item.entity, config.tree, config.data);    -- found by content, unless a mapping is another by now
+            IF new -> 'segments' <> item.old -> 'segments' THEN
+                RAISE EXCEPTION 'the next run writes them anyway' USING ERRCODE = 'MD000';
+            END IF;
+            new := mastering.map_records(env, item.entity, config.tree, data);
+        EXCEPTION WHEN SQLSTATE 'MD000' OR object_not_in_prerequisite_state THEN
+            CONTINUE;
+        END;
+        CONTINUE WHEN new -> 'segments' = item.old -> 'segments' AND new -> 'vectors' = item.old -> 'vectors';
+        RETURN QUERY SELECT * FROM mastering.compaction_row(item.relation, item.old, new) r;
+        new := item.old || new || jsonb_build_object('origin', mastering.version_identity(item.old));
+        PERFORM mastering.adopt_compacted(item.relation, item.old, new);
+        versions := versions || jsonb_build_object(item.relation, new);
+    END LOOP;
+    FOR item IN SELECT v.key, v.value, t.kind FROM jsonb_each(versions) v JOIN mastering.store t ON t.store_id = (v.value ->> 'store')::int
+                 WHERE t.kind IN ('members', 'golden', 'lineage', 'history') AND (entity_name IS NULL OR t.entity = entity_name) ORDER BY v.key LOOP
+        new := mastering.compacted_version(item.value, coalesce(everything, false));
+        CONTINUE WHEN new = item.value;
+        RETURN QUERY SELECT * FROM mastering.compaction_row(item.key, item.value, new) r;
+        PERFORM mastering.adopt_compacted(item.key, item.value, new);
+        versions := versions || jsonb_build_object(item.key, new);
+    END LOOP;
+    IF versions <> (SELECT h.versions FROM mastering.head h WHERE h.environment = env_name) THEN
+        -- What is in preparation and is the same, too; and the loaded rows that the last mapping read are not needed any more.
+        PERFORM mastering.set_head(env_name || '_next', (SELECT coalesce(jsonb_object_agg(n.key, CASE WHEN mastering.version_identity(n.value) = mastering.version_identity(versions -> n.key)
+                                                                                     THEN versions -> n.key ELSE n.value END), '{}')
+                                                           FROM jsonb_each(next) n LEFT JOIN mastering.store t ON t.store_id = (n.value ->> 'store')::int WHERE t.kind IS DISTINCT FROM 'source'));
+        PERFORM mastering.set_head(env_name, versions);
+        changed := true;
+    END IF;
+    IF changed OR data <> config.data THEN
+        PERFORM mastering.audit(env_name, 'compact', jsonb_strip_nulls(jsonb_build_object('entity', entity_name, 'everything', everything)));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_compact(text, text, boolean) IS 'Behind compact.';
+
+CREATE FUNCTION mastering.compact(env text, entity text DEFAULT NULL, everything boolean DEFAULT false)
+RETURNS TABLE (name text, segments_before int, segments_after int, deleted_before bigint, rows_written bigint, live_rows bigint)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.compact(text, text, boolean) IS 'Writes what an environment shows and has loaded into few segments: at most 4 of a relation (of each source, for records) and at most a tenth of the rows deleted; with everything, one. Says what it wrote. Nothing that can be read changes, and results are still found by content.';
+
+-- ---- whose space ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_storage(env_name text)
+RETURNS TABLE (environment text, entity text, kind text, held text, segments bigint, stored_rows bigint, bytes bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF env_name IS NOT NULL THEN
+        PERFORM mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
+    END IF;
+    RETURN QUERY
+    WITH holding AS (
+        SELECT h.segment_id, h.environment, bool_or(h.holder = 'live') AS live, bool_or(h.holder IN ('preparation', 'schema')) AS next, bool_or(h.holder = 'snapshot') AS frozen
+          FROM mastering.held_segments() h WHERE h.holder <> 'reader' GROUP BY 1, 2),
+    use AS (
+        SELECT o.*, count(*) FILTER (WHERE o.live) OVER (PARTITION BY o.segment_id) AS live_in FROM holding o),
+    named AS (
+        SELECT u.environment, u.segment_id,
+               CASE WHEN u.live AND u.live_in = 1 THEN 'live' WHEN u.live_in > 0 THEN 'shared' WHEN u.next THEN 'preparation' ELSE 'snapshots' END AS held
+          FROM use u
+        UNION ALL
+        SELECT NULL, g.segment_id, 'nothing' FROM mastering.segment g WHERE NOT EXISTS (SELECT FROM holding o WHERE o.segment_id = g.segment_id)),
+    sized AS (
+        SELECT g.segment_id, t.entity, t.kind, g.row_count, pg_total_relation_size(format('mastering.%I', 'segment_' || g.segment_id)::regclass) AS bytes
+          FROM mastering.segment g JOIN mastering.store t ON t.store_id = g.store_id
+        UNION ALL
+        SELECT x.segment_id, t.entity, t.kind, 0, pg_total_relation_size(format('mastering.%I', 'segment_' || x.segment_id)::regclass)
+          FROM mastering.shell x JOIN mastering.store t ON t.store_id = x.store_id)
+    SELECT n.environment, z.entity, z.kind, n.held, count(*), sum(z.row_count)::bigint, sum(z.bytes)::bigint
+      FROM (SELECT * FROM named UNION ALL SELECT NULL, x.segment_id, 'empty' FROM mastering.shell x) n JOIN sized z ON z.segment_id = n.segment_id
+     WHERE CASE WHEN env_name IS NOT NULL THEN n.environment = env_name
+                WHEN n.environment IS NULL THEN EXISTS (SELECT FROM mastering.environment e WHERE mastering.may(e.name, 'admin'))
+                ELSE mastering.may(n.environment, 'author', 'curator', 'reviewer', 'loader') END
+     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_storage(text) IS 'Behind storage.';
+
+CREATE FUNCTION mastering.storage(env text DEFAULT NULL)
+RETURNS TABLE (environment text, entity text, kind text, held text, segments bigint, stored_rows bigint, bytes bigint)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.storage(text) IS 'What space is whose, by entity and kind. held: live (here and in no other environment), shared (live here or frozen here, and live elsewhere), preparation (in the _next schema only), snapshots (frozen only); without an environment nothing (gc frees it) and empty.';
+
+-- ---- an entity that is no more -------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.do_drop_entity(env_name text, entity_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    config mastering.configuration;
+    item record;
+    relations text[] := ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_input'];
+    sources text[];
+    views text;
+BEGIN
+    PERFORM mastering.require_author(env_name);
+    PERFORM mastering.lock_environment(env_name);
+    config := mastering.configuration_of(env_name);
+    PERFORM mastering.require_entity(config.tree, env_name, entity_name);
+    SELECT coalesce(array_agg(CASE WHEN octet_length(mastering.path(entity_name, 'source', s.name)) > 63 THEN left(mastering.text_hash(mastering.path(entity_name, 'source', s.name)), 40)
+                                   ELSE mastering.path(entity_name, 'source', s.name) END), '{}') INTO sources FROM mastering.sources_of(config.tree, entity_name) s;
+    SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ') INTO views FROM mastering.environment_view v
+     WHERE v.environment IN (env_name, env_name || '_next') AND v.view_name = ANY (relations || sources);
+    IF views IS NOT NULL THEN
+        EXECUTE 'DROP VIEW ' || views;
+    END IF;
+    DELETE FROM mastering.environment_view v WHERE v.environment IN (env_name, env_name || '_next') AND v.view_name = ANY (relations || sources);
+    FOR item IN SELECT t.key FROM jsonb_object_keys(config.tree) t (key) WHERE t.key LIKE 'entity/%' AND mastering.step(t.key, 2) = entity_name ORDER BY 1 DESC LOOP
+        PERFORM mastering.set_artifact(env_name, item.key, NULL);
+    END LOOP;
+    UPDATE mastering.configuration c
+       SET data = (SELECT coalesce(jsonb_object_agg(d.key, d.value), '{}') FROM jsonb_each(c.data) d WHERE mastering.step(d.key, 1) <> entity_name),
+           bindings = (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(c.bindings) b WHERE mastering.step(b.key, 1) <> entity_name)
+     WHERE c.environment = env_name;
+    FOR item IN SELECT h.environment, h.versions - relations - sources AS versions FROM mastering.head h WHERE h.environment IN (env_name, env_name || '_next') AND h.versions ?| (relations || sources) LOOP
+        PERFORM mastering.set_head(item.environment, item.versions);
+    END LOOP;
+    PERFORM mastering.audit(env_name, 'drop entity', jsonb_build_object('entity', entity_name));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_drop_entity(text, text) IS 'Behind drop_entity.';
+
+CREATE FUNCTION mastering.drop_entity(env text, entity text) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.drop_entity(text, text) IS 'Removes an entity from an environment: its artifacts, its loaded data, its views (refused where something depends on them). Snapshots keep what they hold; promoted, the next stages show nothing of it any more.';
+
+REVOKE ALL ON FUNCTION mastering.hold_space(), mastering.lock_space(), mastering.reachable_heads(), mastering.version_roots(text[], interval), mastering.held_segments(text[], interval),
+    mastering.tree_roots(), mastering.expired_snapshots(int, interval, boolean), mastering.empty_segment(int, int), mastering.drop_shells(int, int),
+    mastering.adopt_compacted(text, jsonb, jsonb), mastering.compaction_row(text, jsonb, jsonb), mastering.segments_to_compact(jsonb, boolean), mastering.version_identity(jsonb),
+    mastering.stored_row_hash(record), mastering.rows_hash(record, bytea), mastering.rows_hash_add(internal, record, bytea) FROM PUBLIC;
+-- 67_erase.sql: a person's data removed from all that was ever stored, by law. Segments are never changed otherwise; here
+-- rows of them are deleted, and golden values that came from the person are set to NULL. What a row contributed to the
+-- hash of its segment is kept (erased_row), so that versions, snapshots and releases still verify. The key is kept as
+-- a hash with a secret, so that the next load knows it and nobody else does.
+--
+-- Tables of other topics that hold values of records are cleaned in erase_elsewhere.
+
+CREATE SEQUENCE mastering.erasure_id;
+CREATE TABLE mastering.erasure (
+    erasure_id bigint PRIMARY KEY DEFAULT nextval('mastering.erasure_id'),
+    entity     text NOT NULL,
+    source     text NOT NULL,
+    key_hash   text NOT NULL,
+    reason     text NOT NULL,
+    role       text NOT NULL,
+    erased_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lifted_at  timestamptz,
+    lifted_by  text
+);
+CREATE INDEX ON mastering.erasure (entity, source, key_hash) WHERE lifted_at IS NULL;
+COMMENT ON TABLE mastering.erasure IS 'Records that were erased and are left out of every load; key_hash: of the key with a secret.';
+
+CREATE TABLE mastering.erasure_secret (
+    secret uuid NOT NULL
+);
+COMMENT ON TABLE mastering.erasure_secret IS 'One row from the first erasure on; without it nobody can try keys against the hashes.';
+
+CREATE TABLE mastering.erased_row (
+    segment_id int NOT NULL,
+    row_no     int NOT NULL,
+    erasure_id bigint NOT NULL,
+    hash       bytea NOT NULL,
+    left_hash  bytea,
+    PRIMARY KEY (segment_id, row_no)
+);
+CREATE INDEX ON mastering.erased_row (erasure_id);
+COMMENT ON TABLE mastering.erased_row IS 'The marker of an erased row: what it contributes to the hash of its segment.';
+COMMENT ON COLUMN mastering.erased_row.left_hash IS 'Hash of what is left of the row; NULL where nothing is.';
+
+SELECT pg_catalog.pg_extension_config_dump('mastering.erasure', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.erasure_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.erasure_secret', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.erased_row', '');
+
+-- ---- what loads and runs ask ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.erasure_hash(entity text, source text, key text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.text_hash(s.secret || jsonb_build_array(entity, source, key)::text) FROM mastering.erasure_secret s
+$$;
+COMMENT ON FUNCTION mastering.erasure_hash(text, text, text) IS 'What an erased key is known by.';
+
+CREATE FUNCTION mastering.leave_out_erased(entity_name text, source_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    left_out bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM mastering.erasure e WHERE e.entity = entity_name AND e.source = source_name AND e.lifted_at IS NULL) THEN
+        RETURN;
+    END IF;
+    EXECUTE 'DELETE FROM pg_temp.mastering_incoming i WHERE mastering.erasure_hash($1, $2, i."#key") IN
+                (SELECT e.key_hash FROM mastering.erasure e WHERE e.entity = $1 AND e.source = $2 AND e.lifted_at IS NULL)' USING entity_name, source_name;
+    GET DIAGNOSTICS left_out = ROW_COUNT;
+    IF left_out > 0 THEN
+        RAISE NOTICE 'source "%" of entity "%" still has % erased record(s): left out', source_name, entity_name, left_out
+            USING HINT = 'Delete them in the source; or lift_erasure(entity, source, key) where a record may come back.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.leave_out_erased(text, text) IS 'Takes erased records out of the rows that a load has read.';
+
+-- Part of the keys of runs: what was made with a record is not found again when it is gone.
+CREATE FUNCTION mastering.erasure_stamp(entity_name text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN max(e.erasure_id) IS NULL THEN '{}' ELSE jsonb_build_object('erasure', max(e.erasure_id)) END FROM mastering.erasure e WHERE e.entity = entity_name
+$$;
+COMMENT ON FUNCTION mastering.erasure_stamp(text) IS 'The last erasure in an entity, to be part of the keys of its runs.';
+
+-- ---- hashes that still verify --------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.segment_hash(segment_id int) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    content text;
+BEGIN
+    -- The kept hash stands for a row that is gone, or that is what erasing left of it, and for no other.
+    EXECUTE format('SELECT mastering.rows_hash(s, CASE WHEN e.left_hash IS NULL AND s."#row" IS NULL OR e.left_hash = mastering.stored_row_hash(s) THEN e.hash END ORDER BY coalesce(s."#row", e.row_no))
+                      FROM mastering.%I s FULL JOIN (SELECT r.* FROM mastering.erased_row r WHERE r.segment_id = %s) e ON e.row_no = s."#row"', 'segment_' || segment_id, segment_id) INTO content;
+    RETURN content;
+END
+$$;
+COMMENT ON FUNCTION mastering.segment_hash(int) IS 'The hash of what a segment holds, erased rows counted by the hashes that they had; equal to mastering.segment.hash unless somebody changed the segment.';
+
+-- ---- erasing -------------------------------------------------------------------------------------------------------
+
+-- One store: rows of a condition are deleted (assignments NULL), or changed and then deleted where the second condition holds.
+CREATE FUNCTION mastering.erase_in_store(store_id int, id bigint, condition text, assignments text DEFAULT NULL, then_delete text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    store text := format('mastering.%I', 'store_' || store_id);
+    touched bigint;
+BEGIN
+    -- A row that was changed before keeps the hash that it had at first.
+    EXECUTE format('INSERT INTO mastering.erased_row (segment_id, row_no, erasure_id, hash)
+                    SELECT s."#segment", s."#row", %s, mastering.stored_row_hash(s) FROM %s s WHERE %s
+                    ON CONFLICT (segment_id, row_no) DO UPDATE SET erasure_id = EXCLUDED.erasure_id, left_hash = NULL', id, store, condition);
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    IF touched = 0 THEN
+        RETURN 0;
+    END IF;
+    IF assignments IS NULL THEN
+        EXECUTE format('DELETE FROM %s s WHERE %s', store, condition);
+    ELSE
+        EXECUTE format('UPDATE %s s SET %s WHERE %s', store, assignments, condition);
+        EXECUTE format('DELETE FROM %s s USING mastering.erased_row e WHERE e.erasure_id = %s AND e.segment_id = s."#segment" AND e.row_no = s."#row" AND (%s)', store, id, then_delete);
+        EXECUTE format('UPDATE mastering.erased_row e SET left_hash = mastering.stored_row_hash(s) FROM %s s WHERE e.erasure_id = %s AND e.segment_id = s."#segment" AND e.row_no = s."#row"', store, id);
+    END IF;
+    RETURN touched;
+END
+$$;
+COMMENT ON FUNCTION mastering.erase_in_store(int, bigint, text, text, text) IS 'Deletes or changes rows of a store and keeps what they contribute to the hashes of their segments.';
+
+CREATE FUNCTION mastering.lineage_without(lineage jsonb, record text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(e.key, CASE
+        WHEN jsonb_typeof(e.value) = 'object' AND e.value ->> 'record' = record THEN e.value || '{"record": null, "erased": true}'
+        WHEN jsonb_typeof(e.value) = 'array' THEN
+            (SELECT jsonb_agg(CASE WHEN jsonb_typeof(x.value) = 'object' AND x.value ->> 'record' = record THEN x.value || '{"record": null, "erased": true}' ELSE x.value END ORDER BY x.ordinality)
+               FROM jsonb_array_elements(e.value) WITH ORDINALITY x)
+        ELSE e.value END), '{}')
+      FROM jsonb_each(lineage) e
+$$;
+COMMENT ON FUNCTION mastering.lineage_without(jsonb, text) IS 'A cluster''s lineage with a record taken out of it.';
+
+CREATE FUNCTION mastering.redacted(document jsonb, hidden text[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM jsonb_path_query(document, 'strict $.**') l WHERE jsonb_typeof(l) NOT IN ('object', 'array') AND l #>> '{}' = ANY (hidden))
+                THEN '{"erased": true}' ELSE document END
+$$;
+COMMENT ON FUNCTION mastering.redacted(jsonb, text[]) IS 'The document, or a marker where one of the values to hide is in it.';
+
+-- Rows that checks have shown, and errors that may repeat a value. Common values hide more than they would have to.
+CREATE FUNCTION mastering.erase_elsewhere(entity_name text, hidden text[]) RETURNS TABLE (place text, touched bigint, note text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    place := 'check results';
+    UPDATE mastering.check_result c
+       SET sample = (SELECT jsonb_agg(mastering.redacted(r.value, hidden) ORDER BY r.ordinality) FROM jsonb_array_elements(c.sample) WITH ORDINALITY r),
+           error = CASE WHEN EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(c.error, h) > 0) THEN 'erased' ELSE c.error END
+     WHERE c.entity = entity_name
+       AND (jsonb_typeof(c.sample) = 'array' AND EXISTS (SELECT FROM jsonb_array_elements(c.sample) r WHERE mastering.redacted(r.value, hidden) <> r.value)
+            OR EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(c.error, h) > 0));
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    RETURN NEXT;
+    place := 'errors of releases';
+    UPDATE mastering.release r SET error = jsonb_build_object('sqlstate', r.error -> 'sqlstate', 'message', 'erased')
+     WHERE EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(r.error::text, h) > 0);
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    RETURN NEXT;
+    -- An artifact is its hash; what was learnt goes with the next training and garbage collection.
+    place := 'models';
+    SELECT count(*) INTO touched FROM mastering.artifact a
+     WHERE a.content ? 'model' AND EXISTS (SELECT FROM jsonb_path_query(a.content, 'strict $.model.comparisons[*].**') l WHERE jsonb_typeof(l) = 'string' AND length(l #>> '{}') >= 5 AND l #>> '{}' = ANY (hidden));
+    note := CASE WHEN touched > 0 THEN 'not changed: they list frequent values, and one of the record is among them; train anew, then gc' END;
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION mastering.erase_elsewhere(text, text[]) IS 'Removes a record''s values from what is not stored in segments; says where it cannot.';
+
+CREATE FUNCTION mastering.do_erase(entity_name text, source_name text, key_text text, reason_text text)
+RETURNS TABLE (place text, touched bigint, note text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+<<work>>
+DECLARE
+    id bigint;
+    item record;
+    env_name text;
+    environments text[];
+    record_id text := source_name || ':' || key_text;
+    hidden text[] := ARRAY[key_text];
+    more text[];
+    clusters bigint[];
+    deletions jsonb;
+    changed jsonb;
+    condition text;
+    total bigint := 0;
+BEGIN
+    IF entity_name IS NULL OR source_name IS NULL OR key_text IS NULL OR coalesce(btrim(reason_text), '') = '' THEN
+        RAISE EXCEPTION 'erasing needs an entity, a source, a key and a reason' USING ERRCODE = '22023';
+    END IF;
+    PERFORM mastering.lock_space();
+    SELECT array_agg(e.name ORDER BY e.name) INTO environments FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name
+     WHERE c.tree ? mastering.path('entity', entity_name) OR c.data ? mastering.path(entity_name, source_name)
+        OR EXISTS (SELECT FROM mastering.snapshot s WHERE s.environment = e.name AND s.data ? mastering.path(entity_name, source_name));
+    IF environments IS NULL AND NOT (EXISTS (SELECT FROM mastering.store s WHERE s.entity = entity_name)
+                                     AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)) THEN
+        RAISE EXCEPTION 'entity "%" does not exist in any environment', entity_name USING ERRCODE = '42704';
+    END IF;
+    FOREACH env_name IN ARRAY coalesce(environments, '{}') LOOP
+        PERFORM mastering.require(env_name, 'admin');    -- a record goes from all of them or from none
+    END LOOP;
+    INSERT INTO mastering.erasure_secret SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT FROM mastering.erasure_secret);
+    UPDATE mastering.erasure e SET lifted_at = clock_timestamp(), lifted_by = mastering.caller()    -- one marker in force at a time
+     WHERE e.entity = entity_name AND e.source = source_name AND e.key_hash = mastering.erasure_hash(entity_name, source_name, key_text) AND e.lifted_at IS NULL;
+    INSERT INTO mastering.erasure (entity, source, key_hash, reason, role)
+    VALUES (entity_name, source_name, mastering.erasure_hash(entity_name, source_name, key_text), reason_text, mastering.caller()) RETURNING erasure_id INTO id;
+
+    -- The record as it came and as it was mapped, in all its versions; its values are looked for elsewhere.
+    SELECT coalesce(array_agg(DISTINCT m), '{}') INTO clusters FROM mastering.store t CROSS JOIN LATERAL mastering.clusters_of_record(t.store_id, source_name, key_text) m
+     WHERE t.kind = 'members' AND t.entity = entity_name;
+    FOR item IN SELECT t.store_id, t.kind FROM mastering.store t
+                 WHERE t.entity = entity_name AND (t.kind = 'source' AND t.source = source_name OR t.kind IN ('records', 'members')) ORDER BY t.kind DESC, t.store_id LOOP
+        condition := CASE item.kind WHEN 'source' THEN format('s."#key" = %L', key_text) ELSE format('s."#source" = %L AND s."#key" = %L', source_name, key_text) END;
+        EXECUTE format('SELECT array_agg(DISTINCT l #>> ''{}'') FROM mastering.%I s CROSS JOIN LATERAL jsonb_path_query(to_jsonb(s) - ''{#segment,#row,#hash,#source,#cluster}''::text[], ''strict $.**'') l
+                         WHERE %s AND jsonb_typeof(l) IN (''string'', ''number'') AND length(l #>> ''{}'') >= 3', 'store_' || item.store_id, condition) INTO more;
+        hidden := hidden || coalesce(more, '{}');
+        place := item.kind;
+        touched := mastering.erase_in_store(item.store_id, id, condition);
+        total := total + touched;
+        RETURN NEXT;
+    END LOOP;
+    -- Which attributes of which clusters have their value from the record.
+    CREATE TEMP TABLE mastering_erased ON COMMIT DROP AS SELECT NULL::bigint AS cluster, NULL::text AS attribute WHERE false;
+    FOR item IN SELECT t.store_id FROM mastering.store t WHERE t.kind = 'lineage' AND t.entity = entity_name LOOP
+        EXECUTE format('INSERT INTO pg_temp.mastering_erased SELECT DISTINCT s."#cluster", e.key FROM mastering.%I s CROSS JOIN LATERAL jsonb_each(s.lineage) e
+                         WHERE s."#cluster" = ANY ($1) AND mastering.lineage_without(jsonb_build_object(e.key, e.value), $2) -> e.key <> e.value', 'store_' || item.store_id) USING clusters, record_id;
+    END LOOP;
+    FOR item IN SELECT t.store_id, t.kind, t.columns FROM mastering.store t WHERE t.kind IN ('golden', 'lineage') AND t.entity = entity_name ORDER BY t.kind, t.store_id LOOP
+        place := item.kind;
+        IF item.kind = 'lineage' THEN
+            touched := mastering.erase_in_store(item.store_id, id,
+                format('s."#cluster" = ANY (%L::bigint[]) AND mastering.lineage_without(s.lineage, %L) <> s.lineage', clusters, record_id), format('lineage = mastering.lineage_without(s.lineage, %L)', record_id),
+                'NOT EXISTS (SELECT FROM jsonb_each(s.lineage) x WHERE jsonb_path_exists(x.value, ''$.record ? (@ <> null)''))');
+        ELSE
+            touched := mastering.erase_in_store(item.store_id, id, 's."#cluster" IN (SELECT x.cluster FROM pg_temp.mastering_erased x)',
+                (SELECT string_agg(format('%1$I = CASE WHEN EXISTS (SELECT FROM pg_temp.mastering_erased x WHERE x.cluster = s."#cluster" AND x.attribute = %1$L) THEN NULL ELSE s.%1$I END', a.value ->> 'name'), ', ')
+                   FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'),
+                's."#records" = 1' || (SELECT string_agg(format(' AND s.%I IS NULL', a.value ->> 'name'), '') FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'));
+        END IF;
+        total := total + touched;
+        RETURN NEXT;
+    END LOOP;
+    DROP TABLE pg_temp.mastering_erased;
+    RETURN QUERY SELECT * FROM mastering.erase_elsewhere(entity_name, hidden) e;
+
+    -- Statistics hold values, too.
+    FOR item IN SELECT DISTINCT r.segment_id FROM mastering.erased_row r WHERE r.erasure_id = id LOOP
+        EXECUTE format('ANALYZE mastering.%I', 'segment_' || item.segment_id);
+    END LOOP;
+    -- What is found by content would be found without the record.
+    DELETE FROM mastering.output o WHERE o.entity = entity_name AND total > 0;
+    DELETE FROM mastering.data_version d WHERE EXISTS (SELECT FROM mastering.erased_row r WHERE r.erasure_id = id AND d.version -> 'segments' @> to_jsonb(r.segment_id));
+    -- What environments show counts its rows right.
+    SELECT coalesce(jsonb_object_agg(r.segment_id, r.rows), '{}') INTO deletions
+      FROM (SELECT e.segment_id, encode(mastering.deletion_vector_agg(e.row_no), 'base64') AS rows FROM mastering.erased_row e WHERE e.erasure_id = id AND e.left_hash IS NULL GROUP BY 1) r;
+    FOR item IN SELECT c.environment, c.data FROM mastering.configuration c LOOP
+        changed := mastering.versions_without(item.data, deletions);
+        UPDATE mastering.configuration c SET data = changed WHERE c.environment = item.environment AND c.data <> changed;
+    END LOOP;
+    FOR item IN SELECT h.environment, h.versions FROM mastering.head h LOOP
+        changed := mastering.versions_without(item.versions, deletions);
+        IF changed <> item.versions THEN
+            PERFORM mastering.set_head(item.environment, changed);
+        END IF;
+    END LOOP;
+    FOREACH env_name IN ARRAY coalesce(environments, '{}') LOOP
+        PERFORM mastering.audit(env_name, 'erase', jsonb_build_object('erasure', id, 'entity', entity_name, 'source', source_name, 'key_hash', mastering.erasure_hash(entity_name, source_name, key_text), 'reason', reason_text,
+            'rows', total, 'markers', (SELECT mastering.text_hash(coalesce(string_agg(format('%s:%s:%s:%s', r.segment_id, r.row_no, encode(r.hash, 'hex'), encode(r.left_hash, 'hex')), ',' ORDER BY r.segment_id, r.row_no), ''))
+                                         FROM mastering.erased_row r WHERE r.erasure_id = id)));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_erase(text, text, text, text) IS 'Behind erase.';
+
+CREATE FUNCTION mastering.clusters_of_record(store_id int, source_name text, key_text text) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT DISTINCT s."#cluster" FROM mastering.%I s WHERE s."#source" = $1 AND s."#key" = $2', 'store_' || store_id) USING source_name, key_text;
+END
+$$;
+COMMENT ON FUNCTION mastering.clusters_of_record(int, text, text) IS 'The clusters that a record has ever been a member of, as far as that is stored.';
+
+CREATE FUNCTION mastering.versions_without(versions jsonb, deletions jsonb) RETURNS jsonb
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(v.key, CASE
+        WHEN EXISTS (SELECT FROM jsonb_array_elements_text(v.value -> 'segments') s WHERE deletions ? s.value)
+        THEN v.value - 'origin' || mastering.changed_version(v.value, deletions, NULL, v.value ->> 'content') ELSE v.value END), '{}')
+      FROM jsonb_each(versions) v
+$$;
+COMMENT ON FUNCTION mastering.versions_without(jsonb, jsonb) IS 'Versions less the rows of deletions (segment -> deletion vector in base64).';
+
+CREATE FUNCTION mastering.erase(entity text, source text, key text, reason text) RETURNS TABLE (place text, touched bigint, note text)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.erase(text, text, text, text) IS 'Removes a record from every version of every environment: loaded rows, mapped records, members, golden values and lineage that came from it, rows that checks have shown. Hashes still verify. Loads leave the record out from now on. For admins of all environments that have the entity; master each of them afterwards.';
+
+CREATE FUNCTION mastering.do_lift_erasure(entity_name text, source_name text, key_text text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env_name text;
+    id bigint;
+BEGIN
+    FOR env_name IN SELECT c.environment FROM mastering.configuration c WHERE c.tree ? mastering.path('entity', entity_name) ORDER BY 1 LOOP
+        PERFORM mastering.require(env_name, 'admin');
+    END LOOP;
+    IF env_name IS NULL THEN
+        RAISE EXCEPTION 'entity "%" does not exist in any environment', entity_name USING ERRCODE = '42704';
+    END IF;
+    UPDATE mastering.erasure e SET lifted_at = clock_timestamp(), lifted_by = mastering.caller()
+     WHERE e.entity = entity_name AND e.source = source_name AND e.key_hash = mastering.erasure_hash(entity_name, source_name, key_text) AND e.lifted_at IS NULL
+    RETURNING e.erasure_id INTO id;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'no such record of source "%" of entity "%" was erased', source_name, entity_name USING ERRCODE = '42704';
+    END IF;
+    FOR env_name IN SELECT c.environment FROM mastering.configuration c WHERE c.tree ? mastering.path('entity', entity_name) ORDER BY 1 LOOP
+        PERFORM mastering.audit(env_name, 'lift erasure', jsonb_build_object('erasure', id));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_lift_erasure(text, text, text) IS 'Behind lift_erasure.';
+
+CREATE FUNCTION mastering.lift_erasure(entity text, source text, key text) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take an erased record again. What was erased does not come back by it.';
+
+REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
+    mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
+    mastering.clusters_of_record(int, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
+-- 77_curation.sql: what stewards decide about clusters and golden records. It is kept by record (source and key), not by
+-- cluster, so that every later run can follow it whatever clusters the model makes:
+--   together  records that are the same thing            lock      exactly these records are a cluster
+--   apart     pairs of records that are not              override  the value of one attribute of the golden record that
+--                                                                  the first of these records that is still there is in
+-- Curation is the environment's own: a rollback or a restore of its configuration leaves it, a promotion brings what
+-- the source has and the target has not.
+
+CREATE SEQUENCE mastering.curation_id;
+CREATE TABLE mastering.curation (
+    curation_id bigint PRIMARY KEY DEFAULT nextval('mastering.curation_id'),
+    environment text COLLATE "C" NOT NULL,
+    entity      text NOT NULL,
+    action      text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('together', 'apart', 'lock', 'override')),
+    records     jsonb NOT NULL,
+    attribute   text,
+    value       text,
+    reason      text,
+    author      text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at  timestamptz,
+    ended_at    timestamptz,
+    ended_by    text
+);
+CREATE INDEX ON mastering.curation (environment, entity) WHERE ended_at IS NULL;
+COMMENT ON TABLE mastering.curation IS 'Stewards'' decisions. records: [[source, key], ...], of pairs [[source, key, source, key], ...]. action: the function that was called; several rows may come of one call.';
+SELECT pg_catalog.pg_extension_config_dump('mastering.curation', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.curation_id', '');
+
+CREATE VIEW mastering.curations WITH (security_barrier) AS
+    SELECT c.environment, c.entity, c.curation_id, c.action, c.kind, c.records, c.attribute, c.value, c.reason, c.author, c.created_at, c.expires_at, c.ended_at, c.ended_by,
+           c.ended_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now()) AS in_force
+      FROM mastering.curation c WHERE mastering.visible(c.environment, c.created_at);
+COMMENT ON VIEW mastering.curations IS 'What stewards decided about clusters and golden records, and whether it is in force.';
+
+-- ---- what a run follows ------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.curation_in_force(env_name text, entity_name text, kinds text[]) RETURNS SETOF mastering.curation
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c FROM mastering.curation c JOIN mastering.environment e ON e.name = c.environment
+     WHERE c.environment = env_name AND c.entity = entity_name AND c.kind = ANY (kinds) AND c.ended_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now())
+       AND c.created_at >= e.created_at
+     ORDER BY c.curation_id
+$$;
+COMMENT ON FUNCTION mastering.curation_in_force(text, text, text[]) IS 'The curation of some kinds that an entity''s next run follows.';
+
+-- Part of the key of a run: the same decisions, whoever took them in whatever order, give the same partition.
+CREATE FUNCTION mastering.curation_of_clusters(env_name text, entity_name text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_agg(d.decision ORDER BY d.decision)
+      FROM (SELECT DISTINCT jsonb_build_array(c.kind, c.records) AS decision FROM mastering.curation_in_force(env_name, entity_name, '{together,apart,lock}') c) d
+$$;
+COMMENT ON FUNCTION mastering.curation_of_clusters(text, text) IS 'The decisions about clusters that are in force, as one document; NULL where there are none.';
+
+CREATE FUNCTION mastering.curation_of_values(env_name text, entity_name text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_agg(jsonb_build_object('records', c.records, 'attribute', c.attribute, 'value', c.value) ORDER BY c.curation_id)
+      FROM mastering.curation_in_force(env_name, entity_name, '{override}') c
+$$;
+COMMENT ON FUNCTION mastering.curation_of_values(text, text) IS 'The overrides that are in force, the later one last; NULL where there are none.';
+
+-- Records that are gone have no part in it; those that are left of a set are chained.
+CREATE FUNCTION mastering.curated_pairs(curation jsonb, input_query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format($q$WITH named AS (
+    SELECT d.ordinality AS decision, d.value ->> 0 AS kind, r.ordinality AS record, (r.value ->> 0) || ':' || (r.value ->> 1) AS id, (r.value ->> 2) || ':' || (r.value ->> 3) AS other
+      FROM jsonb_array_elements(%L) WITH ORDINALITY d CROSS JOIN LATERAL jsonb_array_elements(d.value -> 1) WITH ORDINALITY r WHERE d.value ->> 0 <> 'lock'),
+present AS (SELECT q.id FROM (%s) q WHERE q.id IN (SELECT id FROM named UNION SELECT other FROM named))
+SELECT c.id AS id_a, c.before AS id_b, true AS is_match
+  FROM (SELECT n.id, lag(n.id) OVER (PARTITION BY n.decision ORDER BY n.record) AS before FROM named n WHERE n.kind = 'together' AND n.id IN (SELECT id FROM present)) c WHERE c.before IS NOT NULL
+UNION
+SELECT n.id, n.other, false FROM named n WHERE n.kind = 'apart' AND n.id IN (SELECT id FROM present) AND n.other IN (SELECT id FROM present)$q$, curation, input_query)
+     WHERE curation @? '$[*] ? (@[0] != "lock")'
+$$;
+COMMENT ON FUNCTION mastering.curated_pairs(jsonb, text) IS 'A document of curation_of_clusters as a query of labels for the records of a query; NULL where it holds none.';
+
+-- A locked cluster has the records that it had, those that are still there, whatever the model says.
+CREATE FUNCTION mastering.lock_partition(curation jsonb) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    broken bigint;
+BEGIN
+    IF NOT coalesce(curation @? '$[*] ? (@[0] == "lock")', false) THEN
+        RETURN 0;
+    END IF;
+    CREATE TEMP TABLE mastering_locked ON COMMIT DROP AS
+    SELECT DISTINCT ON (r.value ->> 0, r.value ->> 1) r.value ->> 0 AS source, r.value ->> 1 AS key, 'lock ' || l.ordinality AS label
+      FROM jsonb_array_elements(curation) WITH ORDINALITY l CROSS JOIN LATERAL jsonb_array_elements(l.value -> 1) r WHERE l.value ->> 0 = 'lock'
+     ORDER BY 1, 2, l.ordinality;
+    ANALYZE pg_temp.mastering_locked;
+    -- The model contradicts a lock where it would part its records or put another to them.
+    SELECT count(*) INTO broken FROM (
+        SELECT k.label FROM pg_temp.mastering_locked k JOIN pg_temp.mastering_partition p ON p.source = k.source AND p.key = k.key GROUP BY k.label
+        HAVING count(DISTINCT p.label) > 1
+            OR count(*) < (SELECT count(*) FROM pg_temp.mastering_partition o WHERE o.label = min(p.label))) b;
+    UPDATE pg_temp.mastering_partition p SET label = k.label FROM pg_temp.mastering_locked k WHERE k.source = p.source AND k.key = p.key;
+    DROP TABLE pg_temp.mastering_locked;
+    RETURN broken;
+END
+$$;
+COMMENT ON FUNCTION mastering.lock_partition(jsonb) IS 'Gives the records of locked clusters a label of their own in pg_temp.mastering_partition; returns how many locks the model contradicts.';
+
+-- The value of a cell and, in its lineage, where it comes from. The anchor's cluster has the override.
+CREATE FUNCTION mastering.override_values(entity jsonb, overrides jsonb, members text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN SELECT o.value -> 'records' AS records, a.value ->> 'name' AS attribute, a.value ->> 'type' AS type, o.value ->> 'value' AS value
+                  FROM jsonb_array_elements(overrides) WITH ORDINALITY o JOIN jsonb_array_elements(entity -> 'attributes') a ON a.value ->> 'name' = o.value ->> 'attribute' ORDER BY o.ordinality LOOP
+        EXECUTE format('UPDATE pg_temp.mastering_golden g SET %I = CAST($1 AS %s), "#lineage" = g."#lineage" || jsonb_build_object($2, ''{"rule": "override", "record": null, "source": null, "agreeing": 0}''::jsonb)
+                         WHERE g."#cluster" = (SELECT m."#cluster" FROM jsonb_array_elements($3) WITH ORDINALITY r JOIN %s m ON m."#source" = r.value ->> 0 AND m."#key" = r.value ->> 1 ORDER BY r.ordinality LIMIT 1)',
+                       item.attribute, item.type, members)
+          USING item.value, item.attribute, item.records;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.override_values(jsonb, jsonb, text) IS 'Puts overrides into pg_temp.mastering_golden.';
+
+CREATE FUNCTION mastering.overridden_clusters(old_overrides jsonb, new_overrides jsonb, members text) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    clusters bigint[];
+BEGIN
+    IF old_overrides IS NOT DISTINCT FROM new_overrides THEN
+        RETURN '{}';
+    END IF;
+    EXECUTE format('SELECT coalesce(array_agg(DISTINCT m."#cluster"), ''{}'') FROM %s m JOIN (SELECT r FROM jsonb_array_elements(coalesce($1, ''[]'') || coalesce($2, ''[]'')) o, jsonb_array_elements(o -> ''records'') r) o (r)
+                        ON m."#source" = o.r ->> 0 AND m."#key" = o.r ->> 1', members) INTO clusters USING old_overrides, new_overrides;
+    RETURN clusters;
+END
+$$;
+COMMENT ON FUNCTION mastering.overridden_clusters(jsonb, jsonb, text) IS 'The clusters whose overrides may have changed since the last run.';
+
+-- A promotion takes over what the source has decided and the target has not, and not what the target has ended.
+CREATE FUNCTION mastering.merge_curation(source_name text, target_name text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    taken bigint;
+BEGIN
+    INSERT INTO mastering.curation (environment, entity, action, kind, records, attribute, value, reason, author, created_at, expires_at)
+    SELECT target_name, c.entity, c.action, c.kind, c.records, c.attribute, c.value, c.reason, c.author, clock_timestamp(), c.expires_at
+      FROM mastering.curation c JOIN mastering.environment s ON s.name = c.environment JOIN mastering.environment t ON t.name = target_name
+     WHERE c.environment = source_name AND c.ended_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now()) AND c.created_at >= s.created_at
+       AND NOT EXISTS (SELECT FROM mastering.curation o WHERE o.environment = target_name AND o.created_at >= t.created_at AND o.entity = c.entity AND o.kind = c.kind AND o.records = c.records
+                          AND o.attribute IS NOT DISTINCT FROM c.attribute AND (o.kind <> 'override' OR o.value IS NOT DISTINCT FROM c.value OR o.created_at >= c.created_at))
+     ORDER BY c.curation_id;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION mastering.merge_curation(text, text) IS 'Brings an environment the curation that another has; returns how much that was.';
+
+-- ---- what stewards call --------------------------------------------------------------------------------------------------
+
+-- The members of a published cluster, least first: its anchor. An old id that was merged leads to the cluster it is in now.
+CREATE FUNCTION mastering.members_of(env_name text, entity_name text, cluster bigint) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    version jsonb := (SELECT h.versions -> (entity_name || '_members') FROM mastering.head h WHERE h.environment = env_name);
+    members jsonb;
+BEGIN
+    PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
+    IF version IS NOT NULL THEN
+        EXECUTE format('SELECT jsonb_agg(jsonb_build_array(s."#source", s."#key") ORDER BY s."#source" COLLATE "C", s."#key" COLLATE "C") FROM mastering.%I s WHERE s."#cluster" = $1 AND %s',
+                       'store_' || (version ->> 'store'), mastering.version_condition(version, 's')) INTO members USING cluster;
+    END IF;
+    IF members IS NULL THEN
+        RAISE EXCEPTION 'entity "%" has no cluster % in environment "%"', entity_name, cluster, env_name
+            USING ERRCODE = '42704', HINT = format('SELECT * FROM %I.%I WHERE id = %s tells what became of it, if there was one.', env_name, entity_name || '_history', coalesce(cluster::text, 'NULL'));
+    END IF;
+    RETURN members;
+END
+$$;
+COMMENT ON FUNCTION mastering.members_of(text, text, bigint) IS 'The records of a published cluster: [[source, key], ...]; an error where there is none.';
+
+CREATE FUNCTION mastering.add_curation(env_name text, entity_name text, action text, kind text, records jsonb, reason text, attribute text DEFAULT NULL, value text DEFAULT NULL, expires_at timestamptz DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    id bigint;
+BEGIN
+    INSERT INTO mastering.curation (environment, entity, action, kind, records, attribute, value, reason, author, expires_at)
+    VALUES (env_name, entity_name, action, kind, records, attribute, value, reason, mastering.caller(), expires_at) RETURNING curation_id INTO id;
+    PERFORM mastering.audit(env_name, action, jsonb_strip_nulls(jsonb_build_object('entity', entity_name, 'curation', id, 'attribute', attribute, 'reason', reason)));
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION mastering.add_curation(text, text, text, text, jsonb, text, text, text, timestamptz) IS 'Notes a decision; returns its number.';
+
+-- Later decisions win: what was said before of records on two sides ends, and is said again of what it was right about.
+CREATE FUNCTION mastering.end_decisions(env_name text, entity_name text, kind_name text, one_side jsonb, other_side jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item mastering.curation;
+    rests jsonb;
+BEGIN
+    FOR item IN SELECT * FROM mastering.curation_in_force(env_name, entity_name, ARRAY[kind_name]) LOOP
+        IF kind_name = 'together' THEN    -- a set falls into those of one side and the others
+            SELECT jsonb_build_array(coalesce(jsonb_agg(r.value ORDER BY r.ordinality) FILTER (WHERE r.one), '[]'), coalesce(jsonb_agg(r.value ORDER BY r.ordinality) FILTER (WHERE NOT r.one), '[]')) INTO rests
+              FROM (SELECT r.*, EXISTS (SELECT FROM jsonb_array_elements(one_side) x WHERE x = r.value) AS one FROM jsonb_array_elements(item.records) WITH ORDINALITY r) r;
+            CONTINUE WHEN rests -> 0 = '[]' OR NOT EXISTS (SELECT FROM jsonb_array_elements(rests -> 1) r JOIN jsonb_array_elements(other_side) x ON x = r);
+        ELSE
+            SELECT jsonb_build_array(coalesce(jsonb_agg(r.value ORDER BY r.ordinality), '[]')) INTO rests
+              FROM jsonb_array_elements(item.records) WITH ORDINALITY r
+              CROSS JOIN LATERAL (SELECT jsonb_build_array(r.value -> 0, r.value -> 1) AS a, jsonb_build_array(r.value -> 2, r.value -> 3) AS b) e
+             WHERE NOT (EXISTS (SELECT FROM jsonb_array_elements(one_side) x WHERE x = e.a) AND EXISTS (SELECT FROM jsonb_array_elements(other_side) x WHERE x = e.b))
+               AND NOT (EXISTS (SELECT FROM jsonb_array_elements(one_side) x WHERE x = e.b) AND EXISTS (SELECT FROM jsonb_array_elements(other_side) x WHERE x = e.a));
+            CONTINUE WHEN rests -> 0 = item.records;
+        END IF;
+        UPDATE mastering.curation c SET ended_at = clock_timestamp(), ended_by = mastering.caller() WHERE c.curation_id = item.curation_id;
+        INSERT INTO mastering.curation (environment, entity, action, kind, records, reason, author)
+        SELECT item.environment, item.entity, item.action, item.kind, r.value, item.reason, item.author FROM jsonb_array_elements(rests) WITH ORDINALITY r
+         WHERE jsonb_array_length(r.value) > CASE kind_name WHEN 'together' THEN 1 ELSE 0 END ORDER BY r.ordinality;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.end_decisions(text, text, text, jsonb, jsonb) IS 'Ends what was decided before about records of one side together with records of the other.';
+
+CREATE FUNCTION mastering.require_unlocked(env_name text, entity_name text, touched jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lock mastering.curation;
+BEGIN
+    SELECT c.* INTO lock FROM mastering.curation_in_force(env_name, entity_name, '{lock}') c
+     WHERE EXISTS (SELECT FROM jsonb_array_elements(c.records) a JOIN jsonb_array_elements(touched) b ON a = b) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the cluster is locked' USING ERRCODE = '55000', DETAIL = format('By "%s", curation %s: %s.', lock.author, lock.curation_id, coalesce(lock.reason, 'no reason given')),
+            HINT = format('SELECT mastering.end_curation(%L, %s) ends it.', env_name, lock.curation_id);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_unlocked(text, text, jsonb) IS 'Raises where one of the records is of a locked cluster.';
+
+CREATE FUNCTION mastering.do_merge_clusters(env_name text, entity_name text, clusters bigint[], reason text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    cluster bigint;
+    members jsonb;
+    everybody jsonb := '[]';
+BEGIN
+    PERFORM mastering.require(env_name, 'curator');
+    PERFORM mastering.lock_environment(env_name);
+    IF (SELECT count(DISTINCT c) FROM unnest(clusters) c) < 2 THEN
+        RAISE EXCEPTION 'two clusters or more are wanted to be merged' USING ERRCODE = '22023';
+    END IF;
+    FOR cluster IN SELECT DISTINCT c FROM unnest(clusters) c ORDER BY 1 LOOP
+        members := mastering.members_of(env_name, entity_name, cluster);
+        PERFORM mastering.require_unlocked(env_name, entity_name, members);
+        everybody := everybody || members;
+    END LOOP;
+    PERFORM mastering.end_decisions(env_name, entity_name, 'apart', everybody, everybody);
+    RETURN mastering.add_curation(env_name, entity_name, 'merge_clusters', 'together', everybody, reason);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_merge_clusters(text, text, bigint[], text) IS 'Behind merge_clusters.';
+
+CREATE FUNCTION mastering.merge_clusters(env text, entity text, clusters bigint[], reason text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.merge_clusters(text, text, bigint[], text) IS 'Decides that clusters are the same thing; every run from the next one on follows it. Returns the number of the decision.';
+
+CREATE FUNCTION mastering.part_cluster(env_name text, entity_name text, action text, members jsonb, leaving jsonb, reason text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    staying jsonb := (SELECT jsonb_agg(m.value ORDER BY m.ordinality) FROM jsonb_array_elements(members) WITH ORDINALITY m WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(leaving) l WHERE l = m.value));
+BEGIN
+    IF staying IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM mastering.end_decisions(env_name, entity_name, 'together', leaving, staying);
+    PERFORM mastering.end_decisions(env_name, entity_name, 'apart', leaving, staying);
+    RETURN mastering.add_curation(env_name, entity_name, action, 'apart',
+        (SELECT jsonb_agg(l.value || s.value ORDER BY l.ordinality, s.ordinality) FROM jsonb_array_elements(leaving) WITH ORDINALITY l, jsonb_array_elements(staying) WITH ORDINALITY s), reason);
+END
+$$;
+COMMENT ON FUNCTION mastering.part_cluster(text, text, text, jsonb, jsonb, text) IS 'Decides that some records of a cluster are apart from its others; NULL where there are no others.';
+
+CREATE FUNCTION mastering.do_split_cluster(env_name text, entity_name text, cluster bigint, records text[], reason text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    members jsonb;
+    leaving jsonb;
+    stranger text;
+    decision bigint;
+BEGIN
+    PERFORM mastering.require(env_name, 'curator');
+    PERFORM mastering.lock_environment(env_name);
+    members := mastering.members_of(env_name, entity_name, cluster);
+    PERFORM mastering.require_unlocked(env_name, entity_name, members);
+    SELECT r INTO stranger FROM unnest(records) r WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(members) m WHERE (m ->> 0) || ':' || (m ->> 1) = r) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'record "%" is not in cluster %', stranger, cluster USING ERRCODE = '42704', DETAIL = 'A record is named source:key.',
+            HINT = format('SELECT source || '':'' || record_key FROM %I.%I WHERE cluster_id = %s', env_name, entity_name || '_members', cluster);
+    END IF;
+    SELECT jsonb_agg(m.value ORDER BY m.ordinality) INTO leaving FROM jsonb_array_elements(members) WITH ORDINALITY m WHERE (m.value ->> 0) || ':' || (m.value ->> 1) = ANY (records);
+    IF leaving IS NULL OR leaving = members THEN
+        RAISE EXCEPTION 'some records of the cluster are wanted, and not all' USING ERRCODE = '22023', DETAIL = format('Cluster %s has %s.', cluster, jsonb_array_length(members));
+    END IF;
+    decision := mastering.part_cluster(env_name, entity_name, 'split_cluster', members, leaving, reason);
+    IF jsonb_array_length(leaving) > 1 THEN    -- they leave together
+        PERFORM mastering.end_decisions(env_name, entity_name, 'apart', leaving, leaving);
+        PERFORM mastering.add_curation(env_name, entity_name, 'split_cluster', 'together', leaving, reason);
+    END IF;
+    RETURN decision;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_split_cluster(text, text, bigint, text[], text) IS 'Behind split_cluster.';
+
+CREATE FUNCTION mastering.split_cluster(env text, entity text, cluster bigint, records text[], reason text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.split_cluster(text, text, bigint, text[], text) IS 'Decides that some records of a cluster (each source:key) are another thing than its others; they leave it together. Every run from the next one on follows it.';
+
+CREATE FUNCTION mastering.do_move_record(env_name text, entity_name text, source_name text, key_text text, cluster bigint, reason text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    version jsonb;
+    mover jsonb := jsonb_build_array(source_name, key_text);
+    home bigint;
+    members jsonb;
+    goal jsonb;
+    decision bigint;
+BEGIN
+    PERFORM mastering.require(env_name, 'curator');
+    PERFORM mastering.lock_environment(env_name);
+    PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
+    SELECT h.versions -> (entity_name || '_members') INTO version FROM mastering.head h WHERE h.environment = env_name;
+    IF version IS NOT NULL THEN
+        EXECUTE format('SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = $1 AND s."#key" = $2 AND %s', 'store_' || (version ->> 'store'), mastering.version_condition(version, 's'))
+           INTO home USING source_name, key_text;
+    END IF;
+    IF home IS NULL THEN
+        RAISE EXCEPTION 'entity "%" has no record "%" of source "%" in environment "%"', entity_name, key_text, source_name, env_name USING ERRCODE = '42704';
+    END IF;
+    members := mastering.members_of(env_name, entity_name, home);
+    PERFORM mastering.require_unlocked(env_name, entity_name, members);
+    IF cluster = home THEN
+        RAISE EXCEPTION 'record "%" of source "%" is in cluster % already', key_text, source_name, cluster USING ERRCODE = '22023';
+    END IF;
+    IF cluster IS NOT NULL THEN
+        goal := mastering.members_of(env_name, entity_name, cluster);
+        PERFORM mastering.require_unlocked(env_name, entity_name, goal);
+    END IF;
+    decision := mastering.part_cluster(env_name, entity_name, 'move_record', members, jsonb_build_array(mover), reason);
+    IF goal IS NOT NULL THEN
+        PERFORM mastering.end_decisions(env_name, entity_name, 'apart', jsonb_build_array(mover), goal);
+        decision := mastering.add_curation(env_name, entity_name, 'move_record', 'together', jsonb_build_array(mover) || goal, reason);
+    END IF;
+    IF decision IS NULL THEN
+        RAISE EXCEPTION 'record "%" of source "%" is alone in its cluster already', key_text, source_name USING ERRCODE = '22023';
+    END IF;
+    RETURN decision;
+END
+$$;
+COMMENT ON FUNCTION mastering.do_move_record(text, text, text, text, bigint, text) IS 'Behind move_record.';
+
+CREATE FUNCTION mastering.move_record(env text, entity text, source text, record_key text, cluster bigint DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.move_record(text, text, text, text, bigint, text) IS 'Decides that a record belongs to another cluster, or to none of those there are (NULL), and not to the one that it is in.';
+
+CREATE FUNCTION mastering.do_lock_cluster(env_name text, entity_name text, cluster bigint, reason text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    members jsonb;
+BEGIN
+    PERFORM mastering.require(env_name, 'curator');
+    PERFORM mastering.lock_environment(env_name);
+    members := mastering.members_of(env_name, entity_name, cluster);
+    PERFORM mastering.require_unlocked(env_name, entity_name, members);
+    RETURN mastering.add_curation(env_name, entity_name, 'lock_cluster', 'lock', members, reason);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_lock_cluster(text, text, bigint, text) IS 'Behind lock_cluster.';
+
+CREATE FUNCTION mastering.lock_cluster(env text, entity text, cluster bigint, reason text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.lock_cluster(text, text, bigint, text) IS 'Decides that a cluster is right as it is: no run adds a record to it or takes one away. Runs count the locks that the model contradicts.';
+
+CREATE FUNCTION mastering.do_override_golden(env_name text, entity_name text, cluster bigint, attribute_name text, value_text text, reason text, expires timestamptz) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $$
+DECLARE
+    entity jsonb;
+    members jsonb;
+    type_text text;
+    item mastering.curation;
+BEGIN
+    PERFORM mastering.require(env_name, 'curator');
+    PERFORM mastering.lock_environment(env_name);
+    members := mastering.members_of(env_name, entity_name, cluster);
+    entity := mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
+    SELECT a ->> 'type' INTO type_text FROM jsonb_array_elements(entity -> 'attributes') a WHERE a ->> 'name' = attribute_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'entity "%" has no attribute "%"', entity_name, attribute_name USING ERRCODE = '42703',
+            DETAIL = format('It has %s.', (SELECT string_agg(a ->> 'name', ', ') FROM jsonb_array_elements(entity -> 'attributes') a));
+    END IF;
+    IF expires <= now() THEN
+        RAISE EXCEPTION 'the override would have expired at %', expires USING ERRCODE = '22023';
+    END IF;
+    BEGIN
+        EXECUTE format('SELECT CAST($1 AS %s)', type_text) USING value_text;
+    EXCEPTION WHEN data_exception THEN
+        RAISE EXCEPTION 'attribute "%" is of type %, and "%" is no such value', attribute_name, type_text, value_text USING ERRCODE = '22023';
+    END;
+    FOR item IN SELECT * FROM mastering.curation_in_force(env_name, entity_name, '{override}') c
+                 WHERE c.attribute = attribute_name AND EXISTS (SELECT FROM jsonb_array_elements(members) m JOIN jsonb_array_elements(c.records) r ON r = m) LOOP
+        UPDATE mastering.curation c SET ended_at = clock_timestamp(), ended_by = mastering.caller() WHERE c.curation_id = item.curation_id;
+    END LOOP;
+    RETURN mastering.add_curation(env_name, entity_name, 'override_golden', 'override', members, reason, attribute_name, value_text, expires);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_override_golden(text, text, bigint, text, text, text, timestamptz) IS 'Behind override_golden.';
+
+CREATE FUNCTION mastering.override_golden(env text, entity text, cluster bigint, attribute text, value text, reason text DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.override_golden(text, text, bigint, text, text, text, timestamptz) IS 'Decides the value of one cell of a golden record (NULL empties it), until it expires or is ended; every run from the next one on follows it, and the lineage says so.';
+
+CREATE FUNCTION mastering.do_end_curation(env_name text, curation bigint, reason text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mastering.require(env_name, 'curator');
+    PERFORM mastering.lock_environment(env_name);
+    UPDATE mastering.curation c SET ended_at = clock_timestamp(), ended_by = mastering.caller()
+      FROM mastering.environment e WHERE e.name = env_name AND c.environment = env_name AND c.created_at >= e.created_at AND c.curation_id = curation AND c.ended_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'environment "%" has no curation % in force', env_name, curation
+            USING ERRCODE = '42704', HINT = format('SELECT * FROM mastering.curations WHERE environment = %L AND in_force', env_name);
+    END IF;
+    PERFORM mastering.audit(env_name, 'end_curation', jsonb_strip_nulls(jsonb_build_object('curation', curation, 'reason', reason)));
+END
+$$;
+COMMENT ON FUNCTION mastering.do_end_curation(text, bigint, text) IS 'Behind end_curation.';
+
+CREATE FUNCTION mastering.end_curation(env text, curation bigint, reason text DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.end_curation(text, bigint, text) IS 'Ends a decision of merge_clusters, split_cluster, move_record, lock_cluster or override_golden; the next run does without it.';
 -- 79_grants.sql: nobody but the owner may call what works behind the doors; the doors themselves check their callers.
 
 DO $$
@@ -5831,14 +8308,18 @@ BEGIN
                     'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'checks_of', 'run_load_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
-                    'row_hash', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
+                    'curation_in_force', 'curation_of_clusters', 'curation_of_values', 'curated_pairs', 'lock_partition', 'override_values', 'overridden_clusters',
+                    'merge_curation', 'members_of', 'add_curation', 'end_decisions', 'require_unlocked', 'part_cluster', 'row_hash', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
                     'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'is_expression', 'key_expression',
                     'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',
-                    'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller']))
+                    'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller',
+                    'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'keep_storage', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'make_views', 'complete_next_views', 'drop_forks',
+                    'ancestors', 'begun_from', 'merge_base', 'base_tree', 'brought_by', 'holds_of', 'note_left_out', 'checked_artifact', 'stored_resolutions', 'conflicts_of',
+                    'require_same_readers', 'frozen_query', 'needed_snapshots', 'problems_of_segments', 'shown_value', 'side_query', 'keys_query', 'lost_query', 'diff_versions']))
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
     END LOOP;
 END
 $$;
 
-GRANT SELECT ON mastering.environments, mastering.snapshots, mastering.releases, mastering.audit_log, mastering.check_results TO PUBLIC;
+GRANT SELECT ON mastering.environments, mastering.snapshots, mastering.releases, mastering.audit_log, mastering.check_results, mastering.curations TO PUBLIC;
