@@ -170,6 +170,53 @@ CREATE TABLE mastering.role_map (
 );
 COMMENT ON TABLE mastering.role_map IS 'Which PostgreSQL roles have which role in an environment.';
 
+CREATE SEQUENCE mastering.run_id;
+CREATE TABLE mastering.run (
+    run_id      bigint PRIMARY KEY DEFAULT nextval('mastering.run_id'),
+    environment text COLLATE "C" NOT NULL,
+    entity      text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('run', 'candidate', 'publish', 'promotion')),
+    release_id  bigint,
+    candidate   text,
+    run_key     text NOT NULL,
+    golden_key  text NOT NULL,
+    engine      text,
+    reused      text,
+    counters    jsonb NOT NULL,
+    before      jsonb,
+    made_by     text NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mastering.run (environment, entity, run_id);
+COMMENT ON TABLE mastering.run IS 'What was run or published where, with the counters of the outputs and of those published before.';
+
+CREATE TABLE mastering.candidate (
+    environment text COLLATE "C" NOT NULL,
+    name        text COLLATE "C" NOT NULL,
+    schema_name text NOT NULL,
+    entities    text[] NOT NULL,
+    tree        jsonb NOT NULL,
+    data        jsonb NOT NULL,
+    base        text NOT NULL,
+    versions    jsonb NOT NULL,
+    failure     text,
+    made_by     text NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (environment, name)
+);
+COMMENT ON TABLE mastering.candidate IS 'Outputs that are published nowhere yet; versions and data are in use as long as the row is there.';
+COMMENT ON COLUMN mastering.candidate.base IS 'Hash of what was published of these entities: the ids of the candidate''s clusters go on from there.';
+COMMENT ON COLUMN mastering.candidate.failure IS 'What its gates found; NULL where they let it pass.';
+
+CREATE TABLE mastering.discarded_key (
+    key          text PRIMARY KEY,
+    run_id       bigint NOT NULL,
+    reason       text,
+    discarded_by text NOT NULL,
+    discarded_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE mastering.discarded_key IS 'Keys of runs and of mapped segments whose results are not to be found again.';
+
 CREATE TABLE mastering.environment_view (
     environment text COLLATE "C" NOT NULL,
     view_name   text NOT NULL,
@@ -281,6 +328,10 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.release_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.check_result', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.check_result_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.role_map', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.run', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.run_id', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.candidate', '');
+SELECT pg_catalog.pg_extension_config_dump('mastering.discarded_key', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.environment_view', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.audit_pending_id', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.audit_entry', '');

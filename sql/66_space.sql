@@ -21,11 +21,14 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
       FROM mastering.snapshot s CROSS JOIN LATERAL (SELECT x.value FROM jsonb_each(s.versions) x UNION ALL SELECT y.value FROM jsonb_each(s.data) y) v
      WHERE s.hash <> ALL (forgotten)
     UNION ALL
+    SELECT 'preparation', c.environment, v.value
+      FROM mastering.candidate c CROSS JOIN LATERAL (SELECT x.value FROM jsonb_each(c.versions) x UNION ALL SELECT y.value FROM jsonb_each(c.data) y) v
+    UNION ALL
     SELECT 'run', o.made_in, v.value FROM mastering.output o CROSS JOIN LATERAL jsonb_each(o.versions) v WHERE o.made_at > clock_timestamp() - unused
     UNION ALL
     SELECT 'reader', h.environment, v.value FROM mastering.reachable_heads() h CROSS JOIN LATERAL jsonb_each(h.versions) v
 $$;
-COMMENT ON FUNCTION mastering.version_roots(text[], interval) IS 'Whatever names a version, but the snapshots in forgotten: heads, loaded data, snapshots, runs not older than unused, heads that open readers see.';
+COMMENT ON FUNCTION mastering.version_roots(text[], interval) IS 'Whatever names a version, but the snapshots in forgotten: heads, loaded data, snapshots, candidates, runs not older than unused, heads that open readers see.';
 
 CREATE FUNCTION mastering.held_segments(forgotten text[] DEFAULT '{}', unused interval DEFAULT NULL)
 RETURNS TABLE (holder text, environment text, segment_id int, vector_id bigint)
@@ -43,6 +46,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION SELECT t.value FROM mastering.snapshot s CROSS JOIN LATERAL jsonb_each_text(s.tree) t
     UNION SELECT t.value FROM mastering.release r CROSS JOIN LATERAL (VALUES (r.source_tree), (r.base_tree), (r.proposal -> 'tree')) x (tree)
                  CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(x.tree) WHEN 'object' THEN x.tree ELSE '{}' END) t
+    UNION SELECT t.value FROM mastering.candidate c CROSS JOIN LATERAL jsonb_each_text(c.tree) t
     UNION SELECT t.value FROM mastering.head h CROSS JOIN LATERAL jsonb_each(h.versions) v
                  CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(v.value -> 'tree') WHEN 'object' THEN v.value -> 'tree' ELSE '{}' END) t
     UNION SELECT t.value FROM mastering.output o CROSS JOIN LATERAL jsonb_each(o.versions) v

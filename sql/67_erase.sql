@@ -267,6 +267,9 @@ BEGIN
             PERFORM mastering.set_head(item.environment, changed);
         END IF;
     END LOOP;
+    -- A candidate is outdated by it, and has to be made again.
+    UPDATE mastering.candidate c SET data = mastering.versions_without(c.data, deletions), versions = mastering.versions_without(c.versions, deletions), base = 'erased', failure = 'erased'
+     WHERE entity_name = ANY (c.entities) AND total > 0;
     FOREACH env_name IN ARRAY coalesce(environments, '{}') LOOP
         PERFORM mastering.audit(env_name, 'erase', jsonb_build_object('erasure', id, 'entity', entity_name, 'source', source_name, 'key_hash', mastering.erasure_hash(entity_name, source_name, key_text), 'reason', reason_text,
             'rows', total, 'markers', (SELECT mastering.text_hash(coalesce(string_agg(format('%s:%s:%s:%s', r.segment_id, r.row_no, encode(r.hash, 'hex'), encode(r.left_hash, 'hex')), ',' ORDER BY r.segment_id, r.row_no), ''))

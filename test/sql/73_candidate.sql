@@ -217,6 +217,17 @@ SELECT recovery -> 'backup' ->> 'label' AS label, recovery -> 'backup' -> 'detai
 SELECT set_policy('c_prod', 'backup', NULL);
 SELECT action, detail ->> 'policy' AS policy, detail ->> 'label' AS label FROM audit_log WHERE environment = 'c_prod' AND action IN ('set policy', 'record backup') ORDER BY seq;
 
+-- Who is erased is in no candidate, and one that held them is made again.
+SELECT candidate('c_dev', 'last', 'person') ->> 'passed' AS passed;
+SELECT count(*) AS there FROM c_dev_last.person_records WHERE record_key = '5000';
+SELECT count(*) > 0 AS erased FROM erase('person', 'crm', '5000', 'asked for');
+SELECT count(*) AS there FROM c_dev_last.person_records WHERE record_key = '5000';
+SELECT name, outdated, failure FROM candidates;
+SELECT publish('c_dev', 'last');
+SELECT candidate('c_dev', 'last', 'person') ->> 'passed' AS passed;
+SELECT publish('c_dev', 'last') ->> 'candidate' AS published;
+SELECT count(*) AS there FROM c_dev.person_records WHERE record_key = '5000';
+
 -- A candidate with other attributes, of one entity; a run of the other leaves it where it is.
 SELECT define_entity('c_dev', 'person', '{"name": "text", "email": "text", "mail_domain": "text"}');
 SELECT map_source('c_dev', 'person', 'crm', 'input.crm', 'id', '{"name": "name", "email": "input.clean(email)", "mail_domain": "split_part(email, ''@'', 2)"}');
@@ -224,6 +235,11 @@ SELECT candidate('c_dev', entity => 'person') ->> 'passed' AS passed;
 INSERT INTO input.crm VALUES (7000, 'For the other', 'other@example.org');
 SELECT count(*) FROM load('c_dev', 'other');
 SELECT master('c_dev', 'other') ->> 'records' AS records;
+-- Clearing away and compaction leave it what it is.
+SELECT train('c_dev', 'other') IS NOT NULL AS trained;
+SELECT count(*) > 0 AS cleared FROM gc(dry_run => false, keep => 0, keep_for => '0', keep_unused => '0');
+SELECT count(*) > 0 AS compacted FROM compact('c_dev', everything => true);
+SELECT outdated FROM candidates;
 SELECT mail_domain, count(*) FROM c_dev_next.person GROUP BY 1 ORDER BY 1 NULLS LAST;
 SELECT count(*) FROM c_dev_next.other WHERE name = 'For the other';
 SELECT string_agg(attname, ', ' ORDER BY attnum) AS published FROM pg_attribute WHERE attrelid = 'c_dev.person'::regclass AND attnum > 0;
