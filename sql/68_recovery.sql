@@ -1,14 +1,6 @@
 -- 68_recovery.sql: what a promotion leaves behind for those who have to restore the whole server: a restore point in
 -- the write-ahead log, and the backup that was there when it began.
 
-CREATE TABLE mastering.policy (
-    environment text COLLATE "C" NOT NULL,
-    policy      text COLLATE "C" NOT NULL,
-    value       jsonb NOT NULL,
-    PRIMARY KEY (environment, policy)
-);
-COMMENT ON TABLE mastering.policy IS 'What an environment demands. Its own: no promotion brings or changes one.';
-
 CREATE TABLE mastering.backup (
     environment text COLLATE "C" NOT NULL,
     label       text NOT NULL,
@@ -20,41 +12,7 @@ CREATE TABLE mastering.backup (
 );
 COMMENT ON TABLE mastering.backup IS 'Backups that were made outside, as whoever made them says.';
 
-SELECT pg_catalog.pg_extension_config_dump('mastering.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.backup', '');
-
-CREATE FUNCTION mastering.do_set_policy(env_name text, policy_name text, new_value jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    old jsonb;
-BEGIN
-    PERFORM mastering.require(env_name, 'admin');
-    IF policy_name IS DISTINCT FROM 'backup' THEN
-        RAISE EXCEPTION 'unknown policy "%"', policy_name USING ERRCODE = '22023', HINT = 'The policy is backup.';
-    END IF;
-    IF new_value IS NOT NULL AND new_value <> 'null' THEN
-        IF jsonb_typeof(new_value) <> 'object' OR new_value - 'max_age' <> '{}' OR jsonb_typeof(new_value -> 'max_age') IS DISTINCT FROM 'string' THEN
-            RAISE EXCEPTION 'invalid value of policy "backup": %', new_value USING ERRCODE = '22023', HINT = 'Write {"max_age": "24 hours"}, or NULL for none.';
-        END IF;
-        BEGIN
-            PERFORM (new_value ->> 'max_age')::interval;
-        EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow THEN
-            RAISE EXCEPTION 'invalid age: "%"', new_value ->> 'max_age' USING ERRCODE = '22023', DETAIL = 'At $.max_age.', HINT = 'Write {"max_age": "24 hours"}.';
-        END;
-    END IF;
-    PERFORM mastering.lock_environment(env_name);
-    SELECT p.value INTO old FROM mastering.policy p WHERE p.environment = env_name AND p.policy = policy_name;
-    DELETE FROM mastering.policy p WHERE p.environment = env_name AND p.policy = policy_name;
-    IF new_value <> 'null' THEN
-        INSERT INTO mastering.policy (environment, policy, value) VALUES (env_name, policy_name, new_value);
-    END IF;
-    PERFORM mastering.audit(env_name, 'set policy', jsonb_build_object('policy', policy_name, 'before', old, 'after', new_value));
-END
-$$;
-COMMENT ON FUNCTION mastering.do_set_policy(text, text, jsonb) IS 'Behind set_policy.';
-CREATE FUNCTION mastering.set_policy(env text, policy text, value jsonb) RETURNS void
-    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.set_policy(text, text, jsonb) IS 'What an environment demands; NULL lifts it. backup, {"max_age": "24 hours"}: a promotion into it needs a backup that record_backup told of and that is no older.';
 
 CREATE FUNCTION mastering.do_record_backup(env_name text, label_text text, taken timestamptz, detail_value jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -88,8 +46,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(b.taken_at < now() - (p.value ->> 'max_age')::interval, true),
            CASE WHEN b.label IS NULL THEN format('none was told of; no older than %s is demanded', p.value ->> 'max_age')
                 ELSE format('%s of %s; no older than %s is demanded', b.label, date_trunc('second', b.taken_at), p.value ->> 'max_age') END
-      FROM mastering.policy p LEFT JOIN mastering.last_backup(env_name) b ON true
-     WHERE p.environment = env_name AND p.policy = 'backup' AND EXISTS (SELECT FROM mastering.environment e WHERE e.name = env_name)
+      FROM (SELECT mastering.policy_value(env_name, 'backup')) p (value) LEFT JOIN mastering.last_backup(env_name) b ON true
+     WHERE p.value IS NOT NULL AND EXISTS (SELECT FROM mastering.environment e WHERE e.name = env_name)
 $$;
 COMMENT ON FUNCTION mastering.explain_backup(text) IS 'What the policy backup of an environment says now; no row where there is none.';
 

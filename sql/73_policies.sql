@@ -78,6 +78,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
         ('approvals', '0', '0', '0', 'how many must approve a release: 2, or {"count": 2, "roles": ["curator", "reviewer"], "identity": "login"}'),
         ('soak', NULL, NULL, NULL, 'how long a change must have been in the stage below: "2 days"'),
         ('windows', '[]', '[]', '[]', 'when releases may happen: [{"days": ["mon", "thu"], "from": "18:00", "until": "23:00", "zone": "Europe/Berlin"}]'),
+        ('backup', NULL, NULL, NULL, 'a promotion needs a backup that record_backup told of and that is no older: {"max_age": "24 hours"}'),
         ('resources', '{}', '{}', '{}', 'what a load, training, run or promotion may use: {"threads": 2, "memory": "1GB", "work_mem": "64MB", "statement_timeout": "1 hour", "lock_timeout": "10 s"}'),
         ('policy_role', NULL, NULL, NULL, 'role whose members alone set policies and make exceptions; the admins where there is none')
     ) v (policy, development, test, production, meaning)
@@ -167,6 +168,14 @@ BEGIN
         EXCEPTION WHEN data_exception THEN
             expected := 'It is an interval: "2 days".';
         END;
+    ELSIF expected IS NULL AND policy_name = 'backup' AND kind <> 'null' THEN
+        BEGIN
+            IF kind <> 'object' OR value - 'max_age' <> '{}' OR jsonb_typeof(value -> 'max_age') IS DISTINCT FROM 'string' OR (value ->> 'max_age')::interval < interval '0' THEN
+                expected := 'It is an object with max_age: {"max_age": "24 hours"}.';
+            END IF;
+        EXCEPTION WHEN data_exception THEN
+            expected := 'It is an object with max_age: {"max_age": "24 hours"}.';
+        END;
     ELSIF expected IS NULL AND policy_name = 'windows' THEN
         IF kind <> 'array' THEN
             expected := 'It is an array: [{"days": ["mon"], "from": "18:00", "until": "23:00", "zone": "Europe/Berlin"}].';
@@ -244,6 +253,21 @@ COMMENT ON FUNCTION mastering.do_set_policy(text, text, text, text) IS 'Behind s
 CREATE FUNCTION mastering.set_policy(env text, policy text, value text, reason text DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.set_policy(text, text, text, text) IS 'Sets a policy of an environment, a word or JSON; NULL goes back to the default of its stage, ''null'' asks for nothing. policy_defaults() says which there are, the view policies which are in force.';
+
+-- A number or a document may be given as what it is.
+CREATE FUNCTION mastering.do_set_policy(env_name text, policy_name text, number numeric, reason_text text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.do_set_policy(env_name, policy_name, number::text, reason_text) $$;
+COMMENT ON FUNCTION mastering.do_set_policy(text, text, numeric, text) IS 'Behind set_policy.';
+CREATE FUNCTION mastering.set_policy(env text, policy text, value numeric, reason text DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.set_policy(text, text, numeric, text) IS 'Sets a policy whose value is a number.';
+
+CREATE FUNCTION mastering.do_set_policy(env_name text, policy_name text, document jsonb, reason_text text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.do_set_policy(env_name, policy_name, document::text, reason_text) $$;
+COMMENT ON FUNCTION mastering.do_set_policy(text, text, jsonb, text) IS 'Behind set_policy.';
+CREATE FUNCTION mastering.set_policy(env text, policy text, value jsonb, reason text DEFAULT NULL) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.set_policy(text, text, jsonb, text) IS 'Sets a policy whose value is a document.';
 
 CREATE FUNCTION mastering.do_override_policy(env_name text, policy_name text, reason_text text, valid_for interval) RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

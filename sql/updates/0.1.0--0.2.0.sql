@@ -4,3 +4,8 @@
 -- covers TABLE mastering.output
 ALTER TABLE mastering.output ADD COLUMN inputs jsonb;
 UPDATE mastering.output SET inputs = '{"engine": "1"}';
+
+-- Releases that somebody rejected.
+-- covers TABLE mastering.release
+ALTER TABLE mastering.release DROP CONSTRAINT release_state_check;
+ALTER TABLE mastering.release ADD CONSTRAINT release_state_check CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rejected', 'rolled back', 'replaced'));

@@ -1,4 +1,9 @@
 -- Space: what gc frees and what it keeps, what compaction writes, whose space is whose, dropping an entity.
+-- In a database of its own: numbers of releases and segments are shown.
+SELECT current_database() AS home \gset
+CREATE DATABASE space;
+\c space
+CREATE EXTENSION mastering;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE SCHEMA space_input;
@@ -121,3 +126,5 @@ SELECT count(*) FROM storage() WHERE entity = 'spaced';
 SELECT count(*) FROM mastering.store WHERE entity = 'spaced';
 RESET search_path;
 DROP SCHEMA space_input CASCADE;
+\c :home
+DROP DATABASE space;

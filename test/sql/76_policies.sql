@@ -1,4 +1,10 @@
 -- Policies and approvals: who may change what in which stage, how much of a source may change, who must have approved.
+-- In a database of its own: numbers of releases and segments are shown.
+SELECT current_database() AS home \gset
+CREATE DATABASE policies;
+ALTER DATABASE policies SET work_mem = '4MB';
+\c policies
+CREATE EXTENSION mastering;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE ROLE g_owner; CREATE ROLE g_admin LOGIN; CREATE ROLE g_curator LOGIN; CREATE ROLE g_reviewer LOGIN; CREATE ROLE g_author LOGIN; CREATE ROLE g_keeper LOGIN; CREATE ROLE g_none LOGIN;
@@ -237,3 +243,5 @@ SELECT count(*) FROM mastering.policy;
 DROP SCHEMA govern CASCADE;
 DROP OWNED BY g_owner, g_admin, g_curator, g_reviewer, g_author, g_keeper, g_none;
 DROP ROLE g_owner, g_admin, g_curator, g_reviewer, g_author, g_keeper, g_none;
+\c :home
+DROP DATABASE policies;
