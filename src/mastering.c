@@ -4,6 +4,7 @@
  */
 #include "compat.h"
 
+#include "engine/progress.h"
 #include "settings.h"
 #include "storage/in_version.h"
 
@@ -16,4 +17,5 @@ _PG_init(void)
 {
     mastering_define_settings();
     mastering_install_storage_hooks();
+    progress_install_hooks();
 }

@@ -1,6 +1,6 @@
 /*
- * blocks.h: the blocks of a run's blocking rules: entries (key, record) made, sorted and divided, on the run's
- * threads. They are kept for the next visit as long as the memory of a run allows.
+ * blocks.h: the blocks of a run's blocking rules: entries (key, record) made, sorted and divided, on the
+ * run's threads. They are kept for the next visit as long as the memory of a run allows.
  */
 #ifndef MASTERING_ENGINE_BLOCKS_H
 #define MASTERING_ENGINE_BLOCKS_H

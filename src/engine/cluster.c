@@ -6,6 +6,7 @@
 #include "compat.h"
 
 #include "engine/cluster.h"
+#include "engine/progress.h"
 #include "kernel/radix_sort.h"
 #include "kernel/union_find.h"
 #include "miscadmin.h"
@@ -420,10 +421,13 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
         note_apart(&maker);
         join_labelled(&maker, warn);
     }
+    progress_phase("clustering", heavy.count);
     for (uint64 i = 0; i < heavy.count; i++) {
         try_link(&maker, &heavy.links[i], least_weight);
-        if ((i & 0xfff) == 0)
+        if ((i & 0xfff) == 0) {
             CHECK_FOR_INTERRUPTS();
+            progress_done(i);
+        }
     }
     result = name_clusters(&maker);
     result->links = heavy.count;

@@ -6,6 +6,7 @@
 #include "catalog/pg_type.h"
 #include "engine/hash_sort.h"
 #include "engine/json_reader.h"
+#include "engine/progress.h"
 #include "engine/record_store.h"
 #include "engine/value_batch.h"
 #include "engine/value_reader.h"
@@ -236,6 +237,8 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
     }
     MemoryContextSwitchTo(before);
     store->records.count++;
+    if ((store->records.count & 0x3fff) == 0)
+        progress_done(store->records.count);
     return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "engine/blocks.h"
+#include "engine/progress.h"
 #include "engine/run.h"
 #include "engine/term_index.h"
 #include "engine/value_reader.h"
@@ -60,6 +61,7 @@ free_thread_memory(void *argument)
 {
     match_run *run = argument;
 
+    progress_end();
     parallel_release();
     for (int t = 0; t < run->threads; t++)
         kernel_workspace_free(&run->thread_memory[t].workspace);
@@ -257,6 +259,9 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
                  errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
     column_count = collect_columns(run, columns);
     make_threads(run);
+    summary_begin();
+    progress_begin();
+    progress_phase("reading", 0);
     run->store = record_store_read(context, run->shape, columns, column_count, run->shape->has_source,
                                    options->only_ids, run->threads);
     match_run_phase(run, "read", "%u records", run->store->records.count);
@@ -283,9 +288,8 @@ match_run_phase(match_run *run, const char *phase, const char *format, ...)
     char facts[256];
     va_list arguments;
     double processor;
+    Size megabytes;
 
-    if (!mastering_log_progress)
-        return;
     INSTR_TIME_SET_CURRENT(now);
     elapsed = now;
     INSTR_TIME_SUBTRACT(elapsed, run->phase_start);
@@ -293,9 +297,12 @@ match_run_phase(match_run *run, const char *phase, const char *format, ...)
     vsnprintf(facts, sizeof facts, format, arguments);
     va_end(arguments);
     processor = processor_time();
-    ereport(NOTICE, (errmsg("%s: %s, %.0f ms, %.0f ms of processor time, %zu MB", phase, facts,
-                            INSTR_TIME_GET_MILLISEC(elapsed), processor - run->phase_processor,
-                            MemoryContextMemAllocated(run->context, true) / (1024 * 1024))));
+    megabytes = MemoryContextMemAllocated(run->context, true) / (1024 * 1024);
+    summary_add(phase, facts, INSTR_TIME_GET_MILLISEC(elapsed), processor - run->phase_processor, megabytes);
+    if (mastering_log_progress)
+        ereport(NOTICE,
+                (errmsg("%s: %s, %.0f ms, %.0f ms of processor time, %zu MB", phase, facts,
+                        INSTR_TIME_GET_MILLISEC(elapsed), processor - run->phase_processor, megabytes)));
     run->phase_start = now;
     run->phase_processor = processor;
 }
@@ -372,8 +379,11 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
     region region = {&visit, run->units};
     int unit_count = 0;
     double share;
+    uint64 pairs = 0; /* visited, about */
 
+    progress_phase(psprintf("blocks of rule %d", rule + 1), 0);
     blocks_prepare(run, rule);
+    progress_phase(psprintf("pairs of rule %d", rule + 1), run->statistics[rule].pairs);
     share = match_run_sample_share(run, rule, options->sample_pairs);
     visit.records = &run->store->records;
     visit.rules = run->rules;
@@ -397,6 +407,8 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
             break;
         parallel_for(run->threads, unit_count, work_on_unit, &region);
         CHECK_FOR_INTERRUPTS();
+        pairs += (uint64)unit_count * PAIR_UNIT_PAIRS;
+        progress_done(Min(pairs, run->statistics[rule].pairs));
         finished = drain_units(run, rule, unit_count, consume, context);
         for (int u = 0; u < finished; u++)
             add_counters(&run->counters[rule], &run->units[u].counters);

@@ -19,6 +19,7 @@
 
 #include "engine/labels.h"
 #include "engine/normalize.h"
+#include "engine/progress.h"
 #include "engine/run.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
@@ -649,12 +650,14 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     int iterations = 0;
     char *lesson = NULL;
 
+    progress_phase("random pairs", 0);
     level_shares(run, all, &random, &random_count);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
 
     for (int r = 0; r < spec->rule_count; r++)
         sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
     match_run_visit(run, &options, count_candidates, &sample);
+    progress_phase("learning", 0);
 
     for (int r = 0; r < spec->rule_count; r++) {
         sessions[r].patterns = sorted_patterns(sample.rules[r], false, 1.0, &sessions[r].pattern_count);

@@ -10,6 +10,7 @@
 #include "engine/cluster.h"
 #include "engine/labels.h"
 #include "engine/profile.h"
+#include "engine/progress.h"
 #include "engine/run.h"
 #include "engine/train.h"
 #include "engine/uncertain.h"
@@ -26,6 +27,7 @@
 typedef struct id_writer {
     const record_store *store;
     bool as_text;
+    bool as_bigint; /* as they are in the store */
     FmgrInfo input;
     Oid input_parameter;
 } id_writer;
@@ -54,6 +56,7 @@ writer_set_store(row_writer *writer, const record_store *store)
 
     writer->ids.store = store;
     writer->ids.as_text = type == TEXTOID;
+    writer->ids.as_bigint = type == INT8OID && store->integer_ids != NULL;
     if (!writer->ids.as_text) {
         getTypeInputInfo(type, &function, &writer->ids.input_parameter);
         fmgr_info(function, &writer->ids.input);
@@ -64,8 +67,11 @@ static Datum
 id_datum(id_writer *writer, uint32 record)
 {
     char buffer[24];
-    const char *id = record_store_id(writer->store, record, buffer);
+    const char *id;
 
+    if (writer->as_bigint)
+        return Int64GetDatum(writer->store->integer_ids[record]);
+    id = record_store_id(writer->store, record, buffer);
     if (writer->as_text)
         return CStringGetTextDatum(id);
     return InputFunctionCall(&writer->input, unconstify(char *, id), writer->input_parameter, -1);
@@ -228,6 +234,7 @@ write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int
     writer_set_store(&writer, run->store);
     clusters = cluster_records(run, threshold_argument(fcinfo, threshold, spec), verdicts);
 
+    progress_phase("result", run->store->records.count);
     before = MemoryContextSwitchTo(writer.row_context);
     for (uint32 record = 0; record < run->store->records.count; record++) {
         uint32 cluster = clusters->cluster[record];
