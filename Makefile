@@ -52,7 +52,7 @@ PG_CONFIG ?= pg_config
 # The house's own targets are in mk/ and call scripts that make what they need. They do without PGXS: it may
 # not be installed yet, and has a target `check` that only says that there is none. Goals of both kinds are
 # made one by one.
-HOUSE  = demo stop psql check lint quality bench reference soak
+HOUSE  = demo stop psql check lint quality bench bench-full fuzz fuzz-seeded reference soak
 OTHERS = $(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all))
 ifeq ($(OTHERS),)
 .NOTPARALLEL:

@@ -1,0 +1,32 @@
+# fuzz.mk: `make fuzz` runs every kernel against a naive oracle under the address and undefined-behaviour sanitizers,
+# INPUTS inputs each: by libFuzzer where clang has it, else with a seeded generator of our own (SEED=).
+
+INPUTS       ?= 1000000
+SEED         ?= 1
+FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token level profile phonetic
+FUZZ_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -pthread -ffp-contract=off -O2 -g \
+                -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_SOURCES  = test/fuzz/fuzz_kernels.c $(wildcard src/kernel/*.c)
+
+.PHONY: fuzz fuzz-seeded
+fuzz:
+	@mkdir -p build/fuzz
+	@if echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d == 0 && n; }' | \
+	    clang -fsanitize=fuzzer -x c -o build/fuzz/probe - 2>/dev/null; then \
+	    $(MAKE) --no-print-directory build/fuzz/guided && for kernel in $(FUZZ_KERNELS); do \
+	        echo "$$kernel: $(INPUTS) inputs by libFuzzer"; mkdir -p build/fuzz/corpus/$$kernel; \
+	        FUZZ_KERNEL=$$kernel build/fuzz/guided -runs=$(INPUTS) -max_len=200 -seed=$(SEED) -verbosity=0 \
+	            -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$kernel || exit 1; \
+	    done; \
+	else $(MAKE) --no-print-directory fuzz-seeded; fi
+
+fuzz-seeded: build/fuzz/seeded
+	@for kernel in $(FUZZ_KERNELS); do FUZZ_KERNEL=$$kernel build/fuzz/seeded $(INPUTS) $(SEED) || exit 1; done
+
+build/fuzz/guided: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h)
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) -lm
+
+build/fuzz/seeded: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) -DFUZZ_ALONE -o $@ $(FUZZ_SOURCES) -lm
