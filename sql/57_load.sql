@@ -198,7 +198,8 @@ BEGIN
             SELECT jsonb_object_agg(r ->> 'name', jsonb_build_object('code', code, 'message', message, 'detail', detail, 'hint', hint)) INTO suspects
               FROM jsonb_array_elements(results) r
              WHERE r ->> 'change' <> 'none' AND EXISTS (SELECT FROM jsonb_array_elements(mastering.noted_failure() -> 'checks') k WHERE k ->> 'severity' = 'error' AND NOT (k ->> 'passed')::boolean
-                   AND strpos(mastering.artifact_at(config.tree, mastering.path('entity', entity_name, 'check', k ->> 'check_name')) ->> 'query', r ->> 'name') > 0);
+                   AND mastering.artifact_at(config.tree, mastering.path('entity', entity_name, 'check', k ->> 'check_name')) ->> 'query'
+                       ~ ('(?<![[:alnum:]_])' || regexp_replace(r ->> 'name', '([^[:alnum:]_ ])', '\\\1', 'g') || '(?![[:alnum:]_])'));
             IF sources = 1 OR suspects IS NULL THEN
                 PERFORM mastering.raise_again(code, message, detail, hint);
             END IF;

@@ -1,7 +1,9 @@
 -- 60_checks.sql: checks. A check is a query that returns the rows that break a rule; it runs as its environment's
 -- owner, with the views of the environment, or of what it is going to be, first on the search_path.
 
-CREATE FUNCTION mastering.check_document(check_name text, query text, severity_name text, stage_name text) RETURNS jsonb
+-- options: max_rows and max_share (of the rows of the query "of") that a check may find, "keep" how many of them are
+-- stored; {published} in a check "against" what is published stands for the schema of that, which has to have "columns".
+CREATE FUNCTION mastering.check_document(check_name text, query text, severity_name text, stage_name text, options jsonb DEFAULT '{}') RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     body text;
@@ -15,14 +17,21 @@ BEGIN
     IF stage_name IS NULL OR stage_name NOT IN ('load', 'run', 'promote', 'smoke') THEN
         RAISE EXCEPTION 'unknown stage "%"', stage_name USING ERRCODE = '22023', HINT = 'A stage is load, run, promote or smoke.';
     END IF;
-    body := mastering.query_body(query, 'query');
+    IF options - '{max_rows,max_share,of,keep,against,columns}'::text[] <> '{}'
+       OR options @? '$.* ? (@.type() == "null" || @.type() == "boolean" || @.type() == "object")' OR coalesce(jsonb_typeof(options -> 'columns'), 'array') <> 'array'
+       OR coalesce(options ->> 'max_rows', '0') !~ '^[0-9]{1,15}$' OR coalesce(options ->> 'keep', '0') !~ '^[0-9]{1,5}$' OR coalesce(options ->> 'max_share', '0') !~ '^(0|1|0?\.[0-9]+|[01]\.0*)$'
+       OR coalesce(options ->> 'against', 'published') <> 'published' THEN
+        RAISE EXCEPTION 'invalid limits of a check: %', options USING ERRCODE = '22023', DETAIL = 'max_rows is 0 or more, max_share 0 to 1, keep 0 to 99999 rows.';
+    END IF;
+    body := mastering.query_body(CASE WHEN options ? 'against' THEN replace(query, '{published}', 'published') ELSE query END, 'query');
     IF body IS NULL THEN
         RAISE EXCEPTION 'a check needs a query' USING ERRCODE = '22004';
     END IF;
-    RETURN jsonb_build_object('query', body, 'severity', severity_name, 'stage', stage_name);
+    RETURN jsonb_build_object('query', CASE WHEN options ? 'against' THEN query ELSE body END, 'severity', severity_name, 'stage', stage_name) || options
+           || CASE WHEN options ? 'of' THEN jsonb_build_object('of', mastering.query_body(options ->> 'of', 'of')) ELSE '{}' END;
 END
 $$;
-COMMENT ON FUNCTION mastering.check_document(text, text, text, text) IS 'The document of a check, if it is one.';
+COMMENT ON FUNCTION mastering.check_document(text, text, text, text, jsonb) IS 'The document of a check, if it is one.';
 
 CREATE FUNCTION mastering.do_add_check(env_name text, entity_name text, check_name text, query text, severity_name text, stage_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -86,8 +95,12 @@ DECLARE
     message text;
     versions_key text;
     failed text[] := '{}';
+    query text;
+    allowed bigint;
 BEGIN
     FOR item IN SELECT * FROM mastering.checks_of(tree, wanted_stage, only_entity) LOOP
+        CONTINUE WHEN item.content ? 'against' AND NOT mastering.is_comparable(env.name, item.entity, item.content -> 'columns');
+        query := CASE WHEN item.content ? 'against' THEN replace(item.content ->> 'query', '{published}', quote_ident(env.name)) ELSE item.content ->> 'query' END;
         IF versions_key IS NULL THEN
             PERFORM mastering.complete_next_views(env.name, tree, versions) WHERE schema_name = env.name || '_next';
             versions_key := mastering.json_hash((SELECT jsonb_object_agg(v.key, mastering.version_identity(v.value)) FROM jsonb_each(versions) v));
@@ -95,24 +108,26 @@ BEGIN
         state_key := mastering.json_hash(jsonb_build_object('check', item.content, 'versions', versions_key, 'role', env.owner, 'environment', env.name));
         -- A check that looks at anything else, or at the clock, has to look again.
         CONTINUE WHEN EXISTS (SELECT FROM mastering.check_result r WHERE r.state_key = work.state_key AND r.passed)
-                      AND mastering.is_reproducible(env.owner::name, format(E'%sSELECT FROM (%s\n) q', with_relations, item.content ->> 'query'), mastering.artifact_path(schema_name), schema_name);
+                      AND mastering.is_reproducible(env.owner::name, format(E'%sSELECT FROM (%s\n) q', with_relations, query), mastering.artifact_path(schema_name), schema_name);
         hit := NULL;
         rows := NULL;
         message := NULL;
         BEGIN
-            SELECT t.n, t.sample INTO hit, rows FROM mastering.query_as(env.owner::name,
-                format(E'%sSELECT count(*), jsonb_agg(to_jsonb(q)) FILTER (WHERE q_row <= 5) FROM (SELECT q, row_number() OVER () AS q_row FROM (%s\n) q) q', with_relations, item.content ->> 'query'),
-                mastering.artifact_path(schema_name), false) AS t (n bigint, sample jsonb);
+            SELECT t.n, t.sample, greatest(coalesce((item.content ->> 'max_rows')::bigint, 0), coalesce(floor((item.content ->> 'max_share')::numeric * t.total)::bigint, 0)) INTO hit, rows, allowed
+              FROM mastering.query_as(env.owner::name,
+                format(E'%sSELECT count(*), jsonb_agg(to_jsonb(q)) FILTER (WHERE q_row <= %s), (%s) FROM (SELECT q, row_number() OVER () AS q_row FROM (%s\n) q) q', with_relations,
+                       coalesce((item.content ->> 'keep')::int, 5), CASE WHEN item.content ? 'of' THEN format(E'SELECT count(*) FROM (%s\n) total', item.content ->> 'of') ELSE 'SELECT 0::bigint' END, query),
+                mastering.artifact_path(schema_name), false) AS t (n bigint, sample jsonb, total bigint);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
         END;
         one := jsonb_build_object('environment', env.name, 'release_id', release, 'entity', item.entity, 'check_name', item.name, 'stage', wanted_stage,
-            'severity', item.content ->> 'severity', 'passed', message IS NULL AND hit = 0, 'row_count', hit, 'sample', rows, 'error', message, 'state_key', state_key);
+            'severity', item.content ->> 'severity', 'passed', message IS NULL AND hit <= allowed, 'row_count', hit, 'sample', rows, 'error', message, 'state_key', state_key);
         INSERT INTO mastering.check_result (environment, release_id, entity, check_name, stage, severity, passed, row_count, sample, error, state_key)
         SELECT r.environment, r.release_id, r.entity, r.check_name, r.stage, r.severity, r.passed, r.row_count, r.sample, r.error, r.state_key
           FROM jsonb_populate_record(NULL::mastering.check_result, one) r;
         results := results || one;
-        IF message IS NOT NULL OR hit > 0 THEN
+        IF message IS NOT NULL OR hit > allowed THEN
             IF item.content ->> 'severity' = 'error' THEN
                 failed := failed || format('%s.%s: %s', item.entity, item.name, coalesce(message, hit || ' rows'));
             ELSE

@@ -201,7 +201,8 @@ BEGIN
             WHEN 'clustering' THEN PERFORM mastering.do_set_clustering(env_name, entity_name, content);
             WHEN 'survivorship' THEN PERFORM mastering.do_set_survivorship(env_name, entity_name, content);
             WHEN 'model' THEN PERFORM mastering.do_set_model(env_name, entity_name, coalesce(content -> 'model', content));
-            WHEN 'check' THEN PERFORM mastering.do_add_check(env_name, entity_name, item, content ->> 'query', coalesce(content ->> 'severity', 'error'), coalesce(content ->> 'stage', 'promote'));
+            WHEN 'check' THEN PERFORM mastering.require_author(env_name);
+                              PERFORM mastering.set_artifact(env_name, path, mastering.check_document(item, content ->> 'query', coalesce(content ->> 'severity', 'error'), coalesce(content ->> 'stage', 'promote'), content - '{query,severity,stage}'::text[]));
         END CASE;
         stored := mastering.artifact_at((mastering.configuration_of(env_name)).tree, path);
         RAISE EXCEPTION 'taken back' USING ERRCODE = 'MD001';

@@ -187,10 +187,10 @@ BEGIN
     ELSIF kind = 'source' THEN
         RETURN mastering.source_document(env, entity_name, entity, steps[4], content, relation);
     ELSIF kind = 'check' THEN
-        IF content - '{query,severity,stage}'::text[] <> '{}' OR content @? '$.* ? (@.type() != "string")' THEN
-            RAISE EXCEPTION 'a check is an object of query, severity and stage' USING ERRCODE = '22023', DETAIL = 'At $.';
+        IF content @? '$.query, $.severity, $.stage ? (@.type() != "string")' THEN
+            RAISE EXCEPTION 'a check is an object of query, severity and stage, and of limits' USING ERRCODE = '22023', DETAIL = 'At $.';
         END IF;
-        RETURN mastering.check_document(steps[4], content ->> 'query', content ->> 'severity', content ->> 'stage');
+        RETURN mastering.check_document(steps[4], content ->> 'query', content ->> 'severity', content ->> 'stage', content - '{query,severity,stage}'::text[]);
     ELSIF kind = 'bounds' THEN
         RETURN mastering.bounds_document(content, entity);
     ELSIF kind = 'clustering' THEN
