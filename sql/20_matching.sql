@@ -14,6 +14,13 @@ AS 'MODULE_PATHNAME', 'mastering_candidate_pairs';
 COMMENT ON FUNCTION mastering.candidate_pairs_as(anyelement, text, jsonb) IS
 'candidate_pairs with ids in the type of the first argument: candidate_pairs_as(NULL::bigint, query, spec).';
 
+CREATE FUNCTION mastering.block_keys(query text, spec jsonb)
+RETURNS TABLE (id text, rule integer, key bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_block_keys';
+COMMENT ON FUNCTION mastering.block_keys(text, jsonb) IS
+'The keys of each record for the blocking rules (numbered from 1) as 64-bit hashes: two records are a candidate pair of a rule when they share one. Rules with top_k have none.';
+
 CREATE FUNCTION mastering.match_pairs(query text, model jsonb, threshold double precision DEFAULT NULL)
 RETURNS TABLE (id_a text, id_b text, weight double precision, probability double precision, levels smallint[])
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000

@@ -83,7 +83,7 @@ COMMENT ON FUNCTION mastering.announce_head(text) IS 'Tells all backends that th
 CREATE SEQUENCE mastering.store_id AS int;
 CREATE TABLE mastering.store (
     store_id    int PRIMARY KEY DEFAULT nextval('mastering.store_id'),
-    kind        text NOT NULL CHECK (kind IN ('source', 'records', 'members', 'golden', 'lineage', 'history')),
+    kind        text NOT NULL CHECK (kind IN ('source', 'records', 'keys', 'members', 'golden', 'lineage', 'history')),
     entity      text NOT NULL,
     source      text NOT NULL DEFAULT '',
     columns     jsonb NOT NULL,

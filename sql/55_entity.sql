@@ -72,9 +72,9 @@ DECLARE
     type_text text;
 BEGIN
     IF entity_name IS NULL OR entity_name = '' OR octet_length(entity_name) > 53
-       OR entity_name ~ '_(records|members|lineage|pairs|history|input)$' OR entity_name ~ '/' THEN
+       OR entity_name ~ '_(records|members|lineage|pairs|history|input|keys)$' OR entity_name ~ '/' THEN
         RAISE EXCEPTION 'invalid name of an entity: "%"', entity_name
-            USING ERRCODE = '42602', DETAIL = 'It has 1 to 53 bytes, no /, and does not end in _records, _members, _lineage, _pairs, _history or _input.';
+            USING ERRCODE = '42602', DETAIL = 'It has 1 to 53 bytes, no /, and does not end in _records, _members, _lineage, _pairs, _history, _input or _keys.';
     END IF;
     IF json_typeof(attribute_types) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'the attributes of an entity are an object of names and types'

@@ -134,7 +134,7 @@ DECLARE
     survivorship jsonb := coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'survivorship')), '{}');
     attributes text := mastering.column_list(entity -> 'attributes', false);
     old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
-                   WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'));
+                   WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_keys'));
     inputs jsonb;
     curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
     overrides jsonb := mastering.curation_of_values(env.name, entity_name);
@@ -149,6 +149,7 @@ DECLARE
     golden jsonb;
     lineage jsonb;
     history jsonb;
+    keys jsonb;
     reused boolean := false;
     scope bigint[];
     query text;
@@ -179,6 +180,7 @@ BEGIN
     PERFORM mastering.apply_grants(env.name);
     records := mastering.map_records(env, entity_name, tree, data);
     PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_records', records));
+    keys := mastering.index_keys(env, entity_name, tree, records);
 
     IF old -> '' ->> 'run' = run_key THEN    -- the same clusters, other golden rules
         members := old -> '_members';
@@ -241,7 +243,7 @@ BEGIN
     PERFORM mastering.drop_work_tables();
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
-                                 entity_name || '_lineage', lineage, entity_name || '_history', history);
+                                 entity_name || '_lineage', lineage, entity_name || '_history', history, entity_name || '_keys', keys);
     INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in, inputs)
     VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name, golden -> 'inputs') ON CONFLICT DO NOTHING;
     RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);

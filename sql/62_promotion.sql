@@ -114,7 +114,7 @@ BEGIN
     END LOOP;
     -- Entities that are no more.
     FOR entity_name IN SELECT * FROM mastering.entities_of(target.tree) e WHERE e NOT IN (SELECT * FROM mastering.entities_of(tree)) LOOP
-        versions := versions - ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history'];
+        versions := versions - ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_keys'];
     END LOOP;
     PERFORM mastering.set_head(target_name || '_next', versions);
     PERFORM mastering.sync_next_views(target_name, tree, versions, affected);

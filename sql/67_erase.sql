@@ -213,7 +213,7 @@ BEGIN
     SELECT coalesce(array_agg(DISTINCT m), '{}') INTO clusters FROM mastering.store t CROSS JOIN LATERAL mastering.clusters_of_record(t.store_id, source_name, key_text) m
      WHERE t.kind = 'members' AND t.entity = entity_name;
     FOR item IN SELECT t.store_id, t.kind FROM mastering.store t
-                 WHERE t.entity = entity_name AND (t.kind = 'source' AND t.source = source_name OR t.kind IN ('records', 'members')) ORDER BY t.kind DESC, t.store_id LOOP
+                 WHERE t.entity = entity_name AND (t.kind = 'source' AND t.source = source_name OR t.kind IN ('records', 'members', 'keys')) ORDER BY t.kind DESC, t.store_id LOOP
         condition := CASE item.kind WHEN 'source' THEN format('s."#key" = %L', key_text) ELSE format('s."#source" = %L AND s."#key" = %L', source_name, key_text) END;
         EXECUTE format('SELECT array_agg(DISTINCT l #>> ''{}'') FROM mastering.%I s CROSS JOIN LATERAL jsonb_path_query(to_jsonb(s) - ''{#segment,#row,#hash,#source,#cluster}''::text[], ''strict $.**'') l
                          WHERE %s AND jsonb_typeof(l) IN (''string'', ''number'') AND length(l #>> ''{}'') >= 3', 'store_' || item.store_id, condition) INTO more;

@@ -201,7 +201,7 @@ COMMENT ON FUNCTION mastering.revoke_views(text, text) IS 'Takes all views of an
 CREATE FUNCTION mastering.output_hash(versions jsonb, entities text[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT mastering.json_hash(coalesce(jsonb_object_agg(v.key, coalesce(v.value -> 'origin', v.value -> 'hash')), '{}')) FROM jsonb_each(versions) v CROSS JOIN unnest(entities) e
-     WHERE v.key IN (e, e || '_records', e || '_members', e || '_lineage', e || '_history')
+     WHERE v.key IN (e, e || '_records', e || '_members', e || '_lineage', e || '_history', e || '_keys')
 $$;
 COMMENT ON FUNCTION mastering.output_hash(jsonb, text[]) IS 'One hash for all that is published of some entities.';
 

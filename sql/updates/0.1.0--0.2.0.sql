@@ -9,3 +9,8 @@ UPDATE mastering.output SET inputs = '{"engine": "1"}';
 -- covers TABLE mastering.release
 ALTER TABLE mastering.release DROP CONSTRAINT release_state_check;
 ALTER TABLE mastering.release ADD CONSTRAINT release_state_check CHECK (state IN ('proposed', 'prepared', 'promoted', 'failed', 'rejected', 'rolled back', 'replaced'));
+
+-- Blocking keys have stores of their own.
+-- covers TABLE mastering.store
+ALTER TABLE mastering.store DROP CONSTRAINT store_kind_check;
+ALTER TABLE mastering.store ADD CONSTRAINT store_kind_check CHECK (kind IN ('source', 'records', 'keys', 'members', 'golden', 'lineage', 'history'));

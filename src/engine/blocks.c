@@ -177,9 +177,8 @@ compare_keys(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* All keys of one record, sorted and distinct; their number. */
-static uint32
-record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
+uint32
+blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
 {
     int parts = run->spec->rules[rule].part_count;
     const uint32 *codes[MAX_KEY_PARTS];
@@ -221,7 +220,7 @@ list_keys(match_run *run, int rule)
     uint64 *keys = NULL, keys_of_record[MAX_KEYS_OF_RECORD], used = 0, allocated = 0;
 
     for (uint32 record = 0; record < count; record++) {
-        uint32 found = record_keys(run, rule, record, keys_of_record);
+        uint32 found = blocks_record_keys(run, rule, record, keys_of_record);
 
         starts[record] = used;
         if (used + found > allocated) {

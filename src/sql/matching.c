@@ -7,6 +7,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/blocks.h"
 #include "engine/cluster.h"
 #include "engine/labels.h"
 #include "engine/profile.h"
@@ -149,6 +150,39 @@ MASTERING_FUNCTION(mastering_candidate_pairs)
     writer_set_store(&writer, run->store);
     match_run_visit(run, &options, write_candidates, &writer);
     match_run_warn_of_cuts(run);
+    match_run_close(run);
+    return (Datum)0;
+}
+
+/* ---- block_keys(query, spec) ---- */
+
+MASTERING_FUNCTION(mastering_block_keys)
+{
+    char *query = query_argument(fcinfo, 0);
+    match_spec *spec = spec_argument(fcinfo, 1, "specification");
+    match_run_options run_options = {0};
+    uint64 keys[MAX_KEYS_OF_RECORD];
+    row_writer writer;
+    match_run *run;
+    MemoryContext before;
+
+    open_writer(fcinfo, &writer);
+    run = match_run_open(query, spec, &run_options);
+    writer_set_store(&writer, run->store);
+    before = MemoryContextSwitchTo(writer.row_context);
+    for (uint32 record = 0; record < run->store->records.count; record++)
+        for (int rule = 0; rule < spec->rule_count; rule++) {
+            uint32 count = spec->rules[rule].top_k > 0 ? 0 : blocks_record_keys(run, rule, record, keys);
+
+            for (uint32 i = 0; i < count; i++) {
+                Datum values[3] = {id_datum(&writer.ids, record), Int32GetDatum(rule + 1),
+                                   Int64GetDatum((int64)keys[i])};
+                bool nulls[3] = {false};
+
+                put_row(&writer, values, nulls);
+            }
+        }
+    MemoryContextSwitchTo(before);
     match_run_close(run);
     return (Datum)0;
 }
