@@ -134,6 +134,7 @@ CREATE TABLE mastering.release (
     error           jsonb
 );
 CREATE INDEX ON mastering.release (target, state, release_id);
+CREATE INDEX ON mastering.release (finished_at) WHERE kind = 'restore';
 COMMENT ON TABLE mastering.release IS 'Promotions, rollbacks and restores, the failed ones too. replaced: a restore put another state in the place of what it had brought.';
 
 CREATE SEQUENCE mastering.check_result_id;

@@ -46,24 +46,29 @@ $$;
 COMMENT ON FUNCTION mastering.is_reproducible(name, text, text, text) IS 'Whether a query gives one result on one state of a schema''s views.';
 
 -- In a fork nobody may do anything who may not read what it is a copy of.
+-- PL/pgSQL, which keeps its plans: views of the catalog ask this for each of their rows.
 CREATE FUNCTION mastering.role_may(role_name name, environment text, roles text[], origin_roles text[] DEFAULT '{author,curator,reviewer,loader}') RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name AND r.rolsuper)
-        OR (EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
-                     WHERE e.name = role_may.environment AND pg_has_role(role_name, r.oid, 'USAGE'))
-            OR EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
-                        WHERE m.environment = role_may.environment AND (m.role = ANY (roles) OR m.role = 'admin')
-                          AND pg_has_role(role_name, r.oid, 'USAGE')))
-       AND NOT EXISTS (
-            WITH RECURSIVE origin (name) AS (
-                SELECT f.source FROM mastering.fork f WHERE f.environment = role_may.environment
-                UNION SELECT f.source FROM origin o JOIN mastering.fork f ON f.environment = o.name)
-            SELECT FROM origin o
-             WHERE NOT EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner
-                                WHERE e.name = o.name AND pg_has_role(role_name, r.oid, 'USAGE'))
-               AND NOT EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
-                                WHERE m.environment = o.name AND (m.role = ANY (origin_roles) OR m.role = 'admin')
-                                  AND pg_has_role(role_name, r.oid, 'USAGE')))
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place text := environment;
+    allowed text[] := roles;
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name AND r.rolsuper) THEN
+        RETURN true;
+    END IF;
+    LOOP
+        IF NOT EXISTS (SELECT FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner WHERE e.name = place AND pg_has_role(role_name, r.oid, 'USAGE'))
+           AND NOT EXISTS (SELECT FROM mastering.role_map m JOIN pg_roles r ON r.rolname = m.grantee
+                            WHERE m.environment = place AND (m.role = ANY (allowed) OR m.role = 'admin') AND pg_has_role(role_name, r.oid, 'USAGE')) THEN
+            RETURN false;
+        END IF;
+        SELECT f.source INTO place FROM mastering.fork f WHERE f.environment = place;
+        IF place IS NULL THEN
+            RETURN true;
+        END IF;
+        allowed := origin_roles;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION mastering.role_may(name, text, text[], text[]) IS 'Whether a role has one of these roles in an environment, and where that is a fork, one of the others in all that it is a copy of; owners, admins and superusers have all.';
 

@@ -81,7 +81,7 @@ BEGIN
             SELECT m."#cluster", m."#source", m."#key" FROM %4$s r JOIN %1$s m ON m."#source" = r."#source" AND m."#key" = r."#key" AND %5$s
              WHERE %6$s) c$q$, m_store, mastering.version_condition(new_members, 'n'), mastering.version_condition(old_members, 'o'), r_store,
         mastering.version_condition(new_members, 'm'),
-        coalesce((SELECT string_agg(format('r."#segment" OPERATOR(mastering.===) %s', t.value), ' OR ') FROM jsonb_array_elements_text(touched) t), 'false')) INTO clusters;
+        coalesce((SELECT string_agg(format('r."#segment" OPERATOR(mastering.===) %s', t.value), ' OR ') FROM jsonb_array_elements_text(touched) t), 'r."#segment" OPERATOR(mastering.===) 0')) INTO clusters;
     RETURN CASE WHEN cardinality(clusters) > 50000 THEN NULL ELSE coalesce(clusters, '{}') END;
 END
 $$;

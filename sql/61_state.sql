@@ -105,7 +105,7 @@ DECLARE
     hash text;
 BEGIN
     SELECT s.hash INTO hash FROM mastering.snapshot s
-     WHERE (s.hash = state.snapshot OR s.hash IN (SELECT x.hash FROM mastering.side_snapshot x WHERE x.environment = state.environment))
+     WHERE s.hash = ANY (state.snapshot || ARRAY(SELECT x.hash FROM mastering.side_snapshot x WHERE x.environment = state.environment))
        AND s.tree = state.tree AND s.bindings = state.bindings AND s.data = state.data AND s.versions = state.versions
      ORDER BY s.hash = state.snapshot DESC, s.created_at DESC LIMIT 1;
     IF hash IS NULL THEN
@@ -188,10 +188,12 @@ COMMENT ON FUNCTION mastering.diff(text, text) IS 'The artifacts that differ bet
 
 -- What an environment of the same name left behind that was dropped since is not for those of the new one.
 CREATE FUNCTION mastering.do_visible(env_name text, made_at timestamptz) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.role_may(mastering.caller(), env_name, '{author,curator,reviewer,loader}')
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN mastering.role_may(mastering.caller(), env_name, '{author,curator,reviewer,loader}')
        AND (made_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = env_name)
-            OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper))
+            OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper));
+END
 $$;
 COMMENT ON FUNCTION mastering.do_visible(text, timestamptz) IS 'Behind visible.';
 CREATE FUNCTION mastering.visible(env text, made_at timestamptz) RETURNS boolean

@@ -8,16 +8,15 @@
 -- What both changed since is a conflict; what was rolled back in the target is held. Either needs a decision for the
 -- path: ours (the target's), theirs (the source's), later (left out, and proposed again next time) or a document.
 
-CREATE FUNCTION mastering.ancestors(begun_from text[], not_before timestamptz) RETURNS TABLE (hash text, environment text, created_at timestamptz, complete boolean)
+CREATE FUNCTION mastering.ancestors(begun_from text[]) RETURNS TABLE (hash text, environment text, created_at timestamptz, parents text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE a AS (
         SELECT s.hash, s.environment, s.created_at, s.parents FROM mastering.snapshot s WHERE s.hash = ANY (begun_from)
         UNION
-        SELECT s.hash, s.environment, s.created_at, s.parents FROM a CROSS JOIN LATERAL unnest(a.parents) p (hash) JOIN mastering.snapshot s ON s.hash = p.hash
-         WHERE s.created_at >= not_before)
-    SELECT a.hash, a.environment, a.created_at, NOT EXISTS (SELECT FROM unnest(a.parents) p (hash) WHERE NOT EXISTS (SELECT FROM mastering.snapshot s WHERE s.hash = p.hash)) FROM a
+        SELECT s.hash, s.environment, s.created_at, s.parents FROM a CROSS JOIN LATERAL unnest(a.parents) p (hash) JOIN mastering.snapshot s ON s.hash = p.hash)
+    SELECT a.hash, a.environment, a.created_at, a.parents FROM a
 $$;
-COMMENT ON FUNCTION mastering.ancestors(text[], timestamptz) IS 'Snapshots and what they were made of, as far back as a time. complete: none of a snapshot''s parents is gone.';
+COMMENT ON FUNCTION mastering.ancestors(text[]) IS 'Snapshots and all that they were made of.';
 
 CREATE FUNCTION mastering.begun_from(state mastering.state) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -28,37 +27,40 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.begun_from(mastering.state) IS 'The snapshots that a state goes on from.';
 
--- The walk goes back as far as what is known to be common. Where that is not found, snapshots in between were cleared
--- away, or the target was taken back behind it; a release that is in force tells the one from the other.
+-- What the last promotion from the one to the other took, or what a fork began as, is the newest unless something else
+-- went between the two since or one of them was taken back; then it takes a walk on the graph. Snapshots on the way may
+-- have been cleared away: what is known is then the nearest.
 CREATE FUNCTION mastering.merge_base(source mastering.state, target mastering.state) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    floors timestamptz[];
-    floor timestamptz;
     last mastering.release := mastering.last_promotion(source.environment, target.environment);
     source_began timestamptz := (SELECT e.created_at FROM mastering.environment e WHERE e.name = source.environment);
-    base text;
+    known jsonb := last.source_tree;
+    known_since timestamptz := last.finished_at;
+    common text;
     complete boolean;
-    forked record;
 BEGIN
-    SELECT s.created_at, s.tree INTO forked FROM mastering.fork f JOIN mastering.snapshot s ON s.hash = f.base
-     WHERE (f.environment = source.environment AND f.source = target.environment) OR (f.environment = target.environment AND f.source = source.environment);
-    floors := ARRAY[greatest(forked.created_at, (SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = last.proposal ->> 'source_snapshot')), '-infinity'];
-    FOREACH floor IN ARRAY array_remove(floors, NULL) LOOP
-        SELECT t.hash INTO base FROM mastering.ancestors(mastering.begun_from(target), floor) t
-         WHERE (t.environment = source.environment AND t.created_at >= source_began)
-            OR t.hash IN (SELECT s.hash FROM mastering.ancestors(mastering.begun_from(source), floor) s)
-         ORDER BY t.created_at DESC LIMIT 1;
-        EXIT WHEN base IS NOT NULL;
-        IF last.release_id IS NOT NULL THEN
-            RETURN last.source_tree;
-        END IF;
-    END LOOP;
-    IF base IS NOT NULL THEN
-        RETURN (SELECT s.tree FROM mastering.snapshot s WHERE s.hash = base);
+    IF known IS NULL THEN
+        SELECT s.tree, f.created_at INTO known, known_since FROM mastering.fork f JOIN mastering.snapshot s ON s.hash = f.base
+         WHERE (f.environment = source.environment AND f.source = target.environment) OR (f.environment = target.environment AND f.source = source.environment);
     END IF;
-    SELECT bool_and(t.complete) INTO complete FROM mastering.ancestors(mastering.begun_from(target), '-infinity') t;
-    RETURN CASE WHEN complete THEN '{}' ELSE coalesce(forked.tree, '{}') END;
+    IF known IS NOT NULL AND NOT EXISTS (
+        SELECT FROM mastering.release r WHERE r.state = 'promoted' AND r.target IN (source.environment, target.environment) AND r.finished_at > known_since
+           AND (r.kind = 'rollback' OR r.source = target.environment))
+       AND NOT EXISTS (SELECT FROM mastering.release r WHERE r.kind = 'restore' AND r.finished_at > known_since) THEN
+        RETURN known;
+    END IF;
+    WITH ours AS MATERIALIZED (SELECT * FROM mastering.ancestors(mastering.begun_from(target)))
+    SELECT (SELECT o.hash FROM ours o
+             WHERE (o.environment = source.environment AND o.created_at >= source_began) OR o.hash IN (SELECT t.hash FROM mastering.ancestors(mastering.begun_from(source)) t)
+             ORDER BY o.created_at DESC LIMIT 1),
+           NOT EXISTS (SELECT FROM ours o CROSS JOIN LATERAL unnest(o.parents) p (hash) WHERE p.hash NOT IN (SELECT x.hash FROM ours x))
+      INTO common, complete;
+    -- A gap may hide a newer one than was found.
+    IF common IS NULL OR NOT complete AND (SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = common) < known_since THEN
+        RETURN CASE WHEN complete THEN '{}' ELSE coalesce(known, (SELECT s.tree FROM mastering.snapshot s WHERE s.hash = common), '{}') END;
+    END IF;
+    RETURN (SELECT s.tree FROM mastering.snapshot s WHERE s.hash = common);
 END
 $$;
 COMMENT ON FUNCTION mastering.merge_base(mastering.state, mastering.state) IS 'The tree of the newest state that source and target have in common; an empty one where there is none.';
@@ -67,7 +69,7 @@ CREATE FUNCTION mastering.base_tree(theirs mastering.state, ours mastering.state
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (mastering.merge_base(theirs, ours) || coalesce(jsonb_object_agg(l.path, l.base) FILTER (WHERE l.base IS NOT NULL), '{}'))
            - coalesce(array_agg(l.path) FILTER (WHERE l.base IS NULL), '{}')
-      FROM mastering.left_out l WHERE l.source = theirs.environment AND l.target = ours.environment
+      FROM mastering.left_out l WHERE (l.source = theirs.environment AND l.target = ours.environment) OR (l.source = ours.environment AND l.target = theirs.environment)
 $$;
 COMMENT ON FUNCTION mastering.base_tree(mastering.state, mastering.state) IS 'What each artifact was when source and target last agreed on it.';
 
@@ -166,9 +168,9 @@ COMMENT ON FUNCTION mastering.make_proposal(text, text, jsonb) IS 'What a promot
 -- After a promotion the two agree, but for what was left for later.
 CREATE FUNCTION mastering.note_left_out(source_name text, target_name text, proposal jsonb) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    DELETE FROM mastering.left_out l WHERE l.source = source_name AND l.target = target_name AND NOT coalesce(proposal -> 'resolutions' -> l.path ->> 'take' = 'later', false);
+    DELETE FROM mastering.left_out l WHERE (l.source = source_name AND l.target = target_name) OR (l.source = target_name AND l.target = source_name);
     INSERT INTO mastering.left_out (source, target, path, base)
-    SELECT source_name, target_name, r.key, r.value ->> 'base' FROM jsonb_each(proposal -> 'resolutions') r WHERE r.value ->> 'take' = 'later' ON CONFLICT DO NOTHING;
+    SELECT source_name, target_name, r.key, r.value ->> 'base' FROM jsonb_each(proposal -> 'resolutions') r WHERE r.value ->> 'take' = 'later';
 $$;
 COMMENT ON FUNCTION mastering.note_left_out(text, text, jsonb) IS 'Remembers what a promotion left for later, and forgets what it did not.';
 

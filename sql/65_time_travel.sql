@@ -149,7 +149,7 @@ BEGIN
            CASE WHEN r.kind IS NOT NULL THEN r.kind WHEN f.environment IS NOT NULL THEN 'forked' WHEN b.release_id IS NOT NULL THEN 'before ' || b.kind ELSE 'snapshot' END,
            coalesce(r.release_id, b.release_id), coalesce(r.message, s.message), s.author, s.tag,
            ARRAY(SELECT '#' || left(p, 12) FROM unnest(s.parents) p), '#' || left(s.undoes, 12),
-           (SELECT count(*) FROM mastering.merge_trees(coalesce(p.tree, '{}'), coalesce(p.tree, '{}'), s.tree)),
+           CASE WHEN p.tree = s.tree THEN 0 ELSE (SELECT count(*) FROM jsonb_each_text(coalesce(p.tree, '{}')) x FULL JOIN jsonb_each_text(s.tree) y ON y.key = x.key WHERE x.value IS DISTINCT FROM y.value) END,
            (SELECT coalesce(sum((s.versions -> e.name ->> 'rows')::bigint), 0)::bigint FROM mastering.entities_of(s.tree) e (name))
       FROM mastering.snapshot s
       LEFT JOIN LATERAL (SELECT x.kind, x.release_id, x.message FROM mastering.release x WHERE x.target = env_name AND x.snapshot_after = s.hash ORDER BY x.release_id LIMIT 1) r ON true
