@@ -18,7 +18,8 @@ extern void blocks_prepare(match_run *run, int rule);
 /* Lets go of run->indexes[rule] when memory is short; what rules need to be asked for pairs stays. */
 extern void blocks_release(match_run *run, int rule);
 
-/* All keys of one record for a rule without top_k, sorted and distinct, up to MAX_KEYS_OF_RECORD; their number. */
+/* All keys of one record for a rule without top_k, sorted and distinct, up to MAX_KEYS_OF_RECORD; their
+ * number. */
 extern uint32 blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys);
 
 #endif
