@@ -90,6 +90,7 @@ BEGIN
             USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
                   HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L) shows both sides; promote(..., resolve => ''{"path": "theirs"}'') takes one.', proposal ->> 'source', target_name);
     END IF;
+    INSERT INTO mastering.artifact (hash, content) SELECT mastering.json_hash(d.value), d.value FROM jsonb_each(proposal -> 'documents') d ON CONFLICT DO NOTHING;
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
         CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL
                       OR (entity_name <> ALL (affected) AND versions ? entity_name);
@@ -244,10 +245,10 @@ BEGIN
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
         VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
-                (proposal - 'source_tree') || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), proposal ->> 'hash', before, after);
+                (proposal - '{source_tree,documents}'::text[]) || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',
-               proposal = r.proposal || (work.proposal - 'source_tree') || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), snapshot_before = before, snapshot_after = after
+               proposal = r.proposal || (work.proposal - '{source_tree,documents}'::text[]) || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), snapshot_before = before, snapshot_after = after
          WHERE r.release_id = id;
     END IF;
     PERFORM mastering.record_runs(target_name, 'promotion', versions, next -> 'versions', next -> 'runs', id, NULL);
@@ -418,7 +419,7 @@ BEGIN
     PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
     proposal := mastering.make_proposal(source_name, target_name);
     INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, source_tree, proposal, proposal_hash)
-    VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', (proposal - 'source_tree') || jsonb_build_object('author_session', session_user), proposal ->> 'hash');
+    VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'proposed', message_text, mastering.caller(), proposal -> 'source_tree', (proposal - '{source_tree,documents}'::text[]) || jsonb_build_object('author_session', session_user), proposal ->> 'hash');
     PERFORM mastering.audit(target_name, 'propose', jsonb_build_object('release_id', id, 'source', source_name, 'changes', proposal -> 'changes', 'hash', proposal -> 'hash'));
     RETURN id;
 END

@@ -109,6 +109,28 @@ END
 $$;
 COMMENT ON FUNCTION mastering.require_not_held(text, jsonb) IS 'Raises where a part of a change was rolled back and not released since.';
 
+-- ---- labels, by record -------------------------------------------------------------------------------------------------
+
+-- Documents of labels (72_labels.sql) are sets of pairs of records, so two that were added to are put together.
+CREATE FUNCTION mastering.merged_labels(base jsonb, ours jsonb, theirs jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH verdict AS (
+        SELECT d.side, p.value AS pair, k.kind FROM (VALUES ('base', base), ('ours', ours), ('theirs', theirs)) d (side, document)
+          CROSS JOIN LATERAL unnest(ARRAY['matches', 'non_matches', 'undecided']) k (kind) CROSS JOIN LATERAL jsonb_array_elements(coalesce(d.document -> k.kind, '[]')) p),
+    pair AS (
+        SELECT v.pair, min(v.kind) FILTER (WHERE v.side = 'base') AS base, min(v.kind) FILTER (WHERE v.side = 'ours') AS ours, min(v.kind) FILTER (WHERE v.side = 'theirs') AS theirs
+          FROM verdict v GROUP BY v.pair),
+    merged AS (
+        SELECT p.pair, CASE WHEN p.theirs IS NOT DISTINCT FROM p.base THEN p.ours ELSE p.theirs END AS kind,
+               p.theirs IS DISTINCT FROM p.base AND p.ours IS DISTINCT FROM p.base AND p.ours IS DISTINCT FROM p.theirs AS conflict FROM pair p)
+    SELECT CASE WHEN NOT coalesce(bool_or(m.conflict), false) THEN
+               jsonb_build_object('matches', coalesce(jsonb_agg(m.pair ORDER BY m.pair) FILTER (WHERE m.kind = 'matches'), '[]'),
+                                  'non_matches', coalesce(jsonb_agg(m.pair ORDER BY m.pair) FILTER (WHERE m.kind = 'non_matches'), '[]'))
+               || CASE WHEN bool_or(m.kind = 'undecided') THEN jsonb_build_object('undecided', jsonb_agg(m.pair ORDER BY m.pair) FILTER (WHERE m.kind = 'undecided')) ELSE '{}' END END
+      FROM merged m
+$$;
+COMMENT ON FUNCTION mastering.merged_labels(jsonb, jsonb, jsonb) IS 'The labels that two sides have when each takes what the other decided since base; NULL where they decided the same pair differently.';
+
 -- ---- the proposal ----------------------------------------------------------------------------------------------------
 
 -- resolutions: path -> {"take", "hash"}. One that was stored with a release tells what it decided between, too; that is
@@ -128,12 +150,22 @@ DECLARE
     resolution jsonb;
     holds jsonb;
     content text;
+    merged jsonb;
+    documents jsonb := '{}';
 BEGIN
     PERFORM mastering.require_order(source.environment, target_name);
     base := mastering.base_tree(source, target);
     SELECT coalesce(jsonb_object_agg(h.path || E'\n' || coalesce(h.hash, ''), h.release_id), '{}') INTO holds FROM mastering.holds_of(target_name) h;
     FOR item IN SELECT m.*, holds -> (m.path || E'\n' || coalesce(m.after, '')) AS held_by FROM mastering.merge_trees(base, target.tree, source.tree) m ORDER BY m.path LOOP
         resolution := resolutions -> item.path;
+        IF item.conflict AND resolution IS NULL AND item.path LIKE 'entity/%/labels' AND item.before IS NOT NULL AND item.after IS NOT NULL THEN
+            merged := mastering.merged_labels(mastering.artifact_at(base, item.path), mastering.artifact_at(target.tree, item.path), mastering.artifact_at(source.tree, item.path));
+            IF merged IS NOT NULL THEN
+                item.after := mastering.json_hash(merged);
+                item.conflict := false;
+                documents := documents || jsonb_build_object(item.path, merged);
+            END IF;
+        END IF;
         content := CASE resolution ->> 'take' WHEN 'ours' THEN item.before WHEN 'later' THEN item.before WHEN 'content' THEN resolution ->> 'hash' ELSE item.after END;
         IF resolution IS NOT NULL THEN
             resolved := resolved || jsonb_build_object(item.path, jsonb_build_object('take', resolution -> 'take', 'base', base -> item.path, 'ours', item.before, 'theirs', item.after, 'hash', content));
@@ -158,12 +190,12 @@ BEGIN
             USING ERRCODE = '22023', DETAIL = format('A promotion from "%s" to "%s" does not change it.', source_name, target_name),
                   HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L)', source_name, target_name);
     END IF;
-    RETURN jsonb_build_object('tree', tree, 'changes', changes, 'conflicts', to_jsonb(conflicts), 'held', held, 'source', source_name, 'source_tree', source.tree,
+    RETURN jsonb_build_object('tree', tree, 'changes', changes, 'conflicts', to_jsonb(conflicts), 'held', held, 'source', source_name, 'source_tree', source.tree, 'documents', documents,
         'bindings', (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(source.bindings) b WHERE NOT target.bindings ? b.key),
         'hash', mastering.json_hash(jsonb_build_object('target', target_name, 'from', target.tree, 'tree', tree, 'resolved', resolved)), 'resolutions', resolved);
 END
 $$;
-COMMENT ON FUNCTION mastering.make_proposal(text, text, jsonb) IS 'What a promotion would change: the merged tree, the changes by path, what is in conflict or held, new bindings.';
+COMMENT ON FUNCTION mastering.make_proposal(text, text, jsonb) IS 'What a promotion would change: the merged tree, the changes by path, what is in conflict or held, new bindings, documents that are only now made.';
 
 -- After a promotion the two agree, but for what was left for later.
 CREATE FUNCTION mastering.note_left_out(source_name text, target_name text, proposal jsonb) RETURNS void
@@ -256,7 +288,7 @@ BEGIN
         resolutions := resolutions || mastering.stored_resolutions(release.target, jsonb_build_object(conflict_path, resolution));
     END IF;
     proposal := mastering.make_proposal(release.source, release.target, resolutions);
-    UPDATE mastering.release r SET state = 'proposed', source_tree = work.proposal -> 'source_tree', proposal = work.proposal - 'source_tree', proposal_hash = work.proposal ->> 'hash'
+    UPDATE mastering.release r SET state = 'proposed', source_tree = work.proposal -> 'source_tree', proposal = r.proposal || (work.proposal - '{source_tree,documents}'::text[]), proposal_hash = work.proposal ->> 'hash'
      WHERE r.release_id = id;
     PERFORM mastering.audit(release.target, 'resolve conflict', jsonb_build_object('release_id', id, 'path', conflict_path, 'resolution', resolution, 'hash', proposal -> 'hash'));
 END

@@ -22,7 +22,7 @@ BEGIN
                     'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',
                     'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller',
                     'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'make_views', 'complete_next_views', 'drop_forks',
-                    'ancestors', 'begun_from', 'merge_base', 'base_tree', 'brought_by', 'holds_of', 'note_left_out', 'checked_artifact', 'stored_resolutions', 'conflicts_of',
+                    'ancestors', 'begun_from', 'merge_base', 'base_tree', 'merged_labels', 'brought_by', 'holds_of', 'note_left_out', 'checked_artifact', 'stored_resolutions', 'conflicts_of',
                     'require_same_readers', 'frozen_query', 'needed_snapshots', 'problems_of_segments', 'shown_value', 'side_query', 'keys_query', 'lost_query', 'diff_versions',
                     'run_inputs', 'golden_keys', 'brief_inputs', 'count_output', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
                     'revoke_views', 'candidate_named', 'show_candidate', 'create_candidate_schema', 'remove_candidate', 'check_candidate', 'live_key', 'explain_run',

@@ -123,6 +123,18 @@ SELECT promote('dan', 'dev') > 0 AS merged;
 SELECT (SELECT sum(records) FROM dan.person) AS dan, (SELECT sum(records) FROM dev.person) AS dev;
 SELECT (SELECT array_agg(id ORDER BY id) FROM dan.person) = (SELECT array_agg(id ORDER BY id) FROM dev.person) AS same_ids;
 
+-- Labels are merged pair by pair; only another verdict on the same pair is a conflict.
+SELECT fork_environment('dev', 'gil'), fork_environment('dev', 'hal');
+SELECT label_pair('gil', 'person', 'crm:41', 'shop:N41', 'match') > 0 AND label_pair('gil', 'person', 'crm:1', 'crm:2', 'non-match') > 0 AS gil, label_pair('hal', 'person', 'crm:42', 'shop:N42', 'match') > 0 AS hal;
+SELECT count(verify_labels(l.environment, 'person', ARRAY[l.label_id])) FROM labels l WHERE l.environment IN ('gil', 'hal');
+SELECT promote('gil', 'dev') > 0 AS gil, promote('hal', 'dev') > 0 AS hal;
+SELECT mastering.artifact_at(tree, 'entity/person/labels') FROM mastering.configuration WHERE environment = 'dev';
+SELECT label_pair('gil', 'person', 'crm:3', 'crm:4', 'match') > 0 AND label_pair('hal', 'person', 'crm:3', 'crm:4', 'non-match') > 0 AS both;
+SELECT count(verify_labels(l.environment, 'person', ARRAY[l.label_id])) FROM labels l WHERE l.environment IN ('gil', 'hal') AND l.state = 'proposed';
+SELECT promote('gil', 'dev') > 0 AS gil;
+SELECT path, reason FROM merge_conflicts('hal', 'dev');
+SELECT drop_environment('gil'), drop_environment('hal');
+
 -- Expired forks: listed, dropped by one call; what is in use is left and told.
 UPDATE mastering.fork SET expires_at = now() - interval '1 minute' WHERE environment IN ('bob', 'cora', 'eve');
 SELECT fork, source, dropped, reason FROM drop_expired_forks(dry_run => true);
