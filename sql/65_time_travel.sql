@@ -150,7 +150,7 @@ BEGIN
            coalesce(r.release_id, b.release_id), coalesce(r.message, s.message), s.author, s.tag,
            ARRAY(SELECT '#' || left(p, 12) FROM unnest(s.parents) p), '#' || left(s.undoes, 12),
            CASE WHEN p.tree = s.tree THEN 0 ELSE (SELECT count(*) FROM jsonb_each_text(coalesce(p.tree, '{}')) x FULL JOIN jsonb_each_text(s.tree) y ON y.key = x.key WHERE x.value IS DISTINCT FROM y.value) END,
-           (SELECT coalesce(sum((s.versions -> e.name ->> 'rows')::bigint), 0)::bigint FROM mastering.entities_of(s.tree) e (name))
+           (SELECT coalesce(sum((v.value ->> 'rows')::bigint), 0)::bigint FROM jsonb_each(s.versions) v WHERE v.value ? 'golden')
       FROM mastering.snapshot s
       LEFT JOIN LATERAL (SELECT x.kind, x.release_id, x.message FROM mastering.release x WHERE x.target = env_name AND x.snapshot_after = s.hash ORDER BY x.release_id LIMIT 1) r ON true
       LEFT JOIN LATERAL (SELECT x.kind, x.release_id FROM mastering.release x WHERE x.target = env_name AND x.snapshot_before = s.hash ORDER BY x.release_id LIMIT 1) b ON true
