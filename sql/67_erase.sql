@@ -3,7 +3,7 @@
 -- hash of its segment is kept (erased_row), so that versions, snapshots and releases still verify. The key is kept as
 -- a hash with a secret, so that the next load knows it and nobody else does.
 --
--- Tables of other topics that hold values of records are cleaned in erase_elsewhere.
+-- Tables of other topics that hold keys or values of records are cleaned in erase_elsewhere and erase_curation.
 
 CREATE SEQUENCE mastering.erasure_id;
 CREATE TABLE mastering.erasure (
@@ -171,6 +171,23 @@ END
 $$;
 COMMENT ON FUNCTION mastering.erase_elsewhere(text, text[]) IS 'Removes a record''s values from what is not stored in segments; says where it cannot.';
 
+-- What stewards decided about the record; a decision about others, too, goes on for them.
+CREATE FUNCTION mastering.erase_curation(entity_name text, source_name text, key_text text, hidden text[]) RETURNS TABLE (place text, touched bigint, note text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    place := 'curation';
+    UPDATE mastering.curation c
+       SET records = (SELECT coalesce(jsonb_agg(r.value ORDER BY r.ordinality), '[]') FROM jsonb_array_elements(c.records) WITH ORDINALITY r
+                       WHERE (r.value ->> 0 = source_name AND r.value ->> 1 = key_text OR r.value ->> 2 = source_name AND r.value ->> 3 = key_text) IS NOT TRUE)
+     WHERE c.entity = entity_name AND EXISTS (SELECT FROM jsonb_array_elements(c.records) r
+                       WHERE r.value ->> 0 = source_name AND r.value ->> 1 = key_text OR r.value ->> 2 = source_name AND r.value ->> 3 = key_text);
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    DELETE FROM mastering.curation c WHERE c.entity = entity_name AND touched > 0 AND (c.records = '[]' OR c.value = ANY (hidden));
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION mastering.erase_curation(text, text, text, text[]) IS 'Takes a record out of what stewards decided, and what they set to one of its values.';
+
 CREATE FUNCTION mastering.do_erase(entity_name text, source_name text, key_text text, reason_text text)
 RETURNS TABLE (place text, touched bigint, note text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET client_min_messages = warning AS $$
@@ -246,6 +263,7 @@ BEGIN
     END LOOP;
     DROP TABLE pg_temp.mastering_erased;
     RETURN QUERY SELECT * FROM mastering.erase_elsewhere(entity_name, hidden) e;
+    RETURN QUERY SELECT * FROM mastering.erase_curation(entity_name, source_name, key_text, hidden) e;
 
     -- Statistics hold values, too.
     FOR item IN SELECT DISTINCT r.segment_id FROM mastering.erased_row r WHERE r.erasure_id = id LOOP
@@ -260,6 +278,10 @@ BEGIN
     FOR item IN SELECT c.environment, c.data FROM mastering.configuration c LOOP
         changed := mastering.versions_without(item.data, deletions);
         UPDATE mastering.configuration c SET data = changed WHERE c.environment = item.environment AND c.data <> changed;
+    END LOOP;
+    FOR item IN SELECT c.environment, c.name, c.versions, c.data FROM mastering.candidate c LOOP
+        UPDATE mastering.candidate c SET versions = mastering.versions_without(item.versions, deletions), data = mastering.versions_without(item.data, deletions)
+         WHERE c.environment = item.environment AND c.name = item.name;
     END LOOP;
     FOR item IN SELECT h.environment, h.versions FROM mastering.head h LOOP
         changed := mastering.versions_without(item.versions, deletions);
@@ -330,5 +352,5 @@ CREATE FUNCTION mastering.lift_erasure(entity text, source text, key text) RETUR
 COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take an erased record again. What was erased does not come back by it.';
 
 REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
-    mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
+    mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]), mastering.erase_curation(text, text, text, text[]),
     mastering.clusters_of_record(int, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
