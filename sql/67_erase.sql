@@ -184,9 +184,20 @@ BEGIN
     GET DIAGNOSTICS touched = ROW_COUNT;
     DELETE FROM mastering.curation c WHERE c.entity = entity_name AND touched > 0 AND (c.records = '[]' OR c.value = ANY (hidden));
     RETURN NEXT;
+    place := 'labels';
+    DELETE FROM mastering.label l WHERE l.entity = entity_name AND (l.source_a = source_name AND l.key_a = key_text OR l.source_b = source_name AND l.key_b = key_text);
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    DELETE FROM mastering.label_queue q WHERE q.entity = entity_name AND source_name || ':' || key_text IN (q.record_a, q.record_b);
+    SELECT format('%s artifact(s) with labels still list its key: train or master anew; gc removes them with the snapshots that need them', count(*)) INTO note
+      FROM mastering.artifact a
+     WHERE a.hash IN (SELECT t.value FROM mastering.configuration c CROSS JOIN LATERAL jsonb_each_text(c.tree) t WHERE t.key = mastering.path('entity', entity_name, 'labels')
+                      UNION SELECT t.value FROM mastering.snapshot c CROSS JOIN LATERAL jsonb_each_text(c.tree) t WHERE t.key = mastering.path('entity', entity_name, 'labels'))
+       AND EXISTS (SELECT FROM jsonb_path_query(a.content, 'strict $.**') l WHERE jsonb_typeof(l) = 'string' AND l #>> '{}' IN (key_text, source_name || ':' || key_text))
+    HAVING count(*) > 0;
+    RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION mastering.erase_curation(text, text, text, text[]) IS 'Takes a record out of what stewards decided, and what they set to one of its values.';
+COMMENT ON FUNCTION mastering.erase_curation(text, text, text, text[]) IS 'Takes a record out of what stewards and reviewers decided, and what they set to one of its values; says where it cannot.';
 
 CREATE FUNCTION mastering.do_erase(entity_name text, source_name text, key_text text, reason_text text)
 RETURNS TABLE (place text, touched bigint, note text)
@@ -279,10 +290,6 @@ BEGIN
         changed := mastering.versions_without(item.data, deletions);
         UPDATE mastering.configuration c SET data = changed WHERE c.environment = item.environment AND c.data <> changed;
     END LOOP;
-    FOR item IN SELECT c.environment, c.name, c.versions, c.data FROM mastering.candidate c LOOP
-        UPDATE mastering.candidate c SET versions = mastering.versions_without(item.versions, deletions), data = mastering.versions_without(item.data, deletions)
-         WHERE c.environment = item.environment AND c.name = item.name;
-    END LOOP;
     FOR item IN SELECT h.environment, h.versions FROM mastering.head h LOOP
         changed := mastering.versions_without(item.versions, deletions);
         IF changed <> item.versions THEN
@@ -352,5 +359,6 @@ CREATE FUNCTION mastering.lift_erasure(entity text, source text, key text) RETUR
 COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take an erased record again. What was erased does not come back by it.';
 
 REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
-    mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]), mastering.erase_curation(text, text, text, text[]),
+    mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
     mastering.clusters_of_record(int, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION mastering.erase_curation(text, text, text, text[]) FROM PUBLIC;

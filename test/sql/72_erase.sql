@@ -49,6 +49,9 @@ SELECT place, sum(rows) > 0 AS found FROM erase_input.found('mail3@erase.example
 SELECT lock_cluster('e_dev', 'erasable', g.id) > 0 AS locked, override_golden('e_dev', 'erasable', g.id, 'town', 'Hamlet no. 7') > 0 AS overridden FROM e_dev.erasable g WHERE g.email = 'mail7@erase.example';
 SELECT lock_cluster('e_dev', 'erasable', g.id) > 0 AS locked, override_golden('e_dev', 'erasable', g.id, 'town', 'Elsewhere') > 0 AS overridden FROM e_dev.erasable g WHERE g.email = 'mail5@erase.example';
 
+INSERT INTO mastering.label (environment, entity, pair, source_a, key_a, source_b, key_b, verdict, reviewer)
+SELECT 'e_dev', 'erasable', x, 'crm', x, 'shop', 'N' || x, 'match', 'somebody' FROM unnest(ARRAY['5', '8']) x;
+
 -- Who may not, and what is no record.
 CREATE ROLE erase_author;
 SELECT grant_role('e_dev', 'admin', 'erase_author'), grant_role('e_prod', 'author', 'erase_author');
@@ -79,6 +82,7 @@ SELECT g.records, g.name, g.email, g.town FROM e_prod.erasable g JOIN e_prod.era
 SELECT attribute, l.source, l.record_key, rule FROM e_prod.erasable_lineage l JOIN e_prod.erasable_members m ON m.cluster_id = l.id AND m.source = 'shop' AND m.record_key = 'N7' ORDER BY 1;
 -- Check results keep the rows of others.
 SELECT jsonb_array_length(sample) AS rows, sample @> '[{"erased": true}]' AS erased, sample::text LIKE '%mail6@%' AS others FROM check_results WHERE check_name = 'shows rows' LIMIT 1;
+SELECT key_a FROM mastering.label WHERE entity = 'erasable';
 SELECT kind, records, attribute, value FROM mastering.curation WHERE entity = 'erasable' ORDER BY curation_id;
 -- Hashes verify, of segments and of snapshots; and not if somebody changes anything.
 SELECT bool_and(mastering.segment_hash(segment_id) = hash) AS all_verify, (SELECT count(*) > 0 FROM mastering.erased_row) AS rows_erased FROM mastering.segment;
