@@ -1,5 +1,5 @@
-# Random sequences of load, run, change, snapshot, promotion, rollback, compaction and garbage collection against a simple
-# model: after each step every environment reads exactly as the model says.
+# Random sequences of load, run, change, snapshot, promotion, rollback, fork, merge, restore, compaction and garbage
+# collection against a simple model: after each step every environment reads exactly as the model says.
 #
 #   MASTERING_SOAK=600   as many seconds of new seeds, with longer sequences (make soak)
 #   MASTERING_SEED=42    this seed and no other

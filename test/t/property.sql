@@ -14,11 +14,11 @@ CREATE TABLE input.shop (id int PRIMARY KEY, name text, email text);
 CREATE VIEW input.everything AS SELECT 'crm' AS source, c.* FROM input.crm c UNION ALL SELECT 'shop', s.* FROM input.shop s;
 
 CREATE SCHEMA property;
-CREATE TABLE property.env (env text PRIMARY KEY, follows text, rule text, published_rule text);
+CREATE TABLE property.env (env text PRIMARY KEY, follows text, rule text, published_rule text, origin text);
 CREATE TABLE property.rows (env text, what text, source text, key text, name text, email text);
 CREATE INDEX ON property.rows (env, what);
 CREATE TABLE property.frozen (name text PRIMARY KEY, env text, step int, rule text, published_rule text);
-CREATE TABLE property.release (id bigint PRIMARY KEY, target text, step int, source_rule text, result_rule text, before text, state text, held boolean);
+CREATE TABLE property.release (id bigint PRIMARY KEY, target text, before text);
 CREATE TABLE property.log (step int, said text, outcome text, at timestamptz DEFAULT clock_timestamp());
 CREATE SEQUENCE property.tag;
 
@@ -106,21 +106,20 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 CREATE FUNCTION property.step(step int) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+<<step>>
 DECLARE
     here property.env;
     source property.env;
-    last property.release;
     snap property.frozen;
-    base text;
+    release_id bigint;
     wanted text;
     expected text;
     said text;
     tried record;
     dice float8 := random();
 BEGIN
-    said := property.one_of('dev', 'dev', 'test', 'prod');
-    SELECT * INTO here FROM property.env WHERE env = said;
-    said := NULL;
+    SELECT e.* INTO here FROM property.env e ORDER BY random() LIMIT 1;
     IF dice < 0.25 THEN
         PERFORM property.change_input(1 + floor(random() * 8)::int);
         said := format('SELECT count(*) FROM mastering.load(%L, ''person'')', here.env);
@@ -131,56 +130,80 @@ BEGIN
         tried := property.try(said);
         PERFORM property.copy_rows(here.env, 'loaded', 'published');
         UPDATE property.env SET published_rule = rule WHERE env = here.env;
-    ELSIF dice < 0.56 THEN
+    ELSIF dice < 0.58 THEN
+        SELECT e.* INTO here FROM property.env e WHERE e.follows IS NULL ORDER BY random() LIMIT 1;    -- dev, or somebody's fork
         wanted := property.one_of('min', 'max');
-        said := format('SELECT mastering.set_survivorship(''dev'', ''person'', %L)', jsonb_build_object('default', wanted));
+        said := format('SELECT mastering.set_survivorship(%L, ''person'', %L)', here.env, jsonb_build_object('default', wanted));
         tried := property.try(said);
-        UPDATE property.env SET rule = wanted WHERE env = 'dev';
-    ELSIF dice < 0.62 THEN
+        UPDATE property.env SET rule = wanted WHERE env = here.env;
+    ELSIF dice < 0.63 THEN
         wanted := here.env || '@t' || nextval('property.tag');
         said := format('SELECT mastering.snapshot(%L, tag => %L)', here.env, split_part(wanted, '@', 2));
         tried := property.try(said);
         PERFORM property.states(here.env, wanted, step);
-    ELSIF dice < 0.76 AND here.follows IS NOT NULL THEN
-        SELECT * INTO source FROM property.env WHERE env = here.follows;
-        SELECT r.source_rule INTO base FROM property.release r WHERE r.target = here.env AND r.state = 'promoted' ORDER BY r.id DESC LIMIT 1;
-        wanted := CASE WHEN source.rule = base THEN here.rule ELSE source.rule END;
-        expected := CASE WHEN EXISTS (SELECT FROM property.release r WHERE r.target = here.env AND r.held AND r.result_rule = wanted) THEN '55000 this change of environment "' || here.env || '" was rolled back and is held'
-                         WHEN source.rule <> base AND here.rule <> base AND here.rule <> source.rule THEN '55000 environment "' || here.env || '" has changes of its own where it is to be changed' END;
-        said := format('SELECT mastering.promote(%L, %L)', here.follows, here.env);
-        tried := property.try(said);
-        IF tried.failure IS NULL AND expected IS NULL THEN
-            PERFORM property.states(here.env, 'before ' || tried.result, step);
-            INSERT INTO property.release VALUES (tried.result::bigint, here.env, step, source.rule, wanted, 'before ' || tried.result, 'promoted', false);
-            IF wanted <> here.rule THEN
-                UPDATE property.env SET rule = wanted, published_rule = wanted WHERE env = here.env;
-                PERFORM property.copy_rows(here.env, 'loaded', 'published');
+    ELSIF dice < 0.74 THEN
+        -- A promotion, or a fork that is merged. Which side's rule wins is for the tests of merging to say; what is shown then, for this.
+        SELECT e.* INTO source FROM property.env e WHERE e.env = here.follows OR e.origin = here.env ORDER BY random() LIMIT 1;
+        IF source.env IS NOT NULL THEN
+            said := format('SELECT mastering.promote(%L, %L)', source.env, here.env);
+            tried := property.try(said);
+            expected := CASE WHEN tried.failure ~ '^55000 .*(is held|has changes of its own)' AND source.rule <> here.rule THEN tried.failure END;
+            IF tried.failure IS NULL THEN
+                SELECT mastering.artifact_at(c.tree, 'entity/person/survivorship') ->> 'default' INTO wanted FROM mastering.configuration c WHERE c.environment = here.env;
+                IF wanted NOT IN (source.rule, here.rule) THEN
+                    RAISE EXCEPTION 'step %: %: a rule of neither side', step, said;
+                END IF;
+                PERFORM property.states(here.env, 'before ' || tried.result, step);
+                INSERT INTO property.release VALUES (tried.result::bigint, here.env, 'before ' || tried.result);
+                IF wanted <> here.rule THEN
+                    UPDATE property.env SET rule = wanted, published_rule = wanted WHERE env = here.env;
+                    PERFORM property.copy_rows(here.env, 'loaded', 'published');
+                END IF;
+            ELSIF tried.failure ~ 'is held' THEN
+                PERFORM mastering.release_hold(here.env, r.release_id) FROM mastering.release r WHERE r.target = here.env AND r.proposal ->> 'held' = 'true';
             END IF;
-        ELSIF expected ~ 'is held' THEN
-            PERFORM mastering.release_hold(here.env, r.id) FROM property.release r WHERE r.target = here.env AND r.held AND r.result_rule = wanted;
-            UPDATE property.release r SET held = false WHERE r.target = here.env AND r.held AND r.result_rule = wanted;
         END IF;
-    ELSIF dice < 0.83 THEN
-        SELECT * INTO last FROM property.release r WHERE r.target = here.env AND r.state = 'promoted' ORDER BY r.id DESC LIMIT 1;
-        IF last.before IS NULL OR random() < 0.4 THEN
+    ELSIF dice < 0.81 THEN
+        SELECT r.release_id, p.before INTO release_id, wanted FROM mastering.release r LEFT JOIN property.release p ON p.id = r.release_id
+         WHERE r.target = here.env AND r.kind = 'promotion' AND r.state = 'promoted' ORDER BY r.release_id DESC LIMIT 1;
+        IF wanted IS NULL OR random() < 0.4 THEN
             SELECT * INTO snap FROM property.frozen f WHERE f.env = here.env AND f.name ~ '@' ORDER BY random() LIMIT 1;
         ELSE
-            SELECT * INTO snap FROM property.frozen f WHERE f.name = last.before;
+            SELECT * INTO snap FROM property.frozen f WHERE f.name = wanted;
         END IF;
         IF snap.name IS NOT NULL THEN
             wanted := property.one_of('config', 'all');
             said := format('SELECT mastering.rollback(%L, to_state => %L, what => %L)', here.env, CASE WHEN snap.name ~ '@' THEN snap.name END, wanted);
-            IF snap.name !~ '@' AND NOT EXISTS (SELECT FROM mastering.release r JOIN mastering.snapshot s ON s.hash = r.snapshot_before WHERE r.release_id = last.id) THEN
-                expected := format('42704 the state before release %s of environment "%s" is not kept any more', last.id, here.env);
+            IF snap.name !~ '@' AND NOT EXISTS (SELECT FROM mastering.release r JOIN mastering.snapshot s ON s.hash = r.snapshot_before WHERE r.release_id = step.release_id) THEN
+                expected := format('42704 the state before release %s of environment "%s" is not kept any more', release_id, here.env);
             END IF;
             tried := property.try(said);
             IF expected IS NULL THEN
                 PERFORM property.restore_state(here.env, snap.name, wanted = 'all');
-                UPDATE property.release r SET state = 'rolled back', held = true
-                 WHERE r.target = here.env AND r.state = 'promoted' AND CASE WHEN snap.name ~ '@' THEN r.step > snap.step ELSE r.id = last.id END;
             END IF;
         END IF;
-    ELSIF dice < 0.91 THEN
+    ELSIF dice < 0.85 THEN
+        IF (SELECT count(*) FROM property.env e WHERE e.origin IS NOT NULL) < 2 THEN
+            wanted := 'fork' || nextval('property.tag');
+            said := format('SELECT mastering.fork_environment(%L, %L)', here.env, wanted);
+            tried := property.try(said);
+            INSERT INTO property.env SELECT wanted, NULL, here.rule, here.published_rule, here.env;
+            INSERT INTO property.rows SELECT wanted, r.what, r.source, r.key, r.name, r.email FROM property.rows r WHERE r.env = here.env;
+        ELSE
+            SELECT e.* INTO here FROM property.env e WHERE e.origin IS NOT NULL AND NOT EXISTS (SELECT FROM property.env o WHERE o.origin = e.env) ORDER BY random() LIMIT 1;
+            said := format('SELECT mastering.drop_environment(%L)', here.env);
+            tried := property.try(said);
+            DELETE FROM property.env WHERE env = here.env;
+            DELETE FROM property.rows WHERE env = here.env;
+        END IF;
+    ELSIF dice < 0.88 THEN
+        SELECT * INTO snap FROM property.frozen f WHERE f.name ~ '^(dev|test|prod)@' ORDER BY random() LIMIT 1;
+        IF snap.name IS NOT NULL AND here.origin IS NULL THEN
+            said := format('SELECT mastering.restore(%L, %L)', here.env, snap.name);
+            tried := property.try(said);
+            PERFORM property.restore_state(here.env, snap.name, true);
+        END IF;
+    ELSIF dice < 0.94 THEN
         said := format('SELECT count(*) FROM mastering.compact(%L, everything => %L)', here.env, random() < 0.5);
         tried := property.try(said);
     ELSE
@@ -218,7 +241,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Three environments that show the same.
+-- Three environments that show the same. Nothing goes back to before the first promotions: there is nothing to compare.
 CREATE PROCEDURE property.begin(seed float8) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM setseed(seed);
@@ -232,6 +255,4 @@ BEGIN
     PERFORM mastering.load('dev', 'person'), mastering.master('dev', 'person'), mastering.promote('dev', 'test'), mastering.promote('test', 'prod');
     INSERT INTO property.env VALUES ('dev', NULL, 'min', 'min'), ('test', 'dev', 'min', 'min'), ('prod', 'test', 'min', 'min');
     PERFORM property.load_model(e.env), property.copy_rows(e.env, 'loaded', 'published') FROM property.env e;
-    -- The first promotions stay: before them there is nothing to compare.
-    INSERT INTO property.release SELECT r.release_id, r.target, 0, 'min', 'min', NULL, 'promoted', false FROM mastering.release r;
 END $$;
