@@ -53,6 +53,11 @@ BEGIN
         RETURN id;
     END IF;
     id := nextval('mastering.segment_id');
+    IF id % 100 = 0 AND (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = format('mastering.%I', 'store_' || store_id)::regclass) > 1000 THEN
+        RAISE WARNING 'the store of % of entity "%" has more than 1000 partitions', (SELECT s.kind FROM mastering.store s WHERE s.store_id = begin_segment.store_id),
+            (SELECT s.entity FROM mastering.store s WHERE s.store_id = begin_segment.store_id)
+            USING DETAIL = 'The first plan of a connection that reads it takes longer with each.', HINT = 'SELECT * FROM mastering.gc(false) empties those that nothing needs, to be filled again; call it regularly.';
+    END IF;
     EXECUTE format('CREATE TABLE mastering.%I (LIKE mastering.%I, CHECK ("#segment" OPERATOR(mastering.===) %s))',
                    'segment_' || id, 'store_' || store_id, id);
     RETURN id;

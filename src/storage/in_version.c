@@ -173,9 +173,11 @@ start_executor(QueryDesc *query, int eflags)
 {
     /* A function that the planner evaluates must not take the check away from the plan being made. */
     if (planning_depth == 0) {
+        /* What in_version() became names segments, too, but of a head, whose age is known. */
+        bool own_statement = names_segments && used_head_count == 0;
         bool stale = used_head_count > 0 && used_heads_are_stale();
 
-        if (stale || names_segments)
+        if (stale || own_statement)
             mastering_check_segments(query->plannedstmt);
         names_segments = false;
     }
