@@ -47,6 +47,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION SELECT t.value FROM mastering.release r CROSS JOIN LATERAL (VALUES (r.source_tree), (r.base_tree), (r.proposal -> 'tree')) x (tree)
                  CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(x.tree) WHEN 'object' THEN x.tree ELSE '{}' END) t
     UNION SELECT t.value FROM mastering.candidate c CROSS JOIN LATERAL jsonb_each_text(c.tree) t
+    UNION SELECT l.base FROM mastering.left_out l WHERE l.base IS NOT NULL
     UNION SELECT t.value FROM mastering.head h CROSS JOIN LATERAL jsonb_each(h.versions) v
                  CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(v.value -> 'tree') WHEN 'object' THEN v.value -> 'tree' ELSE '{}' END) t
     UNION SELECT t.value FROM mastering.output o CROSS JOIN LATERAL jsonb_each(o.versions) v

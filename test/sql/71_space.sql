@@ -9,7 +9,7 @@ SET client_min_messages = warning;
 CREATE SCHEMA space_input;
 SET search_path = mastering, public;
 SELECT count(*) >= 0 AS collected FROM gc(false, 0, '0', true, '0', 10000);    -- what other tests have left
-CREATE TABLE space_input.crm AS SELECT i AS id, 'Person ' || md5('space' || i) AS name, 'mail' || i || '@space.example' AS email FROM generate_series(1, 1000) i;
+CREATE TABLE space_input.crm AS SELECT i AS id, 'Person ' || md5('space' || i) AS name, 'mail' || i || '@space.example' AS email FROM generate_series(1, 400) i;
 SELECT create_environment('s_dev'), create_environment('s_prod', 's_dev');
 SELECT define_entity('s_dev', 'spaced', '{"name": "text", "email": "text"}'), map_source('s_dev', 'spaced', 'crm', 'space_input.crm', 'id');
 SELECT set_model('s_dev', 'spaced', '{"blocking": [{"keys": ["email"]}], "comparisons": [{"name": "email", "column": "email", "method": "exact", "normalize": "text", "term_frequency": false,

@@ -58,8 +58,8 @@ my ($switched, $loaded, $collected) = (0, 0, 0);
 while (time < $end)
 {
 	my @writers = (
-		writer('switch', q{SELECT mastering.promote('test', 'prod'); SELECT mastering.rollback('prod'); UPDATE mastering.release SET proposal = proposal || '{"held": false}' WHERE proposal ->> 'held' = 'true';}, 5),
-		writer('load', q{INSERT INTO input.crm VALUES (:n + 1000 * (SELECT count(*) FROM input.crm), 'New ' || random(), NULL, NULL); DELETE FROM input.shop WHERE no = (SELECT min(no) FROM input.shop); SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.master('prod', 'person');}, 3),
+		writer('switch', q{SELECT mastering.promote('test', 'prod'); SELECT mastering.rollback('prod'); UPDATE mastering.release SET proposal = proposal || '{"held": false}' WHERE proposal ->> 'held' = 'true'; SELECT pg_sleep(0.3);}, 5),
+		writer('load', q{INSERT INTO input.crm VALUES (:n + 1000 * (SELECT count(*) FROM input.crm), 'New ' || random(), NULL, NULL); DELETE FROM input.shop WHERE no = (SELECT min(no) FROM input.shop); SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.master('prod', 'person'); SELECT pg_sleep(0.1);}, 6),
 		writer('space', q{SELECT pg_sleep(1); SELECT count(*) FROM mastering.compact('prod', everything => true); SELECT 'collected ' || count(*) FROM mastering.gc(false, keep => 5, keep_for => '0', keep_unused => '0');}, 2));
 	$_->finish foreach @writers;
 	$switched += () = slurp_file("$tempdir/switch.out") =~ /rollback/g;
