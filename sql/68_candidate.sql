@@ -13,7 +13,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         'contents', (SELECT coalesce(jsonb_object_agg(c.key, left(mastering.json_hash(c.value), 16)), '{}') FROM jsonb_each(CASE jsonb_typeof(inputs -> 'contents') WHEN 'object' THEN inputs -> 'contents' ELSE '{}' END) c),
         'sources', (SELECT coalesce(jsonb_object_agg(c.key, left(mastering.json_hash(c.value), 16)), '{}') FROM jsonb_each(CASE jsonb_typeof(inputs -> 'sources') WHEN 'object' THEN inputs -> 'sources' ELSE '{}' END) c),
         'model', left(mastering.json_hash(inputs -> 'model'), 16),
-        'curation', left(mastering.json_hash(jsonb_build_array(inputs -> 'curation', inputs -> 'erasure')), 16),
+        'curation', left(mastering.json_hash(jsonb_build_array(inputs -> 'curation', inputs -> 'erasure', inputs -> 'labels')), 16),
         'roles', left(mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('sources', inputs -> 'roles', 'model', inputs -> 'role'))), 16))
 $$;
 COMMENT ON FUNCTION mastering.brief_inputs(jsonb) IS 'The inputs of a run as short hashes, the engine''s revision as it is.';
@@ -321,6 +321,8 @@ BEGIN
     END IF;
     PERFORM mastering.lock_environment(env_name);
     SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
+    PERFORM mastering.refresh_labels(env_name, e) FROM mastering.entities_of((mastering.configuration_of(env_name)).tree) e WHERE only_entity IS NULL OR e = only_entity;
     state := mastering.current_state(env_name);
     IF only_entity IS NOT NULL THEN
         PERFORM mastering.require_entity(state.tree, env_name, only_entity);
@@ -410,10 +412,10 @@ BEGIN
             USING ERRCODE = '55000', HINT = format('SELECT mastering.candidate(%L, %L), then publish that.', env_name, candidate_name);
     END IF;
     -- What is published was made by the configuration in force: the candidate brings its own. What is demanded of
-    -- outputs stays what it is now.
+    -- outputs, and what people have decided about records since, stays what it is now.
     paths := ARRAY(SELECT coalesce(x.key, y.key) FROM jsonb_each_text(state.tree) x FULL JOIN jsonb_each_text(shown.tree) y ON y.key = x.key
                     WHERE x.value IS DISTINCT FROM y.value AND coalesce(x.key, y.key) LIKE 'entity/%' AND mastering.step(coalesce(x.key, y.key), 2) = ANY (shown.entities)
-                      AND mastering.step(coalesce(x.key, y.key), 3) NOT IN ('check', 'bounds') ORDER BY 1);
+                      AND mastering.step(coalesce(x.key, y.key), 3) IN ('', 'source', 'blocking', 'comparisons', 'clustering', 'model', 'survivorship') ORDER BY 1);
     IF paths <> '{}' THEN
         PERFORM mastering.require_author(env_name);
     END IF;
@@ -621,7 +623,7 @@ BEGIN
         UNION ALL SELECT 2, 'the data of source ' || k FROM jsonb_object_keys((brief -> 'contents') || (shown -> 'inputs' -> 'contents')) k WHERE brief -> 'contents' -> k IS DISTINCT FROM shown -> 'inputs' -> 'contents' -> k
         UNION ALL SELECT 3, 'the mapping of source ' || k FROM jsonb_object_keys((brief -> 'sources') || (shown -> 'inputs' -> 'sources')) k WHERE brief -> 'sources' -> k IS DISTINCT FROM shown -> 'inputs' -> 'sources' -> k
         UNION ALL SELECT 4, 'the model or its threshold' WHERE brief -> 'model' <> shown -> 'inputs' -> 'model'
-        UNION ALL SELECT 5, 'what stewards decided, or what was erased' WHERE brief -> 'curation' <> shown -> 'inputs' -> 'curation'
+        UNION ALL SELECT 5, 'labels, what stewards decided or what was erased' WHERE brief -> 'curation' <> shown -> 'inputs' -> 'curation'
         UNION ALL SELECT 5, 'who may read what its text looks up' WHERE brief -> 'roles' <> shown -> 'inputs' -> 'roles'
         UNION ALL SELECT 6, format('the engine (%s, now %s)', shown -> 'inputs' ->> 'engine', brief ->> 'engine') WHERE brief -> 'engine' <> shown -> 'inputs' -> 'engine') x (n, d);
     RETURN 'run: against what is published differ ' || array_to_string(differs, ', ');

@@ -161,11 +161,11 @@ DECLARE
 BEGIN
     IF path <> mastering.path(VARIADIC steps) OR '' = ANY (steps)
        OR NOT coalesce(steps[1] = 'pipeline' AND cardinality(steps) = 2 OR steps[1] = 'entity' AND CASE
-           WHEN kind IN ('source', 'check') THEN cardinality(steps) = 4
-           WHEN kind IN ('blocking', 'comparisons', 'clustering', 'survivorship', 'model', 'bounds') THEN cardinality(steps) = 3
+           WHEN kind IN ('source', 'check', 'models') THEN cardinality(steps) = 4
+           WHEN kind IN ('blocking', 'comparisons', 'clustering', 'survivorship', 'model', 'labels', 'bounds') THEN cardinality(steps) = 3
            ELSE cardinality(steps) = 2 END, false) THEN
         RAISE EXCEPTION 'no artifact has the path "%"', path USING ERRCODE = '22023', DETAIL = 'At $.',
-            HINT = 'Paths are entity/<entity>, and below it source/<name>, check/<name>, blocking, comparisons, clustering, survivorship, model, bounds; and pipeline/<name>.';
+            HINT = 'Paths are entity/<entity>, and below it source/<name>, check/<name>, models/<name>, blocking, comparisons, clustering, survivorship, model, labels, bounds; and pipeline/<name>.';
     END IF;
     IF steps[1] = 'pipeline' THEN
         RETURN mastering.pipeline_document(content);
@@ -195,11 +195,18 @@ BEGIN
         RETURN mastering.bounds_document(content, entity);
     ELSIF kind = 'clustering' THEN
         RETURN mastering.clustering_document(content);
-    ELSIF kind = 'model' THEN
+    ELSIF kind = 'labels' THEN
+        IF content - '{matches,non_matches}'::text[] <> '{}' OR content @? '$.* ? (@.type() != "array")'
+           OR content @? 'strict $.*[*] ? (@.type() != "array" || @.size() != 4)' OR content @? 'strict $.*[*][*] ? (@.type() != "string")' THEN
+            RAISE EXCEPTION 'labels are an object of matches and non_matches, each an array of pairs' USING ERRCODE = '22023', DETAIL = 'At $.', HINT = 'A pair is [source, key, source, key].';
+        END IF;
+        PERFORM mastering.require(env.name, 'curator');    -- who else's verdicts count only when a curator has verified them
+        RETURN content;
+    ELSIF kind IN ('model', 'models') THEN
         IF content - '{model,spec}'::text[] <> '{}' OR jsonb_typeof(content -> 'model') IS DISTINCT FROM 'object' THEN
             RAISE EXCEPTION 'the artifact of a model is an object of model and spec' USING ERRCODE = '22023', DETAIL = 'At $.', HINT = 'spec is the hash of the rules that it was trained with, or null.';
         END IF;
-        PERFORM mastering.require_rules(env, entity, kind, content -> 'model');
+        PERFORM mastering.require_rules(env, entity, 'model', content -> 'model');
         RETURN content;
     END IF;
     PERFORM mastering.require_rules(env, entity, kind, content);
@@ -278,7 +285,7 @@ BEGIN
             where_in := substr(coalesce(where_in, '$'), 2);
             IF mastering.step(item.key, 3) IN ('blocking', 'comparisons') THEN
                 where_in := regexp_replace(where_in, '^\.(blocking|comparisons)', '');
-            ELSIF mastering.step(item.key, 3) = 'model' AND message !~ '^the ' THEN
+            ELSIF mastering.step(item.key, 3) IN ('model', 'models') AND message !~ '^the ' THEN
                 where_in := '.model' || where_in;
             ELSIF item.key NOT LIKE 'entity/%/%' AND where_in NOT LIKE '.attributes%' AND where_in <> '' AND item.key LIKE 'entity/%' THEN
                 where_in := '.attributes' || where_in;

@@ -88,6 +88,13 @@ SET search_path = public, mastering;
 \set SHOW_CONTEXT never
 DROP DATABASE mastering_config_other;
 
+-- Kept models and labels are configuration too; clusters follow the labels.
+SELECT keep_model('k_dev', 'person', 'first');
+SELECT path, change FROM import_config('k_dev', jsonb_set(export_config('k_dev'), '{artifacts,entity/person/labels}', '{"matches": [["crm", "1", "shop", "N130"]], "non_matches": [["crm", "60", "shop", "N60"]]}')) WHERE change <> 'same';
+SELECT entity_name, outcome FROM backfill('k_dev', 'person');
+SELECT source, record_key, cluster_id = (SELECT m.cluster_id FROM k_dev.person_members m WHERE m.source = 'crm' AND m.record_key = CASE p.record_key WHEN 'N130' THEN '1' ELSE '60' END) AS same
+  FROM k_dev.person_members p WHERE source = 'shop' AND record_key IN ('N60', 'N130') ORDER BY 2;
+
 -- What is wrong is named by its place, all of it at once, and nothing is changed.
 SELECT export_config('k_dev') AS config \gset
 CREATE FUNCTION input.try(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -135,6 +142,10 @@ SELECT input.try('{"entity/person/survivorship": {"default": "no such rule"}}');
 SELECT input.try('{"entity/person/model": {"model": {}, "spec": null}}');
 SELECT input.try('{"entity/person/model": {"prior": 1}}');
 SELECT input.try(jsonb_build_object('entity/person/model', jsonb_set(export_config('k_dev') #> '{artifacts,entity/person/model}', '{model,comparisons,0,levels}', '7')));
+SELECT input.try('{"entity/person/models/x": {"model": {"blocking": 7}}}');
+SELECT input.try('{"entity/person/labels": {"matches": [["crm", "60"]]}}');
+SELECT input.try('{"entity/person/labels": {"matches": [["crm", "60", "shop", 7]]}}');
+SELECT input.try('{"entity/person/labels": {"maybe": []}}');
 SELECT input.try('{"entity/person/check/x": {"query": "SELECT 1", "severity": "fatal", "stage": "run"}}');
 SELECT input.try('{"entity/person/check/x": {"query": "", "severity": "warn", "stage": "run"}}');
 SELECT input.try('{"entity/person/bounds": {"clusters": {"most": 1}}}');
@@ -151,6 +162,10 @@ SELECT change, path FROM import_config('k_dev', :'config') WHERE change <> 'same
 -- Who may.
 CREATE ROLE k_owner; CREATE ROLE k_author; CREATE ROLE k_reviewer; CREATE ROLE k_consumer;
 SELECT create_environment('own', owner => 'k_owner'), grant_role('own', 'author', 'k_author'), grant_role('own', 'reviewer', 'k_reviewer'), grant_role('own', 'consumer', 'k_consumer');
+SET ROLE k_author;
+SELECT import_config('own', :'config');
+RESET ROLE;
+SELECT grant_role('own', 'curator', 'k_author');
 SET ROLE k_author;
 SELECT change, path, detail FROM import_config('own', :'config') WHERE change <> 'added';
 SELECT export_config('k_dev');
