@@ -246,6 +246,9 @@ SELECT string_agg(attname, ', ' ORDER BY attnum) AS published FROM pg_attribute 
 SELECT publish('c_dev') - '{before,after}'::text[] AS published;
 SELECT mail_domain, count(*) FROM c_dev.person GROUP BY 1 ORDER BY 1 NULLS LAST;
 SELECT count(*) FROM c_dev.other WHERE name = 'For the other';
+-- Somebody can be erased where segments were emptied.
+SELECT count(*) > 0 AS erased FROM erase('person', 'crm', '4', 'asked for');
+SELECT count(*) AS there FROM c_dev.person_records WHERE source = 'crm' AND record_key = '4';
 
 -- Who may.
 CREATE ROLE c_owner; CREATE ROLE c_curator; CREATE ROLE c_reviewer; CREATE ROLE c_consumer; CREATE ROLE c_author;
