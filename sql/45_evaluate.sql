@@ -43,11 +43,44 @@ COMMENT ON FUNCTION mastering.share(numeric, numeric) IS 'Internal. part / whole
 --   B-cubed: Bagga and Baldwin, 1998: for each record, the share of its cluster that belongs with it, averaged;
 --   adjusted Rand: Hubert and Arabie, 1985;
 --   exact clusters: predicted clusters that hold exactly the records of a true one.
-CREATE FUNCTION mastering.evaluate_clusters(predicted text, truth text)
-RETURNS TABLE (metric text, value numeric, meaning text)
+--
+-- Intervals: the true clusters are taken for a sample, drawn one by one, of all there are. The variance of a metric is
+-- that of its linear approximation, summed by true cluster (Taylor linearisation: Binder, 1983): what each cluster
+-- weighs in the metric, the pairs that it shares with others included. Metrics are shares, and often next to 1, so the
+-- interval is Wilson's (1927) for as many independent cases as would have that variance (Korn and Graubard, 1998); where
+-- no error was seen, that is the number of true clusters that have a say.
+CREATE FUNCTION mastering.normal_quantile(confidence double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Abramowitz and Stegun, 1964, 26.2.23: an error below 0.00045.
+    SELECT t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t)
+      FROM (SELECT sqrt(-2 * ln((1 - confidence) / 2)) AS t) AS q
+$$;
+COMMENT ON FUNCTION mastering.normal_quantile(double precision) IS 'Internal. How many standard errors to either side hold this share of a normal distribution.';
+
+CREATE FUNCTION mastering.share_interval(value double precision, variance double precision, units double precision, confidence double precision,
+    OUT low numeric, OUT high numeric)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT round(greatest((p + z * z / (2 * n) - half) / (1 + z * z / n), 0)::numeric, 6), round(least((p + z * z / (2 * n) + half) / (1 + z * z / n), 1)::numeric, 6)
+      FROM (SELECT p, z, n, z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) AS half
+              FROM (SELECT value AS p, mastering.normal_quantile(confidence) AS z,
+                           CASE WHEN variance > 1e-15 AND value > 0 AND value < 1 THEN value * (1 - value) / variance ELSE units END AS n) AS a
+             WHERE n > 0) AS b
+$$;
+COMMENT ON FUNCTION mastering.share_interval(double precision, double precision, double precision, double precision) IS 'Internal. The interval of a share with this variance; units: independent cases, where none of them differed.';
+
+CREATE FUNCTION mastering.evaluate_clusters(predicted text, truth text, confidence double precision DEFAULT NULL)
+RETURNS TABLE (metric text, value numeric, meaning text, low numeric, high numeric)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 25
 AS $$
 BEGIN
+    IF NOT (confidence > 0 AND confidence < 1) THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = pg_catalog.format('the confidence %s is not between 0 and 1, both excluded', confidence),
+            HINT = 'Write confidence => 0.95, or leave it out for no intervals.';
+    END IF;
     PERFORM mastering.require_columns(mastering.query_column_names(predicted, 'predicted'), '{id,cluster_id}', 'predicted');
     RETURN QUERY EXECUTE pg_catalog.format($sql$
 WITH cell AS MATERIALIZED (
@@ -64,9 +97,10 @@ WITH cell AS MATERIALIZED (
     GROUP BY 1, 2, 3
 ),
 sized AS MATERIALIZED (
-    SELECT records, alone,
+    SELECT true_cluster, records, alone,
         pg_catalog.sum(records) OVER (PARTITION BY true_cluster) AS true_size,
-        pg_catalog.sum(records) OVER (PARTITION BY predicted_cluster, alone) AS predicted_size
+        pg_catalog.sum(records) OVER (PARTITION BY predicted_cluster, alone) AS predicted_size,
+        pg_catalog.sum(records * records) OVER (PARTITION BY predicted_cluster, alone) AS predicted_squares
     FROM cell
     WHERE true_cluster IS NOT NULL
 ),
@@ -95,8 +129,44 @@ counted AS (
         pg_catalog.sum(b.squares / b.size) AS bcubed FROM by_true AS b) AS t,
     (SELECT pg_catalog.sum(b.clusters) AS clusters, pg_catalog.sum(b.clusters * pg_catalog.div(b.size * (b.size - 1), 2)) AS pairs,
         pg_catalog.sum(b.squares / b.size) AS bcubed FROM by_predicted AS b) AS p
+),
+-- What each true cluster weighs: by how much the totals grow with another one like it. Read only for intervals.
+entity AS (
+    SELECT pg_catalog.sum(s.records)::pg_catalog.float8 AS records,
+        pg_catalog.sum(s.records * (s.records - 1) / 2)::pg_catalog.float8 AS right_pairs,
+        pg_catalog.sum(s.records * (s.records - 1) / 2 + s.records * (s.predicted_size - s.records))::pg_catalog.float8 AS predicted_pairs,
+        pg_catalog.max(s.true_size * (s.true_size - 1) / 2)::pg_catalog.float8 AS true_pairs,
+        pg_catalog.sum(s.records * s.records / s.predicted_size - s.records * (s.predicted_squares - s.records * s.records) / (s.predicted_size * s.predicted_size))::pg_catalog.float8 AS bcubed_precision,
+        pg_catalog.sum(s.records * s.records / s.true_size)::pg_catalog.float8 AS bcubed_recall,
+        pg_catalog.max((s.records = s.true_size AND s.records = s.predicted_size)::pg_catalog.int4)::pg_catalog.float8 AS exact
+    FROM sized AS s
+    GROUP BY s.true_cluster
+),
+total AS (
+    SELECT c.records::pg_catalog.float8 AS records, c.predicted_pairs::pg_catalog.float8 AS predicted_pairs, c.true_pairs::pg_catalog.float8 AS true_pairs,
+        c.true_clusters::pg_catalog.float8 AS true_clusters,
+        (c.right_pairs / NULLIF(c.predicted_pairs, 0))::pg_catalog.float8 AS precision, (c.right_pairs / NULLIF(c.true_pairs, 0))::pg_catalog.float8 AS recall,
+        (2 * c.right_pairs / NULLIF(c.predicted_pairs + c.true_pairs, 0))::pg_catalog.float8 AS f1,
+        (c.bcubed_precision_sum / NULLIF(c.records, 0))::pg_catalog.float8 AS bcubed_precision, (c.bcubed_recall_sum / NULLIF(c.records, 0))::pg_catalog.float8 AS bcubed_recall,
+        (c.exact / NULLIF(c.true_clusters, 0))::pg_catalog.float8 AS exact
+    FROM counted AS c
+),
+variance AS (
+    SELECT z.metric, pg_catalog.count(z.value) * pg_catalog.var_samp(z.value) AS variance, pg_catalog.count(*) FILTER (WHERE z.has_say)::pg_catalog.float8 AS units
+    FROM entity AS e CROSS JOIN total AS t
+    CROSS JOIN LATERAL (VALUES
+        ('pair_precision', (e.right_pairs - t.precision * e.predicted_pairs) / NULLIF(t.predicted_pairs, 0), e.predicted_pairs > 0),
+        ('pair_recall', (e.right_pairs - t.recall * e.true_pairs) / NULLIF(t.true_pairs, 0), e.true_pairs > 0),
+        ('pair_f1', (2 * e.right_pairs - t.f1 * (e.predicted_pairs + e.true_pairs)) / NULLIF(t.predicted_pairs + t.true_pairs, 0), e.predicted_pairs + e.true_pairs > 0),
+        ('bcubed_precision', (e.bcubed_precision - t.bcubed_precision * e.records) / t.records, true),
+        ('bcubed_recall', (e.bcubed_recall - t.bcubed_recall * e.records) / t.records, true),
+        ('bcubed_f1', 2 * (t.bcubed_recall ^ 2 * (e.bcubed_precision - t.bcubed_precision * e.records) + t.bcubed_precision ^ 2 * (e.bcubed_recall - t.bcubed_recall * e.records))
+            / NULLIF((t.bcubed_precision + t.bcubed_recall) ^ 2 * t.records, 0), true),
+        ('cluster_recall', (e.exact - t.exact) / t.true_clusters, true)
+    ) AS z (metric, value, has_say)
+    GROUP BY z.metric
 )
-SELECT m.metric, m.value, m.meaning
+SELECT m.metric, m.value, m.meaning, i.low, i.high
 FROM counted AS c
 CROSS JOIN LATERAL (VALUES
     (1, 'records', c.records, 'records with a known truth: everything below is about them'),
@@ -121,14 +191,17 @@ CROSS JOIN LATERAL (VALUES
     (19, 'adjusted_rand', mastering.share(2 * (c.right_pairs * c.all_pairs - c.true_pairs * c.predicted_pairs),
         (c.true_pairs + c.predicted_pairs) * c.all_pairs - 2 * c.true_pairs * c.predicted_pairs), 'agreement beyond chance: 1 is the truth, 0 what chance gives')
 ) AS m (n, metric, value, meaning)
+%3$s
 ORDER BY m.n
 $sql$,
         mastering.assignment_sql(truth, 'truth', mastering.truth_column(mastering.query_column_names(truth, 'truth'), 'truth')),
-        mastering.assignment_sql(predicted, 'predicted', 'cluster_id'));
+        mastering.assignment_sql(predicted, 'predicted', 'cluster_id'),
+        CASE WHEN confidence IS NULL THEN 'CROSS JOIN (SELECT NULL::pg_catalog.numeric, NULL::pg_catalog.numeric) AS i (low, high)'
+             ELSE pg_catalog.format('LEFT JOIN variance AS v ON v.metric = m.metric LEFT JOIN LATERAL mastering.share_interval(m.value::pg_catalog.float8, COALESCE(v.variance, 0), v.units, %L) AS i ON true', confidence) END);
 END
 $$;
-COMMENT ON FUNCTION mastering.evaluate_clusters(text, text) IS
-'Judges clusters by the truth, a row a metric. predicted: a SELECT of id, cluster_id. truth: a SELECT of id, entity_id (or cluster_id, or one other column); where it covers a part of the records, only these are judged.';
+COMMENT ON FUNCTION mastering.evaluate_clusters(text, text, double precision) IS
+'Judges clusters by the truth, a row a metric. predicted: a SELECT of id, cluster_id. truth: a SELECT of id, entity_id (or cluster_id, or one other column); where it covers a part of the records, only these are judged. confidence (0.95, say): low and high are the interval of a metric when the true clusters are a sample drawn one by one.';
 
 -- Pairs without order, each once with its best score; pairs of a record with itself and with NULL are left out.
 CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text, thresholds double precision[] DEFAULT NULL)

@@ -43,10 +43,13 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 #define LOOKED_AT_WITHIN 20000 /* pairs within clusters */
 #define EQUALLY_GOOD 0.002     /* F1 that is not worth another threshold */
 #define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
+#define FEW_LABELS_GOOD 0.15   /* the same over the number of labels of the rarer kind */
 #define CELL_PRIOR 2.0         /* labels that the model's probability is worth in a part of the score range */
 
 /* Thresholds to choose from, the lowest first. */
-static const double thresholds[] = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99};
+static const double thresholds[] = {0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97};
+
+#define MOST_WAYS (2 * lengthof(thresholds) + 1)
 
 /* The corrections, by their place. */
 typedef enum correction {
@@ -71,16 +74,27 @@ typedef struct lesson {
 /* ---- clusters as labels see them ---- */
 
 /* Candidate pairs of one part of the score range that a clustering puts together, or does not. */
-typedef struct threshold_cell {
+typedef struct way_cell {
     double pairs, expected; /* and the matches among them by the model */
     double labels, matches;
-} threshold_cell;
+} way_cell;
 
-typedef struct threshold_search {
+/* A way to cluster: the model before or after labels, a threshold, and what is said of sources. */
+typedef struct way {
+    double threshold;
+    one_per_source one_per_source;
+    bool before;
+    clustering *clusters;
+    double together,
+        rate_within; /* pairs within clusters, and the share of matches among them by the model */
+    double f1;
+} way;
+
+typedef struct way_search {
     int count;
-    clustering *clusters[lengthof(thresholds) + 1];
-    threshold_cell cells[lengthof(thresholds) + 1][SCORE_PARTS][2];
-} threshold_search;
+    way ways[MOST_WAYS];
+    way_cell cells[MOST_WAYS][SCORE_PARTS][2];
+} way_search;
 
 static int
 score_part(int64 weight)
@@ -93,15 +107,15 @@ score_part(int64 weight)
 static void
 count_cells(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
 {
-    threshold_search *search = context;
+    way_search *search = context;
 
     for (uint32 i = 0; i < count; i++) {
         int part = score_part(pairs[i].weight);
         double p = probability_from_weight(pairs[i].weight);
 
         for (int t = 0; t < search->count; t++) {
-            const uint32 *cluster = search->clusters[t]->cluster;
-            threshold_cell *cell = &search->cells[t][part][cluster[pairs[i].a] == cluster[pairs[i].b]];
+            const uint32 *cluster = search->ways[t].clusters->cluster;
+            way_cell *cell = &search->cells[t][part][cluster[pairs[i].a] == cluster[pairs[i].b]];
 
             cell->pairs++;
             cell->expected += p;
@@ -124,16 +138,15 @@ label_weight(match_run *run, const label *label)
 }
 
 static void
-count_labels(match_run *run, const label_list *labels, threshold_search *search)
+count_labels(match_run *run, const label_list *labels, way_search *search)
 {
     for (size_t i = 0; i < labels->count; i++) {
         const label *label = &labels->labels[i];
         int64 weight = label_weight(run, label);
 
         for (int t = 0; t < search->count; t++) {
-            const uint32 *cluster = search->clusters[t]->cluster;
-            threshold_cell *cell =
-                &search->cells[t][score_part(weight)][cluster[label->a] == cluster[label->b]];
+            const uint32 *cluster = search->ways[t].clusters->cluster;
+            way_cell *cell = &search->cells[t][score_part(weight)][cluster[label->a] == cluster[label->b]];
 
             cell->labels++;
             cell->matches += label->is_match;
@@ -148,16 +161,16 @@ count_labels(match_run *run, const label_list *labels, threshold_search *search)
 static void
 weigh_labels(match_run *run, const label_list *labels, const clustering *clusters, double *weights)
 {
-    threshold_search *search = MemoryContextAllocZero(run->context, sizeof(threshold_search));
+    way_search *search = MemoryContextAllocZero(run->context, sizeof(way_search));
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
 
     search->count = 1;
-    search->clusters[0] = unconstify(clustering *, clusters);
+    search->ways[0].clusters = unconstify(clustering *, clusters);
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
     for (size_t i = 0; i < labels->count; i++) {
         const label *label = &labels->labels[i];
-        const threshold_cell *cells = search->cells[0][score_part(label_weight(run, label))];
+        const way_cell *cells = search->cells[0][score_part(label_weight(run, label))];
         int in = clusters->cluster[label->a] == clusters->cluster[label->b];
         double share = (cells[in].pairs + 1) / (cells[0].pairs + cells[1].pairs + 2);
         double labelled = cells[in].labels / (cells[0].labels + cells[1].labels);
@@ -433,42 +446,54 @@ pairs_within(match_run *run, const clustering *clusters, double *rate)
     return pairs;
 }
 
-/*
- * The threshold whose clusters have the largest F1, estimated: of the candidate pairs in each part of the
- * score range, put together or not, the share of matches is that of their labels, drawn towards what the
- * model says (worth CELL_PRIOR labels). So it does not matter that labels were asked for where there was
- * doubt. Of pairs that are together without being candidates, the model alone says how many are right.
- */
-static double
-best_threshold(match_run *run, const label_list *labels, clustering *before, char **report)
+/* The clusters at each threshold, with what the specification says of sources now. */
+static void
+add_ways(match_run *run, way_search *search)
 {
-    threshold_search *search = MemoryContextAllocZero(run->context, sizeof(threshold_search));
-    visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
     int64 weights[lengthof(thresholds)];
-    double right[lengthof(thresholds) + 1], together[lengthof(thresholds) + 1], matches = 0, best_f1 = -1;
-    double most_beyond = 0, f1s[lengthof(thresholds) + 1];
-    int best = 0;
+    clustering *clusters[lengthof(thresholds)];
 
     for (int t = 0; t < lengthof(thresholds); t++)
         weights[t] = weight_from_probability(thresholds[t]);
-    cluster_at_thresholds(run, weights, lengthof(thresholds), NULL, search->clusters);
-    search->clusters[lengthof(thresholds)] = before;
-    search->count = lengthof(thresholds) + 1;
+    cluster_at_thresholds(run, weights, lengthof(thresholds), NULL, clusters);
+    for (int t = 0; t < lengthof(thresholds); t++) {
+        way *way = &search->ways[search->count++];
+
+        *way = (struct way){thresholds[t], run->spec->one_per_source, false, clusters[t]};
+        way->together = pairs_within(run, clusters[t], &way->rate_within);
+        pfree(clusters[t]->size); /* there are many ways, and records */
+        pfree(clusters[t]->weakest_link);
+    }
+}
+
+/*
+ * Estimates the F1 of the clusters of each way: of the candidate pairs in each part of the score range, put
+ * together or not, the share of matches is that of their labels, drawn towards what the model says (worth
+ * CELL_PRIOR labels). So it does not matter that labels were asked for where there was doubt. Of pairs that
+ * are together without being candidates, the model alone says how many are right.
+ */
+static void
+judge_ways(match_run *run, const label_list *labels, way_search *search)
+{
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
+    double right[MOST_WAYS], matches = 0, most_beyond = 0;
+
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
     for (int t = 0; t < search->count; t++) {
-        double candidates = 0, beyond, found = 0, all = 0, expected = 0, rate_within;
+        way *way = &search->ways[t];
+        double candidates = 0, beyond = 0, found = 0, expected = 0;
 
         for (int part = 0; part < SCORE_PARTS; part++) {
             for (int in = 0; in < 2; in++) {
-                const threshold_cell *cell = &search->cells[t][part][in];
+                const way_cell *cell = &search->cells[t][part][in];
                 double rate;
 
                 if (cell->pairs == 0)
                     continue;
                 rate =
                     (cell->matches + CELL_PRIOR * cell->expected / cell->pairs) / (cell->labels + CELL_PRIOR);
-                all += rate * cell->pairs;
+                matches += rate * cell->pairs / search->count;
                 if (in) {
                     found += rate * cell->pairs;
                     expected += cell->expected;
@@ -476,38 +501,89 @@ best_threshold(match_run *run, const label_list *labels, clustering *before, cha
                 }
             }
         }
-        together[t] = pairs_within(run, search->clusters[t], &rate_within);
         if (run->spec->across_sources)
-            together[t] = candidates;
-        beyond = run->spec->across_sources ? 0 : Max(together[t] * rate_within - expected, 0);
-        beyond = Min(beyond, Max(together[t] - candidates, 0));
+            way->together = candidates;
+        else
+            beyond =
+                Min(Max(way->together * way->rate_within - expected, 0), Max(way->together - candidates, 0));
         right[t] = found + beyond;
         most_beyond = Max(most_beyond, beyond);
-        matches += all / search->count;
     }
     for (int t = 0; t < search->count; t++) {
-        double f1 = 2 * right[t] / (together[t] + matches + most_beyond);
+        way *way = &search->ways[t];
 
-        match_run_phase(run, "threshold", "%g: %.0f pairs together, %.0f right of %.0f, F1 %.4f",
-                        thresholds[t], together[t], right[t], matches + most_beyond, f1);
-        f1s[t] = f1;
-        if (t < lengthof(thresholds))
-            best_f1 = Max(best_f1, f1);
-        pfree(search->clusters[t]->cluster);
-        pfree(search->clusters[t]->size);
-        pfree(search->clusters[t]->weakest_link);
+        way->f1 = 2 * right[t] / (way->together + matches + most_beyond);
+        match_run_phase(run, "clusters", "%s labels, at %g%s: %.0f pairs, %.0f right of %.0f, F1 %.4f",
+                        way->before ? "before" : "after", way->threshold,
+                        way->one_per_source == ONE_PER_SOURCE_NEVER ? ", several a source" : "",
+                        way->together, right[t], matches + most_beyond, way->f1);
     }
-    for (int t = 0; t < lengthof(thresholds); t++)
-        if (f1s[t] == best_f1)
-            best = t;
-    /* Of those that are as good as the best, the nearest to one half. */
-    for (int t = 0; t < lengthof(thresholds); t++)
-        if (f1s[t] >= best_f1 - EQUALLY_GOOD && fabs(thresholds[t] - 0.5) < fabs(thresholds[best] - 0.5))
-            best = t;
-    *report =
-        psprintf(",\"expected_f1\":%.3f,\"expected_f1_before\":%.3f", best_f1, f1s[lengthof(thresholds)]);
+}
+
+/*
+ * The best way to cluster. Of those that are about as good the one that changes least is taken: what the
+ * specification says of sources, a threshold near one half, and only where it is clearly better the model
+ * before labels.
+ */
+static const way *
+best_way(const way_search *search, double equally_good)
+{
+    const way *best = &search->ways[0];
+    double top;
+
+    for (int t = 1; t < search->count; t++)
+        if (search->ways[t].f1 > best->f1)
+            best = &search->ways[t];
+    top = best->f1;
+    for (int t = 0; t < search->count; t++) {
+        const way *way = &search->ways[t];
+
+        if (way->f1 < top - equally_good || way == best)
+            continue;
+        if (best->before || (!way->before && way->one_per_source == search->ways[0].one_per_source &&
+                             (best->one_per_source != way->one_per_source ||
+                              fabs(way->threshold - 0.5) < fabs(best->threshold - 0.5))))
+            best = way;
+    }
+    return best;
+}
+
+/*
+ * Chooses threshold and what is said of sources where the specification leaves them open. rarer: labels of
+ * the kind that there are fewer of.
+ */
+static void
+choose_way(match_run *run, match_spec *spec, const match_spec *unlabelled, const label_list *labels,
+           size_t rarer, clustering *before_labels, StringInfo report)
+{
+    way_search *search = MemoryContextAllocZero(run->context, sizeof(way_search));
+    const way *best;
+
+    add_ways(run, search);
+    if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && run->store->source_slot >= 0) {
+        spec->one_per_source = ONE_PER_SOURCE_NEVER;
+        add_ways(run, search);
+        spec->one_per_source = ONE_PER_SOURCE_EVIDENT;
+    }
+    search->ways[search->count] = (way){spec->threshold, spec->one_per_source, true, before_labels};
+    search->ways[search->count].together =
+        pairs_within(run, before_labels, &search->ways[search->count].rate_within);
+    search->count++;
+    judge_ways(run, labels, search);
+    best = best_way(search, Max(EQUALLY_GOOD, FEW_LABELS_GOOD / rarer));
+    appendStringInfo(report, ",\"expected_f1\":%.3f,\"expected_f1_before\":%.3f", best->f1,
+                     search->ways[search->count - 1].f1);
+    if (best->before) {
+        *spec = *unlabelled;
+        match_run_set_weights(run, spec);
+        appendStringInfoString(report, ",\"corrected\":false");
+    } else {
+        spec->threshold = best->threshold;
+        spec->one_per_source = best->one_per_source;
+    }
+    for (int t = 0; t < search->count; t++)
+        pfree(search->ways[t].clusters->cluster);
     pfree(search);
-    return f1s[lengthof(thresholds)] > best_f1 + EQUALLY_GOOD ? 0 : thresholds[best];
 }
 
 char *
@@ -559,17 +635,9 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
         apply(&lesson, spec, x, met);
         match_run_set_weights(run, spec);
     }
-    if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD && labels->count >= FEWEST_LABELS) {
-        char *expected;
-
-        spec->threshold = best_threshold(run, labels, before_labels, &expected);
-        appendStringInfoString(&report, expected);
-        if (spec->threshold == 0) {
-            *spec = unlabelled;
-            match_run_set_weights(run, spec);
-            appendStringInfoString(&report, ",\"kept\":true");
-        }
-    }
+    if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD && labels->count >= FEWEST_LABELS)
+        choose_way(run, spec, &unlabelled, labels, Min(lesson.matches, labels->count - lesson.matches),
+                   before_labels, &report);
     appendStringInfoChar(&report, '}');
     match_run_phase(run, "labels", "%zu, strength %g, loss %.3f to %.3f", labels->count, strength, before,
                     after);
