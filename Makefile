@@ -5,6 +5,7 @@
 #   make check                              build, lint, all tests; needs nothing installed but the packages
 #   make psql                               psql on the private server; make distclean removes it
 #   make lint, make quality, make bench     format and warnings; F1 on labelled data; timings beside peers
+#   make fuzz, make bench-full              kernels against oracles; sizes beyond the millions
 #   make soak SECONDS_LONG=600              random sequences against a model, readers without pause
 
 MODULE_big = mastering
