@@ -12,6 +12,7 @@
 #include "engine/value_reader.h"
 #include "executor/spi.h"
 #include "kernel/hash.h"
+#include "kernel/parallel.h"
 #include "kernel/radix_sort.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
@@ -400,26 +401,43 @@ renumber(record_store *store, int threads)
 
 /* ---- reading ---- */
 
-/* The records of each value, where they were not counted as they came. */
+#define RECORDS_COUNTED_AT_ONCE (4 * 1024 * 1024)
+
+typedef struct value_count {
+    record_store *store;
+    Size first, end; /* records */
+} value_count;
+
 static void
-count_values(record_store *store)
+count_column(void *context, int64_t column, int thread)
 {
-    Size count = store->records.count, stride = store->records.stride;
+    const value_count *count = context;
+    const store_column *counted = &count->store->columns[column];
+    Size stride = count->store->records.stride;
+    const uint32 *code = count->store->records.rows + count->first * stride + column;
 
-    for (int i = 0; i < store->column_count; i++) {
-        uint32 *records = store->columns[i].values->records;
-        const uint32 *code = store->records.rows + i;
+    if (counted->is_list)
+        return;
+    for (Size record = count->first; record < count->end; record++, code += stride)
+        counted->values->records[*code]++;
+}
 
-        if (store->columns[i].is_list)
-            continue;
-        memset(records, 0, store->columns[i].values->count * sizeof(uint32));
-        for (Size record = 0; record < count; record++, code += stride) {
-            records[*code]++;
-            if ((record & 0xfffff) == 0)
-                CHECK_FOR_INTERRUPTS();
-        }
-        records[0] = 0;
+/* The records of each value, where they were not counted as they came: values of arrays were. */
+static void
+count_values(record_store *store, int threads)
+{
+    value_count count = {.store = store};
+
+    for (int i = 0; i < store->column_count; i++)
+        if (!store->columns[i].is_list)
+            memset(store->columns[i].values->records, 0, store->columns[i].values->count * sizeof(uint32));
+    for (; count.first < store->records.count; count.first = count.end) {
+        count.end = Min(store->records.count, count.first + RECORDS_COUNTED_AT_ONCE);
+        parallel_for(threads, store->column_count, count_column, &count);
+        CHECK_FOR_INTERRUPTS();
     }
+    for (int i = 0; i < store->column_count; i++)
+        store->columns[i].values->records[0] = 0;
 }
 
 /* Numbers and dates once a distinct value; a word about what was not as it should be. */
@@ -552,7 +570,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     SPI_finish();
 
     MemoryContextDelete(reading);
-    count_values(store);
+    count_values(store, threads);
     renumber(store, threads);
     finish_columns(store);
     if (state.cut_lists > 0)
