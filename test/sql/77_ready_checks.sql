@@ -1,4 +1,9 @@
 -- Ready-made checks, their limits, and sources that are halted alone by the check that names them.
+-- In a database of its own: numbers of releases are shown.
+SELECT current_database() AS home \gset
+CREATE DATABASE ready_checks;
+\c ready_checks
+CREATE EXTENSION mastering;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 SET search_path = mastering, pg_catalog;
@@ -91,3 +96,5 @@ SELECT check_row_count('cdev', 'person', NULL);
 SELECT check_distribution('cdev', 'person', 'city', 7);
 SELECT drop_environment('ctest'), drop_environment('cdev');
 DROP SCHEMA checked CASCADE;
+\c :home
+DROP DATABASE ready_checks;

@@ -1,9 +1,13 @@
 -- Plans of releases filled in by what is done, metrics, drift, and a log that shows what was done to it.
+-- In a database of its own: numbers of releases are shown.
+SELECT current_database() AS home \gset
+CREATE DATABASE release_plans;
+\c release_plans
+CREATE EXTENSION mastering;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE ROLE p_admin LOGIN; CREATE ROLE p_author LOGIN; CREATE ROLE p_curator LOGIN; CREATE ROLE p_reviewer LOGIN; CREATE ROLE p_consumer LOGIN; CREATE ROLE p_loader LOGIN; CREATE ROLE p_none LOGIN; CREATE ROLE p_owner;
 SET search_path = mastering, pg_catalog;
-SELECT setval('mastering.release_id', 79000);
 CREATE SCHEMA planned;
 CREATE TABLE planned.crm AS SELECT i AS id, 'name ' || i % 60 AS name, 'mail' || i % 60 AS email FROM generate_series(1, 100) i;
 CREATE TABLE planned.crm_test AS SELECT id::bigint, name, email FROM planned.crm;
@@ -172,3 +176,5 @@ RESET SESSION AUTHORIZATION;
 SELECT drop_environment('pprod'), drop_environment('ptest'), drop_environment('pdev');
 DROP SCHEMA planned CASCADE;
 DROP ROLE p_admin, p_author, p_curator, p_reviewer, p_consumer, p_loader, p_none, p_owner;
+\c :home
+DROP DATABASE release_plans;
