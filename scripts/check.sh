@@ -156,6 +156,7 @@ run_tap() {
     rm -rf "$PLACE/tap"
     mkdir -p "$PLACE/tap/t"
     cp -R test/t/. "$PLACE/tap/t/"
+    cp -R contrib "$PLACE/tap/"
     [ "$(id -u)" -ne 0 ] || chown -R "$SERVER_UID:$SERVER_GID" "$PLACE/tap"
     for file in ${TAP_FILES:-test/t/*.pl}; do
         name=$(basename "$file" .pl)
