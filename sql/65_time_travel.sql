@@ -36,6 +36,7 @@ BEGIN
     before := mastering.snapshot_before(env_name, 'before restore');
     like_state := mastering.snapshot_of(wanted, 'restored in ' || env_name);
     IF wanted.tree = current.tree AND wanted.data = current.data AND wanted.versions = current.versions THEN
+        PERFORM mastering.audit(env_name, 'restore', jsonb_build_object('state', state_name, 'to', like_state, 'unchanged', true));    -- a release plan asks for it
         RETURN '#' || left(before, 12);
     END IF;
     id := nextval('mastering.release_id');

@@ -177,6 +177,9 @@ CREATE TABLE mastering.audit_head (
 );
 COMMENT ON TABLE mastering.audit_head IS 'The end of each environment''s log, so that a tail that is cut off is missed. Published with NOTIFY at each entry; who keeps that elsewhere needs to trust nobody here.';
 SELECT pg_catalog.pg_extension_config_dump('mastering.audit_head', '');
+-- Logs that are older than this table.
+INSERT INTO mastering.audit_head (environment, seq, hash)
+SELECT DISTINCT ON (a.environment) a.environment, a.seq, a.hash FROM mastering.audit_entry a ORDER BY a.environment, a.seq DESC;
 
 CREATE FUNCTION mastering.publish_audit_head() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
