@@ -10,13 +10,16 @@
  */
 #include "compat.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/tupmacs.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "funcapi.h"
+#include "kernel/sha256.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
@@ -26,11 +29,15 @@ typedef struct ColumnOutput {
     FmgrInfo function;
 } ColumnOutput;
 
+/* How rows of one type are hashed; what is needed for a row is kept for the next. */
 typedef struct RowFormat {
     Oid type;
     int32 typmod;
     TupleDesc descriptor;
     ColumnOutput *columns;
+    Datum *values;
+    bool *nulls;
+    StringInfoData bytes;
 } RowFormat;
 
 static RowFormat *
@@ -48,6 +55,8 @@ row_format(FmgrInfo *flinfo, HeapTupleHeader row)
     format->typmod = HeapTupleHeaderGetTypMod(row);
     format->descriptor = lookup_rowtype_tupdesc_copy(format->type, format->typmod);
     format->columns = palloc0(sizeof(ColumnOutput) * Max(format->descriptor->natts, 1));
+    format->values = palloc(sizeof(Datum) * Max(format->descriptor->natts, 1));
+    format->nulls = palloc(sizeof(bool) * Max(format->descriptor->natts, 1));
     for (int i = 0; i < format->descriptor->natts; i++) {
         Form_pg_attribute attribute = TupleDescAttr(format->descriptor, i);
         Oid output;
@@ -60,100 +69,112 @@ row_format(FmgrInfo *flinfo, HeapTupleHeader row)
         fmgr_info_cxt(output, &format->columns[i].function, flinfo->fn_mcxt);
         format->columns[i].hashed = true;
     }
+    initStringInfo(&format->bytes);
     flinfo->fn_extra = format;
     MemoryContextSwitchTo(caller);
     return format;
 }
 
 static void
-hash_bytes_or_fail(pg_cryptohash_ctx *hash, const void *bytes, Size length)
+put_length(char *place, uint32 length)
 {
-    if (pg_cryptohash_update(hash, bytes, length) < 0)
-        elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(hash));
+    place[0] = length >> 24;
+    place[1] = length >> 16;
+    place[2] = length >> 8;
+    place[3] = length;
 }
 
+/* The text of a value; those of the common types are written without a detour through a copy. */
 static void
-hash_length(pg_cryptohash_ctx *hash, uint32 length)
+append_value(StringInfo bytes, FmgrInfo *output, Datum value)
 {
-    uint8 bytes[4] = {length >> 24, length >> 16, length >> 8, length};
+    switch (output->fn_oid) {
+    case F_TEXTOUT:
+    case F_VARCHAROUT:
+    case F_BPCHAROUT: {
+        struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
 
-    hash_bytes_or_fail(hash, bytes, sizeof(bytes));
-}
+        appendBinaryStringInfo(bytes, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+        if ((Pointer)text != DatumGetPointer(value))
+            pfree(text);
+        break;
+    }
+    case F_JSONB_OUT: {
+        Jsonb *document = DatumGetJsonbP(value);
 
-static void
-hash_row(pg_cryptohash_ctx *hash, RowFormat *format, HeapTupleHeader row)
-{
-    int natts = format->descriptor->natts;
-    Datum *values = palloc(sizeof(Datum) * Max(natts, 1));
-    bool *nulls = palloc(sizeof(bool) * Max(natts, 1));
-    HeapTupleData tuple = {
-        .t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row, .t_tableOid = InvalidOid};
+        JsonbToCString(bytes, &document->root, VARSIZE(document));
+        if ((Pointer)document != DatumGetPointer(value))
+            pfree(document);
+        break;
+    }
+    default: {
+        char *text = OutputFunctionCall(output, value);
 
-    ItemPointerSetInvalid(&tuple.t_self);
-    heap_deform_tuple(&tuple, format->descriptor, values, nulls);
-    for (int i = 0; i < natts; i++) {
-        char *text, *utf8;
-        Size length;
-
-        if (!format->columns[i].hashed)
-            continue;
-        if (nulls[i]) {
-            hash_length(hash, PG_UINT32_MAX);
-            continue;
-        }
-        text = OutputFunctionCall(&format->columns[i].function, values[i]);
-        length = strlen(text);
-        utf8 = pg_server_to_any(text, length, PG_UTF8);
-        if (utf8 != text)
-            length = strlen(utf8);
-        hash_length(hash, length);
-        hash_bytes_or_fail(hash, utf8, length);
-        if (utf8 != text)
-            pfree(utf8);
+        appendStringInfoString(bytes, text);
         pfree(text);
     }
-    pfree(values);
-    pfree(nulls);
+    }
 }
 
-static pg_cryptohash_ctx *
-new_sha256(void)
-{
-    pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-
-    if (hash == NULL || pg_cryptohash_init(hash) < 0)
-        elog(ERROR, "could not start SHA-256: %s", pg_cryptohash_error(hash));
-    return hash;
-}
+/* What is kept for the next row stays small. */
+#define BYTES_AT_ONCE (64 * 1024)
 
 static void
-finish_sha256(pg_cryptohash_ctx *hash, uint8 *digest)
+add_bytes(sha256_state *hash, StringInfo bytes)
 {
-    if (pg_cryptohash_final(hash, digest, PG_SHA256_DIGEST_LENGTH) < 0)
-        elog(ERROR, "could not finish SHA-256: %s", pg_cryptohash_error(hash));
+    sha256_add(hash, bytes->data, bytes->len);
+    resetStringInfo(bytes);
+    if (bytes->maxlen > 4 * BYTES_AT_ONCE) {
+        bytes->data = repalloc(bytes->data, BYTES_AT_ONCE);
+        bytes->maxlen = BYTES_AT_ONCE;
+    }
 }
 
 static void
 digest_row(RowFormat *format, HeapTupleHeader row, uint8 *digest)
 {
-    pg_cryptohash_ctx *hash = new_sha256();
+    StringInfo bytes = &format->bytes;
+    HeapTupleData tuple = {
+        .t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row, .t_tableOid = InvalidOid};
+    sha256_state hash;
 
-    PG_TRY();
-    {
-        hash_row(hash, format, row);
-        finish_sha256(hash, digest);
+    ItemPointerSetInvalid(&tuple.t_self);
+    heap_deform_tuple(&tuple, format->descriptor, format->values, format->nulls);
+    sha256_start(&hash);
+    resetStringInfo(bytes);
+    for (int i = 0; i < format->descriptor->natts; i++) {
+        int start;
+        char *text, *utf8;
+
+        if (!format->columns[i].hashed)
+            continue;
+        /* A value that fills the buffer has it for itself. */
+        if (bytes->len > BYTES_AT_ONCE ||
+            (bytes->len > 0 && !format->nulls[i] && TupleDescAttr(format->descriptor, i)->attlen == -1 &&
+             toast_raw_datum_size(format->values[i]) > BYTES_AT_ONCE))
+            add_bytes(&hash, bytes);
+        start = bytes->len;
+        appendBinaryStringInfo(bytes, "\377\377\377\377", 4); /* of NULL, that is all */
+        if (format->nulls[i])
+            continue;
+        append_value(bytes, &format->columns[i].function, format->values[i]);
+        text = bytes->data + start + 4;
+        utf8 = pg_server_to_any(text, bytes->len - start - 4, PG_UTF8);
+        if (utf8 != text) {
+            bytes->len = start + 4;
+            appendStringInfoString(bytes, utf8);
+            pfree(utf8);
+        }
+        put_length(bytes->data + start, bytes->len - start - 4);
     }
-    PG_FINALLY();
-    {
-        pg_cryptohash_free(hash);
-    }
-    PG_END_TRY();
+    add_bytes(&hash, bytes);
+    sha256_finish(&hash, digest);
 }
 
 MASTERING_FUNCTION(mastering_row_hash)
 {
     HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
-    uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    uint8 digest[SHA256_BYTES];
     pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
 
     digest_row(row_format(fcinfo->flinfo, row), row, digest);
@@ -165,61 +186,51 @@ MASTERING_FUNCTION(mastering_row_hash)
 MASTERING_FUNCTION(mastering_stored_row_hash)
 {
     HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
-    bytea *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+    bytea *result = palloc(VARHDRSZ + SHA256_BYTES);
 
-    SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+    SET_VARSIZE(result, VARHDRSZ + SHA256_BYTES);
     digest_row(row_format(fcinfo->flinfo, row), row, (uint8 *)VARDATA(result));
     PG_RETURN_BYTEA_P(result);
-}
-
-static void
-free_hash(void *argument)
-{
-    pg_cryptohash_free(argument);
 }
 
 MASTERING_FUNCTION(mastering_rows_hash_add)
 {
     MemoryContext aggregate_context;
-    pg_cryptohash_ctx *hash;
+    sha256_state *hash;
 
     if (!AggCheckCallContext(fcinfo, &aggregate_context))
         elog(ERROR, "rows_hash_add called outside an aggregate");
     if (PG_ARGISNULL(0)) {
-        MemoryContext caller = MemoryContextSwitchTo(aggregate_context);
-        MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
-
-        hash = new_sha256();
-        callback->func = free_hash;
-        callback->arg = hash;
-        MemoryContextRegisterResetCallback(aggregate_context, callback);
-        MemoryContextSwitchTo(caller);
+        hash = MemoryContextAlloc(aggregate_context, sizeof(sha256_state));
+        sha256_start(hash);
     } else
-        hash = (pg_cryptohash_ctx *)PG_GETARG_POINTER(0);
+        hash = (sha256_state *)PG_GETARG_POINTER(0);
     if (PG_NARGS() > 2 && !PG_ARGISNULL(2)) {
         bytea *kept = PG_GETARG_BYTEA_PP(2);
 
-        hash_bytes_or_fail(hash, VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept));
+        sha256_add(hash, VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept));
     } else if (!PG_ARGISNULL(1)) {
         HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(1);
-        uint8 digest[PG_SHA256_DIGEST_LENGTH];
+        uint8 digest[SHA256_BYTES];
 
         digest_row(row_format(fcinfo->flinfo, row), row, digest);
-        hash_bytes_or_fail(hash, digest, sizeof(digest));
+        sha256_add(hash, digest, sizeof(digest));
     }
     PG_RETURN_POINTER(hash);
 }
 
 MASTERING_FUNCTION(mastering_rows_hash_final)
 {
-    uint8 digest[PG_SHA256_DIGEST_LENGTH];
-    char digits[2 * PG_SHA256_DIGEST_LENGTH + 1];
-    pg_cryptohash_ctx *hash = PG_ARGISNULL(0) ? new_sha256() : (pg_cryptohash_ctx *)PG_GETARG_POINTER(0);
+    uint8 digest[SHA256_BYTES];
+    char digits[2 * SHA256_BYTES + 1];
+    sha256_state hash;
 
-    finish_sha256(hash, digest);
     if (PG_ARGISNULL(0))
-        pg_cryptohash_free(hash);
+        sha256_start(&hash);
+    else
+        hash = *(sha256_state *)PG_GETARG_POINTER(0);
+    sha256_finish(&hash, digest);
     hex_encode((char *)digest, sizeof(digest), digits);
-    digits[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
+    digits[2 * SHA256_BYTES] = '\0';
     PG_RETURN_TEXT_P(cstring_to_text(digits));
 }
