@@ -301,7 +301,8 @@ COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
 --
 -- Its shape: query and clusters are brought together, each record as one row, sorted by cluster, so that no more
 -- than one cluster is held at a time; golden_agg chooses (see src/engine/survivorship.h for its plan); golden_field
--- takes the result apart. Attributes are called a1, a2, ... inside, whatever their names.
+-- takes the result apart. Attributes are called a1, a2, ... inside, whatever their names. Without clusters, the query
+-- itself says in column "#cluster" (bigint) where each record belongs.
 CREATE FUNCTION mastering.golden_sql(query text, clusters text, rules jsonb, typed boolean) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
@@ -324,16 +325,18 @@ BEGIN
     END IF;
     SELECT pg_catalog.array_agg(c.name ORDER BY c."position"),
         pg_catalog.array_agg(c.name ORDER BY c."position") FILTER (WHERE c.sortable AND c.name <> 'source'),
-        pg_catalog.array_agg(c.name ORDER BY c."position") FILTER (WHERE c.name NOT IN ('id', 'source'))
+        pg_catalog.array_agg(c.name ORDER BY c."position") FILTER (WHERE c.name NOT IN ('id', 'source') AND (clusters IS NOT NULL OR c.name <> '#cluster'))
         INTO columns, sortable, attributes
         FROM mastering.query_columns(query, 'query') AS c;
     columns := COALESCE(columns, '{}');
     sortable := COALESCE(sortable, '{}');
     attributes := COALESCE(attributes, '{}');
     PERFORM mastering.require_columns(columns, '{id}', 'query');
-    PERFORM mastering.require_columns(
-        ARRAY(SELECT c.name FROM mastering.query_columns(clusters, 'clusters') AS c ORDER BY c."position"),
-        '{id,cluster_id}', 'clusters');
+    IF clusters IS NOT NULL OR '#cluster' <> ALL (columns) THEN
+        PERFORM mastering.require_columns(
+            ARRAY(SELECT c.name FROM mastering.query_columns(clusters, 'clusters') AS c ORDER BY c."position"),
+            '{id,cluster_id}', 'clusters');
+    END IF;
     has_source := 'source' = ANY (columns);
     IF typed AND attributes && '{cluster_id,record_count,source_count,lineage}'::pg_catalog.text[] THEN
         RAISE EXCEPTION USING ERRCODE = '42701',
@@ -442,7 +445,7 @@ FROM (
     FROM (
         SELECT j.cluster_id, ROW(j.id, j.source, j.is_alone%5$s) AS record
         FROM (
-            SELECT COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone, r.*
+            SELECT %9$s, r.*
             FROM (
                 SELECT COALESCE(q.id::pg_catalog.text, mastering.refuse('22004',
                         'the query in argument "query" gives a row without id',
@@ -452,10 +455,7 @@ FROM (
                 FROM (
 %1$s
                 ) AS q
-            ) AS r
-            LEFT JOIN (
-                %2$s
-            ) AS m ON m.id = r.id
+            ) AS r%2$s
         ) AS j
         ORDER BY j.cluster_id
         OFFSET 0
@@ -465,14 +465,18 @@ FROM (
 ) AS f
 %8$s$sql$,
         mastering.query_body(query, 'query'),
-        mastering.assignment_sql(clusters, 'clusters', 'cluster_id'),
+        CASE WHEN clusters IS NULL THEN '' ELSE pg_catalog.format($join$
+            LEFT JOIN (
+                %s
+            ) AS m ON m.id = r.id$join$, mastering.assignment_sql(clusters, 'clusters', 'cluster_id')) END,
         CASE WHEN has_source THEN 'q.source::pg_catalog.text' ELSE 'NULL::pg_catalog.text' END,
-        pg_catalog.concat(recency_id, blank_to_null),
+        pg_catalog.concat(CASE WHEN clusters IS NULL THEN ', q."#cluster" AS cluster_id' END, recency_id, blank_to_null),
         fields,
         plan,
         CASE WHEN typed THEN COALESCE(golden_values, '') ELSE ', pg_catalog.to_jsonb(g.*) AS golden' END
             || ', mastering.golden_field(f.golden, 3, NULL::pg_catalog.jsonb) AS lineage',
-        CASE WHEN typed THEN '' ELSE pg_catalog.format(E'CROSS JOIN LATERAL (SELECT %s) AS g\n', pg_catalog.substr(golden_values, 3)) END);
+        CASE WHEN typed THEN '' ELSE pg_catalog.format(E'CROSS JOIN LATERAL (SELECT %s) AS g\n', pg_catalog.substr(golden_values, 3)) END,
+        CASE WHEN clusters IS NULL THEN 'false AS is_alone' ELSE 'COALESCE(m.cluster_id, r.id) AS cluster_id, m.cluster_id IS NULL AS is_alone' END);
 END
 $$;
 COMMENT ON FUNCTION mastering.golden_sql(text, text, jsonb, boolean) IS

@@ -65,6 +65,10 @@ END
 $$;
 COMMENT ON FUNCTION mastering.begin_segment(int) IS 'Makes the empty table of a new segment and returns its number.';
 
+CREATE FUNCTION mastering.next_row_no() RETURNS int
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_next_row_no';
+COMMENT ON FUNCTION mastering.next_row_no() IS 'Numbers the rows of a statement that writes a segment: 1, 2, 3, ... Unlike row_number() it keeps no copy of them.';
+
 -- Indexes after the rows are in, statistics, the hash of the content, then ATTACH: the CHECK lets it skip its scan.
 CREATE FUNCTION mastering.finish_segment(store_id int, segment_id int, derived_from text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
@@ -83,7 +87,8 @@ BEGIN
                        (SELECT string_agg(quote_ident(value), ', ') FROM jsonb_array_elements_text(index_columns)));
     END LOOP;
     EXECUTE format('ANALYZE %s', segment);
-    EXECUTE format('SELECT count(*), mastering.rows_hash(s ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
+    -- The hashes of rows are sorted, not the rows.
+    EXECUTE format('SELECT count(*), mastering.rows_hash(NULL::record, mastering.stored_row_hash(s) ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
     IF NOT attached THEN
         EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
     END IF;

@@ -262,7 +262,7 @@ DECLARE
     segment int := mastering.begin_segment(store);
     rows bigint;
 BEGIN
-    EXECUTE format('INSERT INTO mastering.%I SELECT q.*, (row_number() OVER ())::int, %s FROM (%s) q', 'segment_' || segment, segment, query);
+    EXECUTE format('INSERT INTO mastering.%I SELECT q.*, mastering.next_row_no(), %s FROM (%s) q', 'segment_' || segment, segment, query);
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows = 0 THEN
         PERFORM mastering.drop_segment(segment);

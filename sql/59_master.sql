@@ -31,7 +31,7 @@ CREATE FUNCTION mastering.drop_work_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
-        pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming;
+        pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
@@ -153,8 +153,10 @@ DECLARE
     reused boolean := false;
     scope bigint[];
     query text;
-    clusters_query text;
     members_now text;
+    sorted text;
+    work_memory text := current_setting('work_mem');
+    budget text := current_setting('mastering.work_mem');
     result jsonb;
     counters jsonb;
 BEGIN
@@ -175,6 +177,9 @@ BEGIN
         RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', 'output', 'run', run_key);
     END IF;
 
+    -- The budget of a run is for its statements too; one of them sorts and hashes in several places at once.
+    budget := CASE budget WHEN '-1' THEN current_setting('maintenance_work_mem') ELSE budget END;
+    PERFORM set_config('work_mem', greatest(pg_size_bytes(work_memory), pg_size_bytes(budget) / 4) / 1024 || 'kB', true);
     PERFORM mastering.drop_work_tables();
     PERFORM mastering.sync_entity_views(env.name || '_next', entity_name, entity, '{}');
     PERFORM mastering.apply_grants(env.name);
@@ -199,9 +204,10 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_lost ON COMMIT DROP AS SELECT m."#cluster" AS cluster, count(*) AS records FROM %s m WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = m."#cluster") GROUP BY 1',
             CASE WHEN old ? '_members' THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
                  ELSE '(SELECT NULL::bigint AS "#cluster" WHERE false)' END);
-        history := mastering.next_version(mastering.entity_store('history', entity_name, entity), old -> '_history', mastering.history_query(),
+        EXECUTE 'CREATE TEMP TABLE mastering_event (cluster, event, other, records, at) ON COMMIT DROP AS ' || mastering.history_query();
+        history := mastering.next_version(mastering.entity_store('history', entity_name, entity), old -> '_history', 'SELECT * FROM pg_temp.mastering_event',
             's."#cluster", s.event, s.other_id, s.records, s.at', NULL, true);
-        EXECUTE 'SELECT coalesce(jsonb_object_agg(e.event, e.n), ''{}'') FROM (SELECT q.event, count(*) AS n FROM (' || mastering.history_query() || ') q (id, event, other, records, at) GROUP BY 1) e' INTO counters;
+        EXECUTE 'SELECT coalesce(jsonb_object_agg(e.event, e.n), ''{}'') FROM (SELECT q.event, count(*) AS n FROM pg_temp.mastering_event q GROUP BY 1) e' INTO counters;
         DROP TABLE pg_temp.mastering_lost;
     END IF;
     PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_members', members, entity_name || '_history', history));
@@ -213,34 +219,30 @@ BEGIN
             scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), overrides, members_now);
         END IF;
     END IF;
-    IF scope IS NULL THEN
-        query := mastering.input_query(env.name, entity_name);
-        clusters_query := format('SELECT m.source || '':'' || m.record_key AS id, m.cluster_id FROM %I.%I m', env.name || '_next', entity_name || '_members');
-    ELSE
-        query := format('SELECT r.source || '':'' || r.record_key AS id, r.source, %s FROM %I.%I r WHERE r.cluster_id = ANY (%L::bigint[])',
-                        (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-                        env.name || '_next', entity_name || '_records', scope);
-        clusters_query := format('SELECT m.source || '':'' || m.record_key AS id, m.cluster_id FROM %I.%I m WHERE m.cluster_id = ANY (%L::bigint[])',
-                                 env.name || '_next', entity_name || '_members', scope);
-    END IF;
+    query := format('SELECT r.source || '':'' || r.record_key AS id, r.source, %s, r.cluster_id AS "#cluster" FROM %I.%I r%s',
+                    (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+                    env.name || '_next', entity_name || '_records', CASE WHEN scope IS NULL THEN '' ELSE format(' WHERE r.cluster_id = ANY (%L::bigint[])', scope) END);
     EXECUTE format('CREATE TEMP TABLE mastering_golden ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS g ("#cluster" bigint, "#records" bigint, "#sources" bigint, %s, "#lineage" jsonb)',
-                   env.owner, format('SELECT g.cluster_id::bigint, g.record_count, g.source_count, %s, g.lineage FROM (%s) g',
+                   env.owner, format('SELECT g.cluster_id, g.record_count, g.source_count, %s, g.lineage FROM (%s) g',
                                      -- Aggregates give a domain's base type, and values without length.
                                      (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-                                     mastering.golden_sql(query, clusters_query, survivorship, true)),
+                                     mastering.golden_sql(query, NULL, survivorship, true)),
                    mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
     PERFORM mastering.override_values(entity, overrides, members_now);
+    -- They lie in the order in which the clusters were read and sorted, unless some were replaced.
+    sorted := CASE WHEN overrides IS NULL THEN '' ELSE ' ORDER BY 1' END;
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
-        format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g ORDER BY 1',
+        format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g' || sorted,
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
-        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g ORDER BY 1', 's."#cluster", s.lineage', scope);
+        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', overrides, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
         'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.count_output(golden, entity));
     PERFORM mastering.drop_work_tables();
+    PERFORM set_config('work_mem', work_memory, true);
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
                                  entity_name || '_lineage', lineage, entity_name || '_history', history, entity_name || '_keys', keys);
