@@ -60,9 +60,9 @@ looks_like_date(text_view text, const value_look *look)
 {
     calendar_date date;
 
-    return text.length >= 6 && text.length <= 30 && look->digits >= 4 && look->letters <= 2 &&
-           parse_date(text, &date) && date.year >= 1000 && date.year <= 2999 && date.month <= 31 &&
-           date.day <= 31;
+    return text.length >= 6 && text.length <= 30 && look->digits >= 3 &&
+           (look->letters <= 2 ? look->digits >= 4 : look->letters <= 11) && parse_date(text, &date) &&
+           date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31;
 }
 
 /* Digits with the punctuation of a telephone number, 7 to 15 of them. */
@@ -82,8 +82,47 @@ looks_like_number(text_view text, const value_look *look)
            parse_number(text, &number);
 }
 
+/* A number with a point or a comma between its last digits: an amount or a measure, not a code. */
+static bool
+looks_measured(text_view text)
+{
+    uint32 i = text.length;
+
+    while (i > 0 && text_view_at(text, i - 1) >= '0' && text_view_at(text, i - 1) <= '9')
+        i--;
+    return i > 1 && i < text.length &&
+           (text_view_at(text, i - 1) == '.' || text_view_at(text, i - 1) == ',') &&
+           text_view_at(text, i - 2) >= '0' && text_view_at(text, i - 2) <= '9';
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* How far the middle nine tenths of a column's different numbers reach; 0: there are none. */
+static double
+spread_of(const dictionary *values)
+{
+    double *numbers = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(double)));
+    double spread = 0;
+    uint32 used = 0;
+
+    for (uint32 code = 1; code < values->count; code++)
+        used += parse_number(values->texts[code], &numbers[used]);
+    qsort(numbers, used, sizeof(double), compare_numbers);
+    if (used > 1)
+        spread = numbers[used - 1 - used / 20] - numbers[used / 20];
+    pfree(numbers);
+    return spread;
+}
+
 static column_kind
-kind_of(const column_profile *profile, double date, double phone, double email, double number, double coded)
+kind_of(const column_profile *profile, double date, double phone, double email, double number, double coded,
+        double measured)
 {
     if (profile->distinct <= 1)
         return KIND_EMPTY;
@@ -93,6 +132,8 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
         return KIND_DATE;
     if (profile->distinct <= FEW_VALUES && profile->filled >= 10 * profile->distinct)
         return KIND_CATEGORY;
+    if (number > 0.9 && measured > 0.5)
+        return KIND_NUMBER;
     if (phone > 0.8)
         return KIND_PHONE;
     if (number > 0.9)
@@ -126,6 +167,7 @@ static void
 profile_column(column_profile *profile, const dictionary *values, uint64 records)
 {
     double length = 0, words = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0, coded = 0;
+    double measured = 0;
 
     profile->values = values;
     profile->records = records;
@@ -144,6 +186,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         phone += looks_like_phone(text, &look) ? weight : 0;
         email += look.has_at && look.words == 1 ? weight : 0;
         number += looks_like_number(text, &look) ? weight : 0;
+        measured += looks_measured(text) ? weight : 0;
         profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
         coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
         note_frequent(profile, code, values->records[code]);
@@ -159,7 +202,8 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));
     profile->kind = kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
                             email / Max(profile->filled, 1), number / Max(profile->filled, 1),
-                            coded / Max(profile->filled, 1));
+                            coded / Max(profile->filled, 1), measured / Max(profile->filled, 1));
+    profile->spread = profile->kind == KIND_NUMBER ? spread_of(values) : 0;
 }
 
 const char *

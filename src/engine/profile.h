@@ -31,6 +31,7 @@ typedef struct column_profile {
     double mean_words;
     double with_digits; /* share of filled values that have letters and digits */
     double equal_share; /* probability that two filled values are equal */
+    double spread;      /* of numbers: from the lowest twentieth to the highest */
     uint32 longest;
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];

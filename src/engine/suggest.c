@@ -172,11 +172,17 @@ is_row_number(const column_profile *profile)
            (profile->kind == KIND_NUMBER || profile->kind == KIND_CODE);
 }
 
+/* alone: it is the only column that is compared. */
 static void
-write_comparison(StringInfo out, const column_profile *profile)
+write_comparison(StringInfo out, const column_profile *profile, bool alone)
 {
     appendStringInfoString(out, "{\"column\":");
     append_json_string(out, profile->name);
+    if (alone && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT)) {
+        appendStringInfoString(out,
+                               ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
+        return;
+    }
     switch (profile->kind) {
     case KIND_EMAIL:
         appendStringInfoString(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.95,0.88]");
@@ -189,7 +195,13 @@ write_comparison(StringInfo out, const column_profile *profile)
         appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7]");
         break;
     case KIND_NUMBER:
-        appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
+        if (profile->spread > 0 && profile->distinct > 20) {
+            appendStringInfoString(
+                out,
+                ",\"method\":\"numeric\",\"levels\":[0.999,0.99,0.95],\"term_frequency\":true,\"scale\":");
+            append_json_number(out, profile->spread);
+        } else
+            appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
         break;
     case KIND_CODE:
         appendStringInfoString(
@@ -360,6 +372,16 @@ in_whole(const column_profile *profile)
  * function's schema is named, or whoever may create functions could put one of his own in front of it.
  */
 
+static int
+whole_columns(const column_profile *profiles, int count)
+{
+    int used = 0;
+
+    for (int i = 0; i < count; i++)
+        used += in_whole(&profiles[i]);
+    return used;
+}
+
 static char *
 whole_expression(const column_profile *profiles, int count)
 {
@@ -473,7 +495,7 @@ suggest_spec(const char *query)
     column_profile *profiles;
     bool *chosen;
     Jsonb *spec;
-    int count, written = 0, codes = 0;
+    int count, written = 0, codes = 0, chosen_count = 0;
 
     initStringInfo(&out);
     MemoryContextSwitchTo(context);
@@ -488,25 +510,27 @@ suggest_spec(const char *query)
     appendStringInfoString(&out, "{\"blocking\":[");
     write_blocking(&out, store, profiles, count);
     appendStringInfoString(&out, "],\"comparisons\":[");
+    for (int i = 0; i < count; i++)
+        chosen_count += chosen[i];
     for (int i = 0; i < count; i++) {
         if (!chosen[i])
             continue;
         write_rule_start(&out, &written);
-        write_comparison(&out, &profiles[i]);
+        write_comparison(&out, &profiles[i], chosen_count == 1);
         if (has_codes(&profiles[i]) && codes < MOST_CODES_COMPARISONS) {
             write_rule_start(&out, &written);
             write_codes_comparison(&out, &profiles[i]);
             codes++;
         }
     }
-    if (has_text(profiles, count)) {
+    if (has_text(profiles, count) && whole_columns(profiles, count) > 1) {
         write_rule_start(&out, &written);
         appendStringInfoString(&out, "{\"name\":\"whole record\",\"expression\":");
         append_json_string(&out, whole_expression(profiles, count));
         appendStringInfoString(&out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.85,0.7,0.55,0.4,0.3]}");
     }
     if (written == 0)
-        write_comparison(&out, &profiles[0]);
+        write_comparison(&out, &profiles[0], true);
     appendStringInfoString(&out, "]}");
     MemoryContextSwitchTo(before);
     spec = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));

@@ -18,6 +18,8 @@
 #include "utils/timestamp.h"
 #include "parser/parse_coerce.h"
 
+#define MOST_DATE_CHARACTERS 40 /* of a date whose month is a word */
+
 /* Bytes of a value that takes so long to read that a cancel request is looked for before and after. */
 #define LONG_VALUE (1024 * 1024)
 
@@ -70,6 +72,12 @@ static inline uint32
 at(text_view text, uint32 i)
 {
     return i < text.length ? text_view_at(text, i) : 0;
+}
+
+static inline bool
+is_ascii_letter(uint32 character)
+{
+    return (character | 32) >= 'a' && (character | 32) <= 'z' && character < 128;
 }
 
 static uint32
@@ -155,11 +163,71 @@ full_year(uint32 year, uint32 digits)
     return digits > 2 ? year : year < 30 ? 2000 + year : 1900 + year;
 }
 
+/* The month that a word names by its first three letters in English: 1 to 12; 0: none. */
+static uint32
+month_of_word(text_view text, uint32 from, uint32 letters)
+{
+    static const char *const months[] = {"january",   "february", "march",    "april",
+                                         "may",       "june",     "july",     "august",
+                                         "september", "october",  "november", "december"};
+
+    for (uint32 month = 0; letters >= 3 && month < lengthof(months); month++) {
+        uint32 same = 0, length = (uint32)strlen(months[month]);
+
+        while (same < letters && same < length && (at(text, from + same) | 32) == (uint32)months[month][same])
+            same++;
+        if (same == letters || (same >= 3 && letters == 4 && month == 8)) /* Sept */
+            return month + 1;
+    }
+    return 0;
+}
+
+/* A date whose month is a word: "9 April 2002", "Apr 9, 2002", "09-Apr-02". */
+static bool
+parse_date_of_words(text_view text, calendar_date *date)
+{
+    uint32 month = 0, value[2] = {0}, length[2] = {0}, groups = 0;
+
+    for (uint32 i = 0; i < text.length;) {
+        uint32 digits = digits_from(text, i), letters = 0;
+
+        while (is_ascii_letter(at(text, i + letters)))
+            letters++;
+        if (digits > 0) {
+            if (digits > 4 || groups == 2)
+                return false;
+            value[groups] = digits_value(text, i, digits);
+            length[groups++] = digits;
+            i += digits;
+            /* "9th" */
+            if (digits <= 2 && is_ascii_letter(at(text, i)) && is_ascii_letter(at(text, i + 1)) &&
+                !is_ascii_letter(at(text, i + 2)) && month_of_word(text, i, 2) == 0)
+                i += 2;
+        } else if (letters > 0) {
+            if (month != 0 || (month = month_of_word(text, i, letters)) == 0)
+                return false;
+            i += letters;
+        } else
+            i++;
+    }
+    if (month == 0 || groups != 2)
+        return false;
+    if (length[0] > 2)
+        return length[1] <= 2 && set_date(value[0], month, value[1], date);
+    if (length[1] != 2 && length[1] != 4)
+        return false;
+    return set_date(full_year(value[1], length[1]), month, value[0], date);
+}
+
 bool
 parse_date(text_view text, calendar_date *date)
 {
     uint32 start[3], length[3], value[3], groups = 0, i = 0;
 
+    for (uint32 j = 0; j < text.length && j < MOST_DATE_CHARACTERS; j++)
+        if (is_ascii_letter(at(text, j)) && is_ascii_letter(at(text, j + 1)) &&
+            is_ascii_letter(at(text, j + 2)))
+            return text.length <= MOST_DATE_CHARACTERS && parse_date_of_words(text, date);
     while (i < text.length && groups < 3) {
         uint32 digits = digits_from(text, i);
 
