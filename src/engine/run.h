@@ -61,6 +61,7 @@ typedef struct visit_options {
     int64 least_weight;
     uint64 sample_pairs; /* PAIRS_SAMPLED: pairs to take of each rule, about */
     const uint32 *entities;
+    bool across_sources; /* only pairs of different sources, whatever the specification links */
 } visit_options;
 
 /* Visits the candidate pairs of all rules in turn. */

@@ -17,6 +17,7 @@
 
 #include <math.h>
 
+#include "engine/hash_sort.h"
 #include "engine/labels.h"
 #include "engine/normalize.h"
 #include "engine/progress.h"
@@ -24,6 +25,7 @@
 #include "engine/supervise.h"
 #include "engine/train.h"
 #include "kernel/em.h"
+#include "kernel/hash.h"
 #include "kernel/logistic.h"
 #include "kernel/parallel.h"
 #include "kernel/random_pairs.h"
@@ -39,11 +41,23 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
-#define TELLING_U 0.03     /* two strangers are equal in a telling attribute less often than this */
-#define MIXED_ELSE 0.45    /* matches that differ more often in one are of several kinds */
-#define LEAST_RELATED 1e-9 /* where the share of related pairs begins */
-#define LISTED_VALUES 5000 /* term frequencies kept of one attribute */
-#define LEAST_U_SHARE 0.1  /* of what was seen, that taking out matches leaves */
+#define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
+#define MIXED_CORRELATION                                                                                    \
+    0.5                         /* of differences in two attributes, from which matches are of several kinds \
+                                 */
+#define LEAST_MIXED_SHARE 0.1   /* of the matches, that differ in each */
+#define LEAST_MIXED_PAIRS 20    /* matches that say so */
+#define LEAST_RELATED 1e-9      /* where the share of related pairs begins */
+#define LISTED_VALUES 5000      /* term frequencies kept of one attribute */
+#define LEAST_U_SHARE 0.1       /* of what was seen, that taking out matches leaves */
+#define LEAST_MATCHES_ACROSS 10 /* that pairs across sources teach something */
+#define LEAST_SHARED 0.05       /* matches a record that is not of the largest source */
+#define LEAST_TEXT_LEVELS 6     /* of a text alone, for its non-matches to be seen */
+#define LEAST_TEXT_MATCHES 0.5  /* of each level */
+#define MOST_TEXT_FACTOR 0.6
+#define LEAST_TEXT_FACTOR 0.1
+#define TEXT_START 0.7
+#define TEXT_START_ELSE 0.03
 
 /* ---- counting patterns ---- */
 
@@ -118,8 +132,8 @@ work_on_random_pairs(void *context, int64_t item, int thread)
 
 /* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
 static uint64
-count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS], pattern_count **random,
-                    size_t *random_count)
+count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MAX_LEVELS],
+                    pattern_count **random, size_t *random_count)
 {
     random_pairs pairs = {0};
     random_pairs_unit *units = MemoryContextAllocHuge(run->context, RANDOM_UNITS * sizeof(random_pairs_unit));
@@ -132,7 +146,7 @@ count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS], pa
 
     pairs.records = &run->store->records;
     pairs.scorer = &run->scorer;
-    pairs.source_slot = run->spec->across_sources ? (uint32)run->store->source_slot : PG_UINT32_MAX;
+    pairs.source_slot = across ? (uint32)run->store->source_slot : PG_UINT32_MAX;
     pairs.seed = RANDOM_SEED;
     pairs.every_pair = all <= RANDOM_PAIRS;
     pairs.total = pairs.every_pair ? all : RANDOM_PAIRS;
@@ -176,19 +190,63 @@ count_random_levels(match_run *run, uint64 seen[MAX_COMPARISONS][MAX_LEVELS], pa
     return taken;
 }
 
+/* Pairs that records in groups of these sizes make. */
+static double
+pairs_of(double records)
+{
+    return records * (records - 1) / 2;
+}
+
+/* Pairs of a column's values, equal ones among them, of records of one source. */
+static void
+pairs_within_sources(match_run *run, int slot, double *equal, double *filled)
+{
+    const record_store *store = run->store;
+    uint32 count = store->records.count;
+    keyed_record *entries =
+        MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *scratch =
+        MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    double *records = palloc0(store->sources->count * sizeof(double));
+    uint64 used = 0;
+
+    for (uint32 record = 0; record < count; record++) {
+        const uint32 *row = record_row(&store->records, record);
+
+        if (row[slot] == 0)
+            continue;
+        entries[used++] =
+            (keyed_record){hash_word((uint64)row[slot] << 32 | row[store->source_slot]), record, 0};
+        records[row[store->source_slot]]++;
+    }
+    hash_sort_all(run->threads, entries, used, scratch);
+    for (uint64 i = 0, end; i < used; i = end) {
+        for (end = i + 1; end < used && scratch[end].key == scratch[i].key; end++)
+            ;
+        *equal += pairs_of((double)(end - i));
+    }
+    for (uint32 source = 0; source < store->sources->count; source++)
+        *filled += pairs_of(records[source]);
+    pfree(entries);
+    pfree(scratch);
+    pfree(records);
+}
+
 /* Share of pairs with equal values among pairs that have values; -1 when there is no such pair. */
 static double
-exact_share(const dictionary *values)
+exact_share(match_run *run, int slot, bool across)
 {
-    double equal = 0, filled = 0;
+    const dictionary *values = run->store->columns[slot].values;
+    double equal = 0, filled = 0, equal_within = 0, filled_within = 0;
 
     for (uint32 code = 1; code < values->count; code++) {
-        double records = values->records[code];
-
-        equal += records * (records - 1) / 2;
-        filled += records;
+        equal += pairs_of(values->records[code]);
+        filled += values->records[code];
     }
-    return filled < 2 ? -1 : equal / (filled * (filled - 1) / 2);
+    filled = pairs_of(filled);
+    if (across)
+        pairs_within_sources(run, slot, &equal_within, &filled_within);
+    return filled - filled_within < 1 ? -1 : (equal - equal_within) / (filled - filled_within);
 }
 
 /*
@@ -196,15 +254,15 @@ exact_share(const dictionary *values)
  * was never seen is rare and not impossible.
  */
 static void
-level_shares(match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], pattern_count **random,
+level_shares(match_run *run, bool across, double all[MAX_COMPARISONS][MAX_LEVELS], pattern_count **random,
              size_t *random_count)
 {
     uint64 seen[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
 
-    (void)count_random_levels(run, seen, random, random_count);
+    (void)count_random_levels(run, across, seen, random, random_count);
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         int levels = run->scorer.comparisons[c].level_count;
-        double exact = exact_share(run->store->columns[run->comparison_slots[c]].values);
+        double exact = exact_share(run, run->comparison_slots[c], across);
         double filled = run->store->records.count, rest = 0;
 
         if (filled < 2)
@@ -249,6 +307,7 @@ take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], 
 
 typedef struct sample {
     HTAB *rules[MAX_RULES];
+    double all_pairs; /* that there are, found or not */
 } sample;
 
 static void
@@ -305,11 +364,29 @@ halfway(const match_run *run, const em_parameters *start, const em_parameters *p
             related[c][level] = 0.5 * (start->m[c][level] + parameters->u[c][level]);
 }
 
+/* Matches of texts: each level less often than the one above. */
+static void
+text_start_values(double *m, int levels)
+{
+    double share = 1.0, sum = 0;
+
+    for (int level = LEVEL_EXACT; level < levels; level++, share *= TEXT_START)
+        sum += m[level] = share;
+    for (int level = LEVEL_EXACT; level < levels; level++)
+        m[level] *= (1.0 - TEXT_START_ELSE) / sum;
+    m[levels] = TEXT_START_ELSE;
+}
+
 static void
 start_values(const match_run *run, em_parameters *parameters)
 {
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         int levels = run->scorer.comparisons[c].level_count;
+
+        if (run->scorer.comparisons[c].method == METHOD_TFIDF && parameters->m_prior_share > 0) {
+            text_start_values(parameters->m[c], levels);
+            continue;
+        }
 
         parameters->m[c][LEVEL_EXACT] = levels == 2 ? 0.85 : 0.75;
         for (int level = 2; level < levels; level++)
@@ -318,14 +395,11 @@ start_values(const match_run *run, em_parameters *parameters)
     }
 }
 
-/*
- * The share of matches among all pairs, counting the matches to expect among the candidates, each in the
- * first rule that finds it. Pairs that no rule finds are taken for non-matches.
- */
+/* The matches to expect among the candidates, each counted in the first rule that finds it. */
 static double
-match_prior(match_run *run, sample *sample, const em_session *sessions, const em_parameters *parameters)
+expected_matches(match_run *run, sample *sample, const em_session *sessions, const em_parameters *parameters)
 {
-    double records = run->store->records.count, matches = 0, pairs = Max(records * (records - 1) / 2, 1.0);
+    double matches = 0;
 
     for (int r = 0; r < run->spec->rule_count; r++) {
         size_t count;
@@ -335,10 +409,20 @@ match_prior(match_run *run, sample *sample, const em_session *sessions, const em
         matches += em_expected_matches(&run->scorer, parameters, &sessions[r], patterns, count);
         pfree(patterns);
     }
-    matches = Max(matches, 0.5);
-    return Min(matches / pairs, 0.5);
+    return matches;
 }
 
+/*
+ * The share of matches among all pairs, counting the matches to expect among the candidates, each in the
+ * first rule that finds it. Pairs that no rule finds are taken for non-matches.
+ */
+static double
+match_prior(match_run *run, sample *sample, const em_session *sessions, const em_parameters *parameters)
+{
+    double matches = expected_matches(run, sample, sessions, parameters);
+
+    return Min(Max(matches, 0.5) / Max(sample->all_pairs, 1.0), 0.5);
+}
 static int
 run_em(match_run *run, em_session *sessions, const em_parameters *start, em_parameters *parameters,
        em_report *report)
@@ -375,6 +459,16 @@ add_case(logistic_case **cases, size_t *count, size_t *allocated, uint64 pattern
     (*cases)[(*count)++] = (logistic_case){pattern, pairs, match};
 }
 
+/* Whether a comparison that counts in the session has a value on both sides. */
+static bool
+says_something(const scorer *layout, const em_session *session, uint64 pattern)
+{
+    for (int c = 0; c < layout->comparison_count; c++)
+        if (!(session->left_out >> c & 1) && pattern_level(&layout->comparisons[c], pattern) != LEVEL_MISSING)
+            return true;
+    return false;
+}
+
 /* The verdicts of EM: of each candidate by the first rule that finds it, and of pairs at random. */
 static logistic_case *
 distillation_cases(match_run *run, sample *sample, const em_session *sessions,
@@ -392,6 +486,8 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
             sample->rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &patterns_count);
 
         for (size_t i = 0; i < patterns_count; i++) {
+            if (!says_something(&run->scorer, &sessions[r], patterns[i].pattern))
+                continue;
             candidates += patterns[i].count;
             add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count,
                      em_match_probability(&run->scorer, parameters, &sessions[r], patterns[i].pattern));
@@ -588,6 +684,72 @@ warn_of_untaught(const match_spec *spec, const em_report *report)
 }
 
 /*
+ * One text column alone: what of the pairs that a rule finds are non-matches is read off their similarity.
+ * The number of non-matches falls by about the same factor from each step of similarity to the next; the
+ * factor is seen where pairs are least alike, and what there is beyond it further up are matches. Where
+ * nothing else is compared that is all there is to know, and the share of matches and m follow. Returns the
+ * comparisons of which u is known.
+ */
+static uint32
+non_matches_of_text(const match_run *run, em_session *session, em_parameters *parameters)
+{
+    const comparison *comparison = &run->scorer.comparisons[0];
+    int levels = comparison->level_count;
+    double counts[MAX_LEVELS] = {0}, matches[MAX_LEVELS] = {0};
+    double expected, factor, strangers = 0, found = 0;
+
+    if (comparison->method != METHOD_TFIDF || levels < LEAST_TEXT_LEVELS || session->left_out != 0)
+        return 0;
+    for (size_t k = 0; k < session->pattern_count; k++)
+        counts[pattern_level(comparison, session->patterns[k].pattern)] += session->patterns[k].count;
+    factor = (counts[levels - 2] + 1.0) / (counts[levels - 1] + 2.0);
+    factor = Max(Min(factor, MOST_TEXT_FACTOR), LEAST_TEXT_FACTOR);
+    expected = counts[levels - 1] + 1.0;
+    session->u[0][levels] = counts[levels] + 1.0;
+    session->u[0][levels - 1] = expected;
+    matches[levels] = matches[levels - 1] = LEAST_TEXT_MATCHES;
+    for (int level = levels - 2; level >= LEVEL_EXACT; level--) {
+        expected = Min(expected * factor, counts[level] + 1.0);
+        session->u[0][level] = expected;
+        matches[level] = Max(counts[level] - expected, 0) + LEAST_TEXT_MATCHES;
+    }
+    for (int level = LEVEL_EXACT; level <= levels; level++) {
+        strangers += session->u[0][level];
+        found += matches[level];
+    }
+    for (int level = LEVEL_EXACT; level <= levels; level++)
+        session->u[0][level] /= strangers;
+    if (run->scorer.comparison_count == 1) {
+        session->match_share = found / (found + strangers);
+        for (int level = LEVEL_EXACT; level <= levels; level++)
+            parameters->m[0][level] = matches[level] / found;
+    }
+    return 1;
+}
+
+/*
+ * Few columns cannot tell by themselves where matches end: two kinds of pairs there are always. What is usual
+ * among matches then counts the more.
+ */
+static double
+prior_share(const match_spec *spec)
+{
+    static const double shares[] = {1.0, 1.0, 0.3, 0.1};
+    List *columns = NIL;
+
+    for (int c = 0; c < spec->comparison_count; c++) {
+        ListCell *cell;
+
+        foreach (cell, query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path))
+            if (!is_listed(columns, lfirst(cell)))
+                columns = lappend(columns, lfirst(cell));
+    }
+    if (spec->comparison_count == 1)
+        return shares[3];
+    return list_length(columns) < (int)lengthof(shares) ? shares[Max(list_length(columns), 2)] : 0;
+}
+
+/*
  * EM from the start values, three times: each time the share of matches that was found is taken out of u.
  * with_related: non-matches of a rule may be of two kinds (kernel/em.h). Returns the share of matches among
  * all pairs.
@@ -598,6 +760,7 @@ learn(match_run *run, sample *sample, em_session *sessions, const em_parameters 
       em_report *report, int *iterations)
 {
     double prior = 0;
+    bool all_known = false;
 
     *parameters = *start;
     for (int round = 0; round < 3; round++) {
@@ -611,73 +774,205 @@ learn(match_run *run, sample *sample, em_session *sessions, const em_parameters 
                 halfway(run, start, parameters, sessions[r].related);
             }
             memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
+            if (start->m_prior_share > 0)
+                sessions[r].u_known = non_matches_of_text(run, &sessions[r], parameters);
+            all_known |= sessions[r].u_known != 0 && run->scorer.comparison_count == 1;
         }
-        *iterations += run_em(run, sessions, start, parameters, report);
+        if (all_known)
+            report->expected_matches[0] = 1.0;
+        else
+            *iterations += run_em(run, sessions, start, parameters, report);
         prior = match_prior(run, sample, sessions, parameters);
     }
     return prior;
 }
 
+/* What one training holds. */
+typedef struct training {
+    double all[MAX_COMPARISONS][MAX_LEVELS];
+    em_parameters parameters, start;
+    em_session sessions[MAX_RULES];
+    em_report report;
+    sample sample;
+    pattern_count *random;
+    size_t random_count;
+    double prior;
+    int iterations;
+} training;
+
+/* Of two comparisons, how often both, each, or none find no likeness in what EM took for matches. */
+typedef struct joint_shares {
+    double all, first, second, both;
+} joint_shares;
+
+static joint_shares
+joint_differences(const match_run *run, const training *learnt, int i, int j)
+{
+    joint_shares sums = {0};
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        const em_session *session = &learnt->sessions[r];
+
+        if ((session->left_out >> i & 1) || (session->left_out >> j & 1))
+            continue;
+        for (size_t k = 0; k < session->pattern_count; k++) {
+            uint64 pattern = session->patterns[k].pattern;
+            int first = pattern_level(&run->scorer.comparisons[i], pattern);
+            int second = pattern_level(&run->scorer.comparisons[j], pattern);
+            double matches;
+
+            if (first == LEVEL_MISSING || second == LEVEL_MISSING)
+                continue;
+            matches = session->patterns[k].count *
+                      em_match_probability(&run->scorer, &learnt->parameters, session, pattern);
+            sums.all += matches;
+            sums.first += first == run->scorer.comparisons[i].level_count ? matches : 0;
+            sums.second += second == run->scorer.comparisons[j].level_count ? matches : 0;
+            sums.both += first == run->scorer.comparisons[i].level_count &&
+                                 second == run->scorer.comparisons[j].level_count
+                             ? matches
+                             : 0;
+        }
+    }
+    return sums;
+}
+
 /*
- * Whether what EM took for matches seems to be several kinds of pairs: about half of them differ in an
- * attribute that tells things apart. People of one household do, in their given names and birth dates; two
- * dirty records of one thing do not.
+ * Whether what EM took for matches seems to be several kinds of pairs: two attributes that tell things apart
+ * differ together or not at all. Given name and birth date of people of one household do; errors in two dirty
+ * records of one thing, and values that two sources write differently, come by themselves.
  */
 static bool
-matches_are_mixed(const match_run *run, const em_parameters *parameters)
+matches_are_mixed(match_run *run, const training *learnt)
 {
-    for (int c = 0; c < run->scorer.comparison_count; c++)
-        if (parameters->u[c][LEVEL_EXACT] < TELLING_U &&
-            parameters->m[c][run->scorer.comparisons[c].level_count] > MIXED_ELSE)
-            return true;
-    return false;
+    const em_parameters *parameters = &learnt->parameters;
+    bool mixed = false;
+
+    for (int i = 0; i < run->scorer.comparison_count; i++) {
+        for (int j = 0; j < i; j++) {
+            joint_shares sums;
+            double p, q, spread;
+
+            if (parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
+                run->scorer.comparisons[i].method == METHOD_TFIDF ||
+                run->scorer.comparisons[j].method == METHOD_TFIDF)
+                continue;
+            sums = joint_differences(run, learnt, i, j);
+            if (sums.all < LEAST_MIXED_PAIRS)
+                continue;
+            p = sums.first / sums.all;
+            q = sums.second / sums.all;
+            spread = sqrt(p * (1.0 - p) * q * (1.0 - q));
+            if (p < LEAST_MIXED_SHARE || q < LEAST_MIXED_SHARE || spread <= 0)
+                continue;
+            if ((sums.both / sums.all - p * q) / spread > MIXED_CORRELATION) {
+                match_run_phase(run, "mixed", "\"%s\" and \"%s\" differ together",
+                                run->spec->comparisons[i].name, run->spec->comparisons[j].name);
+                mixed = true;
+            }
+        }
+    }
+    return mixed;
+}
+
+/* Pairs of records; across: of different sources. */
+static double
+count_all_pairs(const match_run *run, bool across)
+{
+    const record_store *store = run->store;
+    double pairs = pairs_of(store->records.count);
+
+    if (across) {
+        double *records = palloc0(store->sources->count * sizeof(double));
+
+        for (uint32 record = 0; record < store->records.count; record++)
+            records[record_row(&store->records, record)[store->source_slot]]++;
+        for (uint32 source = 0; source < store->sources->count; source++)
+            pairs -= pairs_of(records[source]);
+        pfree(records);
+    }
+    return pairs;
+}
+
+/* Learns from all candidates, or from those across sources alone. */
+static training *
+learn_from_pairs(match_run *run, const match_spec *spec, bool across)
+{
+    visit_options options = {.mode = PAIRS_SAMPLED,
+                             .least_weight = PG_INT64_MIN,
+                             .sample_pairs = SAMPLE_PAIRS,
+                             .across_sources = across};
+    training *learnt = palloc0(sizeof(training));
+
+    progress_phase("random pairs", 0);
+    level_shares(run, across, learnt->all, &learnt->random, &learnt->random_count);
+    match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
+
+    for (int r = 0; r < spec->rule_count; r++)
+        learnt->sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
+    learnt->sample.all_pairs = count_all_pairs(run, across);
+    match_run_visit(run, &options, count_candidates, &learnt->sample);
+    progress_phase("learning", 0);
+
+    for (int r = 0; r < spec->rule_count; r++) {
+        em_session *session = &learnt->sessions[r];
+
+        session->patterns = sorted_patterns(learnt->sample.rules[r], false, 1.0, &session->pattern_count);
+        session->left_out = comparisons_in_key(spec, &spec->rules[r]);
+        session->u = palloc0(sizeof learnt->parameters.u);
+    }
+    learnt->start.m_prior_share = prior_share(spec);
+    start_values(run, &learnt->start);
+    learnt->prior = learn(run, &learnt->sample, learnt->sessions, &learnt->start, learnt->all, false,
+                          &learnt->parameters, &learnt->report, &learnt->iterations);
+    if (matches_are_mixed(run, learnt))
+        learnt->prior = learn(run, &learnt->sample, learnt->sessions, &learnt->start, learnt->all, true,
+                              &learnt->parameters, &learnt->report, &learnt->iterations);
+    return learnt;
+}
+
+/*
+ * Records of one source look alike because they were written by one hand, and that would be learnt for a mark
+ * of matches. Where sources have things in common, pairs across them teach what does not depend on that.
+ */
+static bool
+sources_share_things(match_run *run, const training *learnt)
+{
+    const record_store *store = run->store;
+    uint32 *records = palloc0(store->sources->count * sizeof(uint32)), largest = 0;
+    double matches = expected_matches(run, (sample *)&learnt->sample, learnt->sessions, &learnt->parameters);
+
+    for (uint32 record = 0; record < store->records.count; record++)
+        records[record_row(&store->records, record)[store->source_slot]]++;
+    for (uint32 source = 0; source < store->sources->count; source++)
+        largest = Max(largest, records[source]);
+    pfree(records);
+    return matches >= LEAST_MATCHES_ACROSS && matches >= LEAST_SHARED * (store->records.count - largest);
 }
 
 void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
-    visit_options options = {
-        .mode = PAIRS_SAMPLED, .least_weight = PG_INT64_MIN, .sample_pairs = SAMPLE_PAIRS};
-    double(*all)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
-    em_parameters *parameters = palloc0(sizeof(em_parameters)), *start = palloc0(sizeof(em_parameters));
-    em_session sessions[MAX_RULES] = {{0}};
-    em_report report;
-    sample sample;
-    pattern_count *random;
+    bool across = run->store->source_slot >= 0 && run->store->sources->count > 2;
+    training *learnt = learn_from_pairs(run, spec, across);
     logistic_case *cases;
-    size_t random_count, candidate_count, case_count;
-    double prior = 0;
-    int iterations = 0;
+    size_t candidate_count, case_count;
     char *lesson = NULL;
 
-    progress_phase("random pairs", 0);
-    level_shares(run, all, &random, &random_count);
-    match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
-
-    for (int r = 0; r < spec->rule_count; r++)
-        sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
-    match_run_visit(run, &options, count_candidates, &sample);
-    progress_phase("learning", 0);
-
-    for (int r = 0; r < spec->rule_count; r++) {
-        sessions[r].patterns = sorted_patterns(sample.rules[r], false, 1.0, &sessions[r].pattern_count);
-        sessions[r].left_out = comparisons_in_key(spec, &spec->rules[r]);
-        sessions[r].u = palloc0(sizeof parameters->u);
+    if (across && !spec->across_sources && !sources_share_things(run, learnt)) {
+        across = false;
+        learnt = learn_from_pairs(run, spec, across);
     }
-
-    start_values(run, start);
-    prior = learn(run, &sample, sessions, start, all, false, parameters, &report, &iterations);
-    if (matches_are_mixed(run, parameters))
-        prior = learn(run, &sample, sessions, start, all, true, parameters, &report, &iterations);
     if (labels == NULL && run->store->records.count > 1)
-        warn_of_untaught(spec, &report);
+        warn_of_untaught(spec, &learnt->report);
 
-    cases = distillation_cases(run, &sample, sessions, parameters, random, random_count, &candidate_count,
-                               &case_count);
-    set_weights(run, spec, parameters, cases, case_count, prior);
-    match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs", iterations, 1.0 / prior);
+    cases = distillation_cases(run, &learnt->sample, learnt->sessions, &learnt->parameters, learnt->random,
+                               learnt->random_count, &candidate_count, &case_count);
+    set_weights(run, spec, &learnt->parameters, cases, case_count, learnt->prior);
+    match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
+                    1.0 / learnt->prior, across ? " across sources" : "");
     match_run_set_weights(run, spec);
     if (labels != NULL)
         lesson = supervise_model(run, spec, labels, cases, candidate_count);
-    describe_training(run, spec, sessions, iterations, lesson);
+    describe_training(run, spec, learnt->sessions, learnt->iterations, lesson);
 }

@@ -82,12 +82,13 @@ clamp_share(double share)
 /* Probabilities of the levels from counts, with what they were worth before any was counted. */
 static double
 settle_levels(const comparison *comparison, const double *counts, const double *prior, double prior_count,
-              double *levels)
+              double prior_share, double *levels)
 {
     double total = 0, largest = 0;
 
     for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
         total += counts[level];
+    prior_count += prior_share * total;
     for (int level = LEVEL_EXACT; level <= comparison->level_count; level++) {
         double share = (counts[level] + prior_count * prior[level]) / (total + prior_count);
         double change = share > levels[level] ? share - levels[level] : levels[level] - share;
@@ -97,6 +98,36 @@ settle_levels(const comparison *comparison, const double *counts, const double *
         levels[level] = share;
     }
     return largest;
+}
+
+/*
+ * Among non-matches of a rule a more alike level may not speak less for a match than a less alike one: where
+ * m/u rises from a level to the next, both get the same (pool adjacent violators). Otherwise many equal
+ * non-matches, or a few alike ones, would turn the order of the levels round.
+ */
+static void
+keep_order(const comparison *comparison, const double *m, double *u)
+{
+    int first[MAX_LEVELS], pools = 0;
+    double sum_m[MAX_LEVELS], sum_u[MAX_LEVELS];
+
+    for (int level = LEVEL_EXACT; level <= comparison->level_count; level++) {
+        first[pools] = level;
+        sum_m[pools] = m[level];
+        sum_u[pools] = u[level];
+        while (pools > 0 && sum_m[pools] * sum_u[pools - 1] > sum_m[pools - 1] * sum_u[pools]) {
+            sum_m[pools - 1] += sum_m[pools];
+            sum_u[pools - 1] += sum_u[pools];
+            pools--;
+        }
+        pools++;
+    }
+    for (int p = 0; p < pools; p++) {
+        int end = p + 1 < pools ? first[p + 1] : comparison->level_count + 1;
+
+        for (int level = first[p]; level < end && end - first[p] > 1; level++)
+            u[level] = m[level] * (sum_u[p] / sum_m[p]);
+    }
 }
 
 /* One E step over a session; its own share and u are settled at once, its matches are added to sums. */
@@ -137,14 +168,15 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
     for (int c = 0; c < layout->comparison_count; c++) {
         double halfway[MAX_LEVELS];
 
-        if (session->left_out >> c & 1)
+        if ((session->left_out | session->u_known) >> c & 1)
             continue;
         for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
             halfway[level] = 0.5 * (parameters->m[c][level] + parameters->u[c][level]);
-        (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS,
+        (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS, 0,
                             session->u[c]);
+        keep_order(&layout->comparisons[c], parameters->m[c], session->u[c]);
         if (session->related != NULL)
-            (void)settle_levels(&layout->comparisons[c], relatives[c], halfway, U_PRIOR_PAIRS,
+            (void)settle_levels(&layout->comparisons[c], relatives[c], halfway, U_PRIOR_PAIRS, 0,
                                 session->related[c]);
     }
 }
@@ -165,7 +197,8 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
             const comparison *comparison = &layout->comparisons[c];
             double change;
 
-            change = settle_levels(comparison, sums[c], start->m[c], M_PRIOR_MATCHES, parameters->m[c]);
+            change = settle_levels(comparison, sums[c], start->m[c], M_PRIOR_MATCHES,
+                                   parameters->m_prior_share, parameters->m[c]);
             if (change > report->last_change)
                 report->last_change = change;
         }

@@ -33,12 +33,14 @@ typedef struct em_session {
     double related_share; /* in and out; 0: there are none */
     double (
         *related)[MAX_LEVELS]; /* in and out, by comparison: levels among the related; NULL: there are none */
+    uint32_t u_known;          /* bit c: u of comparison c stays as it is */
     double (*u)[MAX_LEVELS];   /* in and out, by comparison: levels among the non-matches of this rule */
 } em_session;
 
 typedef struct em_parameters {
     double m[MAX_COMPARISONS][MAX_LEVELS]; /* by level; [LEVEL_MISSING] unused; the others sum to 1 */
     double u[MAX_COMPARISONS][MAX_LEVELS];
+    double m_prior_share; /* what the start values of m are worth, for each match found */
 } em_parameters;
 
 typedef struct em_report {
