@@ -12,7 +12,11 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define UNIQUE_SHARE 0.5
+#define UNIQUE_SHARE 0.42  /* of the triangles, that are copies at most */
+#define ABOUT_AS_ALIKE 0.7 /* of a weight */
+#define RARELY 0.03        /* of all records with one outside */
+#define ENOUGH_TRIANGLES 10
+#define TRIANGLES_LOOKED_AT 100000
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
@@ -63,71 +67,137 @@ link_weight(const keyed_record *link)
     return PG_INT32_MAX - (int64)link->key;
 }
 
+/* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
+typedef struct best_links {
+    uint32 *within, *across;
+    int64 *across_weight;
+} best_links;
+
+static void
+find_best_links(const cluster_maker *maker, const uint32 *sources, best_links *best)
+{
+    uint32 count = maker->run->store->records.count;
+
+    best->within = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    best->across = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    best->across_weight = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(int64)));
+    for (uint32 i = 0; i < count; i++)
+        best->within[i] = best->across[i] = PG_UINT32_MAX;
+    for (uint64 i = 0; i < maker->list->count; i++) {
+        const keyed_record *link = &maker->list->links[i];
+        uint32 ends[2] = {link->record, link->extra};
+        uint32 *place = sources[ends[0]] == sources[ends[1]] ? best->within : best->across;
+
+        for (int e = 0; e < 2; e++) {
+            if (place[ends[e]] != PG_UINT32_MAX)
+                continue;
+            place[ends[e]] = ends[1 - e];
+            if (place == best->across)
+                best->across_weight[ends[e]] = link_weight(link);
+        }
+        if ((i & 0xfffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+}
+
+static int64
+pair_weight(match_run *run, uint32 a, uint32 b)
+{
+    bool qualifies;
+    int64 weight;
+    uint64 pattern;
+
+    while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, a),
+                                           record_row(&run->store->records, b), PG_INT64_MIN,
+                                           &run->thread_memory[0], &qualifies, &weight, &pattern)))
+        ;
+    return weight;
+}
+
+/* The weight that half of the links across sources reach that are best for both. */
+static int64
+median_across(const cluster_maker *maker, const uint32 *sources, const best_links *best)
+{
+    uint64 mutual = 0, passed = 0;
+
+    for (uint32 a = 0; a < maker->run->store->records.count; a++)
+        mutual += best->across[a] != PG_UINT32_MAX && best->across[best->across[a]] == a;
+    for (uint64 i = 0; i < maker->list->count; i++) {
+        const keyed_record *link = &maker->list->links[i];
+
+        if (best->across[link->record] == link->extra && best->across[link->extra] == link->record &&
+            (passed += 2) * 2 >= mutual)
+            return link_weight(link);
+    }
+    return PG_INT64_MIN;
+}
+
 /*
- * Which sources hold each thing once, by what the links show: of the records of such a source the best link
- * leads to another source. Only the half of the records with the heaviest links are asked; the others may
- * have nothing better than something alike. Were copies spread evenly, it would stay within in proportion to
- * the source's size; a source is taken for unique when it does so in less than UNIQUE_SHARE of those.
+ * Which sources hold each thing once, by triangles: a record, what it is linked to best in its own source,
+ * and what it is linked to best outside (where that goes both ways). Two copies of one thing are both about
+ * as much like the third record; of two things that are merely alike one is much less. A source is taken for
+ * unique when the former is the rarer; where there are few such triangles, it must not have more pairs inside
+ * than outside.
  */
 static void
 find_unique_sources(cluster_maker *maker)
 {
-    const record_store *store = maker->run->store;
-    uint32 count = store->records.count, source_count, linked = 0, looked_at = 0;
-    uint64 *records, *within, *across;
+    match_run *run = maker->run;
+    const record_store *store = run->store;
+    uint32 count = store->records.count, source_count, step;
+    uint64 *across, *within, *copies, *twins, *partners;
     uint32 *sources;
-    bool *seen, any = false;
+    best_links best;
+    int64 median;
+    bool any = false;
 
-    if (store->source_slot < 0 || maker->run->spec->one_per_source == ONE_PER_SOURCE_NEVER)
+    if (store->source_slot < 0 || run->spec->one_per_source == ONE_PER_SOURCE_NEVER)
         return;
     source_count = store->sources->count;
-    sources = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    records = palloc0(source_count * sizeof(uint64));
-    within = palloc0(source_count * sizeof(uint64));
+    sources = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     across = palloc0(source_count * sizeof(uint64));
-    seen = MemoryContextAllocHuge(maker->run->context, Max(count, 1));
-    memset(seen, 0, Max(count, 1));
+    within = palloc0(source_count * sizeof(uint64));
+    copies = palloc0(source_count * sizeof(uint64));
+    twins = palloc0(source_count * sizeof(uint64));
+    partners = palloc0(source_count * sizeof(uint64));
     maker->unique = palloc0(source_count * sizeof(bool));
-    for (uint32 record = 0; record < count; record++) {
+    for (uint32 record = 0; record < count; record++)
         sources[record] = record_row(&store->records, record)[store->source_slot];
-        records[sources[record]]++;
-    }
-    for (uint64 i = 0; i < maker->list->count; i++) {
-        linked += !seen[maker->list->links[i].record];
-        seen[maker->list->links[i].record] = true;
-        linked += !seen[maker->list->links[i].extra];
-        seen[maker->list->links[i].extra] = true;
-    }
-    memset(seen, 0, Max(count, 1));
-    for (uint64 i = 0; i < maker->list->count && 2 * looked_at < linked; i++) {
-        const keyed_record *link = &maker->list->links[i];
-        uint32 ends[2] = {link->record, link->extra};
-        bool same = sources[ends[0]] == sources[ends[1]];
+    find_best_links(maker, sources, &best);
+    step = count / TRIANGLES_LOOKED_AT + 1;
+    median = median_across(maker, sources, &best);
+    for (uint32 a = 0; a < count; a += step) {
+        uint32 b = best.across[a], twin = best.within[a];
 
-        for (int e = 0; e < 2; e++) {
-            if (seen[ends[e]])
-                continue;
-            seen[ends[e]] = true;
-            looked_at++;
-            if (same)
-                within[sources[ends[e]]]++;
-            else
-                across[sources[ends[e]]]++;
-        }
+        twins[sources[a]] += twin != PG_UINT32_MAX && best.within[twin] == a;
+        partners[sources[a]] += b != PG_UINT32_MAX && best.across[b] == a;
+        if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < median)
+            continue;
+        across[sources[a]]++;
+        if (twin == PG_UINT32_MAX)
+            continue;
+        within[sources[a]]++;
+        copies[sources[a]] += pair_weight(run, twin, b) >= ABOUT_AS_ALIKE * best.across_weight[a];
+        if ((a & 0xfff) == 0)
+            CHECK_FOR_INTERRUPTS();
     }
     for (uint32 source = 1; source < source_count; source++) {
-        double inside = (double)within[source] / Max(records[source] - 1.0, 1.0);
-        double outside = (double)across[source] / Max((double)count - records[source], 1.0);
+        bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
 
-        maker->unique[source] = maker->run->spec->one_per_source == ONE_PER_SOURCE_ALWAYS ||
-                                (across[source] > 0 && inside < UNIQUE_SHARE * outside);
+        maker->unique[source] = run->spec->one_per_source == ONE_PER_SOURCE_ALWAYS ||
+                                (across[source] > 0 && many &&
+                                 (copies[source] + 0.5 < UNIQUE_SHARE * (within[source] + 2.0) ||
+                                  copies[source] < RARELY * across[source]));
         any |= maker->unique[source];
-        match_run_phase(
-            maker->run, "source",
-            "%u: " UINT64_FORMAT " records, best link within " UINT64_FORMAT ", across " UINT64_FORMAT "%s",
-            source, records[source], within[source], across[source], maker->unique[source] ? ", unique" : "");
+        match_run_phase(run, "source",
+                        "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
+                        " also with one inside, " UINT64_FORMAT " copies%s",
+                        source, across[source], within[source], copies[source],
+                        maker->unique[source] ? ", unique" : "");
     }
-    pfree(seen);
+    pfree(best.within);
+    pfree(best.across);
+    pfree(best.across_weight);
     if (any)
         maker->sources = sources;
     else
