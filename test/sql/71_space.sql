@@ -122,6 +122,7 @@ SELECT count(*) FROM s_prod.spaced;
 -- Dropped with its environment and without a tag, all of it goes, the empty tables too.
 SELECT drop_environment('s_prod'), drop_environment('s_dev');
 SELECT what, environment, number > 0 AS some FROM gc(false, keep => 0, keep_for => '0', keep_tagged => false, keep_unused => '0') WHERE what = 'snapshot' AND environment LIKE 's\_%' ORDER BY 1, 2;
+SELECT count(*) >= 0 AS once_more FROM gc(false, keep => 0, keep_for => '0', keep_unused => '0');    -- one call drops a hundred tables at most
 SELECT count(*) FROM storage() WHERE entity = 'spaced';
 SELECT count(*) FROM mastering.store WHERE entity = 'spaced';
 RESET search_path;
