@@ -187,7 +187,7 @@ BEGIN
     ELSIF kind = 'source' THEN
         RETURN mastering.source_document(env, entity_name, entity, steps[4], content, relation);
     ELSIF kind = 'check' THEN
-        IF content @? '$.query, $.severity, $.stage ? (@.type() != "string")' THEN
+        IF EXISTS (SELECT FROM jsonb_each(content) c WHERE c.key IN ('query', 'severity', 'stage') AND jsonb_typeof(c.value) <> 'string') THEN
             RAISE EXCEPTION 'a check is an object of query, severity and stage, and of limits' USING ERRCODE = '22023', DETAIL = 'At $.';
         END IF;
         RETURN mastering.check_document(steps[4], content ->> 'query', content ->> 'severity', content ->> 'stage', content - '{query,severity,stage}'::text[]);

@@ -296,6 +296,7 @@ SELECT revoke_role('own', 'reviewer', 'c_reviewer');
 SET ROLE c_reviewer;
 SELECT count(*) > 0 AS reads FROM own_named.person;
 RESET ROLE;
+SELECT lift_erasure('person', 'crm', k) FROM unnest('{4,5000}'::text[]) k;
 SELECT drop_environment('own'), drop_environment('c_prod'), drop_environment('c_dev');
 SELECT count(*) AS left_over FROM pg_namespace WHERE nspname ~ '^(own|c_dev|c_prod)(_|$)';
 SELECT count(*) AS left_over FROM mastering.head WHERE environment ~ '^(own|c_dev|c_prod)';

@@ -147,6 +147,8 @@ SELECT input.try('{"entity/person/labels": {"matches": [["crm", "60"]]}}');
 SELECT input.try('{"entity/person/labels": {"matches": [["crm", "60", "shop", 7]]}}');
 SELECT input.try('{"entity/person/labels": {"maybe": []}}');
 SELECT input.try('{"entity/person/check/x": {"query": "SELECT 1", "severity": "fatal", "stage": "run"}}');
+SELECT input.try('{"entity/person/check/x": {"query": 1, "severity": "warn", "stage": "run"}}');
+SELECT input.try('{"entity/person/check/x": {"query": "SELECT 1", "severity": "warn", "stage": "run", "limit": 3}}');
 SELECT input.try('{"entity/person/check/x": {"query": "", "severity": "warn", "stage": "run"}}');
 SELECT input.try('{"entity/person/bounds": {"clusters": {"most": 1}}}');
 SELECT input.try('{"pipeline/x": {"steps": [{"do": "master", "entity": "person"}, {"do": "nothing"}]}}');
