@@ -133,7 +133,7 @@ SELECT discard_run('c_prod', :bad);
 \set VERBOSITY default
 SELECT email FROM c_prod.person WHERE name = 'Cut Off';
 SELECT entity_name, outcome FROM backfill('c_dev');
-SELECT count(*) AS segments, max(g.row_count) AS largest, string_agg(DISTINCT s.entity, ',') AS entities FROM mastering.segment g JOIN mastering.store s USING (store_id) WHERE segment_id > :last_segment;
+SELECT count(*) BETWEEN 1 AND 5 AS few, max(g.row_count) < 10 AS small, string_agg(DISTINCT s.entity, ',') AS entities FROM mastering.segment g JOIN mastering.store s USING (store_id) WHERE segment_id > :last_segment;
 SELECT email FROM c_dev.person WHERE name = 'Cut Off';
 SELECT email FROM c_prod.person WHERE name = 'Cut Off';
 SELECT entity_name, outcome FROM backfill('c_prod');
