@@ -326,7 +326,7 @@ static double
 choose_strength(lesson *lesson, double *x, double *loss_before, double *loss_after)
 {
     size_t count = lesson->problem.count, best = 0, rarer = Min(lesson->matches, count - lesson->matches);
-    double *losses[lengthof(strengths) + 1] = {NULL}, least = 4 * strengths[0] / ((double)rarer * rarer);
+    double *losses[lengthof(strengths) + 1] = {NULL}, least = strengths[0] / ((double)rarer * rarer);
 
     memset(x, 0, lesson->problem.n * sizeof(double));
     for (size_t s = 0; s <= lengthof(strengths) && (s == 0 || strengths[s - 1] >= least); s++) {
@@ -476,7 +476,7 @@ static void
 judge_ways(match_run *run, const label_list *labels, way_search *search)
 {
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
-    double right[MOST_WAYS], matches = 0, most_beyond = 0;
+    double right[MOST_WAYS], matches = 0, most_beyond = 0, most_right = 0;
 
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
@@ -508,11 +508,12 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
                 Min(Max(way->together * way->rate_within - expected, 0), Max(way->together - candidates, 0));
         right[t] = found + beyond;
         most_beyond = Max(most_beyond, beyond);
+        most_right = Max(most_right, right[t]);
     }
     for (int t = 0; t < search->count; t++) {
         way *way = &search->ways[t];
 
-        way->f1 = 2 * right[t] / (way->together + matches + most_beyond);
+        way->f1 = 2 * right[t] / (way->together + Max(matches + most_beyond, most_right));
         match_run_phase(run, "clusters", "%s labels, at %g%s: %.0f pairs, %.0f right of %.0f, F1 %.4f",
                         way->before ? "before" : "after", way->threshold,
                         way->one_per_source == ONE_PER_SOURCE_NEVER ? ", several a source" : "",

@@ -267,6 +267,9 @@ draw_lots(choice *choice, search *search)
         double extra = left > parts ? (left - parts) * share[part] / sum : 0;
         uint32 quota = share[part] == 0 ? 0 : 1 + (uint32)extra, before = choice->count;
 
+        if (left < parts && part % ((parts + left - 1) / Max(left, 1)) != 0)
+            continue; /* there are fewer lots than parts: every other part, or fewer */
+
         for (uint32 i = 0; i < search->parts[part].count && choice->count - before < quota; i++) {
             search->parts[part].pairs[i].reason = UNCERTAIN_SPREAD;
             take(choice, &search->parts[part].pairs[i], false);
