@@ -6,7 +6,7 @@
  * against, and a correction in bits for each level. Few labels move the first few of these, many labels the
  * last. How strongly corrections are held at zero is decided by cross-validation on the labels; one of the
  * choices is to learn nothing, and of choices that are about as good the one that changes least is taken.
- * So a handful of labels does not do worse than none.
+ * With fewer than FEWEST_OF_A_KIND labels of either kind nothing is learnt at all.
  *
  * Labels drawn where the model is in doubt say little of how frequent matches are. They need not: the
  * verdict given the pair is what is learnt, and the frequency of matches follows from the candidates.
@@ -28,7 +28,7 @@
 #include "miscadmin.h"
 
 #define FOLDS 10
-#define FEWEST_LABELS 10 /* below, nothing can be validated: corrections are held as strongly as possible */
+#define FEWEST_OF_A_KIND 10 /* labels; with fewer nothing can be validated, and nothing is learnt */
 #define ITERATIONS 50
 #define RIDGE_INTERCEPT 0.16
 #define RIDGE_ALL 6.0
@@ -44,7 +44,9 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 #define EQUALLY_GOOD 0.002     /* F1 that is not worth another threshold */
 #define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
 #define FEW_LABELS_GOOD 0.15   /* the same over the number of labels of the rarer kind */
-#define CELL_PRIOR 2.0         /* labels that the model's probability is worth in a part of the score range */
+#define FEWEST_WITHIN                                                                                        \
+    2 /* matches within a source that make it worth asking whether sources hold things once */
+#define CELL_PRIOR 2.0 /* labels that the model's probability is worth in a part of the score range */
 
 /* Thresholds to choose from, the lowest first. */
 static const double thresholds[] = {0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97};
@@ -549,6 +551,20 @@ best_way(const way_search *search, double equally_good)
     return best;
 }
 
+/* Labels that say that a source holds a thing more than once. */
+static size_t
+matches_within_sources(const match_run *run, const label_list *labels)
+{
+    int slot = run->store->source_slot;
+    size_t within = 0;
+
+    for (size_t i = 0; i < labels->count && slot >= 0; i++)
+        within +=
+            labels->labels[i].is_match && record_row(&run->store->records, labels->labels[i].a)[slot] ==
+                                              record_row(&run->store->records, labels->labels[i].b)[slot];
+    return within;
+}
+
 /*
  * Chooses threshold and what is said of sources where the specification leaves them open. rarer: labels of
  * the kind that there are fewer of.
@@ -561,7 +577,8 @@ choose_way(match_run *run, match_spec *spec, const match_spec *unlabelled, const
     const way *best;
 
     add_ways(run, search);
-    if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && run->store->source_slot >= 0) {
+    if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT &&
+        matches_within_sources(run, labels) >= FEWEST_WITHIN) {
         spec->one_per_source = ONE_PER_SOURCE_NEVER;
         add_ways(run, search);
         spec->one_per_source = ONE_PER_SOURCE_EVIDENT;
@@ -593,7 +610,8 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
 {
     lesson lesson = {.run = run, .spec = spec};
     double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
-    double *x, strength = strengths[0], before = 0, after = 0;
+    double *x, strength = 0, before = 0, after = 0;
+    size_t rarer;
     clustering *before_labels;
     match_spec unlabelled = *spec;
     StringInfoData report;
@@ -609,16 +627,16 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
     x = palloc(lesson.problem.n * sizeof(double));
     appendStringInfo(&report, "{\"matches\":%zu,\"non_matches\":%zu", lesson.matches,
                      labels->count - lesson.matches);
-    if (lesson.matches == 0 || lesson.matches == labels->count)
+    rarer = Min(lesson.matches, labels->count - lesson.matches);
+    if (rarer < FEWEST_OF_A_KIND)
         ereport(WARNING,
-                (errmsg(labels->count == 1 ? "the only label says that the records are %s"
-                                           : "all labels say that the records are %s",
-                        lesson.matches == 0 ? "no match" : "a match"),
-                 errdetail("What tells matches from non-matches cannot be learnt from one kind alone; the "
-                           "model changes little."),
-                 errhint("Label pairs of the other kind too: SELECT * FROM uncertain_pairs(query, model, "
-                         "100, labels).")));
-    else if (labels->count >= FEWEST_LABELS) {
+                (errmsg("the labels teach nothing yet: %zu say match, %zu say none", lesson.matches,
+                        labels->count - lesson.matches),
+                 errdetail("It takes %d of each kind to learn what tells them apart; the model is the one "
+                           "without labels.",
+                           FEWEST_OF_A_KIND),
+                 errhint("Label more pairs: SELECT * FROM uncertain_pairs(query, model, 100, labels).")));
+    else {
         strength = choose_strength(&lesson, x, &before, &after);
         appendStringInfoString(&report, ",\"loss_before\":");
         append_json_number(&report, floor(before * 1e4 + 0.5) / 1e4);
@@ -636,9 +654,8 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
         apply(&lesson, spec, x, met);
         match_run_set_weights(run, spec);
     }
-    if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD && labels->count >= FEWEST_LABELS)
-        choose_way(run, spec, &unlabelled, labels, Min(lesson.matches, labels->count - lesson.matches),
-                   before_labels, &report);
+    if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD)
+        choose_way(run, spec, &unlabelled, labels, rarer, before_labels, &report);
     appendStringInfoChar(&report, '}');
     match_run_phase(run, "labels", "%zu, strength %g, loss %.3f to %.3f", labels->count, strength, before,
                     after);

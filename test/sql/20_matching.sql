@@ -87,7 +87,7 @@ RESET mastering.threads;
 -- Nor does it matter whether ids are numbers or texts.
 SELECT mastering.train_model('SELECT id::text, first_name, surname, born, city, email FROM people', :'spec') = m AS same_model FROM model;
 
--- Labels of one kind teach next to nothing, which is said; m stays what EM found.
+-- Labels of one kind teach nothing, which is said; m stays what EM found.
 SELECT round((c->'trained'->0->>'m')::numeric, 2) AS m_of_equal_city FROM jsonb_array_elements(mastering.train_model(:'query', :'spec',
     'SELECT a.id AS id_a, b.id AS id_b, a.entity = b.entity AS is_match FROM people a JOIN people b ON a.entity = b.entity AND a.id < b.id')->'comparisons') AS c WHERE c->>'name' = 'city';
 SELECT mastering.train_model(:'query', :'spec', 'SELECT 1 AS id_a, 2 AS id_b, true AS is_match UNION ALL SELECT 2, 1, false');
