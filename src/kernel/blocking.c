@@ -304,21 +304,79 @@ is_candidate(const pair_visit *visit, uint32_t a, uint32_t b, const uint32_t *ro
     return rule->list_starts != NULL || rule_finds(rule, a, b, row_a, row_b);
 }
 
+/* A bit for each of the first 64 columns in which the rows have the same value. */
+static inline uint64_t
+equal_columns(const uint32_t *row_a, const uint32_t *row_b, uint32_t columns)
+{
+    uint64_t equal = 0;
+
+    for (uint32_t i = 0; i < columns; i++)
+        equal |= (uint64_t)((row_a[i] == row_b[i]) & (row_a[i] != 0)) << i;
+    return equal;
+}
+
+/* The earlier rules: those that find a pair by the equality of columns alone, and the others. */
+typedef struct earlier_rules {
+    uint64_t columns[MAX_RULES]; /* that must be equal */
+    int plain_count;
+    int others[MAX_RULES];
+    int other_count;
+} earlier_rules;
+
+static void
+list_earlier_rules(const pair_visit *visit, earlier_rules *earlier)
+{
+    earlier->plain_count = earlier->other_count = 0;
+    for (int r = 0; r < visit->rule; r++) {
+        const blocking_rule *rule = &visit->rules[r];
+        bool plain = rule->list_starts == NULL && rule->positions == NULL;
+        uint64_t columns = 0;
+
+        for (int i = 0; i < rule->part_count; i++) {
+            plain &= rule->slots[i] < 64;
+            columns |= UINT64_C(1) << (rule->slots[i] & 63);
+        }
+        if (plain)
+            earlier->columns[earlier->plain_count++] = columns;
+        else
+            earlier->others[earlier->other_count++] = r;
+    }
+}
+
+static inline bool
+found_earlier(const pair_visit *visit, const earlier_rules *earlier, uint32_t a, uint32_t b,
+              const uint32_t *row_a, const uint32_t *row_b)
+{
+    uint32_t columns = visit->records->stride < 64 ? visit->records->stride : 64;
+    bool found = false;
+
+    if (earlier->plain_count > 0) {
+        uint64_t equal = equal_columns(row_a, row_b, columns);
+
+        for (int r = 0; r < earlier->plain_count; r++)
+            found |= (equal & earlier->columns[r]) == earlier->columns[r];
+    }
+    for (int r = 0; r < earlier->other_count && !found; r++)
+        found = rule_finds(&visit->rules[earlier->others[r]], a, b, row_a, row_b);
+    return found;
+}
+
 /* Drops the pairs that are none, counts the others, and leaves those whose pattern is wanted. */
 static void
 sift_batch(const pair_visit *visit, pair_batch *batch, pair_counters *counters)
 {
     uint32_t left = 0;
+    earlier_rules earlier;
 
+    list_earlier_rules(visit, &earlier);
     for (uint32_t i = 0; i < batch->count; i++) {
         uint32_t a = batch->a[i], b = batch->b[i];
         const uint32_t *row_a = batch->row_a[i], *row_b = batch->row_b[i];
-        bool is_new = true;
+        bool is_new;
 
         if (!is_candidate(visit, a, b, row_a, row_b))
             continue;
-        for (int r = 0; r < visit->rule && is_new; r++)
-            is_new = !rule_finds(&visit->rules[r], a, b, row_a, row_b);
+        is_new = !found_earlier(visit, &earlier, a, b, row_a, row_b);
         counters->found++;
         counters->found_new += is_new;
         if (visit->entities != NULL && visit->entities[a] != 0 && visit->entities[a] == visit->entities[b]) {

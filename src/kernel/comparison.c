@@ -361,17 +361,16 @@ batch_open(const scorer *scorer, const uint32_t *const *a, const uint32_t *const
             const comparison *comparison = &scorer->comparisons[scorer->order[k]];
             uint32_t code_a = a[i][comparison->slot], code_b = b[i][comparison->slot];
 
-            if (code_a == 0 || code_b == 0)
-                continue;
-            if (code_a == code_b) {
-                sum += comparison->weights[LEVEL_EXACT];
-                if (comparison->value_weights != NULL)
-                    sum += comparison->value_weights[code_a];
-                levels |= (uint64_t)LEVEL_EXACT << comparison->pattern_shift;
-            } else {
-                bound += comparison->best_inexact;
-                pending |= UINT32_C(1) << k;
-            }
+            /* Without branches: what is equal or missing cannot be predicted. */
+            uint64_t there = (code_a != 0) & (code_b != 0), same = there & (code_a == code_b),
+                     differ = there ^ same;
+
+            sum += comparison->weights[LEVEL_EXACT] & -(int64_t)same;
+            bound += comparison->best_inexact & -(int64_t)differ;
+            levels |= same << comparison->pattern_shift; /* LEVEL_EXACT */
+            pending |= (uint32_t)differ << k;
+            if (same && comparison->value_weights != NULL)
+                sum += comparison->value_weights[code_a];
         }
         state->sum[i] = sum;
         state->bound[i] = bound;
