@@ -302,7 +302,8 @@ COMMENT ON FUNCTION mastering.golden_units(jsonb, text[], text[], boolean) IS
 -- Its shape: query and clusters are brought together, each record as one row, sorted by cluster, so that no more
 -- than one cluster is held at a time; golden_agg chooses (see src/engine/survivorship.h for its plan); golden_field
 -- takes the result apart. Attributes are called a1, a2, ... inside, whatever their names. Without clusters, the query
--- itself says in column "#cluster" (bigint) where each record belongs.
+-- itself says in column "#cluster" (bigint) where each record belongs. That is how an environment asks: its attributes
+-- have one type for records and golden records, so there a union is one of arrays.
 CREATE FUNCTION mastering.golden_sql(query text, clusters text, rules jsonb, typed boolean) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
@@ -398,6 +399,7 @@ BEGIN
                     'members', (SELECT pg_catalog.jsonb_agg(a.n ORDER BY m.o)
                         FROM pg_catalog.unnest(u.members) WITH ORDINALITY AS m (name, o) JOIN attribute AS a ON a.name = m.name),
                     'rule', u.rule, 'union', u.is_union,
+                    'elements', u.is_union AND (SELECT a.is_array FROM attribute AS a WHERE a.name = u.members[1]),
                     'steps', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
                             'rule', s->'rule', 'sources', s->'sources',
                             'key', CASE WHEN s->>'recency' = 'id' THEN (SELECT o.place FROM other AS o WHERE o.kind = 'id')
@@ -425,9 +427,9 @@ BEGIN
                 E'\n    ' ORDER BY a.n)
             FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members)
             JOIN pg_catalog.pg_type AS base ON base.oid = a.base_type
-            JOIN pg_catalog.pg_type AS t ON t.oid = CASE WHEN u.is_union THEN base.typarray ELSE base.oid END
+            JOIN pg_catalog.pg_type AS t ON t.oid = CASE WHEN u.is_union AND NOT a.is_array THEN base.typarray ELSE base.oid END
             JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace),
-        (SELECT pg_catalog.min(u.members[1]) FROM unit AS u JOIN attribute AS a ON a.name = u.members[1] WHERE u.is_union AND a.is_array)
+        (SELECT pg_catalog.min(u.members[1]) FROM unit AS u JOIN attribute AS a ON a.name = u.members[1] WHERE u.is_union AND a.is_array AND (clusters IS NOT NULL OR NOT a.sortable))
     INTO plan, blank_to_null, fields, recency_id, golden_values, united_array;
     IF united_array IS NOT NULL THEN
         PERFORM mastering.reject_json(CASE WHEN rules->'attributes' ? united_array

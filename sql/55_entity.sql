@@ -385,11 +385,39 @@ CREATE FUNCTION mastering.set_clustering(env text, entity text, clustering jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.set_clustering(text, text, jsonb) IS 'Threshold and kind of linking of an entity: {"threshold": 0.95}.';
 
+-- A golden record has the types of the entity's attributes, and the rule union makes arrays.
+CREATE FUNCTION mastering.check_unions(entity_name text, entity jsonb, rules jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text[] := ARRAY(SELECT a.value ->> 'name' FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a ORDER BY a.ordinality);
+    misfit record;
+BEGIN
+    SELECT u.members[1] AS name, a.value ->> 'type' AS type INTO misfit
+      FROM mastering.golden_units(rules, names, names || 'id'::text, true) u JOIN jsonb_array_elements(entity -> 'attributes') a ON a.value ->> 'name' = u.members[1]
+      CROSS JOIN LATERAL (WITH RECURSIVE base AS (
+          SELECT t.oid, t.typtype, t.typbasetype, t.typsubscript FROM pg_type t WHERE t.oid = (a.value ->> 'type')::regtype
+          UNION ALL SELECT t.oid, t.typtype, t.typbasetype, t.typsubscript FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd')
+          SELECT b.typsubscript FROM base b WHERE b.typtype <> 'd') t
+     WHERE u.steps -> 0 ->> 'rule' = 'union' AND t.typsubscript <> 'array_subscript_handler'::regproc
+     ORDER BY u.unit LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the rule union makes an array, and attribute "%" of entity "%" is of type %', misfit.name, entity_name, misfit.type USING ERRCODE = '22023',
+            DETAIL = 'A golden record has the type of the attribute; a union of arrays is one array of all their elements.',
+            HINT = format('Define the attribute as %s[] and map it as an array, for example ARRAY[%I], or give it another rule.', misfit.type, misfit.name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.check_unions(text, jsonb, jsonb) IS 'Refuses the rule union for attributes whose type is no array.';
+
 CREATE FUNCTION mastering.do_set_survivorship(env_name text, entity_name text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF jsonb_typeof(content) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'survivorship is an object of rules' USING ERRCODE = '22023', HINT = 'See golden_records: {"default": "most_frequent", "attributes": {"email": "longest"}}.';
+    END IF;
+    PERFORM mastering.require_author(env_name);
+    IF content::text LIKE '%"union"%' THEN
+        PERFORM mastering.check_unions(entity_name, mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), content);
     END IF;
     PERFORM mastering.set_rules(env_name, entity_name, 'survivorship', content);
 END

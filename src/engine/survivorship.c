@@ -68,7 +68,10 @@ typedef struct survivor_unit {
     bool counts; /* the rule needs to know how many records agree with each */
     survivor_step *steps;
     int step_count;
-    Oid element_type; /* of a union */
+    bool of_elements; /* a union of the elements of arrays */
+    Oid array_type;   /* of a union, as what follows */
+    Oid element_type;
+    SortSupportData element_sort;
     int16 element_length;
     bool element_by_value;
     char element_align;
@@ -123,22 +126,26 @@ read_position(golden_plan *plan, const json_node *object, const char *name)
 }
 
 static void
+prepare_sort(golden_plan *plan, SortSupport sort, Oid type, Oid collation)
+{
+    Oid less = lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr;
+
+    if (!OidIsValid(less))
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("type %s has no order", format_type_be(type)),
+                 errhint("Compare its text instead.")));
+    sort->ssup_cxt = plan->context;
+    sort->ssup_collation = collation;
+    PrepareSortSupportFromOrderingOp(less, sort);
+}
+
+static void
 prepare_comparison(golden_plan *plan, int position)
 {
-    SortSupport sort = &plan->sort[position];
     Form_pg_attribute attribute = TupleDescAttr(plan->row, position);
-    TypeCacheEntry *type;
 
-    if (sort->comparator != NULL)
-        return;
-    type = lookup_type_cache(attribute->atttypid, TYPECACHE_LT_OPR);
-    if (!OidIsValid(type->lt_opr))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                        errmsg("type %s has no order", format_type_be(attribute->atttypid)),
-                        errhint("Compare its text instead.")));
-    sort->ssup_cxt = plan->context;
-    sort->ssup_collation = attribute->attcollation;
-    PrepareSortSupportFromOrderingOp(type->lt_opr, sort);
+    if (plan->sort[position].comparator == NULL)
+        prepare_sort(plan, &plan->sort[position], attribute->atttypid, attribute->attcollation);
 }
 
 static void
@@ -205,6 +212,26 @@ read_steps(golden_plan *plan, survivor_unit *unit, const json_node *list)
     }
 }
 
+/* A union makes an array of single values, or takes arrays apart and makes one of their elements. */
+static void
+describe_union(golden_plan *plan, survivor_unit *unit, bool of_elements)
+{
+    int position = plan->columns[unit->members[0]].value;
+    Oid type = getBaseType(TupleDescAttr(plan->row, position)->atttypid);
+
+    unit->of_elements = of_elements;
+    unit->element_type = of_elements ? get_element_type(type) : type;
+    unit->array_type = of_elements ? type : get_array_type(type);
+    if (!OidIsValid(unit->element_type) || !OidIsValid(unit->array_type))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("could not find array type for data type %s", format_type_be(type))));
+    get_typlenbyvalalign(unit->element_type, &unit->element_length, &unit->element_by_value,
+                         &unit->element_align);
+    if (of_elements)
+        prepare_sort(plan, &unit->element_sort, unit->element_type,
+                     TupleDescAttr(plan->row, position)->attcollation);
+}
+
 static void
 read_unit(golden_plan *plan, survivor_unit *unit, const json_node *object, bool *taken)
 {
@@ -230,12 +257,8 @@ read_unit(golden_plan *plan, survivor_unit *unit, const json_node *object, bool 
     unit->is_union = json_boolean(&node);
     if (unit->is_union && unit->member_count != 1)
         json_error(&node, "a union has one member", NULL, NULL);
-    if (unit->is_union) {
-        unit->element_type =
-            getBaseType(TupleDescAttr(plan->row, plan->columns[unit->members[0]].value)->atttypid);
-        get_typlenbyvalalign(unit->element_type, &unit->element_length, &unit->element_by_value,
-                             &unit->element_align);
-    }
+    if (unit->is_union)
+        describe_union(plan, unit, json_member(object, "elements", &node) && json_boolean(&node));
     node = required_member(object, "steps");
     read_steps(plan, unit, &node);
 }
@@ -255,11 +278,8 @@ describe_result(golden_plan *plan)
         for (int m = 0; m < unit->member_count; m++) {
             int column = unit->members[m];
             Oid type = TupleDescAttr(plan->row, plan->columns[column].value)->atttypid;
-            Oid result_type = unit->is_union ? get_array_type(unit->element_type) : type;
+            Oid result_type = unit->is_union ? unit->array_type : type;
 
-            if (!OidIsValid(result_type))
-                ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                                errmsg("could not find array type for data type %s", format_type_be(type))));
             TupleDescInitEntry(result, RESULTS + column + 1, plan->columns[column].name, result_type, -1, 0);
         }
     }
@@ -740,6 +760,82 @@ unite(cluster_rows *cluster, const survivor_unit *unit, Datum *values, bool *nul
     pfree(elements);
 }
 
+typedef struct placed_element {
+    Datum value;
+    uint32 place; /* in the order of records, then of their arrays */
+} placed_element;
+
+static int
+compare_elements(const void *a, const void *b, void *argument)
+{
+    const placed_element *left = a, *right = b;
+    SortSupport sort = argument;
+    int result = sort->comparator(left->value, right->value, sort);
+
+    return result != 0 ? result : left->place < right->place ? -1 : 1;
+}
+
+static bool
+is_blank_element(const survivor_unit *unit, Datum value)
+{
+    return (unit->element_type == TEXTOID || unit->element_type == VARCHAROID ||
+            unit->element_type == BPCHAROID) &&
+           is_blank(DatumGetTextPP(value));
+}
+
+/* All distinct elements of the records' arrays in their order, without NULLs and blanks. */
+static void
+unite_elements(cluster_rows *cluster, survivor_unit *unit, Datum *values, bool *nulls)
+{
+    int column = unit->members[0];
+    int position = cluster->plan->columns[column].value;
+    Size capacity = 16;
+    placed_element *found = allocate(capacity, sizeof(placed_element));
+    Datum *distinct;
+    uint32 count = 0, kept = 0, filled = 0;
+
+    for (uint32 i = 0; i < cluster->count; i++) {
+        Datum *elements;
+        bool *element_nulls;
+        int length;
+        uint32 before = count;
+
+        CHECK_FOR_INTERRUPTS();
+        if (cluster->nulls[cell(cluster, i, position)])
+            continue;
+        deconstruct_array(DatumGetArrayTypeP(cluster->values[cell(cluster, i, position)]), unit->element_type,
+                          unit->element_length, unit->element_by_value, unit->element_align, &elements,
+                          &element_nulls, &length);
+        for (int e = 0; e < length; e++) {
+            if (element_nulls[e] || is_blank_element(unit, elements[e]))
+                continue;
+            if (count == capacity) {
+                capacity *= 2;
+                found = repalloc_huge(found, mul_size(capacity, sizeof(placed_element)));
+            }
+            found[count] = (placed_element){elements[e], count};
+            count++;
+        }
+        filled += count > before;
+    }
+    if (count > 1)
+        qsort_interruptible(found, count, sizeof(placed_element), compare_elements, &unit->element_sort);
+    distinct = allocate(Max(count, 1), sizeof(Datum));
+    for (uint32 i = 0; i < count; i++)
+        if (i == 0 ||
+            unit->element_sort.comparator(found[i - 1].value, found[i].value, &unit->element_sort) != 0)
+            distinct[kept++] = found[i].value;
+    nulls[column] = kept == 0;
+    if (kept > 0)
+        values[column] =
+            PointerGetDatum(construct_array(distinct, (int)kept, unit->element_type, unit->element_length,
+                                            unit->element_by_value, unit->element_align));
+    cluster->plan->origins[column] = (value_origin){
+        .known = filled > 0, .rule = unit->rule, .rule_length = (int)strlen(unit->rule), .agreeing = filled};
+    pfree(found);
+    pfree(distinct);
+}
+
 static int64
 count_sources(const cluster_rows *cluster)
 {
@@ -772,7 +868,9 @@ golden_record(golden_plan *plan, HeapTupleHeader *rows, uint32 count)
     if (plan->has_source)
         values[SOURCE_COUNT] = Int64GetDatum(count_sources(&cluster));
     for (int u = 0; u < plan->unit_count; u++) {
-        if (plan->units[u].is_union)
+        if (plan->units[u].of_elements)
+            unite_elements(&cluster, &plan->units[u], values + RESULTS, nulls + RESULTS);
+        else if (plan->units[u].is_union)
             unite(&cluster, &plan->units[u], values + RESULTS, nulls + RESULTS);
         else
             choose_unit(&cluster, &plan->units[u], values + RESULTS, nulls + RESULTS);

@@ -12,6 +12,7 @@
  * position); length, its number of characters, left out where the value is a text that can be measured here.
  * blank: texts of nothing but blanks are NULL. Steps of the rules most_recent and least_recent have "key",
  * those of source_priority "sources". members count the columns from 1.
+ * "elements": true, of a union: it takes arrays apart and makes one array of their elements.
  *
  * Main thread only. A plan lives as long as its memory context; what belongs to one cluster is allocated in
  * the current context.
