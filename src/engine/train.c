@@ -921,6 +921,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
         session->left_out = comparisons_in_key(spec, &spec->rules[r]);
         session->u = palloc0(sizeof learnt->parameters.u);
     }
+    learnt->start.in_order = true;
     learnt->start.m_prior_share = prior_share(spec);
     start_values(run, &learnt->start);
     learnt->prior = learn(run, &learnt->sample, learnt->sessions, &learnt->start, learnt->all, false,

@@ -224,10 +224,8 @@ parse_date(text_view text, calendar_date *date)
 {
     uint32 start[3], length[3], value[3], groups = 0, i = 0;
 
-    for (uint32 j = 0; j < text.length && j < MOST_DATE_CHARACTERS; j++)
-        if (is_ascii_letter(at(text, j)) && is_ascii_letter(at(text, j + 1)) &&
-            is_ascii_letter(at(text, j + 2)))
-            return text.length <= MOST_DATE_CHARACTERS && parse_date_of_words(text, date);
+    if (text.length <= MOST_DATE_CHARACTERS && parse_date_of_words(text, date))
+        return true;
     while (i < text.length && groups < 3) {
         uint32 digits = digits_from(text, i);
 

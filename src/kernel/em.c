@@ -174,7 +174,8 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
             halfway[level] = 0.5 * (parameters->m[c][level] + parameters->u[c][level]);
         (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS, 0,
                             session->u[c]);
-        keep_order(&layout->comparisons[c], parameters->m[c], session->u[c]);
+        if (parameters->in_order)
+            keep_order(&layout->comparisons[c], parameters->m[c], session->u[c]);
         if (session->related != NULL)
             (void)settle_levels(&layout->comparisons[c], relatives[c], halfway, U_PRIOR_PAIRS, 0,
                                 session->related[c]);

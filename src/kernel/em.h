@@ -40,6 +40,7 @@ typedef struct em_session {
 typedef struct em_parameters {
     double m[MAX_COMPARISONS][MAX_LEVELS]; /* by level; [LEVEL_MISSING] unused; the others sum to 1 */
     double u[MAX_COMPARISONS][MAX_LEVELS];
+    bool in_order;        /* a more alike level may not speak less for a match than a less alike one */
     double m_prior_share; /* what the start values of m are worth, for each match found */
 } em_parameters;
 

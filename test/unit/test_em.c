@@ -374,12 +374,88 @@ test_extremes(void)
             "no rules teach nothing");
 }
 
+/* Many equal non-matches (a title that returns every year) do not turn the levels round when they are kept in
+ * order. */
+static void
+test_order(void)
+{
+    static pattern_count patterns[PATTERNS];
+    double u[MAX_COMPARISONS][MAX_LEVELS];
+    simulation truth = make_simulation(0.1, 0);
+    em_parameters start, parameters;
+    em_session session = {.patterns = patterns, .match_share = 0.3, .u = u};
+    em_report report;
+    bool ordered = true, turned = false;
+
+    make_layout();
+    truth.u[2][1] = 0.5;
+    truth.u[2][2] = truth.u[2][3] = 0.01;
+    truth.u[2][4] = 0.48;
+    truth.m[2][1] = 0.4;
+    truth.m[2][2] = truth.m[2][3] = 0.25;
+    truth.m[2][4] = 0.1;
+    session.pattern_count = expected_patterns(&truth, 1e6, patterns);
+    for (int in_order = 0; in_order < 2; in_order++) {
+        make_start(&start);
+        start.in_order = in_order;
+        parameters = start;
+        memcpy(u, start.u, sizeof u);
+        session.match_share = 0.3;
+        (void)em_train(&layout, &session, 1, 3000, 1e-9, &start, &parameters, &report);
+        if (!in_order)
+            turned = parameters.m[2][1] / u[2][1] < parameters.m[2][2] / u[2][2];
+        for (int level = 1; in_order && level < 4; level++)
+            ordered &=
+                parameters.m[2][level] / u[2][level] >= parameters.m[2][level + 1] / u[2][level + 1] - 1e-4;
+    }
+    unit_ok(turned, "without order, many equal non-matches speak against a match");
+    unit_ok(ordered, "in order, a more alike level never speaks less for a match");
+}
+
+/* What the start values are worth for each match: m stays between them and what is seen. */
+static void
+test_prior_share(void)
+{
+    static pattern_count patterns[PATTERNS];
+    double u[MAX_COMPARISONS][MAX_LEVELS], free_m, held_m;
+    simulation truth = make_simulation(0.1, 0);
+    em_parameters start, parameters;
+    em_session session = {.patterns = patterns, .u = u};
+    em_report report;
+
+    make_layout();
+    session.pattern_count = expected_patterns(&truth, 1e6, patterns);
+    make_start(&start);
+    for (int held = 0; held < 2; held++) {
+        start.m_prior_share = held ? 1000 : 0;
+        parameters = start;
+        memcpy(u, start.u, sizeof u);
+        session.match_share = 0.3;
+        (void)em_train(&layout, &session, 1, 3000, 1e-9, &start, &parameters, &report);
+        *(held ? &held_m : &free_m) = parameters.m[4][1];
+    }
+    unit_ok(unit_near(free_m, truth.m[4][1], 0.01) && unit_near(held_m, start.m[4][1], 0.01) &&
+                !unit_near(truth.m[4][1], start.m[4][1], 0.02),
+            "start values that are worth much hold m");
+
+    /* u that is known stays. */
+    start.m_prior_share = 0;
+    parameters = start;
+    memcpy(u, start.u, sizeof u);
+    session.u_known = 1 << 1;
+    (void)em_train(&layout, &session, 1, 50, 1e-9, &start, &parameters, &report);
+    unit_ok(memcmp(u[1], start.u[1], sizeof u[1]) == 0 && memcmp(u[2], start.u[2], sizeof u[2]) != 0,
+            "u that is known stays, the others are learnt");
+}
+
 int
 main(void)
 {
     test_recovery();
     test_sessions();
     test_monotone();
+    test_order();
+    test_prior_share();
     test_extremes();
     return unit_done();
 }
