@@ -262,7 +262,8 @@ DECLARE
     segment int := mastering.begin_segment(store);
     rows bigint;
 BEGIN
-    EXECUTE format('INSERT INTO mastering.%I SELECT q.*, mastering.next_row_no(), %s FROM (%s) q', 'segment_' || segment, segment, query);
+    -- OFFSET 0: a number for each row of the whole; the planner would number each segment that is read on its own.
+    EXECUTE format('INSERT INTO mastering.%I SELECT q.*, mastering.next_row_no(), %s FROM (SELECT x.* FROM (%s) x OFFSET 0) q', 'segment_' || segment, segment, query);
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows = 0 THEN
         PERFORM mastering.drop_segment(segment);
