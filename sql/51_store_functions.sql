@@ -67,7 +67,7 @@ COMMENT ON FUNCTION mastering.begin_segment(int) IS 'Makes the empty table of a 
 
 CREATE FUNCTION mastering.next_row_no() RETURNS int
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_next_row_no';
-COMMENT ON FUNCTION mastering.next_row_no() IS 'Numbers the rows of a statement that writes a segment: 1, 2, 3, ... Unlike row_number() it keeps no copy of them.';
+COMMENT ON FUNCTION mastering.next_row_no() IS 'Numbers the rows of a statement that writes a segment: 1, 2, 3, ... Unlike row_number() it keeps no copy of them. What it numbers is fenced with OFFSET 0: the planner would count in each partition.';
 
 -- Indexes after the rows are in, statistics, the hash of the content, then ATTACH: the CHECK lets it skip its scan.
 CREATE FUNCTION mastering.finish_segment(store_id int, segment_id int, derived_from text DEFAULT NULL) RETURNS bigint

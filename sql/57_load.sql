@@ -82,7 +82,7 @@ BEGIN
         full_write := change IN ('initial', 'reload');
         IF total > 0 AND (full_write OR inserted + updated > 0) THEN
             segment := mastering.begin_segment(store);
-            EXECUTE format('INSERT INTO mastering.%I ("#segment", "#row", "#key", "#hash", %s) SELECT %s, mastering.next_row_no(), n."#key", n."#hash", %s FROM pg_temp.mastering_incoming n%s',
+            EXECUTE format('INSERT INTO mastering.%I ("#segment", "#row", "#key", "#hash", %s) SELECT %s, mastering.next_row_no(), n."#key", n."#hash", %s FROM (SELECT n.* FROM pg_temp.mastering_incoming n%s OFFSET 0) n',
                            'segment_' || segment, mastering.column_list(columns, false), segment,
                            (SELECT string_agg(format('n.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
                            CASE WHEN full_write THEN '' ELSE format(' LEFT JOIN %s o ON o."#key" = n."#key" WHERE o."#key" IS NULL OR o."#hash" <> n."#hash"', live) END);
