@@ -94,6 +94,20 @@ SELECT check_reference('cdev', 'person', 'city', 'nowhere', 'name');
 SELECT check_fresh('cdev', 'person', 'seen', NULL);
 SELECT check_row_count('cdev', 'person', NULL);
 SELECT check_distribution('cdev', 'person', 'city', 7);
+-- No two rows of a segment have one number, whatever plan wrote them: deletions go by number.
+CREATE FUNCTION checked.doubled() RETURNS SETOF int LANGUAGE plpgsql AS $$
+DECLARE
+    s int;
+    doubled boolean;
+BEGIN
+    FOR s IN SELECT segment_id FROM mastering.segment LOOP
+        EXECUTE format('SELECT count(*) <> count(DISTINCT "#row") FROM mastering.%I', 'segment_' || s) INTO doubled;
+        IF doubled THEN
+            RETURN NEXT s;
+        END IF;
+    END LOOP;
+END $$;
+SELECT count(*) > 30 AS segments, (SELECT count(*) FROM checked.doubled()) AS doubled FROM mastering.segment;
 SELECT drop_environment('ctest'), drop_environment('cdev');
 DROP SCHEMA checked CASCADE;
 \c :home
