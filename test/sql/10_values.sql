@@ -6,7 +6,7 @@ SET extra_float_digits = 0;
 SELECT p.proname, p.provolatile, p.proisstrict, p.proparallel
 FROM pg_proc p
 WHERE p.pronamespace = 'mastering'::regnamespace
-  AND p.probin LIKE '%mastering%'
+  AND p.probin LIKE '%mastering%' AND p.proname <> 'block_keys'
   AND p.proname ~ '_similarity$|_key$|_keys$|^qgrams$|^tokens$|^normalize_text$'
   AND (p.provolatile <> 'i' OR NOT p.proisstrict OR p.proparallel <> 's' OR obj_description(p.oid, 'pg_proc') IS NULL);
 

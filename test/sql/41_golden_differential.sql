@@ -1,4 +1,9 @@
 -- Golden records against plain SQL that says the same naively: every rule, on values with NULLs, blanks, ties, equal
+-- In a database of its own: what other tests leave there is not.
+SELECT current_database() AS home \gset
+CREATE DATABASE golden_differential;
+\c golden_differential
+CREATE EXTENSION mastering;
 -- numbers written differently, arrays, JSON, enums and rows, in clusters of every size; then what only the aggregate
 -- has to mind: large clusters, values of any size, plans and records that do not fit.
 \set VERBOSITY default
@@ -105,3 +110,5 @@ SELECT mastering.rows_hash(ROW(i, 'é'::text, NULL::text, '{"b": [1.50, null]}':
 DROP FUNCTION naive, united, pick;
 DROP TABLE given, attribute, tried, expected, made;
 DROP TYPE shade, pair;
+\c :home
+DROP DATABASE golden_differential;

@@ -1,4 +1,9 @@
 -- One record against an environment: candidates by the keys of the published run, scored by its model.
+-- In a database of its own: what other tests leave there is not.
+SELECT current_database() AS home \gset
+CREATE DATABASE lookup;
+\c lookup
+CREATE EXTENSION mastering;
 SET client_min_messages = error;
 \set SHOW_CONTEXT never
 CREATE ROLE l_owner; CREATE ROLE l_consumer; CREATE ROLE l_none;
@@ -58,3 +63,5 @@ SELECT * FROM lookup('l1', 'q', '{"name": "x"}');
 SELECT drop_environment('l2'), drop_environment('l1');
 DROP SCHEMA looked CASCADE;
 DROP ROLE l_owner, l_consumer, l_none;
+\c :home
+DROP DATABASE lookup;
