@@ -15,7 +15,7 @@ LOAD 'auto_explain';
 SET auto_explain.log_min_duration = 100;
 SET auto_explain.log_nested_statements = on;
 SET client_min_messages = log;
-SELECT 'run ' || mastering.master('dev', 'person');
+SELECT 'run ' || mastering.master('dev', 'person')::text;
 SET client_min_messages = warning;
 SELECT format(E'wall %s s\nprocessor %s s user, %s s system', round(extract(epoch FROM clock_timestamp() - u.at)::numeric, 1),
     (n.stat[14]::int - u.stat[14]::int) / 100.0, (n.stat[15]::int - u.stat[15]::int) / 100.0)
