@@ -18,7 +18,7 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
                        format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L, labels => %L) c', mastering.input_query(env.name, entity_name), model,
-                              nullif(concat_ws(' UNION ALL ', mastering.label_query(labels), 'SELECT * FROM (' || mastering.curated_pairs(curation, mastering.input_query(env.name, entity_name)) || ') c'), '')),
+                              mastering.verdicts_query(labels, curation, mastering.input_query(env.name, entity_name))),
                        mastering.artifact_path(env.name));
     END IF;
     ANALYZE pg_temp.mastering_partition;

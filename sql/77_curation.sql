@@ -60,20 +60,32 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.curation_of_values(text, text) IS 'The overrides that are in force, the later one last; NULL where there are none.';
 
--- Records that are gone have no part in it; those that are left of a set are chained.
+-- Records that are gone have no part in it; those that are left of a set are chained. Where a promotion brought what
+-- contradicts a decision, apart holds.
 CREATE FUNCTION mastering.curated_pairs(curation jsonb, input_query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format($q$WITH named AS (
     SELECT d.ordinality AS decision, d.value ->> 0 AS kind, r.ordinality AS record, (r.value ->> 0) || ':' || (r.value ->> 1) AS id, (r.value ->> 2) || ':' || (r.value ->> 3) AS other
       FROM jsonb_array_elements(%L) WITH ORDINALITY d CROSS JOIN LATERAL jsonb_array_elements(d.value -> 1) WITH ORDINALITY r WHERE d.value ->> 0 <> 'lock'),
 present AS (SELECT q.id FROM (%s) q WHERE q.id IN (SELECT id FROM named UNION SELECT other FROM named))
-SELECT c.id AS id_a, c.before AS id_b, true AS is_match
-  FROM (SELECT n.id, lag(n.id) OVER (PARTITION BY n.decision ORDER BY n.record) AS before FROM named n WHERE n.kind = 'together' AND n.id IN (SELECT id FROM present)) c WHERE c.before IS NOT NULL
-UNION
-SELECT n.id, n.other, false FROM named n WHERE n.kind = 'apart' AND n.id IN (SELECT id FROM present) AND n.other IN (SELECT id FROM present)$q$, curation, input_query)
+SELECT least(p.id_a, p.id_b) AS id_a, greatest(p.id_a, p.id_b) AS id_b, bool_and(p.is_match) AS is_match
+  FROM (SELECT c.id AS id_a, c.before AS id_b, true AS is_match
+          FROM (SELECT n.id, lag(n.id) OVER (PARTITION BY n.decision ORDER BY n.record) AS before FROM named n WHERE n.kind = 'together' AND n.id IN (SELECT id FROM present)) c WHERE c.before IS NOT NULL
+        UNION ALL
+        SELECT n.id, n.other, false FROM named n WHERE n.kind = 'apart' AND n.id IN (SELECT id FROM present) AND n.other IN (SELECT id FROM present)) p
+ GROUP BY 1, 2$q$, curation, input_query)
      WHERE curation @? '$[*] ? (@[0] != "lock")'
 $$;
 COMMENT ON FUNCTION mastering.curated_pairs(jsonb, text) IS 'A document of curation_of_clusters as a query of labels for the records of a query; NULL where it holds none.';
+
+-- What reviewers said of a pair gives way to what a steward decided about it.
+CREATE FUNCTION mastering.verdicts_query(labels jsonb, curation jsonb, input_query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN l.query IS NULL THEN c.query WHEN c.query IS NULL THEN l.query
+                ELSE format('WITH curated AS MATERIALIZED (%s) SELECT * FROM curated UNION ALL SELECT l.* FROM (%s) l WHERE (least(l.id_a, l.id_b), greatest(l.id_a, l.id_b)) NOT IN (SELECT c.id_a, c.id_b FROM curated c)', c.query, l.query) END
+      FROM (SELECT mastering.label_query(labels)) l (query), (SELECT mastering.curated_pairs(curation, input_query)) c (query)
+$$;
+COMMENT ON FUNCTION mastering.verdicts_query(jsonb, jsonb, text) IS 'The labels that a run follows, as a query; NULL where there are none.';
 
 -- A locked cluster has the records that it had, those that are still there, whatever the model says.
 CREATE FUNCTION mastering.lock_partition(curation jsonb) RETURNS bigint

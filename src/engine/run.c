@@ -390,7 +390,8 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
     visit.rule_count = run->spec->rule_count;
     visit.rule = rule;
     visit.index = &run->indexes[rule];
-    visit.source_slot = run->spec->across_sources || options->across_sources ? (uint32)run->store->source_slot : PG_UINT32_MAX;
+    visit.source_slot = run->spec->across_sources || options->across_sources ? (uint32)run->store->source_slot
+                                                                             : PG_UINT32_MAX;
     visit.mode = options->mode;
     visit.scorer = &run->scorer;
     visit.least_weight = options->least_weight;

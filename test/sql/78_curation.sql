@@ -83,6 +83,15 @@ DELETE FROM curated.people WHERE id IN (1, 6);
 SELECT change FROM load('c1', 'p');
 SELECT master('c1', 'p') ->> 'clusters' AS clusters;
 SELECT members FROM curated.clusters ORDER BY 1;
+-- What a steward decided counts before what was labelled.
+
+SET ROLE c_reader;
+SELECT label_pair('c1', 'p', 's:2', 's:3', 'non-match') IS NOT NULL AS proposed;
+SET ROLE c_steward;
+SELECT count(*) > 0 AS verified FROM verify_labels('c1', 'p');
+RESET ROLE;
+SELECT master('c1', 'p') ->> 'clusters' AS clusters;
+SELECT members FROM curated.clusters ORDER BY 1;
 -- Who may, and what is not there.
 SET ROLE c_reader;
 SELECT merge_clusters('c1', 'p', '{1,2}');
