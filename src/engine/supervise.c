@@ -19,6 +19,7 @@
 #include <math.h>
 
 #include "engine/cluster.h"
+#include "engine/model_weights.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
 #include "kernel/fixed_point.h"

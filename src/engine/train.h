@@ -16,10 +16,4 @@
  */
 extern void train_model(match_run *run, match_spec *spec, const label_list *labels);
 
-/*
- * Writes the weights of a comparison's levels (in bits by level, met as often as said) so that they do not
- * rise where values are less alike.
- */
-extern void monotone_weights(const double *bits, const double *met, int levels, int32 *weights);
-
 #endif

@@ -1,0 +1,156 @@
+/*
+ * model_weights.c: see model_weights.h.
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "engine/characters.h"
+#include "engine/model_weights.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define DISTIL_ITERATIONS 50
+#define DISTIL_RIDGE 20.0
+#define LISTED_VALUES 5000 /* term frequencies kept of one attribute */
+
+typedef struct value_frequency {
+    uint32 code;
+    uint32 records;
+    const dictionary *values;
+} value_frequency;
+
+/* The most frequent first, ties by content. */
+static int
+compare_frequencies(const void *a, const void *b)
+{
+    const value_frequency *x = a, *y = b;
+    text_view text_x = x->values->texts[x->code], text_y = y->values->texts[y->code];
+
+    if (x->records != y->records)
+        return x->records > y->records ? -1 : 1;
+    for (uint32 i = 0; i < Min(text_x.length, text_y.length); i++) {
+        uint32 p = text_view_at(text_x, i), q = text_view_at(text_y, i);
+
+        if (p != q)
+            return p < q ? -1 : 1;
+    }
+    return text_x.length < text_y.length ? -1 : text_x.length > text_y.length;
+}
+
+/*
+ * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
+ * value that comes once or twice is not worth a name.
+ */
+static void
+record_frequencies(const dictionary *values, comparison_spec *comparison)
+{
+    term_frequencies *frequencies = &comparison->frequencies;
+    value_frequency *list =
+        MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(value_frequency)));
+    uint32 candidates = 0, listed;
+    double filled = 0, rest = 0, rest_values = 0;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        filled += values->records[code];
+        if (values->records[code] > 2 && values->texts[code].length < COMPARED_CHARACTERS)
+            list[candidates++] = (value_frequency){code, values->records[code], values};
+    }
+    qsort(list, candidates, sizeof(value_frequency), compare_frequencies);
+    listed = Min(candidates, LISTED_VALUES);
+    /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
+    while (listed > 0 && listed < candidates && list[listed - 1].records == list[listed].records)
+        listed--;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        rest += values->records[code];
+        rest_values++;
+    }
+    frequencies->count = (int)listed;
+    frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
+    frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
+    for (uint32 i = 0; i < listed; i++) {
+        frequencies->values[i] = text_to_cstring(text_view_to_text(values->texts[list[i].code]));
+        frequencies->shares[i] = list[i].records / filled;
+        rest -= list[i].records;
+        rest_values--;
+    }
+    frequencies->other = rest_values > 0 ? rest / rest_values / filled : filled > 0 ? 1.0 / filled : 1.0;
+    pfree(list);
+}
+
+/* How often a level is met among the cases. */
+static void
+count_levels(const scorer *layout, const logistic_case *cases, size_t count,
+             double met[MAX_COMPARISONS][MAX_LEVELS])
+{
+    for (size_t i = 0; i < count; i++)
+        for (int c = 0; c < layout->comparison_count; c++)
+            met[c][pattern_level(&layout->comparisons[c], cases[i].pattern)] += cases[i].count;
+}
+
+/*
+ * Weights must not rise where values are less alike: neighbouring levels that do are given their mean weight,
+ * each as often as it is met (pool adjacent violators).
+ */
+void
+monotone_weights(const double *bits, const double *met, int levels, int32 *weights)
+{
+    int first[MAX_LEVELS], pools = 0;
+    double sum[MAX_LEVELS], mass[MAX_LEVELS];
+
+    for (int level = LEVEL_EXACT; level <= levels; level++) {
+        first[pools] = level;
+        mass[pools] = met[level] + 0.5;
+        sum[pools] = bits[level] * mass[pools];
+        while (pools > 0 && sum[pools] / mass[pools] > sum[pools - 1] / mass[pools - 1]) {
+            sum[pools - 1] += sum[pools];
+            mass[pools - 1] += mass[pools];
+            pools--;
+        }
+        pools++;
+    }
+    for (int p = 0; p < pools; p++) {
+        int end = p + 1 < pools ? first[p + 1] : levels + 1;
+        double weight = Max(Min(sum[p] / mass[p], WEIGHT_LIMIT / WEIGHT_UNITS), -WEIGHT_LIMIT / WEIGHT_UNITS);
+
+        for (int level = first[p]; level < end; level++)
+            weights[level] = (int32)floor(weight * WEIGHT_UNITS + 0.5);
+    }
+}
+
+void
+model_set_weights(match_run *run, match_spec *spec, const em_parameters *parameters,
+                  const logistic_case *cases, size_t case_count, double prior)
+{
+    logistic_weights *weights = palloc0(sizeof(logistic_weights));
+    double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    int iterations;
+
+    weights->intercept = portable_log2(prior / (1.0 - prior));
+    for (int c = 0; c < spec->comparison_count; c++)
+        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+            weights->levels[c][level] = portable_log2(parameters->m[c][level] / parameters->u[c][level]);
+    count_levels(&run->scorer, cases, case_count, met);
+    iterations = logistic_fit(&run->scorer, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, weights);
+    match_run_phase(run, "weights", "%zu patterns, %d iterations", case_count, iterations);
+
+    spec->prior = probability_from_weight((int64)floor(weights->intercept * WEIGHT_UNITS + 0.5));
+    for (int c = 0; c < spec->comparison_count; c++) {
+        comparison_spec *comparison = &spec->comparisons[c];
+        double full = portable_log2(parameters->m[c][LEVEL_EXACT] / parameters->u[c][LEVEL_EXACT]);
+
+        memcpy(comparison->m, parameters->m[c], sizeof comparison->m);
+        memcpy(comparison->u, parameters->u[c], sizeof comparison->u);
+        monotone_weights(weights->levels[c], met[c], run->scorer.comparisons[c].level_count,
+                         comparison->weights);
+        comparison->trained = true;
+        if (comparison->term_frequency) {
+            double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
+
+            record_frequencies(run->store->columns[run->comparison_slots[c]].values, comparison);
+            comparison->frequencies.scale = Max(Min(share, 1.0), 0.0);
+        }
+    }
+    spec->trained = true;
+}
