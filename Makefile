@@ -22,7 +22,9 @@ INSTALL_SQL = mastering--$(EXTVERSION).sql
 DELTA       = $(wildcard sql/updates/[0-9]*--$(EXTVERSION).sql)
 UPDATE_FROM = $(patsubst sql/updates/%--$(EXTVERSION).sql,%,$(DELTA))
 UPDATE_SQL  = $(patsubst %,mastering--%--$(EXTVERSION).sql,$(UPDATE_FROM))
-DATA        = $(filter-out sql/updates/$(INSTALL_SQL) $(addprefix sql/updates/,$(UPDATE_SQL)),$(wildcard sql/updates/mastering--*.sql))
+# DATA means two things: to PGXS what is installed, to who types make demo DATA=file.csv the file.
+DEMO_DATA   := $(if $(filter command environment,$(origin DATA)),$(DATA))
+override DATA = $(filter-out sql/updates/$(INSTALL_SQL) $(addprefix sql/updates/,$(UPDATE_SQL)),$(wildcard sql/updates/mastering--*.sql))
 DATA_built  = $(INSTALL_SQL) $(UPDATE_SQL)
 EXTRA_CLEAN = $(INSTALL_SQL) $(wildcard mastering--*.sql)
 

@@ -6,7 +6,7 @@
 .PHONY: demo stop psql
 
 demo:
-	@ROWS='$(ROWS)' DATA='$(DATA)' ENCODING='$(ENCODING)' scripts/demo.sh
+	@ROWS='$(ROWS)' DATA='$(DEMO_DATA)' ENCODING='$(ENCODING)' scripts/demo.sh
 
 stop:
 	@scripts/server.sh stop
