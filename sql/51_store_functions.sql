@@ -79,6 +79,7 @@ DECLARE
     index_columns jsonb;
     rows bigint;
     content text;
+    patience text := current_setting('lock_timeout');
     attached boolean := (SELECT c.relispartition FROM pg_class c WHERE c.oid = segment::regclass);
 BEGIN
     FOR index_columns IN SELECT i.value FROM mastering.store s, jsonb_array_elements(s.indexes) i
@@ -90,7 +91,15 @@ BEGIN
     -- The hashes of rows are sorted, not the rows.
     EXECUTE format('SELECT count(*), mastering.rows_hash(NULL::record, mastering.stored_row_hash(s) ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
     IF NOT attached THEN
-        EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+        -- Another transaction that attaches to the store holds it to its end.
+        PERFORM set_config('lock_timeout', '5s', true) WHERE patience = '0';
+        BEGIN
+            EXECUTE format('ALTER TABLE mastering.%I ATTACH PARTITION %s FOR VALUES IN (%s)', 'store_' || store_id, segment, segment_id);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            RAISE EXCEPTION 'entity "%" is being written by another session', (SELECT s.entity FROM mastering.store s WHERE s.store_id = finish_segment.store_id)
+                USING ERRCODE = CASE SQLSTATE WHEN '40P01' THEN '40001' ELSE '55P03' END, HINT = 'Try again when that session''s transaction has ended; it may be one of another environment.';
+        END;
+        PERFORM set_config('lock_timeout', patience, true);
     END IF;
     INSERT INTO mastering.segment (segment_id, store_id, row_count, hash, derived_from)
     VALUES (segment_id, store_id, rows, content, derived_from);

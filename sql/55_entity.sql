@@ -325,11 +325,35 @@ COMMENT ON FUNCTION mastering.drop_source(text, text, text) IS 'Removes a source
 
 -- ---- the rules ---------------------------------------------------------------------------------------------------
 
+-- What is found again by its content must not be another each time.
+CREATE FUNCTION mastering.refuse_volatile(env mastering.environment, entity jsonb, rules jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item text;
+    bad regprocedure;
+BEGIN
+    FOR item IN SELECT * FROM mastering.rule_expressions(rules) LOOP
+        BEGIN
+            SELECT p.oid INTO bad FROM mastering.query_dependencies(env.owner::name, mastering.rule_query(entity, item), mastering.artifact_path(env.name)) d
+              JOIN pg_proc p ON p.oid = d.object WHERE d.kind = 'function' AND p.provolatile = 'v' LIMIT 1;
+        EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
+            bad := NULL;    -- training says what is wrong with it, and where
+        END;
+        IF bad IS NOT NULL THEN
+            RAISE EXCEPTION 'volatile functions are not allowed here' USING ERRCODE = '0A000', DETAIL = format('Function %s in %s.', bad, item),
+                HINT = 'A rule must give the same result whenever it is run.';
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.refuse_volatile(mastering.environment, jsonb, jsonb) IS 'Raises where a blocking rule or comparison calls a volatile function.';
+
 CREATE FUNCTION mastering.set_rules(env_name text, entity_name text, kind text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require_author(env_name);
-    PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
+    PERFORM mastering.refuse_volatile(mastering.require_author(env_name), mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), jsonb_build_object(kind, content))
+      WHERE kind IN ('blocking', 'comparisons');
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, kind), content);
 END
 $$;

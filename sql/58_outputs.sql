@@ -30,16 +30,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.role_of_mapping(mastering.environment, jsonb, text, jsonb, jsonb) IS 'The role that the result of a mapping hangs on; NULL where it hangs on none.';
 
+CREATE FUNCTION mastering.rule_expressions(model jsonb) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e #>> '{}' FROM jsonb_path_query(model, '$.blocking[*]') r CROSS JOIN LATERAL jsonb_path_query(CASE jsonb_typeof(r) WHEN 'object' THEN r -> 'keys' ELSE r END, '$[*]') e
+    UNION SELECT e #>> '{}' FROM jsonb_path_query(model, '$.comparisons[*].expression') e
+$$;
+COMMENT ON FUNCTION mastering.rule_expressions(jsonb) IS 'The SQL expressions of a specification or model.';
+
+CREATE FUNCTION mastering.rule_query(entity jsonb, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(E'SELECT (%s\n) FROM (SELECT NULL::text AS id, NULL::text AS source, %s) AS q', expression,
+                  (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a))
+$$;
+COMMENT ON FUNCTION mastering.rule_query(jsonb, text) IS 'A query with an expression over an entity''s attributes, to be analyzed.';
+
 CREATE FUNCTION mastering.role_of_model(env mastering.environment, entity jsonb, model jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH text (expression) AS (
-        SELECT e #>> '{}' FROM jsonb_path_query(model, '$.blocking[*]') r
-               CROSS JOIN LATERAL jsonb_path_query(CASE jsonb_typeof(r) WHEN 'object' THEN r -> 'keys' ELSE r END, '$[*]') e
-        UNION SELECT e #>> '{}' FROM jsonb_path_query(model, '$.comparisons[*].expression') e)
-    SELECT CASE WHEN EXISTS (SELECT FROM text t WHERE NOT mastering.is_reproducible(env.owner::name,
-        format(E'SELECT (%s\n) FROM (SELECT NULL::text AS id, NULL::text AS source, %s) AS q', t.expression,
-               (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
-        mastering.artifact_path(env.name), '')) THEN env.owner END
+    SELECT CASE WHEN EXISTS (SELECT FROM mastering.rule_expressions(model) t
+                              WHERE NOT mastering.is_reproducible(env.owner::name, mastering.rule_query(entity, t), mastering.artifact_path(env.name), '')) THEN env.owner END
 $$;
 COMMENT ON FUNCTION mastering.role_of_model(mastering.environment, jsonb, jsonb) IS 'The role that the keys and compared values of a model hang on; NULL where they hang on none.';
 
@@ -62,6 +70,8 @@ DECLARE
     hit int;
     view_name text;
     role text;
+    version jsonb;
+    rows bigint;
 BEGIN
     FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
         raw := data -> mastering.path(entity_name, source.name);
@@ -104,7 +114,13 @@ BEGIN
         RAISE EXCEPTION 'entity "%" has no source in environment "%"', entity_name, env.name USING ERRCODE = '55000',
             HINT = format('SELECT mastering.map_source(%L, %L, ...)', env.name, entity_name);
     END IF;
-    RETURN mastering.make_version(store, segments, vectors) || jsonb_build_object('contents', contents);
+    version := mastering.make_version(store, segments, vectors) || jsonb_build_object('contents', contents);
+    -- Of a row that was erased nothing is mapped any more, though its number is in a deletion vector.
+    IF EXISTS (SELECT FROM mastering.erasure e WHERE e.entity = entity_name) THEN
+        EXECUTE format('SELECT count(*) FROM mastering.%I s WHERE %s', 'store_' || store, mastering.version_condition(version, 's')) INTO rows;
+        version := version || jsonb_build_object('rows', rows);
+    END IF;
+    RETURN version;
 END
 $$;
 COMMENT ON FUNCTION mastering.map_records(mastering.environment, text, jsonb, jsonb) IS 'The version of an entity''s records that loaded rows and mappings give.';

@@ -138,6 +138,7 @@ DECLARE
     inputs jsonb;
     curation jsonb := mastering.curation_of_clusters(env.name, entity_name);
     overrides jsonb := mastering.curation_of_values(env.name, entity_name);
+    marks jsonb;
     broken bigint := 0;
     run_key text;
     rules_key text;     -- of what golden records are made by
@@ -213,10 +214,11 @@ BEGIN
     PERFORM mastering.show_next(env.name, jsonb_build_object(entity_name || '_members', members, entity_name || '_history', history));
 
     members_now := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    marks := mastering.override_marks(env.name, entity_name, members_now);
     IF old -> '' ->> 'rules' = rules_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
         scope := mastering.changed_clusters(old -> '_members', members, old -> '_records', records);
         IF scope IS NOT NULL THEN
-            scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), overrides, members_now);
+            scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), marks);
         END IF;
     END IF;
     query := format('SELECT r.source || '':'' || r.record_key AS id, r.source, %s, r.cluster_id AS "#cluster" FROM %I.%I r%s',
@@ -238,7 +240,7 @@ BEGIN
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
-    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', overrides, 'tree',
+    golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', marks, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
         'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.count_output(golden, entity));
     PERFORM mastering.drop_work_tables();

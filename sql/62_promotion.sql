@@ -91,6 +91,11 @@ BEGIN
                   HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L) shows both sides; promote(..., resolve => ''{"path": "theirs"}'') takes one.', proposal ->> 'source', target_name);
     END IF;
     INSERT INTO mastering.artifact (hash, content) SELECT mastering.json_hash(d.value), d.value FROM jsonb_each(proposal -> 'documents') d ON CONFLICT DO NOTHING;
+    -- What stewards decided since the last run, here or where the change comes from, counts as a change of the entity.
+    affected := affected || ARRAY(SELECT DISTINCT c.entity FROM mastering.curation c
+                                   WHERE c.environment = target_name AND versions ? c.entity AND versions -> c.entity ->> 'golden' IS NOT NULL
+                                     AND (versions -> c.entity ->> 'golden' <> (mastering.golden_keys(target_name, c.entity, tree)).golden_key
+                                          OR greatest(c.created_at, c.ended_at) > coalesce((SELECT max(r.made_at) FROM mastering.run r WHERE r.environment = target_name AND r.entity = c.entity), '-infinity')));
     FOR entity_name IN SELECT * FROM mastering.entities_of(tree) LOOP
         CONTINUE WHEN tree ->> mastering.path('entity', entity_name, 'model') IS NULL
                       OR (entity_name <> ALL (affected) AND versions ? entity_name);
@@ -456,6 +461,7 @@ DECLARE
     proposal jsonb;
     next jsonb;
     mark bigint;
+    began timestamptz := clock_timestamp();
 BEGIN
     PERFORM mastering.lock_environment(release.target);
     proposal := mastering.make_proposal(release.source, release.target, release.proposal -> 'resolutions');
@@ -469,6 +475,7 @@ BEGIN
     PERFORM mastering.merge_curation(release.source, release.target);
     next := mastering.prepare_outputs(release.target, proposal, id);
     DELETE FROM mastering.curation c WHERE c.environment = release.target AND c.curation_id > mark;
+    UPDATE mastering.curation c SET ended_at = NULL, ended_by = NULL WHERE c.environment = release.target AND c.ended_at >= began;
     UPDATE mastering.release r SET state = 'prepared', proposal = r.proposal || mastering.release_facts(release.target, work.proposal, next) WHERE r.release_id = id;
     PERFORM mastering.audit(release.target, 'prepare', jsonb_build_object('release_id', id, 'runs', next -> 'runs'));
 END

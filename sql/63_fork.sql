@@ -43,6 +43,14 @@ BEGIN
         EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I, %I FROM %I', item.environment, item.environment || '_next', item.role);
         EXECUTE format('REVOKE USAGE ON SCHEMA %I, %I FROM %I', item.environment, item.environment || '_next', item.role);
     END LOOP;
+    -- A schema that its owner has renamed is known by whose views are in it.
+    FOR item IN SELECT DISTINCT n.nspname AS schema_name, r.rolname AS role FROM mastering.snapshot_schema s JOIN mastering.environment e ON e.name = s.environment AND s.created_at >= e.created_at
+                  JOIN pg_roles r ON r.rolname = s.reader JOIN pg_namespace n ON n.nspowner = r.oid
+                 WHERE to_regnamespace(quote_ident(s.schema_name)) IS NULL AND NOT mastering.role_may(r.rolname, s.environment, '{author,curator,reviewer,loader}')
+                   AND NOT EXISTS (SELECT FROM mastering.snapshot_schema x WHERE x.schema_name = n.nspname)
+                   AND EXISTS (SELECT FROM pg_class v JOIN pg_extension x ON x.extname = 'mastering' AND x.extowner = v.relowner WHERE v.relnamespace = n.oid AND v.relkind = 'v') LOOP
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', item.schema_name, item.role);
+    END LOOP;
     FOR item IN SELECT s.schema_name, r.rolname AS role FROM mastering.snapshot_schema s JOIN pg_roles r ON r.rolname = s.reader JOIN mastering.environment e ON e.name = s.environment
                  WHERE (s.environment = env_name OR s.environment IN (
                             WITH RECURSIVE copy (name) AS (SELECT f.environment FROM mastering.fork f WHERE f.source = env_name

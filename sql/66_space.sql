@@ -162,7 +162,7 @@ DECLARE
     removing boolean := NOT coalesce(dry_run, true);
 BEGIN
     IF NOT (EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper)
-            OR EXISTS (SELECT FROM mastering.environment e WHERE mastering.may(e.name, 'admin'))) THEN
+            OR EXISTS (SELECT FROM mastering.environment e WHERE mastering.may(e.name, 'admin') AND NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = e.name))) THEN
         RAISE EXCEPTION 'permission denied to collect garbage' USING ERRCODE = '42501', DETAIL = format('Role "%s" is admin of no environment.', mastering.caller());
     END IF;
     IF keep IS NULL OR keep < 0 OR keep_for IS NULL OR keep_for < interval '0' OR keep_tagged IS NULL OR keep_unused IS NULL OR keep_unused < interval '0' OR max_segments IS NULL OR max_segments < 1 THEN

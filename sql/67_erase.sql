@@ -231,7 +231,11 @@ BEGIN
         RAISE EXCEPTION 'entity "%" does not exist in any environment', entity_name USING ERRCODE = '42704';
     END IF;
     FOREACH env_name IN ARRAY coalesce(environments, '{}') LOOP
-        PERFORM mastering.require(env_name, 'admin');    -- a record goes from all of them or from none
+        -- A record goes from all of them or from none; but nobody keeps it by making a fork, or another entity of the name.
+        PERFORM mastering.require(env_name, 'admin')
+          WHERE NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = env_name)
+            AND (EXISTS (SELECT FROM mastering.configuration c WHERE c.environment = env_name AND c.data ? mastering.path(entity_name, source_name))
+                 OR EXISTS (SELECT FROM mastering.snapshot s WHERE s.environment = env_name AND s.data ? mastering.path(entity_name, source_name)));
     END LOOP;
     INSERT INTO mastering.erasure_secret SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT FROM mastering.erasure_secret);
     UPDATE mastering.erasure e SET lifted_at = clock_timestamp(), lifted_by = mastering.caller()    -- one marker in force at a time

@@ -509,6 +509,9 @@ BEGIN
     IF EXISTS (SELECT FROM mastering.discarded_key d WHERE d.key = bad.run_key) THEN
         RAISE EXCEPTION 'run % of environment "%" is discarded already', id, env_name USING ERRCODE = '55000';
     END IF;
+    -- It is taken from all who have it.
+    PERFORM mastering.require(r.environment, 'admin') FROM (SELECT DISTINCT x.environment FROM mastering.run x JOIN mastering.environment e ON e.name = x.environment AND x.made_at >= e.created_at
+                                                             WHERE x.run_key = bad.run_key) r;
     -- Records that were mapped for this run and for no other go with it.
     segments := ARRAY(SELECT s::int FROM mastering.output o CROSS JOIN LATERAL jsonb_array_elements_text(o.versions -> (bad.entity || '_records') -> 'segments') s
                        WHERE o.run_key = bad.run_key AND o.entity = bad.entity

@@ -64,7 +64,7 @@ COMMENT ON FUNCTION mastering.curation_of_values(text, text) IS 'The overrides t
 -- contradicts a decision, apart holds.
 CREATE FUNCTION mastering.curated_pairs(curation jsonb, input_query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format($q$WITH named AS (
+    SELECT format($q$WITH named AS MATERIALIZED (
     SELECT d.ordinality AS decision, d.value ->> 0 AS kind, r.ordinality AS record, (r.value ->> 0) || ':' || (r.value ->> 1) AS id, (r.value ->> 2) || ':' || (r.value ->> 3) AS other
       FROM jsonb_array_elements(%L) WITH ORDINALITY d CROSS JOIN LATERAL jsonb_array_elements(d.value -> 1) WITH ORDINALITY r WHERE d.value ->> 0 <> 'lock'),
 present AS (SELECT q.id FROM (%s) q WHERE q.id IN (SELECT id FROM named UNION SELECT other FROM named))
@@ -82,7 +82,12 @@ COMMENT ON FUNCTION mastering.curated_pairs(jsonb, text) IS 'A document of curat
 CREATE FUNCTION mastering.verdicts_query(labels jsonb, curation jsonb, input_query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN l.query IS NULL THEN c.query WHEN c.query IS NULL THEN l.query
-                ELSE format('WITH curated AS MATERIALIZED (%s) SELECT * FROM curated UNION ALL SELECT l.* FROM (%s) l WHERE (least(l.id_a, l.id_b), greatest(l.id_a, l.id_b)) NOT IN (SELECT c.id_a, c.id_b FROM curated c)', c.query, l.query) END
+                ELSE format($q$WITH said AS MATERIALIZED (
+    SELECT d.ordinality AS decision, d.value ->> 0 AS kind, (r.value ->> 0) || ':' || (r.value ->> 1) AS id, (r.value ->> 2) || ':' || (r.value ->> 3) AS other
+      FROM jsonb_array_elements(%L) WITH ORDINALITY d CROSS JOIN LATERAL jsonb_array_elements(d.value -> 1) r WHERE d.value ->> 0 <> 'lock')
+SELECT * FROM (%s) c UNION ALL
+SELECT l.* FROM (%s) l WHERE NOT EXISTS (SELECT FROM said a JOIN said b ON b.decision = a.decision WHERE a.kind = 'together' AND a.id = l.id_a AND b.id = l.id_b)
+   AND NOT EXISTS (SELECT FROM said a WHERE a.kind = 'apart' AND (a.id = l.id_a AND a.other = l.id_b OR a.id = l.id_b AND a.other = l.id_a))$q$, curation, c.query, l.query) END
       FROM (SELECT mastering.label_query(labels)) l (query), (SELECT mastering.curated_pairs(curation, input_query)) c (query)
 $$;
 COMMENT ON FUNCTION mastering.verdicts_query(jsonb, jsonb, text) IS 'The labels that a run follows, as a query; NULL where there are none.';
@@ -130,33 +135,50 @@ END
 $$;
 COMMENT ON FUNCTION mastering.override_values(jsonb, jsonb, text) IS 'Puts overrides into pg_temp.mastering_golden.';
 
-CREATE FUNCTION mastering.overridden_clusters(old_overrides jsonb, new_overrides jsonb, members text) RETURNS bigint[]
+-- What a version keeps of overrides: which decision lies on which cluster, and neither values nor records.
+CREATE FUNCTION mastering.override_marks(env_name text, entity_name text, members text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    clusters bigint[];
+    marks jsonb;
 BEGIN
-    IF old_overrides IS NOT DISTINCT FROM new_overrides THEN
-        RETURN '{}';
+    IF mastering.curation_of_values(env_name, entity_name) IS NULL THEN
+        RETURN NULL;
     END IF;
-    EXECUTE format('SELECT coalesce(array_agg(DISTINCT m."#cluster"), ''{}'') FROM %s m JOIN (SELECT r FROM jsonb_array_elements(coalesce($1, ''[]'') || coalesce($2, ''[]'')) o, jsonb_array_elements(o -> ''records'') r) o (r)
-                        ON m."#source" = o.r ->> 0 AND m."#key" = o.r ->> 1', members) INTO clusters USING old_overrides, new_overrides;
-    RETURN clusters;
+    EXECUTE format('SELECT jsonb_agg(jsonb_build_array(o.cluster, o.curation_id) ORDER BY o.curation_id)
+                      FROM (SELECT DISTINCT ON (c.curation_id) c.curation_id, m."#cluster" AS cluster
+                              FROM mastering.curation_in_force($1, $2, ''{override}'') c CROSS JOIN LATERAL jsonb_array_elements(c.records) WITH ORDINALITY r
+                              JOIN %s m ON m."#source" = r.value ->> 0 AND m."#key" = r.value ->> 1 ORDER BY c.curation_id, r.ordinality) o', members) INTO marks USING env_name, entity_name;
+    RETURN marks;
 END
 $$;
-COMMENT ON FUNCTION mastering.overridden_clusters(jsonb, jsonb, text) IS 'The clusters whose overrides may have changed since the last run.';
+COMMENT ON FUNCTION mastering.override_marks(text, text, text) IS 'The overrides that lie on clusters now: [[cluster, curation], ...]; NULL where there are none.';
 
--- A promotion takes over what the source has decided and the target has not, and not what the target has ended.
+CREATE FUNCTION mastering.overridden_clusters(old_marks jsonb, new_marks jsonb) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(DISTINCT (m.value ->> 0)::bigint), '{}') FROM jsonb_array_elements(coalesce(old_marks, '[]') || coalesce(new_marks, '[]')) m
+     WHERE NOT (coalesce(old_marks, '[]') @> jsonb_build_array(m.value) AND coalesce(new_marks, '[]') @> jsonb_build_array(m.value))
+$$;
+COMMENT ON FUNCTION mastering.overridden_clusters(jsonb, jsonb) IS 'The clusters whose overrides may have changed since the last run.';
+
+-- A promotion takes over what the source has decided and the target has not, ends what the source has ended since the
+-- target has it, and does not bring back what the target has ended since the source decided it.
 CREATE FUNCTION mastering.merge_curation(source_name text, target_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     taken bigint;
 BEGIN
+    UPDATE mastering.curation o SET ended_at = clock_timestamp(), ended_by = mastering.caller()
+      FROM mastering.curation c JOIN mastering.environment s ON s.name = c.environment
+     WHERE o.environment = target_name AND o.ended_at IS NULL AND c.environment = source_name AND c.created_at >= s.created_at AND c.ended_at > o.created_at
+       AND o.entity = c.entity AND o.kind = c.kind AND o.records = c.records AND o.attribute IS NOT DISTINCT FROM c.attribute AND o.value IS NOT DISTINCT FROM c.value
+       AND NOT EXISTS (SELECT FROM mastering.curation x WHERE x.environment = source_name AND x.ended_at IS NULL AND x.entity = c.entity AND x.kind = c.kind AND x.records = c.records
+                          AND x.attribute IS NOT DISTINCT FROM c.attribute AND x.value IS NOT DISTINCT FROM c.value);
     INSERT INTO mastering.curation (environment, entity, action, kind, records, attribute, value, reason, author, created_at, expires_at)
     SELECT target_name, c.entity, c.action, c.kind, c.records, c.attribute, c.value, c.reason, c.author, clock_timestamp(), c.expires_at
       FROM mastering.curation c JOIN mastering.environment s ON s.name = c.environment JOIN mastering.environment t ON t.name = target_name
      WHERE c.environment = source_name AND c.ended_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now()) AND c.created_at >= s.created_at
        AND NOT EXISTS (SELECT FROM mastering.curation o WHERE o.environment = target_name AND o.created_at >= t.created_at AND o.entity = c.entity AND o.kind = c.kind AND o.records = c.records
-                          AND o.attribute IS NOT DISTINCT FROM c.attribute AND (o.kind <> 'override' OR o.value IS NOT DISTINCT FROM c.value OR o.created_at >= c.created_at))
+                          AND (o.ended_at IS NULL OR o.ended_at >= c.created_at) AND o.attribute IS NOT DISTINCT FROM c.attribute AND (o.kind <> 'override' OR o.value IS NOT DISTINCT FROM c.value OR o.created_at >= c.created_at))
      ORDER BY c.curation_id;
     GET DIAGNOSTICS taken = ROW_COUNT;
     RETURN taken;

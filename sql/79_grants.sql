@@ -9,14 +9,14 @@ BEGIN
                JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'mastering'
               WHERE p.pronamespace = 'mastering'::pg_catalog.regnamespace
                 AND (p.proname LIKE 'do\_%' OR p.proname = ANY (ARRAY['store_for', 'begin_segment', 'finish_segment', 'drop_segment', 'make_version', 'stored_vector',
-                    'changed_version', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'query_dependencies', 'is_settled', 'is_reproducible', 'role_of_mapping', 'role_of_model', 'storable_type', 'may', 'require', 'require_author', 'audit',
+                    'changed_version', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'query_dependencies', 'is_settled', 'is_reproducible', 'role_of_mapping', 'role_of_model', 'rule_expressions', 'rule_query', 'refuse_volatile', 'storable_type', 'may', 'require', 'require_author', 'audit',
                     'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
                     'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
                     'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'checks_of', 'run_load_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
-                    'index_keys', 'most_candidates', 'curation_in_force', 'curation_of_clusters', 'curation_of_values', 'curated_pairs', 'verdicts_query', 'lock_partition', 'override_values', 'overridden_clusters',
+                    'index_keys', 'most_candidates', 'curation_in_force', 'curation_of_clusters', 'curation_of_values', 'curated_pairs', 'verdicts_query', 'lock_partition', 'override_values', 'overridden_clusters', 'override_marks',
                     'merge_curation', 'members_of', 'add_curation', 'end_decisions', 'require_unlocked', 'part_cluster', 'row_hash', 'next_row_no', 'check_unions', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
                     'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'is_expression', 'key_expression',
                     'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',

@@ -92,6 +92,26 @@ SELECT count(*) > 0 AS verified FROM verify_labels('c1', 'p');
 RESET ROLE;
 SELECT master('c1', 'p') ->> 'clusters' AS clusters;
 SELECT members FROM curated.clusters ORDER BY 1;
+-- A decision that the source has ended ends in the target, too; one that is taken again comes again.
+SELECT merge_clusters('c1', 'p', ARRAY[curated.cluster('2'), curated.cluster('4'), curated.cluster('8')]) > 0 AS decided FROM (SELECT end_curation('c1', curation_id) FROM curations WHERE environment = 'c1' AND kind = 'lock' AND in_force) x;
+SELECT master('c1', 'p') ->> 'clusters' AS clusters;
+SELECT count(*) FROM load('c2', 'p');
+SELECT release_hold('c2', max(release_id)) FROM releases WHERE target = 'c2' AND state = 'rolled back';
+SELECT promote('c1', 'c2') > 0 AS promoted;
+SELECT string_agg(record_key, ' ' ORDER BY record_key) FROM c2.p_members WHERE cluster_id = (SELECT cluster_id FROM c2.p_members WHERE record_key = '4');
+SELECT split_cluster('c1', 'p', curated.cluster('2'), '{s:4,s:8}') > 0 AS decided;
+SELECT master('c1', 'p') ->> 'clusters' AS clusters;
+SELECT promote('c1', 'c2') > 0 AS promoted;
+SELECT string_agg(record_key, ' ' ORDER BY record_key) FROM c2.p_members WHERE cluster_id = (SELECT cluster_id FROM c2.p_members WHERE record_key = '4');
+SELECT string_agg(record_key, ' ' ORDER BY record_key) FROM c2.p_members WHERE cluster_id = (SELECT cluster_id FROM c2.p_members WHERE record_key = '2');
+-- A promotion of a decision alone shows it. No version holds what was decided, only that it was.
+SELECT override_golden('c1', 'p', curated.cluster('7'), 'city', 'Secret Street 5') > 0 AS decided;
+SELECT master('c1', 'p') ->> 'clusters' AS clusters;
+SELECT promote('c1', 'c2') > 0 AS promoted;
+SELECT name, city FROM c2.p WHERE name = 'dan' OR name = 'bob' ORDER BY 1, 2;
+SELECT (SELECT count(*) FROM head WHERE versions::text ~ 'Secret') AS heads, (SELECT count(*) FROM snapshot WHERE versions::text ~ 'Secret') AS snapshots;
+-- A rule that gives another result each time is none.
+SELECT set_blocking('c1', 'p', '[{"keys": ["name || random()"]}]');
 -- Who may, and what is not there.
 SET ROLE c_reader;
 SELECT merge_clusters('c1', 'p', '{1,2}');
