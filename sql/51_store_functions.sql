@@ -126,13 +126,13 @@ COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Gives back the table of a se
 -- ---- versions -------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.text_hash(content text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT encode(sha256(convert_to(content, 'UTF8')), 'hex') $$;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN encode(sha256(convert_to(content, 'UTF8')), 'hex'); END $$;
 COMMENT ON FUNCTION mastering.text_hash(text) IS 'SHA-256 of a text in UTF-8, as hexadecimal digits.';
 
 CREATE FUNCTION mastering.json_hash(content jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT mastering.text_hash(content::text) $$;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN encode(sha256(convert_to(content::text, 'UTF8')), 'hex'); END $$;
 COMMENT ON FUNCTION mastering.json_hash(jsonb) IS 'Hash of a document; the text of jsonb has one order of keys and one way to write each value.';
 
 CREATE FUNCTION mastering.make_version(store_id int, segments int[], vectors bigint[], content text DEFAULT NULL) RETURNS jsonb

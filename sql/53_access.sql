@@ -163,8 +163,13 @@ $$;
 COMMENT ON FUNCTION mastering.configuration_of(text) IS 'The row of an environment''s configuration.';
 
 CREATE FUNCTION mastering.path(VARIADIC steps text[]) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT string_agg(replace(replace(s, '~', '~0'), '/', '~1'), '/' ORDER BY n) FROM unnest(steps) WITH ORDINALITY u (s, n)
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF strpos(array_to_string(steps, ''), '/') = 0 AND strpos(array_to_string(steps, ''), '~') = 0 AND array_position(steps, NULL) IS NULL THEN
+        RETURN array_to_string(steps, '/');
+    END IF;
+    RETURN (SELECT string_agg(replace(replace(s, '~', '~0'), '/', '~1'), '/' ORDER BY n) FROM unnest(steps) WITH ORDINALITY u (s, n));
+END
 $$;
 COMMENT ON FUNCTION mastering.path(text[]) IS 'A path of the tree from its steps, / and ~ in a step written ~1 and ~0.';
 

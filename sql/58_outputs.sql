@@ -31,9 +31,20 @@ $$;
 COMMENT ON FUNCTION mastering.role_of_mapping(mastering.environment, jsonb, text, jsonb, jsonb) IS 'The role that the result of a mapping hangs on; NULL where it hangs on none.';
 
 CREATE FUNCTION mastering.rule_expressions(model jsonb) RETURNS SETOF text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT e #>> '{}' FROM jsonb_path_query(model, '$.blocking[*]') r CROSS JOIN LATERAL jsonb_path_query(CASE jsonb_typeof(r) WHEN 'object' THEN r -> 'keys' ELSE r END, '$[*]') e
-    UNION SELECT e #>> '{}' FROM jsonb_path_query(model, '$.comparisons[*].expression') e
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    blocking jsonb := model -> 'blocking';
+    expression text;
+BEGIN
+    RETURN QUERY SELECT e #>> '{}' FROM jsonb_path_query(blocking, '$[*]') r CROSS JOIN LATERAL jsonb_path_query(CASE jsonb_typeof(r) WHEN 'object' THEN r -> 'keys' ELSE r END, '$[*]') e;
+    -- A model with its frequencies is large: no query takes it as a parameter, to be copied with each plan.
+    FOR i IN 0 .. 31 LOOP
+        expression := model #>> ARRAY['comparisons', i::text, 'expression'];
+        IF expression IS NOT NULL THEN
+            RETURN NEXT expression;
+        END IF;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION mastering.rule_expressions(jsonb) IS 'The SQL expressions of a specification or model.';
 
@@ -45,9 +56,17 @@ $$;
 COMMENT ON FUNCTION mastering.rule_query(jsonb, text) IS 'A query with an expression over an entity''s attributes, to be analyzed.';
 
 CREATE FUNCTION mastering.role_of_model(env mastering.environment, entity jsonb, model jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN EXISTS (SELECT FROM mastering.rule_expressions(model) t
-                              WHERE NOT mastering.is_reproducible(env.owner::name, mastering.rule_query(entity, t), mastering.artifact_path(env.name), '')) THEN env.owner END
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    expression text;
+BEGIN
+    FOR expression IN SELECT * FROM mastering.rule_expressions(model) LOOP
+        IF NOT mastering.is_reproducible(env.owner::name, mastering.rule_query(entity, expression), mastering.artifact_path(env.name), '') THEN
+            RETURN env.owner;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
 $$;
 COMMENT ON FUNCTION mastering.role_of_model(mastering.environment, jsonb, jsonb) IS 'The role that the keys and compared values of a model hang on; NULL where they hang on none.';
 

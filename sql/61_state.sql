@@ -6,10 +6,16 @@
 CREATE TYPE mastering.state AS (environment text, tree jsonb, bindings jsonb, data jsonb, versions jsonb, snapshot text);
 COMMENT ON TYPE mastering.state IS 'A state of an environment: configuration, loaded data, published outputs.';
 
+-- In PL/pgSQL, as what is called often: it keeps its plans from one call to the next.
 CREATE FUNCTION mastering.current_state(env_name text) RETURNS mastering.state
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ROW(c.environment, c.tree, c.bindings, c.data, h.versions, c.snapshot)::mastering.state
-      FROM mastering.configuration c JOIN mastering.head h ON h.environment = c.environment WHERE c.environment = env_name
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result mastering.state;
+BEGIN
+    SELECT c.environment, c.tree, c.bindings, c.data, h.versions, c.snapshot INTO result
+      FROM mastering.configuration c JOIN mastering.head h ON h.environment = c.environment WHERE c.environment = env_name;
+    RETURN CASE WHEN result.environment IS NOT NULL THEN result END;
+END
 $$;
 COMMENT ON FUNCTION mastering.current_state(text) IS 'The state that an environment is in.';
 
@@ -98,16 +104,25 @@ COMMENT ON FUNCTION mastering.take_snapshot(text, text, text, text[], text, text
 -- Who reads a state, to copy or to merge it, does not take part in the writing of its environment and takes no lock.
 CREATE FUNCTION mastering.snapshot_of(state mastering.state, message text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
 DECLARE
     at timestamptz := clock_timestamp();
     author text := mastering.caller();
     parents text[];
     hash text;
+    tree jsonb := state.tree;    -- out of the composite once, and not for each snapshot that is looked at
+    bindings jsonb := state.bindings;
+    data jsonb := state.data;
+    versions jsonb := state.versions;
 BEGIN
     SELECT s.hash INTO hash FROM mastering.snapshot s
-     WHERE s.hash = ANY (state.snapshot || ARRAY(SELECT x.hash FROM mastering.side_snapshot x WHERE x.environment = state.environment))
-       AND s.tree = state.tree AND s.bindings = state.bindings AND s.data = state.data AND s.versions = state.versions
-     ORDER BY s.hash = state.snapshot DESC, s.created_at DESC LIMIT 1;
+     WHERE s.hash = state.snapshot AND s.tree = work.tree AND s.bindings = work.bindings AND s.data = work.data AND s.versions = work.versions;
+    IF hash IS NULL THEN
+        SELECT s.hash INTO hash FROM mastering.snapshot s
+         WHERE s.hash IN (SELECT x.hash FROM mastering.side_snapshot x WHERE x.environment = state.environment)
+           AND s.tree = work.tree AND s.bindings = work.bindings AND s.data = work.data AND s.versions = work.versions
+         ORDER BY s.created_at DESC LIMIT 1;
+    END IF;
     IF hash IS NULL THEN
         parents := CASE WHEN state.snapshot IS NULL THEN '{}' ELSE ARRAY[state.snapshot] END || mastering.taken_from_side(state.environment);
         hash := mastering.snapshot_hash(ROW(NULL, state.environment, state.tree, state.bindings, state.data, state.versions, parents, message, NULL, author, at, NULL)::mastering.snapshot);

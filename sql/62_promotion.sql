@@ -229,11 +229,11 @@ BEGIN
     IF NOT dry_run THEN
         PERFORM mastering.require_timing(source_name, target_name);
     END IF;
-    release := coalesce(release, mastering.waiting_release((mastering.resolve_state(source_name)).environment, target_name, proposal ->> 'hash'));
+    release := coalesce(release, mastering.waiting_release(source.environment, target_name, proposal ->> 'hash'));
     id := coalesce(release, nextval('mastering.release_id'));
     backup := mastering.require_backup(target_name);
     versions := (mastering.current_state(target_name)).versions;
-    PERFORM mastering.merge_curation((mastering.resolve_state(source_name)).environment, target_name);
+    PERFORM mastering.merge_curation(source.environment, target_name);
     next := mastering.prepare_outputs(target_name, proposal, id);
     facts := mastering.release_facts(target_name, proposal, next);
     IF NOT dry_run THEN
@@ -249,7 +249,7 @@ BEGIN
     PERFORM mastering.note_left_out(source.environment, target_name, proposal);
     IF release IS NULL THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, source_tree, proposal, proposal_hash, snapshot_before, snapshot_after)
-        VALUES (id, 'promotion', (mastering.resolve_state(source_name)).environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
+        VALUES (id, 'promotion', source.environment, target_name, 'promoted', message, mastering.caller(), finished, proposal -> 'source_tree',
                 (proposal - '{source_tree,documents}'::text[]) || facts || jsonb_build_object('source_snapshot', taken, 'recovery', recovery), proposal ->> 'hash', before, after);
     ELSE
         UPDATE mastering.release r SET state = 'promoted', finished_at = finished, source_tree = work.proposal -> 'source_tree',

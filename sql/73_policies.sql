@@ -86,11 +86,13 @@ $$;
 COMMENT ON FUNCTION mastering.policy_defaults() IS 'The policies that there are, and what is in force in each kind of stage where nothing is set.';
 
 CREATE FUNCTION mastering.policy_value(env_name text, policy_name text) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT nullif(coalesce((SELECT p.value FROM mastering.policy p WHERE p.environment = env_name AND p.policy = policy_name),
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN nullif(coalesce((SELECT p.value FROM mastering.policy p WHERE p.environment = env_name AND p.policy = policy_name),
         (SELECT CASE coalesce((SELECT p.value #>> '{}' FROM mastering.policy p WHERE p.environment = env_name AND p.policy = 'stage'), 'development')
                 WHEN 'production' THEN d.production WHEN 'test' THEN d.test ELSE d.development END
-           FROM mastering.policy_defaults() d WHERE d.policy = policy_name)), 'null')
+           FROM mastering.policy_defaults() d WHERE d.policy = policy_name)), 'null');
+END
 $$;
 COMMENT ON FUNCTION mastering.policy_value(text, text) IS 'A policy in force in an environment; NULL where it asks for nothing.';
 
@@ -487,13 +489,22 @@ COMMENT ON FUNCTION mastering.limit_setting(text, text) IS 'A setting for the re
 
 -- A profile is a cap: what the caller has set lower stays.
 CREATE FUNCTION mastering.resource_limits(env_name text) RETURNS TABLE (name text, value text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT l.name, l.wanted::text FROM jsonb_each_text(mastering.policy_value(env_name, 'resources')) r
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    profile jsonb := mastering.policy_value(env_name, 'resources');
+BEGIN
+    IF profile = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT l.name, l.wanted::text FROM jsonb_each_text(profile) r
      CROSS JOIN LATERAL (SELECT CASE r.key WHEN 'threads' THEN 'mastering.threads' WHEN 'memory' THEN 'mastering.work_mem' ELSE r.key END,
                                 CASE WHEN r.key = 'threads' THEN r.value::bigint WHEN r.key IN ('memory', 'work_mem') THEN pg_size_bytes(r.value) / 1024
                                      ELSE (extract(epoch FROM r.value::interval) * 1000)::bigint END) l (name, wanted)
      JOIN pg_settings s ON s.name = l.name
-     WHERE s.setting::bigint <= 0 OR s.setting::bigint > l.wanted
+     WHERE s.setting::bigint <= 0 OR s.setting::bigint > l.wanted;
+END
 $$;
 COMMENT ON FUNCTION mastering.resource_limits(text) IS 'The settings that an environment''s resource profile lowers, in their own units.';
 
