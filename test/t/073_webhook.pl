@@ -45,6 +45,7 @@ if ($webhook == 0)
 
 my ($program) = grep { -x } map { "$FindBin::RealBin/$_/contrib/notify_webhook/mastering-notify" } ('..', '../..');
 my $errors  = $node->basedir . '/notify.err';
+append_to_file($errors, '');    # it may be read before the program has opened it
 my $notify  = fork();
 if ($notify == 0)
 {
