@@ -29,3 +29,25 @@ CREATE AGGREGATE mastering.rows_hash(row_value record, kept bytea) (
     SFUNC = mastering.rows_hash_add, STYPE = internal, FINALFUNC = mastering.rows_hash_final, FINALFUNC_MODIFY = READ_WRITE
 );
 COMMENT ON AGGREGATE mastering.rows_hash(record, bytea) IS 'SHA-256 over the hashes of rows; where a row''s hash was kept, it counts in place of the row.';
+
+-- ---- the content of loaded data: a hash of the multiset of its rows ----------------------------------------------
+-- What changes is added and taken away; the other rows are not read. See src/kernel/multiset_hash.h.
+
+CREATE FUNCTION mastering.content_state_add(state internal, row_hash bytea) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_content_state_add';
+COMMENT ON FUNCTION mastering.content_state_add(internal, bytea) IS 'Transition function of content_state.';
+
+CREATE FUNCTION mastering.content_state_final(state internal) RETURNS bytea
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_content_state_final';
+COMMENT ON FUNCTION mastering.content_state_final(internal) IS 'Final function of content_state.';
+
+CREATE AGGREGATE mastering.content_state(row_hash bytea) (
+    SFUNC = mastering.content_state_add, STYPE = internal, SSPACE = 2100, FINALFUNC = mastering.content_state_final
+);
+COMMENT ON AGGREGATE mastering.content_state(bytea) IS 'State of a hash of the multiset of rows, from their hashes (stored_row_hash) in any order: LtHash, 1024 lanes of 16 bits.';
+
+CREATE FUNCTION mastering.content_state_change(state bytea, added bytea, removed bytea) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_content_state_change';
+COMMENT ON FUNCTION mastering.content_state_change(bytea, bytea, bytea) IS 'The state of rows of which some were taken away and others added, from the three states.';
+
+REVOKE ALL ON FUNCTION mastering.content_state_add(internal, bytea), mastering.content_state_final(internal), mastering.content_state(bytea), mastering.content_state_change(bytea, bytea, bytea) FROM PUBLIC;

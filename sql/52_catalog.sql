@@ -35,9 +35,12 @@ CREATE TABLE mastering.data_version (
     store_id int NOT NULL,
     content  text NOT NULL,
     version  jsonb NOT NULL,
+    state    bytea,
     PRIMARY KEY (store_id, content)
 );
 COMMENT ON TABLE mastering.data_version IS 'Loaded data by content, so that what one environment has loaded another does not write again.';
+COMMENT ON COLUMN mastering.data_version.content IS 'Number of rows, SHA-256 of the state, hash of the key''s columns.';
+COMMENT ON COLUMN mastering.data_version.state IS 'State of the hash of the multiset of rows (content_state), which the next load goes on from; NULL in data loaded by 0.1.0, whose content is a hash of sorted hashes.';
 
 CREATE SEQUENCE mastering.cluster_id;
 COMMENT ON SEQUENCE mastering.cluster_id IS 'Numbers of clusters, over all environments: an id never means two things.';

@@ -1,5 +1,5 @@
--- 57_load.sql: loading. The rows of a source are read as the environment's owner, compared by key and content with
--- the version the environment has, and only what differs is written.
+-- 57_load.sql: loading. The rows of a source, or what of them changed, are read as the environment's owner (57_changes.sql),
+-- compared by key and content with the version the environment has, and only what differs is written and hashed.
 
 CREATE FUNCTION mastering.key_expression(key jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -19,6 +19,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.source_columns(jsonb) IS 'Columns of the store of a source with these columns.';
 
+CREATE FUNCTION mastering.position_document(position_after jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT CASE WHEN position_after IS NULL THEN '{}' ELSE jsonb_build_object('position', position_after) END $$;
+COMMENT ON FUNCTION mastering.position_document(jsonb) IS 'What a version says about the position up to which its source was read.';
+
 CREATE FUNCTION mastering.load_source(env mastering.environment, entity_name text, source_name text, source jsonb, relation text, current jsonb)
 RETURNS TABLE (version jsonb, change text, inserted bigint, updated bigint, deleted bigint, unchanged bigint)
 LANGUAGE plpgsql VOLATILE
@@ -28,23 +32,21 @@ SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 DECLARE
     columns jsonb := mastering.relation_columns(relation);
     store int := mastering.store_for('source', entity_name, source_name, mastering.source_columns(columns), '[["#key"]]');
+    reading record;
     live text;
     deletions jsonb := '{}';
     segment int;
+    state bytea;
+    added bytea;
+    removed bytea;
     content text;
     bad jsonb;
     total bigint;
-    full_write boolean;
+    full_write boolean := false;
 BEGIN
     PERFORM mastering.drop_work_tables();
-    -- The key too is made as the owner: its cast to text may be a function of whoever made its type.
-    EXECUTE format('CREATE TEMP TABLE mastering_incoming ON COMMIT DROP AS SELECT r."#key", mastering.row_hash(r) AS "#hash", %s FROM mastering.query_as(%L, %L, %L, true) AS r ("#key" text, %s)',
-                   (SELECT string_agg(format('r.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
-                   env.owner, format('SELECT %s, %s FROM %s AS r', mastering.key_expression(source -> 'key'),
-                                      (SELECT string_agg(format('CAST(r.%I AS %s)', c.value ->> 'name', c.value ->> 'type'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c), relation),
-                   mastering.artifact_path(env.name), mastering.column_list(columns, true));
-    PERFORM mastering.leave_out_erased(entity_name, source_name);
-    ANALYZE pg_temp.mastering_incoming;
+    PERFORM mastering.drop_load_tables();
+    reading := mastering.read_source(env, entity_name, source_name, source, relation, columns, store, current);
     EXECUTE 'SELECT jsonb_build_array("#key") FROM pg_temp.mastering_incoming GROUP BY "#key" HAVING count(*) > 1 OR "#key" IS NULL ORDER BY "#key" NULLS FIRST LIMIT 1' INTO bad;
     IF bad IS NOT NULL THEN
         RAISE EXCEPTION 'source "%" of entity "%" has %', source_name, entity_name, CASE WHEN bad = '[null]' THEN 'rows without a key' ELSE 'a key twice' END
@@ -52,57 +54,83 @@ BEGIN
                   DETAIL = CASE WHEN bad = '[null]' THEN format('A column of the key %s is null in relation %s.', source -> 'key', relation)
                                 ELSE format('Key %s is in relation %s more than once.', bad ->> 0, relation) END;
     END IF;
-    EXECUTE 'SELECT count(*), mastering.rows_hash(ROW("#hash") ORDER BY "#hash") FROM pg_temp.mastering_incoming' INTO total, content;
-    content := total || ':' || coalesce(content, '') || ':' || left(mastering.json_hash(source -> 'key'), 16);
+    EXECUTE 'SELECT count(*) FROM pg_temp.mastering_incoming' INTO total;
 
-    IF current IS NOT NULL AND (current ->> 'store')::int = store THEN
-        live := format('(SELECT s."#key", s."#hash", s."#segment", s."#row" FROM mastering.%I s WHERE %s)', 'store_' || store, mastering.version_condition(current, 's'));
+    -- What differs: i(nserted), u(pdated), d(eleted), with where the row lies that goes.
+    IF current IS NULL OR (current ->> 'store')::int <> store THEN
+        full_write := true;
+        change := CASE WHEN current IS NULL THEN 'initial' ELSE 'reload' END;
+        inserted := total;
+        updated := 0;
+        deleted := 0;
     ELSE
-        live := '(SELECT NULL::text AS "#key", NULL::uuid AS "#hash", NULL::int AS "#segment", NULL::int AS "#row" WHERE false)';
+        live := format('(SELECT s."#key", s."#hash", s."#segment", s."#row" FROM mastering.%I s WHERE %s)', 'store_' || store, mastering.version_condition(current, 's'));
+        IF reading.way = 'all' THEN
+            EXECUTE format('CREATE TEMP TABLE mastering_change ON COMMIT DROP AS
+                SELECT coalesce(n."#key", o."#key") AS "#key", o."#segment", o."#row", CASE WHEN o."#key" IS NULL THEN ''i'' WHEN n."#key" IS NULL THEN ''d'' ELSE ''u'' END AS kind
+                  FROM pg_temp.mastering_incoming n FULL JOIN %s o ON o."#key" = n."#key" WHERE n."#hash" IS DISTINCT FROM o."#hash"', live);
+        ELSE
+            EXECUTE format('CREATE TEMP TABLE mastering_change ON COMMIT DROP AS
+                SELECT n."#key", o."#segment", o."#row", CASE WHEN o."#key" IS NULL THEN ''i'' ELSE ''u'' END AS kind
+                  FROM pg_temp.mastering_incoming n LEFT JOIN %1$s o ON o."#key" = n."#key" WHERE n."#hash" IS DISTINCT FROM o."#hash"
+                UNION ALL SELECT o."#key", o."#segment", o."#row", ''d'' FROM pg_temp.mastering_gone g JOIN %1$s o ON o."#key" = g."#key"', live);
+        END IF;
+        EXECUTE 'ANALYZE pg_temp.mastering_change';
+        EXECUTE 'SELECT count(*) FILTER (WHERE c.kind = ''i''), count(*) FILTER (WHERE c.kind = ''u''), count(*) FILTER (WHERE c.kind = ''d'') FROM pg_temp.mastering_change c' INTO inserted, updated, deleted;
+        IF reading.way <> 'all' THEN
+            total := (current ->> 'rows')::bigint + inserted - deleted;
+        END IF;
+        change := CASE WHEN inserted + updated + deleted = 0 THEN 'none'
+                       WHEN updated + deleted = 0 THEN 'append'
+                       WHEN reading.way = 'all' AND inserted + updated + deleted > greatest(total, 1) / 2 THEN 'reload'
+                       ELSE 'update' END;
+        full_write := change = 'reload';
     END IF;
-    EXECUTE format('SELECT count(*) FILTER (WHERE o."#key" IS NULL), count(*) FILTER (WHERE o."#hash" <> n."#hash"), count(*) FILTER (WHERE n."#key" IS NULL), count(*) FILTER (WHERE o."#hash" = n."#hash")
-                      FROM pg_temp.mastering_incoming n FULL JOIN %s o ON o."#key" = n."#key"', live)
-       INTO inserted, updated, deleted, unchanged;
-    change := CASE WHEN current IS NULL THEN 'initial'
-                   WHEN (current ->> 'store')::int <> store THEN 'reload'
-                   WHEN inserted + updated + deleted = 0 THEN 'none'
-                   WHEN updated + deleted = 0 THEN 'append'
-                   WHEN inserted + updated + deleted > greatest(total, 1) / 2 THEN 'reload'
-                   ELSE 'update' END;
+    unchanged := total - inserted - updated;
     IF change = 'none' THEN
-        version := current;
-        DROP TABLE pg_temp.mastering_incoming;
+        version := current - 'position' || mastering.position_document(reading.position_after);
+        PERFORM mastering.drop_load_tables();
         RETURN NEXT;
         RETURN;
     END IF;
 
+    IF full_write THEN
+        EXECUTE format('SELECT mastering.content_state(mastering.stored_row_hash(%s)) FROM pg_temp.mastering_incoming n', mastering.content_row(columns, 'n')) INTO state;
+    ELSE
+        EXECUTE format('SELECT mastering.content_state(mastering.stored_row_hash(%s)) FROM pg_temp.mastering_incoming n JOIN pg_temp.mastering_change c ON c."#key" = n."#key" AND c.kind <> ''d''', mastering.content_row(columns, 'n')) INTO added;
+        EXECUTE format('SELECT mastering.content_state(mastering.stored_row_hash(%s)) FROM mastering.%I s JOIN pg_temp.mastering_change c ON c."#key" = s."#key" AND c.kind <> ''i'' WHERE %s',
+                       mastering.content_row(columns, 's'), 'store_' || store, mastering.version_condition(current, 's')) INTO removed;
+        state := mastering.content_state_change(mastering.content_state_of(store, columns, current), added, removed);
+    END IF;
+    content := total || ':' || encode(sha256(state), 'hex') || ':' || left(mastering.json_hash(source -> 'key'), 16);
+
     -- What another environment has loaded already is not written again.
-    SELECT d.version INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = work.content;
+    SELECT d.version - 'position' INTO version FROM mastering.data_version d WHERE d.store_id = store AND d.content = work.content;
     IF version IS NULL THEN
-        full_write := change IN ('initial', 'reload');
         IF total > 0 AND (full_write OR inserted + updated > 0) THEN
             segment := mastering.begin_segment(store);
             EXECUTE format('INSERT INTO mastering.%I ("#segment", "#row", "#key", "#hash", %s) SELECT %s, mastering.next_row_no(), n."#key", n."#hash", %s FROM (SELECT n.* FROM pg_temp.mastering_incoming n%s OFFSET 0) n',
                            'segment_' || segment, mastering.column_list(columns, false), segment,
                            (SELECT string_agg(format('n.%I', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
-                           CASE WHEN full_write THEN '' ELSE format(' LEFT JOIN %s o ON o."#key" = n."#key" WHERE o."#key" IS NULL OR o."#hash" <> n."#hash"', live) END);
+                           CASE WHEN full_write THEN '' ELSE ' JOIN pg_temp.mastering_change c ON c."#key" = n."#key" AND c.kind <> ''d''' END);
             PERFORM mastering.finish_segment(store, segment);
         END IF;
         IF full_write THEN
             version := mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END, content);
         ELSE
-            EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (
-                SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s o LEFT JOIN pg_temp.mastering_incoming n ON n."#key" = o."#key"
-                 WHERE n."#key" IS NULL OR n."#hash" <> o."#hash" GROUP BY 1) d', live) INTO deletions;
+            EXECUTE 'SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'')
+                       FROM (SELECT c."#segment" AS segment, mastering.deletion_vector_agg(c."#row") AS lost FROM pg_temp.mastering_change c WHERE c.kind <> ''i'' GROUP BY 1) d' INTO deletions;
             version := mastering.compacted_version(mastering.changed_version(current, deletions, segment, content));
         END IF;
-        INSERT INTO mastering.data_version (store_id, content, version) VALUES (store, content, version) ON CONFLICT DO NOTHING;
+        INSERT INTO mastering.data_version (store_id, content, version, state) VALUES (store, content, version, state) ON CONFLICT DO NOTHING;
     END IF;
-    DROP TABLE pg_temp.mastering_incoming;
+    version := version || mastering.position_document(reading.position_after);
+    PERFORM mastering.drop_load_tables();
     RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION mastering.load_source(mastering.environment, text, text, jsonb, text, jsonb) IS 'Loads one source: the new version and what changed.';
+REVOKE ALL ON FUNCTION mastering.position_document(jsonb) FROM PUBLIC;
 
 -- The checks of stage load: each source that has data is a relation of its own name to them.
 CREATE FUNCTION mastering.run_load_checks(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS void
@@ -141,6 +169,8 @@ BEGIN
         UPDATE mastering.configuration c SET data = c.data || jsonb_build_object(place, loaded.version), changed_at = now() WHERE c.environment = env.name;
         PERFORM mastering.audit(env.name, 'load', jsonb_build_object('source', place, 'relation', relation, 'change', loaded.change, 'inserted', loaded.inserted,
             'updated', loaded.updated, 'deleted', loaded.deleted, 'before', current ->> 'content', 'after', loaded.version ->> 'content'));
+    ELSIF loaded.version <> current THEN    -- nothing changed, but what was seen
+        UPDATE mastering.configuration c SET data = c.data || jsonb_build_object(place, loaded.version) WHERE c.environment = env.name;
     END IF;
     RETURN jsonb_build_object('name', source_name, 'change', loaded.change, 'inserted', loaded.inserted, 'updated', loaded.updated, 'deleted', loaded.deleted, 'total', loaded.version -> 'rows');
 END

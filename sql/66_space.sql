@@ -331,7 +331,7 @@ BEGIN
         CONTINUE WHEN new = item.value;
         RETURN QUERY SELECT * FROM mastering.compaction_row(item.key, item.value, new) r;
         data := data || jsonb_build_object(item.key, new);
-        UPDATE mastering.data_version v SET version = new WHERE v.store_id = (new ->> 'store')::int AND v.content = new ->> 'content';
+        UPDATE mastering.data_version v SET version = new - 'position' WHERE v.store_id = (new ->> 'store')::int AND v.content = new ->> 'content';
     END LOOP;
     UPDATE mastering.configuration c SET data = work.data WHERE c.environment = env_name AND c.data <> work.data;
     -- Mapped records have the row numbers of the loaded rows: they follow these, where the published ones are of the loaded rows.

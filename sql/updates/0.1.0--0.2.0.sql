@@ -14,3 +14,7 @@ ALTER TABLE mastering.release ADD CONSTRAINT release_state_check CHECK (state IN
 -- covers TABLE mastering.store
 ALTER TABLE mastering.store DROP CONSTRAINT store_kind_check;
 ALTER TABLE mastering.store ADD CONSTRAINT store_kind_check CHECK (kind IN ('source', 'records', 'keys', 'members', 'golden', 'lineage', 'history'));
+
+-- Loaded data keep the state of their content's hash; for what was loaded before, the next load that changes it computes it.
+-- covers TABLE mastering.data_version
+ALTER TABLE mastering.data_version ADD COLUMN state bytea;

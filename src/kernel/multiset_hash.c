@@ -1,6 +1,6 @@
 /*
- * multiset_hash.c: see multiset_hash.h. Eight blocks of the key stream at a time, in the compiler's vectors: with
- * instructions for 256 bits a row takes about a microsecond.
+ * multiset_hash.c: see multiset_hash.h. Eight blocks of the key stream at a time, in the compiler's vectors:
+ * with instructions for 256 bits a row takes about a microsecond.
  */
 #include "kernel/multiset_hash.h"
 
@@ -26,12 +26,12 @@ load_word(const uint8_t *bytes)
 }
 
 #define ROTATE(x, n) ((x) << (n) | (x) >> (32 - (n)))
-#define QUARTER(a, b, c, d)                                                                              \
-    do {                                                                                                 \
-        a += b, d ^= a, d = ROTATE(d, 16);                                                               \
-        c += d, b ^= c, b = ROTATE(b, 12);                                                               \
-        a += b, d ^= a, d = ROTATE(d, 8);                                                                \
-        c += d, b ^= c, b = ROTATE(b, 7);                                                                \
+#define QUARTER(a, b, c, d)                                                                                  \
+    do {                                                                                                     \
+        a += b, d ^= a, d = ROTATE(d, 16);                                                                   \
+        c += d, b ^= c, b = ROTATE(b, 12);                                                                   \
+        a += b, d ^= a, d = ROTATE(d, 8);                                                                    \
+        c += d, b ^= c, b = ROTATE(b, 7);                                                                    \
     } while (0)
 
 /* Adds the stretched digest to the lanes, or subtracts it. */

@@ -1,6 +1,6 @@
 /*
- * test_multiset_hash.c: the key stream against RFC 8439, the state against a count by hand in plain C, and what makes
- * it a hash of a multiset: no order, rows that go as they came, rows twice that count twice.
+ * test_multiset_hash.c: the key stream against RFC 8439, the state against a count by hand in plain C, and
+ * what makes it a hash of a multiset: no order, rows that go as they came, rows twice that count twice.
  */
 #include "kernel/multiset_hash.h"
 #include "kernel/sha256.h"
@@ -33,11 +33,14 @@ block(const uint8_t key[32], uint32_t counter, const uint8_t nonce[12], uint32_t
         in[4 + i] = key[4 * i] | key[4 * i + 1] << 8 | key[4 * i + 2] << 16 | (uint32_t)key[4 * i + 3] << 24;
     in[12] = counter;
     for (int i = 0; i < 3; i++)
-        in[13 + i] = nonce[4 * i] | nonce[4 * i + 1] << 8 | nonce[4 * i + 2] << 16 | (uint32_t)nonce[4 * i + 3] << 24;
+        in[13 + i] =
+            nonce[4 * i] | nonce[4 * i + 1] << 8 | nonce[4 * i + 2] << 16 | (uint32_t)nonce[4 * i + 3] << 24;
     memcpy(out, in, sizeof in);
     for (int i = 0; i < 10; i++) {
-        quarter(out, 0, 4, 8, 12), quarter(out, 1, 5, 9, 13), quarter(out, 2, 6, 10, 14), quarter(out, 3, 7, 11, 15);
-        quarter(out, 0, 5, 10, 15), quarter(out, 1, 6, 11, 12), quarter(out, 2, 7, 8, 13), quarter(out, 3, 4, 9, 14);
+        quarter(out, 0, 4, 8, 12), quarter(out, 1, 5, 9, 13), quarter(out, 2, 6, 10, 14),
+            quarter(out, 3, 7, 11, 15);
+        quarter(out, 0, 5, 10, 15), quarter(out, 1, 6, 11, 12), quarter(out, 2, 7, 8, 13),
+            quarter(out, 3, 4, 9, 14);
     }
     for (int i = 0; i < 16; i++)
         out[i] += in[i];
@@ -47,9 +50,9 @@ static bool
 rfc_vector(void)
 {
     static const uint8_t nonce[12] = {0, 0, 0, 9, 0, 0, 0, 0x4a, 0, 0, 0, 0};
-    static const uint32_t expected[16] = {0xe4e7f110, 0x15593bd1, 0x1fdd0f50, 0xc47120a3, 0xc7f4d1c7, 0x0368c033,
-                                          0x9aaa2204, 0x4e6cd4c3, 0x466482d2, 0x09aa9f07, 0x05d7c214, 0xa2028bd9,
-                                          0xd19c12b5, 0xb94e16de, 0xe883d0cb, 0x4e3c50a2};
+    static const uint32_t expected[16] = {
+        0xe4e7f110, 0x15593bd1, 0x1fdd0f50, 0xc47120a3, 0xc7f4d1c7, 0x0368c033, 0x9aaa2204, 0x4e6cd4c3,
+        0x466482d2, 0x09aa9f07, 0x05d7c214, 0xa2028bd9, 0xd19c12b5, 0xb94e16de, 0xe883d0cb, 0x4e3c50a2};
     uint8_t key[32];
     uint32_t out[16];
 
