@@ -7,6 +7,7 @@
 
 #include "engine/characters.h"
 #include "engine/model_weights.h"
+#include "engine/term_index.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -145,6 +146,8 @@ model_set_weights(match_run *run, match_spec *spec, const em_parameters *paramet
         monotone_weights(weights->levels[c], met[c], run->scorer.comparisons[c].level_count,
                          comparison->weights);
         comparison->trained = true;
+        if (comparison->method == METHOD_TFIDF)
+            comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
         if (comparison->term_frequency) {
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
 

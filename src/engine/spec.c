@@ -97,7 +97,7 @@ read_key_parts(const json_node *node, rule_spec *rule)
 static void
 read_rule(const json_node *node, const match_spec *spec, rule_spec *rule)
 {
-    static const char *const members[] = {"keys", "normalize", "max_block", "window", "top_k", "q", NULL};
+    static const char *const members[] = {"keys", "normalize", "max_block", "window", "top_k", "q", "split", NULL};
     json_node member;
 
     rule->path = node->path;
@@ -129,6 +129,8 @@ read_rule(const json_node *node, const match_spec *spec, rule_spec *rule)
             json_error(&member, "\"q\" goes with \"top_k\"", NULL, "Leave it out, or add \"top_k\".");
         rule->q = json_integer(&member, 0, MAX_TERM_Q);
     }
+    if (json_member(node, "split", &member))
+        read_rule_splits(&member, rule->part_count, &rule->splits);
 }
 
 /* ---- comparisons ---- */
@@ -198,10 +200,6 @@ read_frequencies(const json_node *node, comparison_spec *comparison)
     static const char *const members[] = {"other", "values", "scale", NULL};
     term_frequencies *frequencies = &comparison->frequencies;
     json_node member;
-    JsonbIterator *iterator;
-    JsonbIteratorToken token;
-    JsonbValue value;
-    int allocated = 0;
 
     json_expect_members(node, members);
     if (!json_member(node, "other", &member))
@@ -213,28 +211,8 @@ read_frequencies(const json_node *node, comparison_spec *comparison)
         frequencies->scale = json_number(&member, 0, 1);
     if (!json_member(node, "values", &member) || !json_is_object(&member))
         json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
-    iterator = JsonbIteratorInit(member.value.val.binary.data);
-    while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE) {
-        if (token == WJB_KEY) {
-            if (frequencies->count == allocated) {
-                allocated = allocated == 0 ? 256 : allocated * 2;
-                frequencies->values = frequencies->count == 0
-                                          ? palloc(allocated * sizeof(char *))
-                                          : repalloc(frequencies->values, allocated * sizeof(char *));
-                frequencies->shares = frequencies->count == 0
-                                          ? palloc(allocated * sizeof(double))
-                                          : repalloc(frequencies->shares, allocated * sizeof(double));
-            }
-            frequencies->values[frequencies->count] = pnstrdup(value.val.string.val, value.val.string.len);
-        } else if (token == WJB_VALUE) {
-            json_node share = {value,
-                               psprintf("%s[\"%s\"]", member.path, frequencies->values[frequencies->count])};
-
-            frequencies->shares[frequencies->count] = json_number(&share, DBL_MIN, 1.0);
-            pfree(unconstify(char *, share.path));
-            frequencies->count++;
-        }
-    }
+    read_named_numbers(&member, DBL_MIN, 1.0, &frequencies->count, &frequencies->values,
+                       &frequencies->shares);
 }
 
 /* The trained part: one object a level, from exact to else. */
@@ -270,7 +248,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
 {
     static const char *const members[] = {
         "name",    "column", "expression",     "method",  "levels",      "normalize", "q",
-        "measure", "scale",  "term_frequency", "trained", "frequencies", NULL};
+        "measure", "scale",  "term_frequency", "trained", "frequencies", "terms", NULL};
     json_node member;
 
     comparison->path = node->path;
@@ -340,13 +318,16 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
         read_trained(&member, comparison);
     if (json_member(node, "frequencies", &member))
         read_frequencies(&member, comparison);
+    if (json_member(node, "terms", &member))
+        read_term_statistics(&member, &comparison->terms);
 }
 
 match_spec *
 spec_read(Jsonb *document, const char *what)
 {
-    static const char *const members[] = {"normalize",      "blocking",  "comparisons", "link",     "linkage",
-                                          "one_per_source", "threshold", "prior",       "training", NULL};
+    static const char *const members[] = {
+        "normalize", "blocking", "comparisons", "link",           "linkage", "one_per_source",
+        "threshold", "prior",    "training",    "unique_sources", NULL};
     match_spec *spec = palloc0(sizeof(match_spec));
     json_node root = json_root(document, what), member;
 
@@ -359,6 +340,8 @@ spec_read(Jsonb *document, const char *what)
         spec->linkage = (linkage)json_choice(&member, "linkage", linkage_names);
     if (json_member(&root, "one_per_source", &member))
         spec->one_per_source = (one_per_source)json_choice(&member, "choice", one_per_source_names);
+    if (json_member(&root, "unique_sources", &member))
+        read_source_list(&member, &spec->unique_sources);
     spec->threshold = DEFAULT_THRESHOLD;
     if (json_member(&root, "threshold", &member)) {
         spec->threshold = json_number(&member, 0, 1);
@@ -410,8 +393,11 @@ spec_read(Jsonb *document, const char *what)
         spec->trained = spec->trained && spec->comparisons[i].trained;
     if (json_member(&root, "training", &member) && json_is_object(&member)) {
         Jsonb *training = JsonbValueToJsonb(&member.value);
+        json_node text;
 
         spec->training = JsonbToCString(NULL, &training->root, VARSIZE_ANY_EXHDR(training));
+        if (json_member(&member, "text", &text) && json_is_string(&text))
+            spec->text = json_string(&text);
     }
     return spec;
 }
@@ -471,9 +457,11 @@ write_rule(StringInfo out, const rule_spec *rule)
     }
     appendStringInfo(out, "],\"normalize\":\"%s\"", value_form_name(rule->form));
     if (rule->top_k > 0)
-        appendStringInfo(out, ",\"top_k\":%d,\"q\":%d}", rule->top_k, rule->q);
+        appendStringInfo(out, ",\"top_k\":%d,\"q\":%d", rule->top_k, rule->q);
     else
-        appendStringInfo(out, ",\"max_block\":%d,\"window\":%d}", rule->max_block, rule->window);
+        appendStringInfo(out, ",\"max_block\":%d,\"window\":%d", rule->max_block, rule->window);
+    write_rule_splits(out, &rule->splits, rule->part_count);
+    appendStringInfoChar(out, '}');
 }
 
 static void
@@ -539,6 +527,7 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
     appendStringInfo(out, ",\"term_frequency\":%s", comparison->term_frequency ? "true" : "false");
     if (comparison->trained)
         write_trained(out, comparison);
+    write_term_statistics(out, &comparison->terms);
     appendStringInfoChar(out, '}');
 }
 
@@ -567,6 +556,7 @@ spec_write(const match_spec *spec)
         write_comparison(&out, &spec->comparisons[i]);
     }
     appendStringInfoChar(&out, ']');
+    write_source_list(&out, &spec->unique_sources);
     if (spec->trained) {
         appendStringInfoString(&out, ",\"prior\":");
         append_json_number(&out, spec->prior);

@@ -9,6 +9,7 @@
 
 #include "compat.h"
 
+#include "engine/frozen.h"
 #include "kernel/blocking.h"
 #include "kernel/comparison.h"
 #include "kernel/fixed_point.h"
@@ -54,6 +55,7 @@ typedef struct rule_spec {
     int window;
     int top_k; /* 0: records with equal keys; else that many nearest neighbours by the key's terms */
     int q;     /* of the terms: q-grams, 0 words */
+    rule_splits splits;
 } rule_spec;
 
 /* Term frequencies of one attribute: how many of the records the model was trained on have a value. */
@@ -83,6 +85,7 @@ typedef struct comparison_spec {
     double m[MAX_LEVELS], u[MAX_LEVELS]; /* by level */
     int32 weights[MAX_LEVELS];
     term_frequencies frequencies;
+    term_statistics terms; /* METHOD_TFIDF */
 } comparison_spec;
 
 typedef struct match_spec {
@@ -94,10 +97,12 @@ typedef struct match_spec {
     bool across_sources;
     linkage linkage;
     one_per_source one_per_source;
-    double threshold; /* probability */
+    source_list unique_sources; /* of ONE_PER_SOURCE_EVIDENT */
+    double threshold;           /* probability */
     bool trained;
     double prior;   /* share of matches among all pairs */
     char *training; /* JSON of what the model was trained on, or NULL */
+    char *text;     /* versions of what normalised the texts it was trained on, or NULL */
 } match_spec;
 
 /* Reads and checks a document; what is "specification" or "model". Raises 22023. */

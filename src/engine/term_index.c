@@ -3,21 +3,25 @@
  */
 #include "compat.h"
 
+#include "engine/characters.h"
 #include "engine/term_index.h"
 #include "kernel/hash.h"
 #include "kernel/parallel.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define LIST_BUDGET 8000 /* list entries looked at for one record */
 #define RECORDS_A_UNIT 64
 #define UNITS_A_BATCH 64
+#define LISTED_CHARACTERS 256 /* of a term that is listed by name */
 
 /* One for each column and q asked for. */
 typedef struct term_index {
     struct term_index *next;
     int slot, q;
     term_vectors vectors;
+    term_statistics statistics;
 } term_index;
 
 static void *
@@ -26,8 +30,159 @@ allocate(match_run *run, uint64 count, Size size)
     return MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), size));
 }
 
-const term_vectors *
-term_index_vectors(match_run *run, int slot, int q)
+/* ---- how rare terms are ---- */
+
+typedef struct counted_term {
+    uint32 term;
+    uint64 count;
+} counted_term;
+
+static int
+compare_counts(const void *a, const void *b)
+{
+    const counted_term *x = a, *y = b;
+
+    if (x->count != y->count)
+        return x->count > y->count ? -1 : 1;
+    return x->term < y->term ? -1 : x->term > y->term;
+}
+
+/* The text of a term that a value has; NULL when it is too long to be listed. */
+static char *
+term_text(const dictionary *values, const keyed_record *entry, int q)
+{
+    uint32 characters[LISTED_CHARACTERS], length = 0;
+
+    if (!term_with_hash(values->texts[entry->record], (uint32)q, entry->key, characters, LISTED_CHARACTERS,
+                        &length))
+        return NULL;
+    return text_to_cstring(text_view_to_text((text_view){characters, length, 4}));
+}
+
+/*
+ * The statistics of the terms in sorted entries: those that most records have by name, the others by their
+ * mean. What one record alone has is not worth a name.
+ */
+static void
+collect_statistics(match_run *run, const dictionary *values, const term_index *index,
+                   const keyed_record *entries, uint64 entry_count, term_statistics *statistics)
+{
+    uint32 term_count = index->vectors.term_count, listed = 0, candidates = 0;
+    uint64 *counts = allocate(run, term_count, sizeof(uint64));
+    uint64 *places = allocate(run, term_count, sizeof(uint64));
+    counted_term *list = allocate(run, term_count, sizeof(counted_term));
+    double rest = 0, rest_terms = 0;
+
+    term_counts(entries, entry_count, values->records, counts);
+    for (uint64 i = entry_count; i > 0; i--)
+        places[entries[i - 1].extra] = i - 1;
+    for (uint32 term = 0; term < term_count; term++)
+        if (counts[term] > 1)
+            list[candidates++] = (counted_term){term, counts[term]};
+    qsort(list, candidates, sizeof(counted_term), compare_counts);
+    listed = Min(candidates, LISTED_TERMS);
+    /* A cut between equals would depend on nothing but their hashes: keep all or none of a count. */
+    while (listed > 0 && listed < candidates && list[listed - 1].count == list[listed].count)
+        listed--;
+
+    statistics->known = true;
+    for (uint32 code = 1; code < values->count; code++)
+        statistics->records += values->records[code];
+    statistics->terms = MemoryContextAlloc(run->context, Max(listed, 1) * sizeof(char *));
+    statistics->counts = MemoryContextAlloc(run->context, Max(listed, 1) * sizeof(double));
+    for (uint32 term = 0; term < term_count; term++) {
+        rest += counts[term];
+        rest_terms++;
+    }
+    for (uint32 i = 0; i < listed; i++) {
+        char *text = term_text(values, &entries[places[list[i].term]], index->q);
+
+        if (text == NULL)
+            continue;
+        statistics->terms[statistics->count] = MemoryContextStrdup(run->context, text);
+        statistics->counts[statistics->count++] = list[i].count;
+        rest -= list[i].count;
+        rest_terms--;
+        pfree(text);
+        if ((i & 0xff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    statistics->other = rest_terms > 0 ? Max(rest / rest_terms, 1.0) : 1.0;
+    pfree(list);
+    pfree(places);
+    pfree(counts);
+}
+
+/* The statistics that the specification has for a slot; NULL: none. */
+static const term_statistics *
+known_statistics(const match_run *run, int slot, int q)
+{
+    for (int c = 0; c < run->spec->comparison_count; c++) {
+        const comparison_spec *comparison = &run->spec->comparisons[c];
+
+        if (comparison->method == METHOD_TFIDF && run->comparison_slots[c] == slot && comparison->q == q &&
+            comparison->terms.known)
+            return &comparison->terms;
+    }
+    return NULL;
+}
+
+/* Weights by term; hashes: of the terms, ascending. */
+static uint16 *
+term_weights(match_run *run, int q, const term_statistics *statistics, const uint64 *hashes,
+             uint32 term_count)
+{
+    uint16 *weights = allocate(run, term_count, sizeof(uint16));
+    uint16 other = term_weight(statistics->records, statistics->other);
+    character_buffer buffer;
+
+    character_buffer_init(&buffer, run->context);
+    for (uint32 term = 0; term < term_count; term++)
+        weights[term] = other;
+    for (int i = 0; i < statistics->count; i++) {
+        const char *text = statistics->terms[i];
+        uint64 hash = term_hash(text_view_from_bytes(&buffer, text, strlen(text)), (uint32)q);
+        uint32 low = 0, high = term_count;
+
+        while (low < high) {
+            uint32 middle = low + (high - low) / 2;
+
+            if (hashes[middle] < hash)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low < term_count && hashes[low] == hash)
+            weights[low] = term_weight(statistics->records, statistics->counts[i]);
+    }
+    if (buffer.memory != NULL)
+        pfree(buffer.memory);
+    return weights;
+}
+
+/* The weights of the terms in sorted entries. */
+static uint16 *
+weigh_terms(match_run *run, term_index *index, const keyed_record *entries, uint64 count)
+{
+    const term_statistics *known = known_statistics(run, index->slot, index->q);
+    uint64 *hashes = allocate(run, index->vectors.term_count, sizeof(uint64));
+    uint16 *weights;
+
+    if (known != NULL)
+        index->statistics = *known;
+    else
+        collect_statistics(run, run->store->columns[index->slot].values, index, entries, count,
+                           &index->statistics);
+    CHECK_FOR_INTERRUPTS();
+    for (uint64 i = 0; i < count; i++)
+        hashes[entries[i].extra] = entries[i].key;
+    weights = term_weights(run, index->q, &index->statistics, hashes, index->vectors.term_count);
+    pfree(hashes);
+    return weights;
+}
+
+static term_index *
+find_index(match_run *run, int slot, int q)
 {
     const dictionary *values = run->store->columns[slot].values;
     term_index *index;
@@ -36,7 +191,7 @@ term_index_vectors(match_run *run, int slot, int q)
 
     for (index = run->term_indexes; index != NULL; index = index->next)
         if (index->slot == slot && index->q == q)
-            return &index->vectors;
+            return index;
 
     index = MemoryContextAllocZero(run->context, sizeof(term_index));
     index->slot = slot;
@@ -50,15 +205,29 @@ term_index_vectors(match_run *run, int slot, int q)
     count = term_entries_sort(entries, scratch, count, &index->vectors.term_count);
     CHECK_FOR_INTERRUPTS();
     pfree(scratch);
-    term_vectors_fill(
-        entries, count, values->records, allocate(run, (uint64)values->count + 1, sizeof(uint64)),
-        allocate(run, count, sizeof(uint32)), allocate(run, index->vectors.term_count, sizeof(uint16)),
-        allocate(run, values->count, sizeof(double)), &index->vectors);
+    term_vectors_fill(entries, count, weigh_terms(run, index, entries, count),
+                      allocate(run, (uint64)values->count + 1, sizeof(uint64)),
+                      allocate(run, count, sizeof(uint32)), allocate(run, values->count, sizeof(double)),
+                      &index->vectors);
     pfree(entries);
     index->next = run->term_indexes;
     run->term_indexes = index;
-    return &index->vectors;
+    return index;
 }
+
+const term_vectors *
+term_index_vectors(match_run *run, int slot, int q)
+{
+    return &find_index(run, slot, q)->vectors;
+}
+
+const term_statistics *
+term_index_statistics(match_run *run, int slot, int q)
+{
+    return &find_index(run, slot, q)->statistics;
+}
+
+/* ---- neighbours ---- */
 
 /* By term: the records that have it, in ascending order. */
 static void

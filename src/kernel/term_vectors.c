@@ -9,47 +9,92 @@
 #include "kernel/hash.h"
 #include "kernel/similarity.h"
 
-static uint64_t
-word_entries(text_view text, uint32_t value, keyed_record *entries)
+/* A term while the characters of a text pass. */
+typedef struct term_place {
+    uint32_t first, length; /* characters; the text is taken to have a space before and behind it */
+    uint64_t hash;
+} term_place;
+
+/* The character at a place of the text between two spaces. */
+static inline uint32_t
+padded_at(text_view text, uint64_t place)
 {
-    uint64_t used = 0, hash = 0;
-    bool in_word = false;
-
-    for (uint32_t i = 0; i <= text.length; i++) {
-        uint32_t character = i < text.length ? text_view_at(text, i) : ' ';
-
-        if (token_separator(character)) {
-            if (in_word && entries != NULL)
-                entries[used] = (keyed_record){hash_word(hash), value, 0};
-            used += in_word;
-            in_word = false;
-            hash = 0;
-        } else {
-            hash = hash_combine(hash, character);
-            in_word = true;
-        }
-    }
-    return used;
+    return place == 0 || place > text.length ? ' ' : text_view_at(text, (uint32_t)(place - 1));
 }
 
-/* The text stands between two spaces, so that how words begin and end counts. */
-static uint64_t
-gram_entries(text_view text, uint32_t value, uint32_t q, keyed_record *entries)
+/* The next word from *place on; false when there is none. */
+static bool
+next_word(text_view text, uint64_t *place, term_place *term)
 {
-    uint64_t padded = (uint64_t)text.length + 2, used = 0;
+    uint64_t hash = 0, first = *place;
 
-    for (uint64_t i = 0; i == 0 || i + q <= padded; i++) {
-        if (entries != NULL) {
-            uint64_t hash = q;
+    while (first < text.length && token_separator(text_view_at(text, (uint32_t)first)))
+        first++;
+    *place = first;
+    while (*place < text.length && !token_separator(text_view_at(text, (uint32_t)*place)))
+        hash = hash_combine(hash, text_view_at(text, (uint32_t)(*place)++));
+    *term = (term_place){(uint32_t)first + 1, (uint32_t)(*place - first), hash_word(hash)};
+    return term->length > 0;
+}
 
-            for (uint64_t j = i; j < i + q && j < padded; j++)
-                hash = hash_combine(hash,
-                                    j == 0 || j > text.length ? ' ' : text_view_at(text, (uint32_t)(j - 1)));
-            entries[used] = (keyed_record){hash_word(hash), value, 0};
-        }
-        used++;
+/* The next q-gram; the text stands between two spaces, so that how words begin and end counts. */
+static bool
+next_gram(text_view text, uint32_t q, uint64_t *place, term_place *term)
+{
+    uint64_t padded = (uint64_t)text.length + 2, hash = q, i = *place;
+
+    if (i > 0 && i + q > padded)
+        return false;
+    for (uint64_t j = i; j < i + q && j < padded; j++)
+        hash = hash_combine(hash, padded_at(text, j));
+    *term = (term_place){(uint32_t)i, (uint32_t)(padded - i < q ? padded - i : q), hash_word(hash)};
+    (*place)++;
+    return true;
+}
+
+static bool
+next_term(text_view text, uint32_t q, uint64_t *place, term_place *term)
+{
+    return q == 0 ? next_word(text, place, term) : next_gram(text, q, place, term);
+}
+
+static text_view
+looked_at(text_view text)
+{
+    if (text.length > MAX_TERM_CHARACTERS)
+        text.length = MAX_TERM_CHARACTERS;
+    return text;
+}
+
+uint64_t
+term_hash(text_view term, uint32_t q)
+{
+    uint64_t hash = q;
+
+    for (uint32_t i = 0; i < term.length; i++)
+        hash = hash_combine(hash, text_view_at(term, i));
+    return hash_word(hash);
+}
+
+bool
+term_with_hash(text_view text, uint32_t q, uint64_t hash, uint32_t *characters, uint32_t room,
+               uint32_t *length)
+{
+    uint64_t place = 0;
+    term_place term;
+
+    text = looked_at(text);
+    while (text.length > 0 && next_term(text, q, &place, &term)) {
+        if (term.hash != hash)
+            continue;
+        *length = term.length;
+        if (term.length > room)
+            return false;
+        for (uint32_t i = 0; i < term.length; i++)
+            characters[i] = padded_at(text, (uint64_t)term.first + i);
+        return true;
     }
-    return used;
+    return false;
 }
 
 uint64_t
@@ -58,13 +103,15 @@ term_entries(const text_view *texts, uint32_t count, uint32_t q, keyed_record *e
     uint64_t used = 0;
 
     for (uint32_t value = 1; value < count; value++) {
-        text_view text = texts[value];
-        keyed_record *next = entries == NULL ? NULL : entries + used;
+        text_view text = looked_at(texts[value]);
+        uint64_t place = 0;
+        term_place term;
 
-        if (text.length > MAX_TERM_CHARACTERS)
-            text.length = MAX_TERM_CHARACTERS;
-        if (text.length > 0)
-            used += q == 0 ? word_entries(text, value, next) : gram_entries(text, value, q, next);
+        while (text.length > 0 && next_term(text, q, &place, &term)) {
+            if (entries != NULL)
+                entries[used] = (keyed_record){term.hash, value, 0};
+            used++;
+        }
     }
     return used;
 }
@@ -90,23 +137,29 @@ term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count, 
 }
 
 void
-term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records,
-                  uint64_t *starts, uint32_t *terms, uint16_t *weights, double *norms, term_vectors *vectors)
+term_counts(const keyed_record *entries, uint64_t entry_count, const uint32_t *records, uint64_t *counts)
 {
-    uint64_t all = 0;
-
-    for (uint32_t v = 1; v < vectors->value_count; v++)
-        all += records[v];
     for (uint64_t first = 0, end; first < entry_count; first = end) {
         uint64_t having = 0;
-        double bits;
 
         for (end = first; end < entry_count && entries[end].extra == entries[first].extra; end++)
             having += records[entries[end].record];
-        bits = portable_log2((double)(all > having ? all : having) / (double)(having > 0 ? having : 1));
-        weights[entries[first].extra] = (uint16_t)(bits * TERM_WEIGHT_UNITS + 0.5);
+        counts[entries[first].extra] = having;
     }
+}
 
+uint16_t
+term_weight(double all, double having)
+{
+    if (having < 1)
+        having = 1;
+    return (uint16_t)(portable_log2((all > having ? all : having) / having) * TERM_WEIGHT_UNITS + 0.5);
+}
+
+void
+term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint16_t *weights,
+                  uint64_t *starts, uint32_t *terms, double *norms, term_vectors *vectors)
+{
     for (uint32_t v = 0; v <= vectors->value_count; v++)
         starts[v] = 0;
     for (uint64_t i = 0; i < entry_count; i++)

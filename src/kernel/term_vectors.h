@@ -2,7 +2,8 @@
  * term_vectors.h: texts as vectors of their words or q-grams, each weighted by how rare it is (TF-IDF with
  * terms counted once; Salton & Buckley 1988), their cosine, and the nearest neighbours of a record by it.
  *
- * A term's weight is log2(records / records that have it), in whole units, so that sums have no order.
+ * A term's weight is log2(records / records that have it), in whole units, so that sums have no order. How
+ * many records have a term is the caller's to say: as counted, or as a model has it.
  * Terms are named by the order of their hashes: nothing depends on the order in which values came.
  *
  * Neighbours are found through lists of the records that have a term (an inverted index), the rarest terms
@@ -38,13 +39,29 @@ uint64_t term_entries(const text_view *texts, uint32_t count, uint32_t q, keyed_
 uint64_t term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count,
                            uint32_t *term_count);
 
+/* How many records have each term (by term), from sorted entries; records: of each value, how many have it. */
+void term_counts(const keyed_record *entries, uint64_t entry_count, const uint32_t *records,
+                 uint64_t *counts);
+
+/* The weight of a term that so many of all records have. */
+uint16_t term_weight(double all, double having);
+
+/* The hash by which a term is known, from its characters (a q-gram with its spaces, or a word). */
+uint64_t term_hash(text_view term, uint32_t q);
+
 /*
- * Fills vectors from sorted entries. starts, terms, weights and norms have room for value_count + 1,
- * entry_count, term_count and value_count; records: of each value, how many have it.
+ * The characters of the term of a text that has this hash; false when there is none, or when it has more than
+ * room characters.
  */
-void term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint32_t *records,
-                       uint64_t *starts, uint32_t *terms, uint16_t *weights, double *norms,
-                       term_vectors *vectors);
+bool term_with_hash(text_view text, uint32_t q, uint64_t hash, uint32_t *characters, uint32_t room,
+                    uint32_t *length);
+
+/*
+ * Fills vectors from sorted entries and the weights of the terms. starts, terms and norms have room for
+ * value_count + 1, entry_count and value_count.
+ */
+void term_vectors_fill(const keyed_record *entries, uint64_t entry_count, const uint16_t *weights,
+                       uint64_t *starts, uint32_t *terms, double *norms, term_vectors *vectors);
 
 /* Cosine of two values, 0 when either has no term. */
 double term_vectors_cosine(const term_vectors *vectors, uint32_t a, uint32_t b);

@@ -419,13 +419,17 @@ MASTERING_FUNCTION(mastering_train_model)
     match_spec *spec = spec_argument(fcinfo, 1, "specification");
     match_run_options run_options = {0};
     match_run *run;
+    Jsonb *model;
 
-    spec->trained = false; /* weights it has play no part */
+    if (spec->trained) /* what it has learnt elsewhere plays no part */
+        spec_forget_learnt(spec);
+    spec->trained = false;
     run = match_run_open(query, spec, &run_options);
     train_model(run, spec, PG_ARGISNULL(2) ? NULL : labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(2))));
     match_run_warn_of_cuts(run);
+    model = spec_write(spec); /* before what it points at goes with the run */
     match_run_close(run);
-    PG_RETURN_JSONB_P(spec_write(spec));
+    PG_RETURN_JSONB_P(model);
 }
 
 /* ---- uncertain_pairs(query, model, n, labels) ---- */

@@ -74,6 +74,8 @@ make_vectors(uint32_t q, term_vectors *vectors)
     uint64_t count = term_entries(texts, VALUES, q, NULL);
     keyed_record *entries = calloc(count + 1, sizeof(keyed_record));
     keyed_record *scratch = calloc(count + 1, sizeof(keyed_record));
+    uint64_t *counts, all = 0;
+    uint16_t *weights;
 
     if (entries == NULL || scratch == NULL)
         abort();
@@ -81,9 +83,18 @@ make_vectors(uint32_t q, term_vectors *vectors)
     vectors->value_count = VALUES;
     (void)term_entries(texts, VALUES, q, entries);
     count = term_entries_sort(entries, scratch, count, &vectors->term_count);
-    term_vectors_fill(entries, count, records, calloc(VALUES + 1, sizeof(uint64_t)),
-                      calloc(count + 1, sizeof(uint32_t)), calloc(vectors->term_count + 1, sizeof(uint16_t)),
-                      calloc(VALUES, sizeof(double)), vectors);
+    counts = calloc(vectors->term_count + 1, sizeof(uint64_t));
+    weights = calloc(vectors->term_count + 1, sizeof(uint16_t));
+    if (counts == NULL || weights == NULL)
+        abort();
+    term_counts(entries, count, records, counts);
+    for (int v = 1; v < VALUES; v++)
+        all += records[v];
+    for (uint32_t term = 0; term < vectors->term_count; term++)
+        weights[term] = term_weight((double)all, (double)counts[term]);
+    term_vectors_fill(entries, count, weights, calloc(VALUES + 1, sizeof(uint64_t)),
+                      calloc(count + 1, sizeof(uint32_t)), calloc(VALUES, sizeof(double)), vectors);
+    free(counts);
     free(entries);
     free(scratch);
 }
@@ -214,9 +225,43 @@ test_grams(void)
     free_vectors(&vectors);
 }
 
+/* Every term of every value can be named, and its name has the term's hash: words and q-grams, longer too. */
+static void
+test_names(void)
+{
+    uint64_t seed = 23;
+    bool named = true, refused = true;
+
+    make_texts(&seed);
+    for (uint32_t q = 0; q <= MAX_TERM_Q; q++) {
+        uint64_t count = term_entries(texts, VALUES, q, NULL);
+        keyed_record *entries = calloc(count + 1, sizeof(keyed_record));
+
+        if (entries == NULL)
+            abort();
+        (void)term_entries(texts, VALUES, q, entries);
+        for (uint64_t i = 0; i < count; i++) {
+            uint32_t characters[MAX_TERM_Q], length = 0;
+            text_view text = texts[entries[i].record];
+
+            named &= term_with_hash(text, q, entries[i].key, characters, MAX_TERM_Q, &length) && length > 0 &&
+                     term_hash((text_view){characters, length, 4}, q) == entries[i].key;
+            refused &= !term_with_hash(text, q, entries[i].key, characters, length - 1, &length) &&
+                       !term_with_hash(text, q, entries[i].key + 1, characters, MAX_TERM_Q, &length);
+        }
+        free(entries);
+    }
+    unit_ok(named, "a term's text is found again by its hash");
+    unit_ok(refused, "a term without room, or an unknown one, is refused");
+    unit_ok(term_weight(8, 2) == 2 * TERM_WEIGHT_UNITS && term_weight(2, 8) == 0 &&
+                term_weight(8, 0) == 3 * TERM_WEIGHT_UNITS,
+            "weights are logarithms of records by those that have the term");
+}
+
 int
 main(void)
 {
+    test_names();
     test_words();
     test_neighbours();
     test_grams();
