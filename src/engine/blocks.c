@@ -7,6 +7,7 @@
 
 #include "engine/blocks.h"
 #include "engine/hash_sort.h"
+#include "engine/split.h"
 #include "engine/term_index.h"
 #include "kernel/hash.h"
 #include "miscadmin.h"
@@ -81,6 +82,8 @@ fill_single_entries(const index_job *job, uint32 first, uint32 end, keyed_record
             whole = code != 0;
             key = hash_combine(key, job->part_hashes[i][code]);
         }
+        if (rule->parts != NULL)
+            key = rule->parts[record];
         entries[count] = (keyed_record){key, record, 0};
         count += whole;
     }
@@ -177,38 +180,89 @@ compare_keys(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-uint32
-blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
+/* A record's parts for a rule: where their codes are, and how many of each; the number of combinations. */
+static uint64
+key_combinations(const match_run *run, int rule, uint32 record, const uint32 **codes, uint32 *counts,
+                 uint64 *cut)
 {
-    int parts = run->spec->rules[rule].part_count;
-    const uint32 *codes[MAX_KEY_PARTS];
-    uint32 counts[MAX_KEY_PARTS], used = 0, kept = 0;
     uint64 total = 1;
 
-    for (int i = 0; i < parts; i++) {
+    *cut = 0;
+    for (int i = 0; i < run->spec->rules[rule].part_count; i++) {
         codes[i] = part_codes(run, rule, i, record, &counts[i]);
         total *= counts[i];
         if (total == 0)
             return 0;
         if (total > MAX_KEYS_OF_RECORD) {
-            run->cut_keys[rule] += total - MAX_KEYS_OF_RECORD;
+            *cut += total - MAX_KEYS_OF_RECORD;
             total = MAX_KEYS_OF_RECORD;
         }
     }
-    for (uint64 combination = 0; combination < total; combination++) {
-        uint64 rest = combination, key = 0;
+    return total;
+}
 
-        for (int i = 0; i < parts; i++) {
-            key = hash_combine(key, part_values(run, rule, i)->hashes[codes[i][rest % counts[i]]]);
-            rest /= counts[i];
-        }
-        keys[used++] = key;
+/* One of the combinations, and its key. */
+static uint64
+key_of_combination(const match_run *run, int rule, const uint32 *const *lists, const uint32 *counts,
+                   uint64 combination, uint32 *codes)
+{
+    uint64 key = 0;
+
+    for (int i = 0; i < run->spec->rules[rule].part_count; i++) {
+        codes[i] = lists[i][combination % counts[i]];
+        key = hash_combine(key, part_values(run, rule, i)->hashes[codes[i]]);
+        combination /= counts[i];
     }
-    qsort(keys, used, sizeof(uint64), compare_keys);
-    for (uint32 i = 0; i < used; i++)
+    return key;
+}
+
+bool
+blocks_find_key(const match_run *run, int rule, uint32 record, uint64 key, uint32 *codes)
+{
+    const uint32 *lists[MAX_KEY_PARTS];
+    uint32 counts[MAX_KEY_PARTS];
+    uint64 cut, total = key_combinations(run, rule, record, lists, counts, &cut);
+
+    for (uint64 combination = 0; combination < total; combination++)
+        if (key_of_combination(run, rule, lists, counts, combination, codes) == key)
+            return true;
+    return false;
+}
+
+static uint32
+sort_keys(uint64 *keys, uint32 count)
+{
+    uint32 kept = 0;
+
+    qsort(keys, count, sizeof(uint64), compare_keys);
+    for (uint32 i = 0; i < count; i++)
         if (kept == 0 || keys[kept - 1] != keys[i])
             keys[kept++] = keys[i];
     return kept;
+}
+
+uint32
+blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
+{
+    const uint32 *lists[MAX_KEY_PARTS];
+    uint32 counts[MAX_KEY_PARTS], codes[MAX_KEY_PARTS], used;
+    uint64 cut, total = key_combinations(run, rule, record, lists, counts, &cut);
+
+    run->cut_keys[rule] += cut;
+    for (uint64 combination = 0; combination < total; combination++)
+        keys[combination] = key_of_combination(run, rule, lists, counts, combination, codes);
+    used = sort_keys(keys, (uint32)total);
+    split_prepare(run, rule);
+    if (split_any(run, rule)) {
+        for (uint32 i = 0; i < used; i++) {
+            uint64 part = split_key_of(run, rule, record, keys[i]);
+
+            split_count(run, rule, keys[i], part);
+            keys[i] = part;
+        }
+        used = sort_keys(keys, used);
+    }
+    return used;
 }
 
 /* The keys of each record for a rule with an array among its parts; kept, to find pairs again. */
@@ -240,6 +294,39 @@ list_keys(match_run *run, int rule)
     run->rules[rule].list_keys = keys;
 }
 
+/* What the keys of records become where some are divided. */
+static void
+divide_keys(match_run *run, int r)
+{
+    blocking_rule *rule = &run->rules[r];
+    uint32 count = run->store->records.count;
+    uint64 *parts;
+
+    if (!split_any(run, r))
+        return;
+    parts = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint64)));
+    for (uint32 record = 0; record < count; record++) {
+        const uint32 *row = record_row(&run->store->records, record);
+        uint64 key = 0;
+        bool whole = true;
+
+        for (int i = 0; i < rule->part_count && whole; i++) {
+            uint32 code = row[rule->slots[i]];
+
+            whole = code != 0;
+            key = hash_combine(key, part_values(run, r, i)->hashes[code]);
+        }
+        parts[record] = key;
+        if (whole) {
+            parts[record] = split_key_of(run, r, record, key);
+            split_count(run, r, key, parts[record]);
+        }
+        if ((record & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    rule->parts = parts;
+}
+
 /* Entries from the keys of each record. */
 static void
 fill_list_entries(match_run *run, index_job *job)
@@ -259,7 +346,7 @@ fill_list_entries(match_run *run, index_job *job)
 }
 
 /* The first two comparisons whose values do not make up the key order its windowed blocks. */
-static window_order
+window_order
 window_order_for(const match_run *run, int rule, value_table tables[2])
 {
     window_order order = {{PG_UINT32_MAX, PG_UINT32_MAX}, {NULL, NULL}};
@@ -318,9 +405,16 @@ prepare_rule(match_run *run, int r, index_job *job)
         job->filled = true;
         rule->list_starts = starts;
         rule->list_keys = keys;
-    } else if (is_list_rule(run, r))
-        list_keys(run, r);
+        rule->part_count = spec->part_count;
+        return;
+    }
     rule->part_count = spec->part_count;
+    split_prepare(run, r);
+    if (is_list_rule(run, r))
+        list_keys(run, r);
+    else
+        divide_keys(run, r);
+    split_finish_counting(run, r);
 }
 
 static void
@@ -372,6 +466,19 @@ make_blocks(match_run *run, int r, const index_job *job)
     run->indexes[r] = (block_index){job->entries, blocks, count, job->count};
 }
 
+/* Once more, when keys are to be divided. */
+static void
+forget_rule(match_run *run, int rule, index_job *job)
+{
+    pfree(job->entries);
+    if (run->rules[rule].list_starts != NULL) {
+        pfree((void *)run->rules[rule].list_starts);
+        pfree((void *)run->rules[rule].list_keys);
+    }
+    run->rules[rule] = (blocking_rule){0};
+    run->cut_keys[rule] = 0;
+}
+
 void
 blocks_prepare(match_run *run, int rule)
 {
@@ -381,6 +488,11 @@ blocks_prepare(match_run *run, int rule)
         return;
     prepare_job(run, rule, &job);
     sort_entries(run, &job);
+    if (run->spec->rules[rule].top_k == 0 && split_decide(run, rule, job.entries, job.count)) {
+        forget_rule(run, rule, &job);
+        prepare_job(run, rule, &job);
+        sort_entries(run, &job);
+    }
     make_blocks(run, rule, &job);
     run->index_bytes += index_size(run, rule);
     CHECK_FOR_INTERRUPTS();

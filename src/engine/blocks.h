@@ -18,6 +18,13 @@ extern void blocks_prepare(match_run *run, int rule);
 /* Lets go of run->indexes[rule] when memory is short; what rules need to be asked for pairs stays. */
 extern void blocks_release(match_run *run, int rule);
 
+/* The columns whose values order the records of a rule's windowed blocks; tables has room for two. */
+extern window_order window_order_for(const match_run *run, int rule, value_table tables[2]);
+
+/* The codes of the parts that make up one of a record's keys (before it is divided); false: it has no such
+ * key. */
+extern bool blocks_find_key(const match_run *run, int rule, uint32 record, uint64 key, uint32 *codes);
+
 /* All keys of one record for a rule without top_k, sorted and distinct, up to MAX_KEYS_OF_RECORD; their
  * number. */
 extern uint32 blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys);

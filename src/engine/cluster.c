@@ -5,11 +5,14 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_type.h"
 #include "engine/cluster.h"
 #include "engine/progress.h"
+#include "engine/value_reader.h"
 #include "kernel/radix_sort.h"
 #include "kernel/union_find.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define UNIQUE_SHARE 0.42  /* of the triangles, that are copies at most */
@@ -25,6 +28,8 @@ typedef struct link_list {
     MemoryContext context;
     keyed_record *links; /* key: weight, heaviest first; record, extra: the two records */
     uint64 count, allocated;
+    int64 least_weight;
+    uint32 weights_set; /* by which weights, of match_run */
 } link_list;
 
 static void
@@ -140,29 +145,20 @@ median_across(const cluster_maker *maker, const uint32 *sources, const best_link
  * than outside.
  */
 static void
-find_unique_sources(cluster_maker *maker)
+find_evident_sources(cluster_maker *maker, const uint32 *sources)
 {
     match_run *run = maker->run;
     const record_store *store = run->store;
-    uint32 count = store->records.count, source_count, step;
+    uint32 count = store->records.count, source_count = store->sources->count, step;
     uint64 *across, *within, *copies, *twins, *partners;
-    uint32 *sources;
     best_links best;
     int64 median;
-    bool any = false;
 
-    if (store->source_slot < 0 || run->spec->one_per_source == ONE_PER_SOURCE_NEVER)
-        return;
-    source_count = store->sources->count;
-    sources = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     across = palloc0(source_count * sizeof(uint64));
     within = palloc0(source_count * sizeof(uint64));
     copies = palloc0(source_count * sizeof(uint64));
     twins = palloc0(source_count * sizeof(uint64));
     partners = palloc0(source_count * sizeof(uint64));
-    maker->unique = palloc0(source_count * sizeof(bool));
-    for (uint32 record = 0; record < count; record++)
-        sources[record] = record_row(&store->records, record)[store->source_slot];
     find_best_links(maker, sources, &best);
     step = count / TRIANGLES_LOOKED_AT + 1;
     median = median_across(maker, sources, &best);
@@ -184,11 +180,9 @@ find_unique_sources(cluster_maker *maker)
     for (uint32 source = 1; source < source_count; source++) {
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
 
-        maker->unique[source] = run->spec->one_per_source == ONE_PER_SOURCE_ALWAYS ||
-                                (across[source] > 0 && many &&
-                                 (copies[source] + 0.5 < UNIQUE_SHARE * (within[source] + 2.0) ||
-                                  copies[source] < RARELY * across[source]));
-        any |= maker->unique[source];
+        maker->unique[source] = across[source] > 0 && many &&
+                                (copies[source] + 0.5 < UNIQUE_SHARE * (within[source] + 2.0) ||
+                                 copies[source] < RARELY * across[source]);
         match_run_phase(run, "source",
                         "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
@@ -198,6 +192,48 @@ find_unique_sources(cluster_maker *maker)
     pfree(best.within);
     pfree(best.across);
     pfree(best.across_weight);
+}
+
+/* The same as a model says it. */
+static void
+recall_unique_sources(cluster_maker *maker, const source_list *list)
+{
+    const dictionary *sources = maker->run->store->sources;
+    value_reader *reader = value_reader_create(maker->run->context, TEXTOID, FORM_NONE);
+
+    for (int i = 0; i < list->count; i++) {
+        text_view name;
+
+        if (value_reader_read(reader, CStringGetTextDatum(list->names[i]), &name) == VALUE_READ)
+            maker->unique[dictionary_find(sources, name)] = true;
+    }
+    maker->unique[0] = false; /* records without a source */
+}
+
+/* Which sources hold each thing once: declared, known from training, or found out. */
+static void
+find_unique_sources(cluster_maker *maker)
+{
+    match_run *run = maker->run;
+    const match_spec *spec = run->spec;
+    const record_store *store = run->store;
+    uint32 *sources;
+    bool any = false;
+
+    if (store->source_slot < 0 || spec->one_per_source == ONE_PER_SOURCE_NEVER)
+        return;
+    sources = MemoryContextAllocHuge(run->context, mul_size(Max(store->records.count, 1), sizeof(uint32)));
+    for (uint32 record = 0; record < store->records.count; record++)
+        sources[record] = record_row(&store->records, record)[store->source_slot];
+    maker->unique = palloc0(store->sources->count * sizeof(bool));
+    if (spec->one_per_source == ONE_PER_SOURCE_ALWAYS)
+        memset(maker->unique + 1, true, store->sources->count - 1);
+    else if (spec->unique_sources.known)
+        recall_unique_sources(maker, &spec->unique_sources);
+    else
+        find_evident_sources(maker, sources);
+    for (uint32 source = 1; source < store->sources->count; source++)
+        any |= maker->unique[source];
     if (any)
         maker->sources = sources;
     else
@@ -513,26 +549,110 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
     return result;
 }
 
+/* Whether a rule names its keys by records' numbers, which differ in a part of the data. */
+static bool
+order_needs_records(const match_spec *spec)
+{
+    for (int r = 0; r < spec->rule_count; r++)
+        if (spec->rules[r].top_k > 0)
+            return true;
+    return false;
+}
+
+/* The heaviest links first; links of one weight in an order that no other records change. */
+static void
+sort_links(match_run *run, link_list *list)
+{
+    keyed_record *scratch =
+        MemoryContextAllocHuge(run->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
+
+    radix_sort_keys(list->links, scratch, list->count);
+    pfree(scratch);
+    for (uint64 first = 0, end; order_needs_records(run->spec) && first < list->count; first = end) {
+        for (end = first + 1; end < list->count && list->links[end].key == list->links[first].key; end++)
+            ;
+        qsort(list->links + first, end - first, sizeof(keyed_record), compare_links);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+static void
+free_links(link_list *list)
+{
+    if (list->links != NULL)
+        pfree(list->links);
+    pfree(list);
+}
+
+/* The pairs of at least this weight, in order. Those that were kept serve once, if they are enough. */
+static link_list *
+find_links(match_run *run, int64 least_weight)
+{
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
+    link_list *list = run->kept_links;
+
+    run->kept_links = NULL;
+    if (list != NULL && list->least_weight <= least_weight && list->weights_set == run->weights_set)
+        return list;
+    if (list != NULL)
+        free_links(list);
+    list = MemoryContextAllocZero(run->context, sizeof(link_list));
+    list->context = run->context;
+    list->least_weight = least_weight;
+    list->weights_set = run->weights_set;
+    match_run_visit(run, &options, collect_links, list);
+    if (list->count > 0)
+        sort_links(run, list);
+    return list;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void
+cluster_freeze_sources(match_run *run, match_spec *spec)
+{
+    const record_store *store = run->store;
+    int64 least_weight = weight_from_probability(spec->threshold);
+    cluster_maker maker = {.run = run};
+    MemoryContext before;
+
+    if (spec->one_per_source != ONE_PER_SOURCE_EVIDENT || spec->unique_sources.known)
+        return;
+    before = MemoryContextSwitchTo(run->context);
+    spec->unique_sources.names =
+        palloc(Max(store->source_slot < 0 ? 0 : store->sources->count, 1) * sizeof(char *));
+    if (store->source_slot >= 0 && store->sources->count > 2) {
+        link_list *list = find_links(run, least_weight);
+
+        maker.list = list;
+        find_unique_sources(&maker);
+        for (uint32 source = 1; source < store->sources->count; source++)
+            if (maker.unique[source])
+                spec->unique_sources.names[spec->unique_sources.count++] =
+                    text_to_cstring(text_view_to_text(store->sources->texts[source]));
+        qsort(spec->unique_sources.names, spec->unique_sources.count, sizeof(char *), compare_names);
+        if (maker.sources != NULL)
+            pfree((void *)maker.sources);
+        run->kept_links = list;
+    }
+    spec->unique_sources.known = true;
+    MemoryContextSwitchTo(before);
+}
+
 void
 cluster_at_thresholds(match_run *run, const int64 *least_weights, int count, const label_list *verdicts,
                       clustering **results)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
-    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weights[0]};
-    link_list list = {.context = run->context};
+    link_list *list = find_links(run, least_weights[0]);
 
-    match_run_visit(run, &options, collect_links, &list);
-    if (list.count > 0) {
-        keyed_record *scratch =
-            MemoryContextAllocHuge(run->context, mul_size(list.count, sizeof(keyed_record)));
-
-        radix_sort_keys(list.links, scratch, list.count);
-        pfree(scratch);
-    }
     for (int i = 0; i < count; i++)
-        results[i] = cluster_links(run, &list, least_weights[i], verdicts, i == 0);
-    if (list.links != NULL)
-        pfree(list.links);
+        results[i] = cluster_links(run, list, least_weights[i], verdicts, i == 0);
+    free_links(list);
     MemoryContextSwitchTo(before);
     match_run_phase(run, "clustering", UINT64_FORMAT " links", results[0]->links);
 }

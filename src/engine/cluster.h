@@ -23,7 +23,13 @@ typedef struct clustering {
  */
 extern clustering *cluster_records(match_run *run, int64 least_weight, const label_list *verdicts);
 
-/* The same for several thresholds, the least first, at the cost of visiting the pairs once. */
+/*
+ * Writes into the specification which sources hold each thing once, by the links at its threshold, where it
+ * leaves that to the data and does not know it yet (frozen.h). spec is the run's own.
+ */
+extern void cluster_freeze_sources(match_run *run, match_spec *spec);
+
+/* The clusters for several thresholds, the least first, at the cost of visiting the pairs once. */
 extern void cluster_at_thresholds(match_run *run, const int64 *least_weights, int count,
                                   const label_list *verdicts, clustering **results);
 

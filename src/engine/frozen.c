@@ -213,7 +213,7 @@ model_not_local(const match_spec *spec)
                                                 "records",
                                                 spec->comparisons[c].name));
     if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && !spec->unique_sources.known)
-        reasons = lappend(
-            reasons, pstrdup("whether sources hold each thing once is found out from all records"));
+        reasons =
+            lappend(reasons, pstrdup("whether sources hold each thing once is found out from all records"));
     return reasons;
 }

@@ -20,9 +20,9 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 
-#define LISTED_TERMS 5000  /* terms of one column that a model has by name */
+#define LISTED_TERMS 5000    /* terms of one column that a model has by name */
 #define MOST_SPLIT_KEYS 1000 /* keys of one rule that a model can divide */
-#define MOST_LETTERS 8     /* of the order by content, by which the records of a key are divided */
+#define MOST_LETTERS 8       /* of the order by content, by which the records of a key are divided */
 
 /* How rare the terms of a column are: records in which they were, among those that had a text. */
 typedef struct term_statistics {

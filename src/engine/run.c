@@ -8,8 +8,10 @@
 
 #include "catalog/pg_type.h"
 #include "engine/blocks.h"
+#include "engine/normalize.h"
 #include "engine/progress.h"
 #include "engine/run.h"
+#include "engine/split.h"
 #include "engine/term_index.h"
 #include "engine/value_reader.h"
 #include "kernel/hash.h"
@@ -224,6 +226,7 @@ match_run_set_weights(match_run *run, const match_spec *spec)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
 
+    run->weights_set++;
     run->scorer.prior_weight = weight_from_ratio(spec->prior, 1.0 - spec->prior);
     for (int c = 0; c < spec->comparison_count; c++) {
         const comparison_spec *comparison = &spec->comparisons[c];
@@ -267,6 +270,12 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
     match_run_phase(run, "read", "%u records", run->store->records.count);
 
     set_layout(run);
+    if (spec->trained && spec->text != NULL && strcmp(spec->text, normalize_versions()) != 0)
+        ereport(WARNING,
+                (errmsg("the model was trained with %s, and this server has %s", spec->text,
+                        normalize_versions()),
+                 errdetail("Some texts may be normalised in another way than those the model knows."),
+                 errhint("Train it again: mastering.train_model(query, model).")));
     if (spec->trained)
         match_run_set_weights(run, spec);
     else
@@ -453,7 +462,19 @@ match_run_warn_of_cuts(const match_run *run)
 {
     for (int r = 0; r < run->spec->rule_count; r++) {
         const block_statistics *statistics = &run->statistics[r];
+        const split_statistics *split = split_statistics_of(run, r);
 
+        if (split->keys > 0)
+            ereport(
+                WARNING,
+                (errmsg("blocking rule %d: keys of more than %d records were divided", r + 1,
+                        run->spec->rules[r].max_block),
+                 errdetail("There are " UINT64_FORMAT ", the largest of " UINT64_FORMAT
+                           " records, compared where they agree in some leading letters, too; " UINT64_FORMAT
+                           " pairs were left out.",
+                           split->keys, split->largest, split->pairs),
+                 errhint("Add a further part to the key of %s, or raise its \"max_block\".",
+                         run->spec->rules[r].path)));
         if (statistics->cut_blocks > 0)
             ereport(WARNING,
                     (errmsg("blocking rule %d: blocks of more than %d records were not compared in full",

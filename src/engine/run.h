@@ -30,10 +30,13 @@ typedef struct match_run {
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
     uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */
+    struct split_state *splits[MAX_RULES];  /* NULL: not prepared yet */
     int threads;
     comparison_thread *thread_memory;
     pair_unit *units;
     struct term_index *term_indexes; /* made so far */
+    struct link_list *kept_links;    /* of a clustering, for the next; or NULL */
+    uint32 weights_set;              /* how often */
     instr_time phase_start;
     double phase_processor; /* milliseconds of all threads, at its start */
 } match_run;

@@ -97,7 +97,8 @@ read_key_parts(const json_node *node, rule_spec *rule)
 static void
 read_rule(const json_node *node, const match_spec *spec, rule_spec *rule)
 {
-    static const char *const members[] = {"keys", "normalize", "max_block", "window", "top_k", "q", "split", NULL};
+    static const char *const members[] = {"keys",  "normalize", "max_block", "window",
+                                          "top_k", "q",         "split",     NULL};
     json_node member;
 
     rule->path = node->path;
@@ -248,7 +249,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
 {
     static const char *const members[] = {
         "name",    "column", "expression",     "method",  "levels",      "normalize", "q",
-        "measure", "scale",  "term_frequency", "trained", "frequencies", "terms", NULL};
+        "measure", "scale",  "term_frequency", "trained", "frequencies", "terms",     NULL};
     json_node member;
 
     comparison->path = node->path;
@@ -325,9 +326,9 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
 match_spec *
 spec_read(Jsonb *document, const char *what)
 {
-    static const char *const members[] = {
-        "normalize", "blocking", "comparisons", "link",           "linkage", "one_per_source",
-        "threshold", "prior",    "training",    "unique_sources", NULL};
+    static const char *const members[] = {"normalize", "blocking",       "comparisons", "link",
+                                          "linkage",   "one_per_source", "threshold",   "prior",
+                                          "training",  "unique_sources", NULL};
     match_spec *spec = palloc0(sizeof(match_spec));
     json_node root = json_root(document, what), member;
 

@@ -2,8 +2,9 @@
  * term_index.h: the term vectors of a column's values (kernel/term_vectors.h), and the candidate pairs that a
  * rule of nearest neighbours gives.
  *
- * How rare a term is, a model knows from its training (frozen.h). Without that it is counted on the records of
- * the run, and brought to the form that a model keeps, so that a run that trains scores as those after it do.
+ * How rare a term is, a model knows from its training (frozen.h). Without that it is counted on the records
+ * of the run, and brought to the form that a model keeps, so that a run that trains scores as those after it
+ * do.
  */
 #ifndef MASTERING_ENGINE_TERM_INDEX_H
 #define MASTERING_ENGINE_TERM_INDEX_H

@@ -18,11 +18,13 @@
 #include <math.h>
 
 #include "engine/hash_sort.h"
+#include "engine/cluster.h"
 #include "engine/labels.h"
 #include "engine/model_weights.h"
 #include "engine/normalize.h"
 #include "engine/progress.h"
 #include "engine/run.h"
+#include "engine/split.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
 #include "kernel/em.h"
@@ -803,6 +805,15 @@ sources_share_things(match_run *run, const training *learnt)
     return matches >= LEAST_MATCHES_ACROSS && matches >= LEAST_SHARED * (store->records.count - largest);
 }
 
+/* What was decided from all the data goes into the model (frozen.h); terms and frequencies are there. */
+static void
+freeze(match_run *run, match_spec *spec)
+{
+    for (int r = 0; r < spec->rule_count; r++)
+        spec->rules[r].splits = *split_decided(run, r);
+    cluster_freeze_sources(run, spec);
+}
+
 void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
@@ -827,5 +838,6 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     match_run_set_weights(run, spec);
     if (labels != NULL)
         lesson = supervise_model(run, spec, labels, cases, candidate_count);
+    freeze(run, spec);
     describe_training(run, spec, learnt->sessions, learnt->iterations, lesson);
 }

@@ -21,15 +21,15 @@ row_end(const block *block, const blocking_rule *rule, uint32_t row)
 }
 
 /* A large block is windowed where that leaves anything out. */
-static inline bool
-is_windowed(const blocking_rule *rule, uint64_t count)
+bool
+blocking_is_windowed(const blocking_rule *rule, uint64_t count)
 {
     return count > rule->max_block && count - 1 > rule->window;
 }
 
 /* Of count > window records, each with the window behind it. */
-static uint64_t
-windowed_pairs(uint64_t count, uint64_t window)
+uint64_t
+blocking_windowed_pairs(uint64_t count, uint64_t window)
 {
     return (count - window) * window + window * (window - 1) / 2;
 }
@@ -60,8 +60,8 @@ blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t 
         if (size > statistics->largest_block)
             statistics->largest_block = size;
         pairs = size * (size - 1) / 2;
-        if (is_windowed(rule, size)) {
-            uint64_t visited = windowed_pairs(size, rule->window);
+        if (blocking_is_windowed(rule, size)) {
+            uint64_t visited = blocking_windowed_pairs(size, rule->window);
 
             statistics->cut_blocks++;
             statistics->cut_pairs += pairs - visited;
@@ -91,9 +91,8 @@ append_leading_bytes(uint64_t key, text_view text, int wanted)
     return key;
 }
 
-/* Five bytes of the first column and three of the second, as one number that sorts like them. */
-static uint64_t
-window_key(const record_table *records, const window_order *order, uint32_t record)
+uint64_t
+blocking_window_key(const record_table *records, const window_order *order, uint32_t record)
 {
     const uint32_t *row = record_row(records, record);
     uint64_t key = 0;
@@ -149,7 +148,7 @@ order_block(blocking_rule *rule, const record_table *records, const window_order
     uint64_t size = fill->end - fill->first;
 
     while (fill->ordered < size) {
-        first[fill->ordered].key = window_key(records, order, first[fill->ordered].record);
+        first[fill->ordered].key = blocking_window_key(records, order, first[fill->ordered].record);
         fill->ordered++;
         if (fill->ordered % STOP_ENTRIES == 0 && stop != NULL && *stop)
             return false;
@@ -177,8 +176,8 @@ blocking_fill(blocking_rule *rule, const record_table *records, const window_ord
         }
         size = fill->end - fill->first;
         if (size >= 2) {
-            *made =
-                (block){.first = fill->first, .count = (uint32_t)size, .windowed = is_windowed(rule, size)};
+            *made = (block){
+                .first = fill->first, .count = (uint32_t)size, .windowed = blocking_is_windowed(rule, size)};
             if (made->windowed && !order_block(rule, records, order, entries, scratch, fill, stop))
                 return false;
             fill->blocks++;
@@ -234,6 +233,8 @@ rule_finds(const blocking_rule *rule, uint32_t a, uint32_t b, const uint32_t *ro
         if (code == 0 || code != row_b[rule->slots[i]])
             return false;
     }
+    if (rule->parts != NULL && rule->parts[a] != rule->parts[b])
+        return false;
     return rule->positions == NULL || within_window(rule->positions[a], rule->positions[b], rule->window);
 }
 
@@ -329,7 +330,7 @@ list_earlier_rules(const pair_visit *visit, earlier_rules *earlier)
     earlier->plain_count = earlier->other_count = 0;
     for (int r = 0; r < visit->rule; r++) {
         const blocking_rule *rule = &visit->rules[r];
-        bool plain = rule->list_starts == NULL && rule->positions == NULL;
+        bool plain = rule->list_starts == NULL && rule->positions == NULL && rule->parts == NULL;
         uint64_t columns = 0;
 
         for (int i = 0; i < rule->part_count; i++) {

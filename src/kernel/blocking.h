@@ -45,6 +45,10 @@ typedef struct blocking_rule {
                                  windowed block */
 
     uint32_t *positions; /* the same for a rule of single keys, by record */
+
+    /* Of a rule of single keys, by record: what its key became where records of that key must agree in more
+     * to meet, the key itself elsewhere. NULL: there is no such key. */
+    const uint64_t *parts;
 } blocking_rule;
 
 typedef struct block {
@@ -75,6 +79,16 @@ typedef struct window_order {
     uint32_t slots[2];
     const value_table *values[2];
 } window_order;
+
+/*
+ * The place of a record in the order by content: leading bytes in UTF-8, five of the first column and three
+ * of the second, as one number that sorts like them.
+ */
+uint64_t blocking_window_key(const record_table *records, const window_order *order, uint32_t record);
+
+/* Whether a block of so many records is compared within windows; and the pairs that leaves. */
+bool blocking_is_windowed(const blocking_rule *rule, uint64_t count);
+uint64_t blocking_windowed_pairs(uint64_t count, uint64_t window);
 
 /* The number of blocks in a rule's entries, which are sorted by key, and what there is to say of them. */
 uint64_t blocking_count(const blocking_rule *rule, const keyed_record *entries, uint64_t count,

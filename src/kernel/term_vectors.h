@@ -39,7 +39,8 @@ uint64_t term_entries(const text_view *texts, uint32_t count, uint32_t q, keyed_
 uint64_t term_entries_sort(keyed_record *entries, keyed_record *scratch, uint64_t count,
                            uint32_t *term_count);
 
-/* How many records have each term (by term), from sorted entries; records: of each value, how many have it. */
+/* How many records have each term (by term), from sorted entries; records: of each value, how many have it.
+ */
 void term_counts(const keyed_record *entries, uint64_t entry_count, const uint32_t *records,
                  uint64_t *counts);
 

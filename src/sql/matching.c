@@ -13,6 +13,7 @@
 #include "engine/profile.h"
 #include "engine/progress.h"
 #include "engine/run.h"
+#include "engine/split.h"
 #include "engine/train.h"
 #include "engine/uncertain.h"
 #include "funcapi.h"
@@ -388,6 +389,7 @@ MASTERING_FUNCTION(mastering_blocking_report)
     for (int r = 0; r < spec->rule_count; r++) {
         const block_statistics *statistics = &run->statistics[r];
         const pair_counters *counters = &run->counters[r];
+        const split_statistics *split = split_statistics_of(run, r);
         Datum values[11];
         bool nulls[11] = {false};
 
@@ -397,9 +399,9 @@ MASTERING_FUNCTION(mastering_blocking_report)
         values[3] = Int64GetDatum(statistics->blocks);
         values[4] = Int64GetDatum(counters->found);
         values[5] = Int64GetDatum(counters->found_new);
-        values[6] = Int64GetDatum(statistics->largest_block);
-        values[7] = Int64GetDatum(statistics->cut_blocks);
-        values[8] = Int64GetDatum(statistics->cut_pairs);
+        values[6] = Int64GetDatum(Max(statistics->largest_block, split->largest));
+        values[7] = Int64GetDatum(statistics->cut_blocks + split->keys);
+        values[8] = Int64GetDatum(statistics->cut_pairs + split->pairs);
         nulls[9] = nulls[10] = all_true == 0;
         if (all_true > 0) {
             values[9] = Float8GetDatum(counters->found_true / all_true);
