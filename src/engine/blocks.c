@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/big_memory.h"
 #include "engine/blocks.h"
 #include "engine/hash_sort.h"
 #include "engine/split.h"
@@ -147,13 +148,12 @@ sort_entries(match_run *run, index_job *job)
     keyed_record *sorted;
     uint64 kept = 0;
 
-    job->counts = MemoryContextAllocHuge(run->context, mul_size(Max(ranges, 1), sizeof(uint32)));
+    job->counts = big_alloc(run->context, mul_size(Max(ranges, 1), sizeof(uint32)));
     job->mask = 1023;
     while (job->mask < job->count * 8)
         job->mask = job->mask * 2 + 1;
     words = (Size)(job->mask / 64 + 1);
-    job->seen = MemoryContextAllocExtended(run->context, mul_size(words, 2 * sizeof(uint64)),
-                                           MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    job->seen = big_alloc_zero(run->context, mul_size(words, 2 * sizeof(uint64)));
     job->seen_twice = job->seen + words;
 
     parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, fill_range, job);
@@ -164,7 +164,7 @@ sort_entries(match_run *run, index_job *job)
         kept += job->counts[r];
     pfree((void *)job->seen);
 
-    sorted = MemoryContextAllocHuge(run->context, mul_size(Max(kept, 1), sizeof(keyed_record)));
+    sorted = big_alloc(run->context, mul_size(Max(kept, 1), sizeof(keyed_record)));
     hash_sort(run->threads, job->entries, job->counts, ranges, sorted);
     pfree(job->entries);
     pfree(job->counts);
@@ -270,7 +270,7 @@ static void
 list_keys(match_run *run, int rule)
 {
     uint32 count = run->store->records.count;
-    uint64 *starts = MemoryContextAllocHuge(run->context, mul_size(add_size(count, 1), sizeof(uint64)));
+    uint64 *starts = big_alloc(run->context, mul_size(add_size(count, 1), sizeof(uint64)));
     uint64 *keys = NULL, keys_of_record[MAX_KEYS_OF_RECORD], used = 0, allocated = 0;
 
     for (uint32 record = 0; record < count; record++) {
@@ -279,8 +279,8 @@ list_keys(match_run *run, int rule)
         starts[record] = used;
         if (used + found > allocated) {
             allocated = Max(used + found, allocated == 0 ? 4096 : allocated * 2);
-            keys = keys == NULL ? MemoryContextAllocHuge(run->context, mul_size(allocated, sizeof(uint64)))
-                                : repalloc_huge(keys, mul_size(allocated, sizeof(uint64)));
+            keys = keys == NULL ? big_alloc(run->context, mul_size(allocated, sizeof(uint64)))
+                                : big_realloc(keys, mul_size(allocated, sizeof(uint64)));
         }
         memcpy(keys + used, keys_of_record, found * sizeof(uint64));
         used += found;
@@ -335,7 +335,7 @@ fill_list_entries(match_run *run, index_job *job)
     uint32 count = run->store->records.count;
 
     job->count = rule->list_starts[count];
-    job->entries = MemoryContextAllocHuge(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
+    job->entries = big_alloc(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
     for (uint32 record = 0; record < count; record++) {
         for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
             job->entries[i] = (keyed_record){rule->list_keys[i], record, 0};
@@ -378,7 +378,7 @@ index_size(const match_run *run, int rule)
 static uint32 *
 no_positions(match_run *run, uint64 count)
 {
-    uint32 *positions = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    uint32 *positions = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
 
     memset(positions, 0xff, count * sizeof(uint32));
     return positions;
@@ -431,7 +431,7 @@ prepare_job(match_run *run, int r, index_job *job)
         return;
     }
     job->count = run->store->records.count;
-    job->entries = MemoryContextAllocHuge(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
+    job->entries = big_alloc(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
     for (int i = 0; i < rule->part_count; i++)
         job->part_hashes[i] = part_values(run, r, i)->hashes;
 }
@@ -443,7 +443,7 @@ make_blocks(match_run *run, int r, const index_job *job)
     blocking_rule *rule = job->rule;
     block_statistics *statistics = &run->statistics[r];
     uint64 count = blocking_count(rule, job->entries, job->count, statistics);
-    block *blocks = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(block)));
+    block *blocks = big_alloc(run->context, mul_size(Max(count, 1), sizeof(block)));
     keyed_record *scratch = NULL;
     value_table window_values[2];
     window_order order = window_order_for(run, r, window_values);
@@ -451,8 +451,7 @@ make_blocks(match_run *run, int r, const index_job *job)
 
     statistics->keys = job->keys;
     if (statistics->cut_blocks > 0) {
-        scratch =
-            MemoryContextAllocHuge(run->context, mul_size(statistics->largest_block, sizeof(keyed_record)));
+        scratch = big_alloc(run->context, mul_size(statistics->largest_block, sizeof(keyed_record)));
         if (rule->list_starts != NULL && rule->list_positions == NULL)
             rule->list_positions = no_positions(run, job->keys);
         else if (rule->list_starts == NULL && rule->positions == NULL)

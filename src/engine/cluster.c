@@ -6,6 +6,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/big_memory.h"
 #include "engine/cluster.h"
 #include "engine/progress.h"
 #include "engine/value_reader.h"
@@ -40,10 +41,9 @@ collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
     if (list->count + count > list->allocated) {
         list->allocated =
             Max(list->count + count, list->allocated == 0 ? PAIR_UNIT_OUTPUT : list->allocated * 2);
-        list->links =
-            list->links == NULL
-                ? MemoryContextAllocHuge(list->context, mul_size(list->allocated, sizeof(keyed_record)))
-                : repalloc_huge(list->links, mul_size(list->allocated, sizeof(keyed_record)));
+        list->links = list->links == NULL
+                          ? big_alloc(list->context, mul_size(list->allocated, sizeof(keyed_record)))
+                          : big_realloc(list->links, mul_size(list->allocated, sizeof(keyed_record)));
     }
     for (uint32 i = 0; i < count; i++)
         list->links[list->count++] =
@@ -83,9 +83,9 @@ find_best_links(const cluster_maker *maker, const uint32 *sources, best_links *b
 {
     uint32 count = maker->run->store->records.count;
 
-    best->within = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    best->across = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    best->across_weight = MemoryContextAllocHuge(maker->run->context, mul_size(Max(count, 1), sizeof(int64)));
+    best->within = big_alloc(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    best->across = big_alloc(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    best->across_weight = big_alloc(maker->run->context, mul_size(Max(count, 1), sizeof(int64)));
     for (uint32 i = 0; i < count; i++)
         best->within[i] = best->across[i] = PG_UINT32_MAX;
     for (uint64 i = 0; i < maker->list->count; i++) {
@@ -222,7 +222,7 @@ find_unique_sources(cluster_maker *maker)
 
     if (store->source_slot < 0 || spec->one_per_source == ONE_PER_SOURCE_NEVER)
         return;
-    sources = MemoryContextAllocHuge(run->context, mul_size(Max(store->records.count, 1), sizeof(uint32)));
+    sources = big_alloc(run->context, mul_size(Max(store->records.count, 1), sizeof(uint32)));
     for (uint32 record = 0; record < store->records.count; record++)
         sources[record] = record_row(&store->records, record)[store->source_slot];
     maker->unique = palloc0(store->sources->count * sizeof(bool));
@@ -320,11 +320,9 @@ note_apart(cluster_maker *maker)
         total += 2 * !verdicts->labels[i].is_match;
     if (total == 0)
         return;
-    starts = MemoryContextAllocExtended(maker->run->context, mul_size(add_size(count, 2), sizeof(uint32)),
-                                        MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-    maker->apart = MemoryContextAllocHuge(maker->run->context, mul_size(total, sizeof(uint32)));
-    maker->barred =
-        MemoryContextAllocExtended(maker->run->context, Max(count, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    starts = big_alloc_zero(maker->run->context, mul_size(add_size(count, 2), sizeof(uint32)));
+    maker->apart = big_alloc(maker->run->context, mul_size(total, sizeof(uint32)));
+    maker->barred = big_alloc_zero(maker->run->context, Max(count, 1));
     next = starts + 1; /* while they are filled, those of record r end at next[r] */
     for (size_t i = 0; i < verdicts->count; i++) {
         const label *label = &verdicts->labels[i];
@@ -406,8 +404,7 @@ join_labelled(cluster_maker *maker, bool warn)
 {
     match_run *run = maker->run;
     const label_list *verdicts = maker->verdicts;
-    keyed_record *links =
-        MemoryContextAllocHuge(run->context, mul_size(Max(verdicts->count, 1), sizeof(keyed_record)));
+    keyed_record *links = big_alloc(run->context, mul_size(Max(verdicts->count, 1), sizeof(keyed_record)));
     size_t count = 0, refused = 0;
     keyed_record first_refused = {0};
 
@@ -474,7 +471,7 @@ name_clusters(cluster_maker *maker)
     match_run *run = maker->run;
     uint32 count = run->store->records.count;
     clustering *result = palloc0(sizeof(clustering));
-    uint32 *least = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    uint32 *least = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
 
     for (uint32 i = 0; i < count; i++)
         least[i] = PG_UINT32_MAX;
@@ -484,9 +481,9 @@ name_clusters(cluster_maker *maker)
         if (least[root] == PG_UINT32_MAX || record_store_compare_ids(run->store, i, least[root]) < 0)
             least[root] = i;
     }
-    result->cluster = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    result->size = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    result->weakest_link = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(int32)));
+    result->cluster = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    result->size = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    result->weakest_link = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int32)));
     for (uint32 i = 0; i < count; i++) {
         uint32 root = union_find_root(&maker->forest, i), name = least[root];
 
@@ -509,11 +506,11 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
     link_list heavy = *list;
     cluster_maker maker = {.run = run, .list = &heavy, .verdicts = verdicts};
     clustering *result;
-    uint32 *parent = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    uint32 *size = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    uint32 *parent = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    uint32 *size = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
 
-    maker.next = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    maker.weakest = MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(int32)));
+    maker.next = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    maker.weakest = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int32)));
     while (heavy.count > 0 && link_weight(&heavy.links[heavy.count - 1]) < least_weight)
         heavy.count--;
     find_unique_sources(&maker);
@@ -563,8 +560,7 @@ order_needs_records(const match_spec *spec)
 static void
 sort_links(match_run *run, link_list *list)
 {
-    keyed_record *scratch =
-        MemoryContextAllocHuge(run->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
+    keyed_record *scratch = big_alloc(run->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
 
     radix_sort_keys(list->links, scratch, list->count);
     pfree(scratch);

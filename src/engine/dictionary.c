@@ -3,18 +3,20 @@
  */
 #include "compat.h"
 
+#include "engine/big_memory.h"
 #include "engine/dictionary.h"
 #include "kernel/hash.h"
 #include "utils/memutils.h"
 
 #define SLICE_SIZE (256 * 1024)
+#define LARGE_SLICE_SIZE (4 * 1024 * 1024) /* of a column with many values */
 #define FIRST_CODES 256
 #define TAG_BITS UINT64_C(0xffffffff00000000)
 
 static void *
 allocate(MemoryContext context, Size size)
 {
-    return MemoryContextAllocHuge(context, size);
+    return big_alloc(context, size);
 }
 
 dictionary *
@@ -45,14 +47,13 @@ grow(dictionary *dictionary)
     if (codes > PG_UINT32_MAX / 4)
         ereport(ERROR,
                 (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many distinct values in one column")));
-    dictionary->texts = repalloc_huge(dictionary->texts, mul_size(codes, sizeof(text_view)));
-    dictionary->hashes = repalloc_huge(dictionary->hashes, mul_size(codes, sizeof(uint64)));
-    dictionary->records = repalloc_huge(dictionary->records, mul_size(codes, sizeof(uint32)));
+    dictionary->texts = big_realloc(dictionary->texts, mul_size(codes, sizeof(text_view)));
+    dictionary->hashes = big_realloc(dictionary->hashes, mul_size(codes, sizeof(uint64)));
+    dictionary->records = big_realloc(dictionary->records, mul_size(codes, sizeof(uint32)));
     dictionary->allocated = (uint32)codes;
 
     pfree(dictionary->table);
-    dictionary->table = MemoryContextAllocExtended(dictionary->context, mul_size(places, sizeof(uint64)),
-                                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    dictionary->table = big_alloc_zero(dictionary->context, mul_size(places, sizeof(uint64)));
     dictionary->table_mask = (uint32)places - 1;
     for (uint32 code = 1; code < dictionary->count; code++) {
         uint32 place = (uint32)dictionary->hashes[code] & dictionary->table_mask;
@@ -73,7 +74,7 @@ dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
         return;
     if (dictionary->spare != NULL)
         pfree(dictionary->spare);
-    dictionary->spare_size = Max(bytes, SLICE_SIZE);
+    dictionary->spare_size = Max(bytes, Min(Max((Size)dictionary->count * 8, SLICE_SIZE), LARGE_SLICE_SIZE));
     dictionary->spare = allocate(dictionary->context, dictionary->spare_size);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "compat.h"
 
+#include "engine/big_memory.h"
 #include "engine/hash_sort.h"
 #include "kernel/parallel.h"
 #include "miscadmin.h"
@@ -96,8 +97,7 @@ hash_sort(int threads, keyed_record *from, const uint32 *counts, Size ranges, ke
     while (job.part_bits < MOST_PART_BITS && total >> job.part_bits > PART_ENTRIES)
         job.part_bits++;
     parts = (Size)1 << job.part_bits;
-    job.places =
-        MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(ranges, 1), mul_size(parts, sizeof(Size))));
+    job.places = big_alloc(CurrentMemoryContext, mul_size(Max(ranges, 1), mul_size(parts, sizeof(Size))));
     job.starts = palloc((parts + 1) * sizeof(Size));
 
     parallel_in_turns(threads, (int64)ranges, RANGES_AT_ONCE, count_range, &job);
@@ -121,7 +121,7 @@ void
 hash_sort_all(int threads, keyed_record *from, Size count, keyed_record *to)
 {
     Size ranges = sort_ranges(count);
-    uint32 *counts = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(ranges, 1), sizeof(uint32)));
+    uint32 *counts = big_alloc(CurrentMemoryContext, mul_size(Max(ranges, 1), sizeof(uint32)));
 
     for (Size r = 0; r < ranges; r++)
         counts[r] = (uint32)Min(SORT_RANGE, count - r * SORT_RANGE);

@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/big_memory.h"
 #include "engine/hash_sort.h"
 #include "engine/json_reader.h"
 #include "engine/progress.h"
@@ -63,18 +64,18 @@ grow_records(store_receiver *state)
     Size row_bytes = mul_size(records, mul_size(store->records.stride, sizeof(uint32)));
 
     if (state->allocated == 0) {
-        store->records.rows = MemoryContextAllocHuge(store->context, row_bytes);
+        store->records.rows = big_alloc(store->context, row_bytes);
         if (store->id_type == INT8OID)
-            store->integer_ids = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(int64)));
+            store->integer_ids = big_alloc(store->context, mul_size(records, sizeof(int64)));
         else
-            store->text_ids = MemoryContextAllocHuge(store->context, mul_size(records, sizeof(char *)));
+            store->text_ids = big_alloc(store->context, mul_size(records, sizeof(char *)));
     } else {
         value_batch_wait(state->batch);
-        store->records.rows = repalloc_huge((void *)store->records.rows, row_bytes);
+        store->records.rows = big_realloc((void *)store->records.rows, row_bytes);
         if (store->integer_ids != NULL)
-            store->integer_ids = repalloc_huge(store->integer_ids, mul_size(records, sizeof(int64)));
+            store->integer_ids = big_realloc(store->integer_ids, mul_size(records, sizeof(int64)));
         else
-            store->text_ids = repalloc_huge(store->text_ids, mul_size(records, sizeof(char *)));
+            store->text_ids = big_realloc(store->text_ids, mul_size(records, sizeof(char *)));
     }
     state->allocated = records;
 }
@@ -184,8 +185,8 @@ receive_list(store_receiver *state, int i, Datum value)
     while (store->lists_used + used + 1 > store->lists_allocated) {
         store->lists_allocated = store->lists_allocated == 0 ? 4096 : store->lists_allocated * 2;
         store->lists = store->lists == NULL
-                           ? MemoryContextAllocHuge(store->context, store->lists_allocated * sizeof(uint32))
-                           : repalloc_huge(store->lists, mul_size(store->lists_allocated, sizeof(uint32)));
+                           ? big_alloc(store->context, store->lists_allocated * sizeof(uint32))
+                           : big_realloc(store->lists, mul_size(store->lists_allocated, sizeof(uint32)));
     }
     if (store->lists_used == 0)
         store->lists_used = 1;
@@ -332,10 +333,8 @@ static keyed_record *
 canonical_order(record_store *store, int threads)
 {
     Size count = store->records.count;
-    keyed_record *order =
-        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    keyed_record *unsorted =
-        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *order = big_alloc(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *unsorted = big_alloc(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
     char buffer[24];
 
     for (uint32 i = 0; i < count; i++) {
@@ -370,8 +369,7 @@ renumber(record_store *store, int threads)
 {
     Size count = store->records.count, stride = store->records.stride;
     keyed_record *order = canonical_order(store, threads);
-    uint32 *rows =
-        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
+    uint32 *rows = big_alloc(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
     for (Size i = 0; i < count; i++) {
         memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride,
@@ -382,14 +380,14 @@ renumber(record_store *store, int threads)
     pfree((void *)store->records.rows);
     store->records.rows = rows;
     if (store->integer_ids != NULL) {
-        int64 *ids = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(int64)));
+        int64 *ids = big_alloc(store->context, mul_size(Max(count, 1), sizeof(int64)));
 
         for (Size i = 0; i < count; i++)
             ids[i] = store->integer_ids[order[i].record];
         pfree(store->integer_ids);
         store->integer_ids = ids;
     } else {
-        char **ids = MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(char *)));
+        char **ids = big_alloc(store->context, mul_size(Max(count, 1), sizeof(char *)));
 
         for (Size i = 0; i < count; i++)
             ids[i] = store->text_ids[order[i].record];
@@ -449,15 +447,14 @@ finish_columns(record_store *store)
         dictionary *values = column->values;
 
         if (column->form == FORM_NUMBER) {
-            values->numbers = MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(double)));
+            values->numbers = big_alloc(store->context, mul_size(values->count, sizeof(double)));
             for (uint32 code = 1; code < values->count; code++) {
                 values->numbers[code] = value_number(values->texts[code]);
                 if ((code & 0xffff) == 0)
                     CHECK_FOR_INTERRUPTS();
             }
         } else if (column->form == FORM_DATE) {
-            values->dates =
-                MemoryContextAllocHuge(store->context, mul_size(values->count, sizeof(calendar_date)));
+            values->dates = big_alloc(store->context, mul_size(values->count, sizeof(calendar_date)));
             for (uint32 code = 1; code < values->count; code++) {
                 values->dates[code] = value_date(values->texts[code]);
                 if ((code & 0xffff) == 0)

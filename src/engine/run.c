@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "catalog/pg_type.h"
+#include "engine/big_memory.h"
 #include "engine/blocks.h"
 #include "engine/normalize.h"
 #include "engine/progress.h"
@@ -90,7 +91,7 @@ make_threads(match_run *run)
 
     run->units = MemoryContextAllocZero(run->context, UNITS_A_REGION * sizeof(pair_unit));
     for (int u = 0; u < UNITS_A_REGION; u++)
-        run->units[u].output = MemoryContextAllocHuge(run->context, PAIR_UNIT_OUTPUT * sizeof(scored_pair));
+        run->units[u].output = big_alloc(run->context, PAIR_UNIT_OUTPUT * sizeof(scored_pair));
 }
 
 /* The slot of a key part. A plain column that is no array is shared with the comparisons. */
@@ -147,7 +148,7 @@ make_profiles(match_run *run, dictionary *values)
 {
     if (values->profiles != NULL)
         return;
-    values->profiles = MemoryContextAllocHuge(run->context, mul_size(values->count, sizeof(text_profile)));
+    values->profiles = big_alloc(run->context, mul_size(values->count, sizeof(text_profile)));
     memset(&values->profiles[0], 0, sizeof(text_profile));
     parallel_for(run->threads, values->count / PROFILES_AT_ONCE + 1, work_on_profiles, values);
     CHECK_FOR_INTERRUPTS();
@@ -202,7 +203,7 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     const dictionary *values = run->store->columns[slot].values;
     const term_frequencies *frequencies = &comparison->frequencies;
     double u = comparison->u[LEVEL_EXACT];
-    int32 *weights = MemoryContextAllocHuge(run->context, mul_size(values->count, sizeof(int32)));
+    int32 *weights = big_alloc(run->context, mul_size(values->count, sizeof(int32)));
     int32 other = scaled_weight(u, frequencies->other, frequencies->scale);
     value_reader *reader = value_reader_create(run->context, TEXTOID, FORM_NONE);
 
