@@ -288,96 +288,98 @@ typedef struct pair_batch {
     uint32_t count;
     uint32_t a[SCORER_BATCH], b[SCORER_BATCH]; /* a < b */
     const uint32_t *row_a[SCORER_BATCH], *row_b[SCORER_BATCH];
+    row_mask masks[SCORER_BATCH];
     bool is_new[SCORER_BATCH];
 } pair_batch;
+
+/* How to find out which rules find a pair: some by the equality of columns alone, and others. */
+typedef struct rule_sieve {
+    uint32_t columns; /* of a row, that have a bit */
+    uint64_t own;     /* columns that the visited rule wants to be equal; 0: rule_finds must be asked */
+    uint64_t wanted[MAX_RULES]; /* the same of earlier rules */
+    int plain_count;
+    int others[MAX_RULES]; /* earlier rules that must be asked */
+    int other_count;
+} rule_sieve;
+
+/* The columns whose equality is all that a rule wants; 0: it wants something else. */
+static uint64_t
+plain_columns(const blocking_rule *rule)
+{
+    uint64_t columns = 0;
+
+    if (rule->list_starts != NULL || rule->positions != NULL || rule->parts != NULL)
+        return 0;
+    for (int i = 0; i < rule->part_count; i++) {
+        if (rule->slots[i] >= ROW_MASK_COLUMNS)
+            return 0;
+        columns |= UINT64_C(1) << rule->slots[i];
+    }
+    return columns;
+}
+
+static void
+make_sieve(const pair_visit *visit, rule_sieve *sieve)
+{
+    sieve->columns = visit->records->stride < ROW_MASK_COLUMNS ? visit->records->stride : ROW_MASK_COLUMNS;
+    sieve->own = plain_columns(&visit->rules[visit->rule]);
+    sieve->plain_count = sieve->other_count = 0;
+    for (int r = 0; r < visit->rule; r++) {
+        uint64_t columns = plain_columns(&visit->rules[r]);
+
+        if (columns != 0)
+            sieve->wanted[sieve->plain_count++] = columns;
+        else
+            sieve->others[sieve->other_count++] = r;
+    }
+}
 
 /*
  * Whether the visited rule finds the pair, and it is of two sources where only such are wanted. Equal hashes
  * of different keys are not a block; a record of a list rule can meet another in two blocks.
  */
 static inline bool
-is_candidate(const pair_visit *visit, uint32_t a, uint32_t b, const uint32_t *row_a, const uint32_t *row_b)
+is_candidate(const pair_visit *visit, const rule_sieve *sieve, const pair_batch *batch, uint32_t i)
 {
     const blocking_rule *rule = &visit->rules[visit->rule];
 
-    if (visit->source_slot != UINT32_MAX && row_a[visit->source_slot] == row_b[visit->source_slot])
+    if (visit->source_slot != UINT32_MAX &&
+        batch->row_a[i][visit->source_slot] == batch->row_b[i][visit->source_slot])
         return false;
-    return rule->list_starts != NULL || rule_finds(rule, a, b, row_a, row_b);
-}
-
-/* A bit for each of the first 64 columns in which the rows have the same value. */
-static inline uint64_t
-equal_columns(const uint32_t *row_a, const uint32_t *row_b, uint32_t columns)
-{
-    uint64_t equal = 0;
-
-    for (uint32_t i = 0; i < columns; i++)
-        equal |= (uint64_t)((row_a[i] == row_b[i]) & (row_a[i] != 0)) << i;
-    return equal;
-}
-
-/* The earlier rules: those that find a pair by the equality of columns alone, and the others. */
-typedef struct earlier_rules {
-    uint64_t columns[MAX_RULES]; /* that must be equal */
-    int plain_count;
-    int others[MAX_RULES];
-    int other_count;
-} earlier_rules;
-
-static void
-list_earlier_rules(const pair_visit *visit, earlier_rules *earlier)
-{
-    earlier->plain_count = earlier->other_count = 0;
-    for (int r = 0; r < visit->rule; r++) {
-        const blocking_rule *rule = &visit->rules[r];
-        bool plain = rule->list_starts == NULL && rule->positions == NULL && rule->parts == NULL;
-        uint64_t columns = 0;
-
-        for (int i = 0; i < rule->part_count; i++) {
-            plain &= rule->slots[i] < 64;
-            columns |= UINT64_C(1) << (rule->slots[i] & 63);
-        }
-        if (plain)
-            earlier->columns[earlier->plain_count++] = columns;
-        else
-            earlier->others[earlier->other_count++] = r;
-    }
+    if (sieve->own != 0)
+        return (batch->masks[i].same & sieve->own) == sieve->own;
+    return rule->list_starts != NULL ||
+           rule_finds(rule, batch->a[i], batch->b[i], batch->row_a[i], batch->row_b[i]);
 }
 
 static inline bool
-found_earlier(const pair_visit *visit, const earlier_rules *earlier, uint32_t a, uint32_t b,
-              const uint32_t *row_a, const uint32_t *row_b)
+found_earlier(const pair_visit *visit, const rule_sieve *sieve, const pair_batch *batch, uint32_t i)
 {
-    uint32_t columns = visit->records->stride < 64 ? visit->records->stride : 64;
+    uint64_t same = batch->masks[i].same;
     bool found = false;
 
-    if (earlier->plain_count > 0) {
-        uint64_t equal = equal_columns(row_a, row_b, columns);
-
-        for (int r = 0; r < earlier->plain_count; r++)
-            found |= (equal & earlier->columns[r]) == earlier->columns[r];
-    }
-    for (int r = 0; r < earlier->other_count && !found; r++)
-        found = rule_finds(&visit->rules[earlier->others[r]], a, b, row_a, row_b);
+    for (int r = 0; r < sieve->plain_count; r++)
+        found |= (same & sieve->wanted[r]) == sieve->wanted[r];
+    for (int r = 0; r < sieve->other_count && !found; r++)
+        found = rule_finds(&visit->rules[sieve->others[r]], batch->a[i], batch->b[i], batch->row_a[i],
+                           batch->row_b[i]);
     return found;
 }
 
 /* Drops the pairs that are none, counts the others, and leaves those whose pattern is wanted. */
 static void
-sift_batch(const pair_visit *visit, pair_batch *batch, pair_counters *counters)
+sift_batch(const pair_visit *visit, const rule_sieve *sieve, pair_batch *batch, pair_counters *counters)
 {
     uint32_t left = 0;
-    earlier_rules earlier;
 
-    list_earlier_rules(visit, &earlier);
     for (uint32_t i = 0; i < batch->count; i++) {
         uint32_t a = batch->a[i], b = batch->b[i];
-        const uint32_t *row_a = batch->row_a[i], *row_b = batch->row_b[i];
         bool is_new;
 
-        if (!is_candidate(visit, a, b, row_a, row_b))
+        batch->masks[i] = row_mask_of(batch->row_a[i], batch->row_b[i], sieve->columns);
+        if (!is_candidate(visit, sieve, batch, i))
             continue;
-        is_new = !found_earlier(visit, &earlier, a, b, row_a, row_b);
+        is_new = !found_earlier(visit, sieve, batch, i);
         counters->found++;
         counters->found_new += is_new;
         if (visit->entities != NULL && visit->entities[a] != 0 && visit->entities[a] == visit->entities[b]) {
@@ -388,8 +390,9 @@ sift_batch(const pair_visit *visit, pair_batch *batch, pair_counters *counters)
             continue;
         batch->a[left] = a;
         batch->b[left] = b;
-        batch->row_a[left] = row_a;
-        batch->row_b[left] = row_b;
+        batch->row_a[left] = batch->row_a[i];
+        batch->row_b[left] = batch->row_b[i];
+        batch->masks[left] = batch->masks[i];
         batch->is_new[left] = is_new;
         left++;
     }
@@ -414,8 +417,9 @@ score_batch(const pair_visit *visit, const pair_batch *batch, comparison_thread 
     int64_t weights[SCORER_BATCH];
     uint64_t patterns[SCORER_BATCH];
     uint32_t count;
-    kernel_status status = scorer_score_batch(visit->scorer, batch->row_a, batch->row_b, batch->count,
-                                              visit->least_weight, thread, chosen, &count, weights, patterns);
+    kernel_status status =
+        scorer_score_batch(visit->scorer, batch->row_a, batch->row_b, batch->masks, batch->count,
+                           visit->least_weight, thread, chosen, &count, weights, patterns);
 
     if (status != KERNEL_OK)
         return status;
@@ -433,11 +437,12 @@ score_batch(const pair_visit *visit, const pair_batch *batch, comparison_thread 
 
 /* What the batch adds to the unit; a batch that was stopped adds nothing. */
 static kernel_status
-work_on_batch(const pair_visit *visit, pair_batch *batch, comparison_thread *thread, pair_unit *unit)
+work_on_batch(const pair_visit *visit, const rule_sieve *sieve, pair_batch *batch, comparison_thread *thread,
+              pair_unit *unit)
 {
     pair_counters before = unit->counters;
 
-    sift_batch(visit, batch, &unit->counters);
+    sift_batch(visit, sieve, batch, &unit->counters);
     if (visit->mode == PAIRS_LISTED)
         list_batch(visit, batch, unit);
     else if (visit->mode != PAIRS_COUNTED && batch->count > 0) {
@@ -521,9 +526,11 @@ void
 pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
 {
     comparison_thread *memory = &visit->threads[thread];
+    rule_sieve sieve;
     pair_batch batch;
     bool any = false;
 
+    make_sieve(visit, &sieve);
     while (!at_end(unit->next, unit->end)) {
         pair_cursor next = unit->next;
         uint32_t room = PAIR_UNIT_OUTPUT - unit->output_count;
@@ -534,7 +541,7 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
         gather_batch(visit, &next, unit->end, room < SCORER_BATCH ? room : SCORER_BATCH,
                      stopping ? 1 : BATCH_VISITS, &batch);
         any = true;
-        unit->status = work_on_batch(visit, &batch, memory, unit);
+        unit->status = work_on_batch(visit, &sieve, &batch, memory, unit);
         if (unit->status == KERNEL_STOPPED) { /* halfway through these pairs: they are done again */
             unit->status = KERNEL_OK;
             return;

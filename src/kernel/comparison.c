@@ -3,6 +3,8 @@
  */
 #include "kernel/comparison.h"
 
+#include <string.h>
+
 #include "kernel/hash.h"
 #include "kernel/term_vectors.h"
 
@@ -46,6 +48,35 @@ decisiveness(const comparison *comparison)
     return (double)(comparison->best_inexact - otherwise) / method_cost(comparison->method);
 }
 
+/* What eight columns that are the same, or differ, come to. Several comparisons may read one column. */
+static void
+fill_mask_tables(scorer *scorer)
+{
+    scorer->columns = 0;
+    scorer->frequency_count = 0;
+    for (int c = 0; c < scorer->comparison_count; c++) {
+        if (scorer->comparisons[c].slot + 1 > scorer->columns)
+            scorer->columns = scorer->comparisons[c].slot + 1;
+        if (scorer->comparisons[c].value_weights != NULL)
+            scorer->frequencies[scorer->frequency_count++] = c;
+    }
+    scorer->table_count = (int)(scorer->columns + 7) / 8;
+    memset(scorer->tables, 0, (size_t)scorer->table_count * sizeof(mask_table));
+    for (int k = 0; k < scorer->comparison_count; k++) {
+        const comparison *comparison = &scorer->comparisons[scorer->order[k]];
+        mask_table *table = &scorer->tables[comparison->slot / 8];
+
+        for (uint32_t bits = 0; bits < 256; bits++) {
+            if ((bits >> (comparison->slot & 7) & 1) == 0)
+                continue;
+            table->weights[bits] += comparison->weights[LEVEL_EXACT];
+            table->levels[bits] |= (uint64_t)LEVEL_EXACT << comparison->pattern_shift;
+            table->bounds[bits] += comparison->best_inexact;
+            table->pending[bits] |= UINT32_C(1) << k;
+        }
+    }
+}
+
 bool
 scorer_prepare(scorer *scorer)
 {
@@ -74,6 +105,7 @@ scorer_prepare(scorer *scorer)
             scorer->order[position] = scorer->order[position - 1];
         scorer->order[position] = c;
     }
+    fill_mask_tables(scorer);
     return true;
 }
 
@@ -348,29 +380,29 @@ typedef struct batch_state {
 
 /* What equality alone says of each pair; those it decides against are no longer alive. */
 static void
-batch_open(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b, uint32_t count,
+batch_open(const scorer *scorer, const uint32_t *const *a, const row_mask *masks, uint32_t count,
            int64_t least_weight, batch_state *state)
 {
     state->alive_count = 0;
     for (uint32_t i = 0; i < count; i++) {
+        uint64_t same = masks[i].same, differ = masks[i].there ^ same;
         int64_t sum = scorer->prior_weight, bound = 0;
         uint64_t levels = 0;
         uint32_t pending = 0;
 
-        for (int k = 0; k < scorer->comparison_count; k++) {
-            const comparison *comparison = &scorer->comparisons[scorer->order[k]];
-            uint32_t code_a = a[i][comparison->slot], code_b = b[i][comparison->slot];
+        for (int t = 0; t < scorer->table_count; t++, same >>= 8, differ >>= 8) {
+            const mask_table *table = &scorer->tables[t];
 
-            /* Without branches: what is equal or missing cannot be predicted. */
-            uint64_t there = (code_a != 0) & (code_b != 0), same = there & (code_a == code_b),
-                     differ = there ^ same;
+            sum += table->weights[same & 255];
+            levels |= table->levels[same & 255];
+            bound += table->bounds[differ & 255];
+            pending |= table->pending[differ & 255];
+        }
+        for (int f = 0; f < scorer->frequency_count; f++) {
+            const comparison *comparison = &scorer->comparisons[scorer->frequencies[f]];
 
-            sum += comparison->weights[LEVEL_EXACT] & -(int64_t)same;
-            bound += comparison->best_inexact & -(int64_t)differ;
-            levels |= same << comparison->pattern_shift; /* LEVEL_EXACT */
-            pending |= (uint32_t)differ << k;
-            if (same && comparison->value_weights != NULL)
-                sum += comparison->value_weights[code_a];
+            if (masks[i].same >> comparison->slot & 1)
+                sum += comparison->value_weights[a[i][comparison->slot]];
         }
         state->sum[i] = sum;
         state->bound[i] = bound;
@@ -481,14 +513,14 @@ batch_measure(const scorer *scorer, int c, comparison_thread *thread, batch_stat
 }
 
 kernel_status
-scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b, uint32_t count,
-                   int64_t least_weight, comparison_thread *thread, uint16_t *chosen, uint32_t *chosen_count,
-                   int64_t *weights, uint64_t *patterns)
+scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b,
+                   const row_mask *masks, uint32_t count, int64_t least_weight, comparison_thread *thread,
+                   uint16_t *chosen, uint32_t *chosen_count, int64_t *weights, uint64_t *patterns)
 {
     batch_state state;
 
     *chosen_count = 0;
-    batch_open(scorer, a, b, count, least_weight, &state);
+    batch_open(scorer, a, masks, count, least_weight, &state);
     for (int k = 0; k < scorer->comparison_count && state.alive_count > 0; k++) {
         int c = scorer->order[k];
         const comparison *comparison = &scorer->comparisons[c];

@@ -14,6 +14,7 @@
 #ifndef MASTERING_KERNEL_COMPARISON_H
 #define MASTERING_KERNEL_COMPARISON_H
 
+#include "kernel/row_mask.h"
 #include "kernel/similarity.h"
 #include "kernel/text_profile.h"
 #include "kernel/text_view.h"
@@ -69,12 +70,29 @@ typedef struct comparison {
     int32_t best_inexact;         /* the largest weight of the levels 2 to level_count */
 } comparison;
 
+/* What equality alone says of eight columns, by their bits in a row's masks. */
+typedef struct mask_table {
+    int64_t weights[256];  /* by the columns that are the same: the sum of the exact levels' weights */
+    uint64_t levels[256];  /* the same: these levels' part of the pattern */
+    int64_t bounds[256];   /* by the columns that differ: the best that measuring them can give */
+    uint32_t pending[256]; /* the same: a bit for each place in the scorer's order that is to be measured */
+} mask_table;
+
+#define MASK_TABLES (MAX_COMPARISONS / 8)
+
 typedef struct scorer {
     int comparison_count;
     comparison comparisons[MAX_COMPARISONS];
     int order[MAX_COMPARISONS]; /* comparisons as they are best evaluated: what decides most at least cost
                                    first */
     int32_t prior_weight;
+
+    /* Made by scorer_prepare. */
+    uint32_t columns; /* of a row, that are looked at */
+    int table_count;
+    mask_table tables[MASK_TABLES];
+    int frequency_count; /* comparisons with value_weights */
+    int frequencies[MAX_COMPARISONS];
 } scorer;
 
 /* Prepares pattern places, bounds and order, after levels and weights are set. False: more than 64 bits of
@@ -112,18 +130,26 @@ kernel_status comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t
 kernel_status scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t least_weight,
                            comparison_thread *thread, bool *qualifies, int64_t *weight, uint64_t *pattern);
 
+/* The masks of two rows as far as a scorer asks. */
+static inline row_mask
+scorer_row_mask(const scorer *scorer, const uint32_t *a, const uint32_t *b)
+{
+    return row_mask_of(a, b, scorer->columns);
+}
+
 #define SCORER_BATCH 256 /* pairs that are scored together */
 
 /*
  * The same for a batch of at most SCORER_BATCH pairs, comparison by comparison, so that the waits for memory
- * overlap; the rows should be in the cache. Writes the qualifying pairs' places in the batch, ascending, to
- * chosen, their number to *chosen_count, and their weights and patterns to places 0, 1 ... of these arrays. A
- * batch that is stopped has no result and can be scored again.
+ * overlap; the rows should be in the cache. masks: of these rows, of at least scorer->columns columns. Writes
+ * the qualifying pairs' places in the batch, ascending, to chosen, their number to *chosen_count, and their
+ * weights and patterns to places 0, 1 ... of these arrays. A batch that is stopped has no result and can be
+ * scored again.
  */
 kernel_status scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b,
-                                 uint32_t count, int64_t least_weight, comparison_thread *thread,
-                                 uint16_t *chosen, uint32_t *chosen_count, int64_t *weights,
-                                 uint64_t *patterns);
+                                 const row_mask *masks, uint32_t count, int64_t least_weight,
+                                 comparison_thread *thread, uint16_t *chosen, uint32_t *chosen_count,
+                                 int64_t *weights, uint64_t *patterns);
 
 static inline int
 pattern_level(const comparison *comparison, uint64_t pattern)

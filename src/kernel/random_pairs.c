@@ -83,6 +83,7 @@ random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread
 {
     comparison_thread *memory = &pairs->threads[thread];
     random_batch batch;
+    row_mask masks[SCORER_BATCH];
     uint16_t chosen[SCORER_BATCH];
     int64_t weights[SCORER_BATCH];
     bool any = false;
@@ -98,8 +99,10 @@ random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread
         draw_batch(pairs, unit->next, end, &batch);
         if (pairs->source_slot != UINT32_MAX)
             sift_sources(pairs, &batch);
+        for (uint32_t i = 0; i < batch.count; i++)
+            masks[i] = scorer_row_mask(pairs->scorer, batch.row_a[i], batch.row_b[i]);
         unit->status =
-            scorer_score_batch(pairs->scorer, batch.row_a, batch.row_b, batch.count, INT64_MIN, memory,
+            scorer_score_batch(pairs->scorer, batch.row_a, batch.row_b, masks, batch.count, INT64_MIN, memory,
                                chosen, &count, weights, &unit->patterns[unit->pattern_count]);
         if (unit->status == KERNEL_STOPPED) { /* these pairs are done again */
             unit->status = KERNEL_OK;

@@ -243,6 +243,7 @@ test_batches(void)
                 rows[r][s] = unit_below(&seed, 8) == 0 ? 0 : unit_below(&seed, VALUES);
         for (int round = 0; round < 4; round++) {
             const uint32_t *a[SCORER_BATCH], *b[SCORER_BATCH];
+            row_mask masks[SCORER_BATCH];
             uint16_t chosen[SCORER_BATCH];
             int64_t weights[SCORER_BATCH], least = (int64_t)unit_below(&seed, 400001) - 300000;
             uint64_t patterns[SCORER_BATCH];
@@ -253,8 +254,9 @@ test_batches(void)
             for (uint32_t i = 0; i < count; i++) {
                 a[i] = rows[unit_below(&seed, ROWS)];
                 b[i] = rows[unit_below(&seed, ROWS)];
+                masks[i] = scorer_row_mask(&scorer, a[i], b[i]);
             }
-            if (scorer_score_batch(&scorer, a, b, count, least, &batch_thread, chosen, &found, weights,
+            if (scorer_score_batch(&scorer, a, b, masks, count, least, &batch_thread, chosen, &found, weights,
                                    patterns) != KERNEL_OK)
                 abort();
             for (uint32_t i = 0; i < count; i++) {
@@ -284,6 +286,32 @@ test_batches(void)
 }
 
 /* More pairs of values than the cache has places, so that places are taken over. */
+/* Masks against a count by hand, for every number of columns. */
+static void
+test_row_masks(void)
+{
+    uint32_t a[ROW_MASK_COLUMNS], b[ROW_MASK_COLUMNS];
+    uint64_t seed = 5;
+    uint32_t wrong = 0;
+
+    for (int round = 0; round < 2000; round++) {
+        uint32_t columns = 1 + unit_below(&seed, ROW_MASK_COLUMNS);
+        row_mask expected = {0, 0}, found;
+
+        for (uint32_t i = 0; i < ROW_MASK_COLUMNS; i++) {
+            a[i] = unit_below(&seed, 3) * (unit_below(&seed, 2) == 0 ? 1 : UINT32_C(0x40000001));
+            b[i] = unit_below(&seed, 2) == 0 ? a[i] : unit_below(&seed, 3);
+            if (i < columns && a[i] != 0 && b[i] != 0) {
+                expected.there |= UINT64_C(1) << i;
+                expected.same |= (uint64_t)(a[i] == b[i]) << i;
+            }
+        }
+        found = row_mask_of(a, b, columns);
+        wrong += found.there != expected.there || found.same != expected.same;
+    }
+    unit_ok(wrong == 0, "masks of rows");
+}
+
 static void
 test_cache(void)
 {
@@ -402,6 +430,7 @@ test_stop(void)
 int
 main(void)
 {
+    test_row_masks();
     test_scoring();
     test_batches();
     test_cache();
