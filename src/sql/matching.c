@@ -18,6 +18,7 @@
 #include "engine/uncertain.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "settings.h"
 #include "sql/arguments.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -44,8 +45,17 @@ typedef struct row_writer {
 static void
 open_writer(FunctionCallInfo fcinfo, row_writer *writer)
 {
+    ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
+    MemoryContext before;
+
     InitMaterializedSRF(fcinfo, 0);
-    writer->result = (ReturnSetInfo *)fcinfo->resultinfo;
+    writer->result = result;
+    /* A run was given memory, and at its end most of that is free: rows need not go through a file. */
+    tuplestore_end(result->setResult);
+    before = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+    result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false,
+                                              (int)Max(mastering_memory_budget() / 4 / 1024, (Size)work_mem));
+    MemoryContextSwitchTo(before);
     writer->row_context =
         AllocSetContextCreate(CurrentMemoryContext, "mastering rows", ALLOCSET_DEFAULT_SIZES);
     writer->rows = 0;
