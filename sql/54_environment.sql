@@ -139,7 +139,7 @@ BEGIN
             EXECUTE (SELECT string_agg(format('GRANT USAGE ON SCHEMA %I TO %I', s, reader.role), ';') FROM mastering.schemas_of(env_name) s);
         END IF;
         FOR target IN SELECT v.environment, v.view_name FROM mastering.environment_view v
-                       WHERE v.environment IN (SELECT mastering.schemas_of(env_name))
+                       WHERE v.environment = ANY (ARRAY(SELECT mastering.schemas_of(env_name)))
                          AND (reader.wide OR v.environment = env_name AND v.view_name !~ '_(records|members|lineage|pairs|history)$') LOOP
             EXECUTE format('GRANT SELECT ON %I.%I TO %I', target.environment, target.view_name, reader.role);
         END LOOP;

@@ -75,44 +75,72 @@ COMMENT ON FUNCTION mastering.grant_copies(text, name) IS 'Gives the views of an
 
 -- ---- making one ------------------------------------------------------------------------------------------------------
 
--- All views of a schema that has none yet, in one go.
-CREATE FUNCTION mastering.make_views(schema_name text, tree jsonb, versions jsonb) RETURNS void
+-- The views of a copy are those of the original under another name, so their definitions need not be made again.
+CREATE FUNCTION mastering.copied_views(schema_name text, origin_name text, entities text[]) RETURNS TABLE (name text, definition text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    named text := 'mastering.in_version(''' || quote_ident(origin_name) || '.';
+    renamed text := 'mastering.in_version(''' || quote_ident(schema_name) || '.';
+BEGIN
+    IF (origin_name || schema_name) ~ '[''\\]' THEN    -- as a literal they are written differently
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT v.view_name, replace(v.definition, named, renamed)
+      FROM unnest(entities) e (name) CROSS JOIN unnest('{"",_members,_lineage,_history,_records}'::text[]) k (suffix)
+      JOIN mastering.environment_view v ON v.environment = origin_name AND v.view_name = e.name || k.suffix
+     -- Nothing else in it, a name of a column, say, is to be taken for one.
+     WHERE octet_length(v.definition) - octet_length(replace(v.definition, named, '')) = octet_length(named) * CASE k.suffix WHEN '_records' THEN 2 ELSE 1 END;
+END
+$$;
+COMMENT ON FUNCTION mastering.copied_views(text, text, text[]) IS 'The definitions of the views of an environment for another schema; those that cannot be told that way are left out.';
+
+-- All views of a schema that has none yet, in one go. like_name: an environment that is in this state, if there is one.
+CREATE FUNCTION mastering.make_views(schema_name text, tree jsonb, versions jsonb, like_name text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     item record;
-    names text[] := '{}';
-    definitions text[] := '{}';
+    entities text[] := ARRAY(SELECT * FROM mastering.entities_of(tree));
+    names text[];
+    definitions text[];
     stores jsonb;
     compression text := current_setting('default_toast_compression');
 BEGIN
-    -- A sixth of a view's making is the compression of its rule; lz4 takes next to none of that, where there is lz4.
-    BEGIN
-        PERFORM set_config('default_toast_compression', 'lz4', true);
-    EXCEPTION WHEN invalid_parameter_value THEN
-        NULL;
-    END;
-    FOR item IN SELECT e.name, coalesce(mastering.artifact_at(versions -> e.name -> 'tree', mastering.path('entity', e.name)),
-                                        mastering.artifact_at(tree, mastering.path('entity', e.name))) AS entity
-                  FROM mastering.entities_of(tree) e (name) LOOP
-        SELECT jsonb_object_agg(k.kind, coalesce((versions -> (item.name || CASE k.kind WHEN 'golden' THEN '' ELSE '_' || k.kind END) ->> 'store')::int,
-                                                 mastering.entity_store(k.kind, item.name, item.entity))) INTO stores
-          FROM unnest('{records,members,golden,lineage,history}'::text[]) k (kind);
-        names := names || ARRAY[item.name, item.name || '_members', item.name || '_lineage', item.name || '_history', item.name || '_records'];
-        definitions := definitions || ARRAY[
-            mastering.view_query(schema_name, item.name, item.entity, '', (stores ->> 'golden')::int),
-            mastering.view_query(schema_name, item.name, item.entity, '_members', (stores ->> 'members')::int),
-            mastering.view_query(schema_name, item.name, item.entity, '_lineage', (stores ->> 'lineage')::int),
-            mastering.view_query(schema_name, item.name, item.entity, '_history', (stores ->> 'history')::int),
-            mastering.view_query(schema_name, item.name, item.entity, '_records', (stores ->> 'records')::int, (stores ->> 'members')::int)];
-    END LOOP;
-    FOR i IN 1..coalesce(cardinality(names), 0) LOOP
-        EXECUTE format('CREATE VIEW %I.%I AS %s', schema_name, names[i], definitions[i]);
-    END LOOP;
-    PERFORM set_config('default_toast_compression', compression, true);
-    INSERT INTO mastering.environment_view (environment, view_name, definition) SELECT schema_name, u.n, u.d FROM unnest(names, definitions) u (n, d);
+    IF like_name IS NOT NULL THEN
+        SELECT array_agg(c.name), array_agg(c.definition) INTO names, definitions FROM mastering.copied_views(schema_name, like_name, entities) c;
+    END IF;
+    IF coalesce(cardinality(names), 0) <> 5 * cardinality(entities) THEN
+        names := '{}';
+        definitions := '{}';
+        FOR item IN SELECT e.name, coalesce(mastering.artifact_at(versions -> e.name -> 'tree', mastering.path('entity', e.name)),
+                                            mastering.artifact_at(tree, mastering.path('entity', e.name))) AS entity
+                      FROM unnest(entities) e (name) LOOP
+            SELECT jsonb_object_agg(k.kind, coalesce((versions -> (item.name || CASE k.kind WHEN 'golden' THEN '' ELSE '_' || k.kind END) ->> 'store')::int,
+                                                     mastering.entity_store(k.kind, item.name, item.entity))) INTO stores
+              FROM unnest('{records,members,golden,lineage,history}'::text[]) k (kind);
+            names := names || ARRAY[item.name, item.name || '_members', item.name || '_lineage', item.name || '_history', item.name || '_records'];
+            definitions := definitions || ARRAY[
+                mastering.view_query(schema_name, item.name, item.entity, '', (stores ->> 'golden')::int),
+                mastering.view_query(schema_name, item.name, item.entity, '_members', (stores ->> 'members')::int),
+                mastering.view_query(schema_name, item.name, item.entity, '_lineage', (stores ->> 'lineage')::int),
+                mastering.view_query(schema_name, item.name, item.entity, '_history', (stores ->> 'history')::int),
+                mastering.view_query(schema_name, item.name, item.entity, '_records', (stores ->> 'records')::int, (stores ->> 'members')::int)];
+        END LOOP;
+    END IF;
+    IF cardinality(names) > 0 THEN
+        -- A sixth of a view's making is the compression of its rule; lz4 takes next to none of that, where there is lz4.
+        BEGIN
+            PERFORM set_config('default_toast_compression', 'lz4', true);
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL;
+        END;
+        EXECUTE (SELECT string_agg(format('CREATE VIEW %I.%I AS %s', schema_name, u.name, u.definition), ';') FROM unnest(names, definitions) u (name, definition));
+        PERFORM set_config('default_toast_compression', compression, true);
+        INSERT INTO mastering.environment_view (environment, view_name, definition) SELECT schema_name, u.name, u.definition FROM unnest(names, definitions) u (name, definition);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.make_views(text, jsonb, jsonb) IS 'Makes the views of all entities of a state in a schema that has none.';
+COMMENT ON FUNCTION mastering.make_views(text, jsonb, jsonb, text) IS 'Makes the views of all entities of a state in a schema that has none.';
 
 -- A fork is made without the views of its _next schema; the first run that looks beyond its own entity makes them.
 CREATE FUNCTION mastering.complete_next_views(env_name text, tree jsonb, versions jsonb) RETURNS void
@@ -136,11 +164,13 @@ CREATE FUNCTION mastering.do_fork_environment(state_name text, fork_name text, t
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     origin mastering.state;
+    live mastering.state;
     owner name;
     base text;
 BEGIN
     PERFORM mastering.hold_space();
     origin := mastering.resolve_state(state_name);
+    live := mastering.current_state(origin.environment);
     IF time_to_live <= interval '0' THEN
         RAISE EXCEPTION 'a fork cannot live for %', time_to_live USING ERRCODE = '22023', HINT = 'Write ttl => ''3 days'', or leave it out for a fork that does not expire.';
     END IF;
@@ -157,7 +187,7 @@ BEGIN
     UPDATE mastering.head h SET versions = origin.versions, generation = nextval('mastering.head_generation') WHERE h.environment = fork_name;
     -- Granted as they are made: one by one takes longer than making them.
     EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO %I', fork_name, owner);
-    PERFORM mastering.make_views(fork_name, origin.tree, origin.versions);
+    PERFORM mastering.make_views(fork_name, origin.tree, origin.versions, CASE WHEN origin.versions = live.versions AND origin.tree = live.tree THEN origin.environment END);
     EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE SELECT ON TABLES FROM %I', fork_name, owner);
     PERFORM mastering.merge_curation(origin.environment, fork_name);
     PERFORM mastering.audit(fork_name, 'fork', jsonb_strip_nulls(jsonb_build_object('source', origin.environment, 'base', base, 'ttl', time_to_live)));

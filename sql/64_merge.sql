@@ -27,9 +27,40 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.begun_from(mastering.state) IS 'The snapshots that a state goes on from.';
 
+-- Rollbacks of a target lead to what it held at a moment, so what of a source is in it is told from the log, one step a rollback,
+-- however many snapshots lie between.
+CREATE FUNCTION mastering.base_in_log(source_name text, target_name text, known jsonb, known_since timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    until timestamptz := 'infinity';
+    since timestamptz;
+    back_to timestamptz;
+    found jsonb;
+BEGIN
+    LOOP
+        since := NULL;
+        SELECT r.finished_at, coalesce(s.created_at, '-infinity') INTO since, back_to
+          FROM mastering.release r LEFT JOIN mastering.snapshot s ON s.hash = r.proposal ->> 'to'
+         WHERE r.target = target_name AND r.kind = 'rollback' AND r.state = 'promoted' AND r.finished_at > known_since AND r.finished_at <= until
+         ORDER BY r.finished_at DESC LIMIT 1;
+        SELECT r.source_tree INTO found FROM mastering.release r
+         WHERE r.target = target_name AND r.source = source_name AND r.kind = 'promotion' AND r.state IN ('promoted', 'rolled back', 'replaced')
+           AND r.finished_at > coalesce(since, known_since) AND r.finished_at <= until
+         ORDER BY r.finished_at DESC LIMIT 1;
+        IF found IS NOT NULL OR since IS NULL THEN
+            RETURN coalesce(found, known);
+        ELSIF back_to < known_since OR back_to >= since THEN
+            RETURN NULL;
+        END IF;
+        until := back_to;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.base_in_log(text, text, jsonb, timestamptz) IS 'What a target has last taken of a source, where nothing but promotions between the two and rollbacks of the target happened since they had known in common; NULL where a rollback went behind that.';
+
 -- What the last promotion from the one to the other took, or what a fork began as, is the newest unless something else
--- went between the two since or one of them was taken back; then it takes a walk on the graph. Snapshots on the way may
--- have been cleared away: what is known is then the nearest.
+-- went between the two since; then it takes a walk on the graph. A rollback of the source changes nothing about what it has had.
+-- Snapshots on the way may have been cleared away: what is known is then the nearest.
 CREATE FUNCTION mastering.merge_base(source mastering.state, target mastering.state) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -37,6 +68,7 @@ DECLARE
     source_began timestamptz := (SELECT e.created_at FROM mastering.environment e WHERE e.name = source.environment);
     known jsonb := last.source_tree;
     known_since timestamptz := last.finished_at;
+    told jsonb;
     common text;
     complete boolean;
 BEGIN
@@ -44,11 +76,16 @@ BEGIN
         SELECT s.tree, f.created_at INTO known, known_since FROM mastering.fork f JOIN mastering.snapshot s ON s.hash = f.base
          WHERE (f.environment = source.environment AND f.source = target.environment) OR (f.environment = target.environment AND f.source = source.environment);
     END IF;
-    IF known IS NOT NULL AND NOT EXISTS (
-        SELECT FROM mastering.release r WHERE r.state = 'promoted' AND r.target IN (source.environment, target.environment) AND r.finished_at > known_since
-           AND (r.kind = 'rollback' OR r.source = target.environment))
-       AND NOT EXISTS (SELECT FROM mastering.release r WHERE r.kind = 'restore' AND r.finished_at > known_since) THEN
-        RETURN known;
+    IF known IS NOT NULL
+       AND NOT EXISTS (SELECT FROM mastering.release r WHERE r.state = 'promoted' AND r.target = source.environment AND r.source = target.environment AND r.finished_at > known_since)
+       AND NOT EXISTS (SELECT FROM mastering.release r WHERE r.kind = 'restore' AND r.finished_at > known_since AND (r.target IN (source.environment, target.environment)
+                          -- Another's, that came along with what was merged from there.
+                          OR EXISTS (SELECT FROM mastering.release p WHERE p.target IN (source.environment, target.environment) AND p.kind = 'promotion' AND p.finished_at > r.finished_at
+                                        AND (p.source, p.target) <> (source.environment, target.environment)))) THEN
+        told := mastering.base_in_log(source.environment, target.environment, known, known_since);
+        IF told IS NOT NULL THEN
+            RETURN told;
+        END IF;
     END IF;
     WITH ours AS MATERIALIZED (SELECT * FROM mastering.ancestors(mastering.begun_from(target)))
     SELECT (SELECT o.hash FROM ours o
