@@ -35,6 +35,13 @@ AS 'MODULE_PATHNAME', 'mastering_match_pairs';
 COMMENT ON FUNCTION mastering.match_pairs_as(anyelement, text, jsonb, double precision) IS
 'match_pairs with ids in the type of the first argument: match_pairs_as(NULL::bigint, query, model).';
 
+CREATE FUNCTION mastering.match_links(query text, model jsonb, threshold double precision DEFAULT NULL)
+RETURNS TABLE (id_a text, id_b text, weight double precision, probability double precision, levels smallint[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+AS 'MODULE_PATHNAME', 'mastering_match_links';
+COMMENT ON FUNCTION mastering.match_links(text, jsonb, double precision) IS
+'match_pairs for what is new: only the pairs with a record that the boolean column "#probe" of the query marks. Records that are not marked are not compared with each other.';
+
 CREATE FUNCTION mastering.match_clusters(query text, model jsonb, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precision)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000

@@ -31,7 +31,9 @@ CREATE FUNCTION mastering.drop_work_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
-        pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event;
+        pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
+        pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
+        pg_temp.mastering_scope, pg_temp.mastering_asked, pg_temp.mastering_found;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
@@ -122,7 +124,8 @@ $$;
 COMMENT ON FUNCTION mastering.golden_keys(text, text, jsonb) IS 'The keys of what golden records are made by: the rules, and with what stewards decided about values.';
 
 -- All outputs of an entity under a tree and loaded data, starting from what the environment has published.
-CREATE FUNCTION mastering.make_outputs(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb) RETURNS jsonb
+-- A run over all records where it is asked for, or where a change cannot be enough (59_increment.sql).
+CREATE FUNCTION mastering.make_outputs(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb, full_run boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
@@ -155,6 +158,12 @@ DECLARE
     scope bigint[];
     query text;
     members_now text;
+    members_old text := CASE WHEN old ? '_members'
+        THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
+        ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END;
+    how jsonb := '{}';          -- the run went over all records, or over those that a change touched
+    touched bigint[];           -- then, the clusters that it may have changed
+    basis jsonb;                -- what the next run has to know of this one to go on from it
     sorted text;
     work_memory text := current_setting('work_mem');
     budget text := current_setting('mastering.work_mem');
@@ -192,19 +201,40 @@ BEGIN
         members := old -> '_members';
         history := old -> '_history';
         reused := true;
+        basis := (old -> '' -> 'increment') - 'filled';
         counters := '{}';
     ELSE
-        reused := mastering.make_partition(env, entity_name, model, labels, curation, run_key);
+        reused := EXISTS (SELECT FROM mastering.output o WHERE o.run_key = work.run_key);
+        IF NOT reused THEN
+            how := CASE WHEN full_run THEN '{"run": "full", "because": "it was asked for"}' ELSE mastering.increment(env, entity_name, inputs, entity, model, labels, curation, old, records, keys) END;
+        END IF;
+        IF how ->> 'run' = 'incremental' THEN
+            touched := ARRAY(SELECT t.cluster FROM pg_temp.mastering_touched t);
+            members_old := format('(SELECT m.* FROM %s m WHERE m."#cluster" = ANY (%L::bigint[]))', members_old, touched);
+        ELSE
+            reused := mastering.make_partition(env, entity_name, model, labels, curation, run_key);
+        END IF;
+        basis := jsonb_build_object('decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure');
+        IF curation @? '$[*] ? (@[0] == "lock")' AND NOT reused THEN
+            CREATE TEMP TABLE mastering_under_lock ON COMMIT DROP AS
+            SELECT p.source, p.key FROM pg_temp.mastering_partition p
+             WHERE p.label IN (SELECT q.label FROM pg_temp.mastering_partition q JOIN jsonb_array_elements(curation) l ON l ->> 0 = 'lock' JOIN LATERAL jsonb_array_elements(l -> 1) r ON r ->> 0 = q.source AND r ->> 1 = q.key);
+        END IF;
         broken := CASE WHEN reused THEN 0 ELSE mastering.lock_partition(curation) END;
-        PERFORM mastering.assign_ids(CASE WHEN old ? '_members'
-            THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
-            ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END);
+        PERFORM mastering.assign_ids(members_old);
+        IF touched IS NOT NULL THEN
+            touched := touched || ARRAY(SELECT i.cluster FROM pg_temp.mastering_identity i);
+        END IF;
         members := mastering.next_version(mastering.entity_store('members', entity_name, entity), old -> '_members',
             'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label ORDER BY 1, 2',
-            's."#source", s."#key", s."#cluster"');
-        EXECUTE format('CREATE TEMP TABLE mastering_lost ON COMMIT DROP AS SELECT m."#cluster" AS cluster, count(*) AS records FROM %s m WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = m."#cluster") GROUP BY 1',
-            CASE WHEN old ? '_members' THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
-                 ELSE '(SELECT NULL::bigint AS "#cluster" WHERE false)' END);
+            's."#source", s."#key", s."#cluster"', touched);
+        IF to_regclass('pg_temp.mastering_under_lock') IS NOT NULL THEN
+            basis := basis || jsonb_build_object('under_locks', (SELECT jsonb_agg(DISTINCT i.cluster) FROM pg_temp.mastering_under_lock u
+                JOIN pg_temp.mastering_partition p ON p.source = u.source AND p.key = u.key JOIN pg_temp.mastering_identity i ON i.label = p.label));
+        ELSIF NOT coalesce(curation @? '$[*] ? (@[0] == "lock")', false) THEN
+            basis := basis || '{"under_locks": []}';
+        END IF;
+        EXECUTE format('CREATE TEMP TABLE mastering_lost ON COMMIT DROP AS SELECT m."#cluster" AS cluster, count(*) AS records FROM %s m WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = m."#cluster") GROUP BY 1', members_old);
         EXECUTE 'CREATE TEMP TABLE mastering_event (cluster, event, other, records, at) ON COMMIT DROP AS ' || mastering.history_query();
         history := mastering.next_version(mastering.entity_store('history', entity_name, entity), old -> '_history', 'SELECT * FROM pg_temp.mastering_event',
             's."#cluster", s.event, s.other_id, s.records, s.at', NULL, true);
@@ -216,7 +246,7 @@ BEGIN
     members_now := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
     marks := mastering.override_marks(env.name, entity_name, members_now);
     IF old -> '' ->> 'rules' = rules_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
-        scope := mastering.changed_clusters(old -> '_members', members, old -> '_records', records);
+        scope := coalesce(touched, mastering.changed_clusters(old -> '_members', members, old -> '_records', records));
         IF scope IS NOT NULL THEN
             scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), marks);
         END IF;
@@ -240,9 +270,12 @@ BEGIN
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
+    basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
+        THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally(old -> '', entity, scope), mastering.tally(golden, entity, scope))
+        ELSE mastering.tally(golden, entity) END;
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', marks, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
-        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.count_output(golden, entity));
+        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis), 'increment', basis - 'filled');
     PERFORM mastering.drop_work_tables();
     PERFORM set_config('work_mem', work_memory, true);
 
@@ -250,10 +283,10 @@ BEGIN
                                  entity_name || '_lineage', lineage, entity_name || '_history', history, entity_name || '_keys', keys);
     INSERT INTO mastering.output (output_key, run_key, golden_key, entity, versions, counters, made_in, inputs)
     VALUES (output_key, run_key, golden_key, entity_name, result, counters, env.name, golden -> 'inputs') ON CONFLICT DO NOTHING;
-    RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key);
+    RETURN jsonb_build_object('versions', result, 'counters', counters, 'reused', CASE WHEN reused THEN 'partition' END, 'run', run_key, 'how', how);
 END
 $$;
-COMMENT ON FUNCTION mastering.make_outputs(mastering.environment, text, jsonb, jsonb, jsonb) IS 'The versions of an entity''s outputs: found where they were made before, made otherwise, written as what differs from what is published.';
+COMMENT ON FUNCTION mastering.make_outputs(mastering.environment, text, jsonb, jsonb, jsonb, boolean) IS 'The versions of an entity''s outputs: found where they were made before, made otherwise, written as what differs from what is published.';
 
 CREATE FUNCTION mastering.notify(event text, environment text, detail jsonb) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -261,7 +294,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.notify(text, text, jsonb) IS 'A JSON line on channel mastering.';
 
-CREATE FUNCTION mastering.do_master(env_name text, entity_name text) RETURNS jsonb
+CREATE FUNCTION mastering.do_master(env_name text, entity_name text, full_run boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     env mastering.environment := mastering.require(env_name, 'author', 'curator', 'loader');
@@ -276,8 +309,8 @@ BEGIN
     config := mastering.configuration_of(env_name);
     SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
     PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
-    outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published);
-    summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters');
+    outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published, full_run);
+    summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters') || coalesce(outputs -> 'how', '{}');
     IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN
         PERFORM mastering.set_head(env_name || '_next', published || (outputs -> 'versions'));
         PERFORM mastering.check_bounds(env, config.tree, published, outputs -> 'versions', 'run', NULL);
@@ -292,8 +325,8 @@ BEGIN
     RETURN summary;
 END
 $$;
-COMMENT ON FUNCTION mastering.do_master(text, text) IS 'Behind master.';
+COMMENT ON FUNCTION mastering.do_master(text, text, boolean) IS 'Behind master.';
 
-CREATE FUNCTION mastering.master(env text, entity text) RETURNS jsonb
+CREATE FUNCTION mastering.master(env text, entity text, "full" boolean DEFAULT false) RETURNS jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.master(text, text) IS 'Runs an entity: records, clusters, golden records, published together. Says how many records and clusters there are, what was reused, and how many clusters were born, split, merged or died.';
+COMMENT ON FUNCTION mastering.master(text, text, boolean) IS 'Runs an entity: records, clusters, golden records, published together. Says how many records and clusters there are, what was reused, and how many clusters were born, split, merged or died.';

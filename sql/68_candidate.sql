@@ -18,21 +18,6 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.brief_inputs(jsonb) IS 'The inputs of a run as short hashes, the engine''s revision as it is.';
 
-CREATE FUNCTION mastering.count_output(golden jsonb, entity jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    counters jsonb;
-BEGIN
-    EXECUTE format($q$SELECT jsonb_build_object('records', coalesce(sum(s."#records"), 0), 'clusters', count(*), 'largest', coalesce(max(s."#records"), 0),
-        'singletons', count(*) FILTER (WHERE s."#records" = 1), 'pairs', coalesce(sum(s."#records" * (s."#records" - 1) / 2), 0)::bigint, 'filled', jsonb_build_object(%s))
-        FROM mastering.%I s WHERE %s$q$,
-        (SELECT string_agg(format('%L, count(s.%I)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
-        'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's')) INTO counters;
-    RETURN counters;
-END
-$$;
-COMMENT ON FUNCTION mastering.count_output(jsonb, jsonb) IS 'Counters of an output: records, clusters, the largest one, singletons, pairs of records in one cluster, golden values that are there by attribute.';
-
 -- One row an entity whose outputs differ between two states of a head; reused: what the runs said about it.
 CREATE FUNCTION mastering.record_runs(env_name text, kind_name text, before jsonb, after jsonb, runs jsonb, release bigint, candidate_name text) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

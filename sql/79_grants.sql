@@ -24,7 +24,7 @@ BEGIN
                     'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'copied_views', 'make_views', 'complete_next_views', 'drop_forks',
                     'ancestors', 'begun_from', 'merge_base', 'base_in_log', 'base_tree', 'merged_labels', 'brought_by', 'holds_of', 'note_left_out', 'checked_artifact', 'stored_resolutions', 'conflicts_of',
                     'require_same_readers', 'frozen_query', 'needed_snapshots', 'problems_of_segments', 'shown_value', 'side_query', 'keys_query', 'lost_query', 'diff_versions',
-                    'run_inputs', 'golden_keys', 'brief_inputs', 'count_output', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
+                    'run_inputs', 'golden_keys', 'brief_inputs', 'not_local', 'decisions_in_force', 'why_full', 'note_changes', 'note_decided', 'scope_query', 'note_near', 'regroup', 'increment', 'tally', 'changed_tally', 'tally_counters', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
                     'revoke_views', 'candidate_named', 'show_candidate', 'create_candidate_schema', 'remove_candidate', 'check_candidate', 'live_key', 'explain_run',
                     'last_backup', 'explain_backup', 'require_backup', 'set_restore_point', 'entity_document', 'check_document', 'clustering_document', 'source_document',
                     'pipeline_document', 'require_rules', 'valid_artifact', 'is_bindable']))

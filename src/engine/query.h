@@ -15,6 +15,7 @@ typedef struct query_shape {
     char *query; /* without trailing semicolon */
     TupleDesc columns;
     bool has_source;
+    bool want_probes; /* its column "#probe" is to be read, too */
 } query_shape;
 
 /* Checks that text is one SELECT with a column id (else 42601, 42703) and describes it. */

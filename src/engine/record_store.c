@@ -34,6 +34,7 @@ typedef struct store_receiver {
     value_reader *id_reader; /* of ids that are not integers */
     FmgrInfo id_output;
     int source_attribute; /* -1: none */
+    int probe_attribute;  /* -1: nobody asked */
     Size allocated;       /* records */
     Size id_slice_left;
     char *id_slice;
@@ -69,6 +70,8 @@ grow_records(store_receiver *state)
             store->integer_ids = big_alloc(store->context, mul_size(records, sizeof(int64)));
         else
             store->text_ids = big_alloc(store->context, mul_size(records, sizeof(char *)));
+        if (state->probe_attribute >= 0)
+            store->is_probe = big_alloc(store->context, mul_size(records, sizeof(bool)));
     } else {
         value_batch_wait(state->batch);
         store->records.rows = big_realloc((void *)store->records.rows, row_bytes);
@@ -76,6 +79,8 @@ grow_records(store_receiver *state)
             store->integer_ids = big_realloc(store->integer_ids, mul_size(records, sizeof(int64)));
         else
             store->text_ids = big_realloc(store->text_ids, mul_size(records, sizeof(char *)));
+        if (store->is_probe != NULL)
+            store->is_probe = big_realloc(store->is_probe, mul_size(records, sizeof(bool)));
     }
     state->allocated = records;
 }
@@ -237,6 +242,9 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
                 VALUE_READ)
             row[store->source_slot] = dictionary_add(store->sources, text);
     }
+    if (store->is_probe != NULL)
+        store->is_probe[store->records.count] = !slot->tts_isnull[state->probe_attribute] &&
+                                                DatumGetBool(slot->tts_values[state->probe_attribute]);
     MemoryContextSwitchTo(before);
     store->records.count++;
     if ((store->records.count & 0x3fff) == 0)
@@ -364,6 +372,28 @@ canonical_order(record_store *store, int threads)
     return order;
 }
 
+/* Puts the probes before the others and keeps the order among each. */
+static keyed_record *
+probes_first(record_store *store, keyed_record *order)
+{
+    Size count = store->records.count, next[2] = {0, 0};
+    keyed_record *sorted =
+        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+
+    for (Size i = 0; i < count; i++)
+        store->probe_count += store->is_probe[i];
+    next[0] = store->probe_count;
+    for (Size i = 0; i < count; i++) {
+        sorted[next[store->is_probe[order[i].record]]++] = order[i];
+        if ((i & 0xffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    pfree(order);
+    pfree(store->is_probe);
+    store->is_probe = NULL;
+    return sorted;
+}
+
 static void
 renumber(record_store *store, int threads)
 {
@@ -371,6 +401,8 @@ renumber(record_store *store, int threads)
     keyed_record *order = canonical_order(store, threads);
     uint32 *rows = big_alloc(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
+    if (store->is_probe != NULL)
+        order = probes_first(store, order);
     for (Size i = 0; i < count; i++) {
         memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride,
                stride * sizeof(uint32));
@@ -484,6 +516,8 @@ reading_query(const query_shape *shape, const store_column *columns, int column_
         appendStringInfo(&sql, columns[i].is_plain ? ", record.%s" : ", (%s\n)", columns[i].expression);
     if (want_source)
         appendStringInfoString(&sql, ", record.source");
+    if (shape->want_probes)
+        appendStringInfoString(&sql, ", record.\"#probe\"");
     appendStringInfo(&sql, "\nFROM (%s\n) AS record", shape->query);
     /* Not a cast: for some types (char, inet) that gives another text than the one an id is known by. */
     if (only_some)
@@ -539,6 +573,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     state.store = store;
     state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
     state.source_attribute = column_count + 1;
+    state.probe_attribute = shape->want_probes ? column_count + (store->source_slot >= 0 ? 2 : 1) : -1;
     state.batch = value_batch_create(reading, store, threads);
     state.row_context = AllocSetContextCreate(reading, "mastering row", ALLOCSET_DEFAULT_SIZES);
 

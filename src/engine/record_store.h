@@ -4,7 +4,8 @@
  * record_store_read runs "SELECT id, source, expressions FROM (query)" through the executor with a
  * receiver of its own, as the calling user: privileges, row security, views, partitions and foreign
  * tables work as in any query. Records are then numbered in the order of a hash of their id, so that
- * nothing that follows depends on the order in which they came.
+ * nothing that follows depends on the order in which they came. Where probes are asked for, they come before
+ * all other records, each part in that order.
  */
 #ifndef MASTERING_ENGINE_RECORD_STORE_H
 #define MASTERING_ENGINE_RECORD_STORE_H
@@ -38,6 +39,8 @@ typedef struct record_store {
     store_column *columns; /* column i is code i of a row */
     int source_slot;       /* of the column "source", or -1 */
     dictionary *sources;
+    bool *is_probe;     /* by record, while records come; NULL: nobody asked */
+    uint32 probe_count; /* records marked in the column "#probe"; they come first, all others behind them */
 
     Oid id_type;
     int64 *integer_ids; /* by record; NULL when ids are not integers */

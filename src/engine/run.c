@@ -261,6 +261,15 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
                 (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"source\""),
                  errdetail("The specification links across sources ($.link)."),
                  errhint("Add a column that names each record's source: SELECT ..., 'crm' AS source.")));
+    if (options->probes) {
+        int probe = query_column(run->shape, "#probe");
+
+        if (probe < 0 || TupleDescAttr(run->shape->columns, probe)->atttypid != BOOLOID)
+            ereport(ERROR,
+                    (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no boolean column \"#probe\""),
+                     errhint("Mark the records whose pairs are wanted: SELECT ..., changed AS \"#probe\".")));
+        run->shape->want_probes = true;
+    }
     column_count = collect_columns(run, columns);
     make_threads(run);
     summary_begin();
@@ -408,6 +417,7 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
     visit.sample_limit = share >= 1.0 ? PG_UINT64_MAX : (uint64)(share * 18446744073709551615.0);
     visit.entities = options->entities;
     visit.threads = run->thread_memory;
+    visit.probe_count = run->store->probe_count;
 
     for (;;) {
         int finished;

@@ -43,6 +43,7 @@ typedef struct match_run {
 
 typedef struct match_run_options {
     const char *const *only_ids; /* two ids: read these two records alone */
+    bool probes;                 /* visit only pairs with a record that column "#probe" marks */
 } match_run_options;
 
 /* Reads the query under the specification. With trained weights the scorer has them, otherwise weights are 0.

@@ -244,10 +244,40 @@ blocking_rule_finds(const blocking_rule *rule, const record_table *records, uint
     return rule_finds(rule, a, b, record_row(records, a), record_row(records, b));
 }
 
+static inline bool
+is_probe(const pair_visit *visit, uint32_t record)
+{
+    return record <= visit->probe_count - 1; /* every record where that is 0 - 1 */
+}
+
+/*
+ * Where the partners of a row end. Probes come first in a block that is compared in full: from the first
+ * other record on, none has partners. Behind a row that has none because of that, no row of the block has
+ * any.
+ */
+static inline uint32_t
+partners_end(const pair_visit *visit, const block *block, uint32_t row)
+{
+    if (!block->windowed && !is_probe(visit, visit->index->entries[block->first + row].record))
+        return row + 1;
+    return row_end(block, &visit->rules[visit->rule], row);
+}
+
+/* Steps to the next row, or block. */
+static inline void
+next_row(const pair_visit *visit, const block *block, pair_cursor *cursor)
+{
+    cursor->row++;
+    if (cursor->row + 1 >= block->count ||
+        (!block->windowed && !is_probe(visit, visit->index->entries[block->first + cursor->row].record))) {
+        cursor->block++;
+        cursor->row = 0;
+    }
+}
+
 bool
 pair_unit_next(const pair_visit *visit, pair_cursor *from, pair_unit *unit)
 {
-    const blocking_rule *rule = &visit->rules[visit->rule];
     uint64_t pairs = 0;
 
     if (from->block >= visit->index->block_count)
@@ -256,12 +286,8 @@ pair_unit_next(const pair_visit *visit, pair_cursor *from, pair_unit *unit)
     while (from->block < visit->index->block_count && pairs < PAIR_UNIT_PAIRS) {
         const block *block = &visit->index->blocks[from->block];
 
-        pairs += row_end(block, rule, from->row) - from->row - 1;
-        from->row++;
-        if (from->row + 1 >= block->count) {
-            from->block++;
-            from->row = 0;
-        }
+        pairs += partners_end(visit, block, from->row) - from->row - 1;
+        next_row(visit, block, from);
     }
     unit->end = *from;
     unit->done = false;
@@ -474,6 +500,8 @@ add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b,
     if (visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX &&
         hash_stream((uint64_t)low << 32 | high, 1) > visit->sample_limit)
         return;
+    if (!is_probe(visit, low))
+        return;
     if (rule->list_starts != NULL && met_in_earlier_block(rule, a, b, key))
         return;
     batch->a[i] = low;
@@ -490,14 +518,13 @@ static void
 gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint32_t most, uint32_t visits,
              pair_batch *batch)
 {
-    const blocking_rule *rule = &visit->rules[visit->rule];
     uint32_t visited = 0;
 
     batch->count = 0;
     while (cursor->block < end.block || (cursor->block == end.block && cursor->row < end.row)) {
         const block *block = &visit->index->blocks[cursor->block];
         const keyed_record *entries = visit->index->entries + block->first;
-        uint32_t row = cursor->row, last = row_end(block, rule, row);
+        uint32_t row = cursor->row, last = partners_end(visit, block, row);
         uint32_t column = cursor->column > row ? cursor->column : row + 1;
 
         for (; column < last; column++, visited++) {
@@ -508,11 +535,7 @@ gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint
             add_to_batch(visit, batch, entries[row].record, entries[column].record, entries[row].key);
         }
         cursor->column = 0;
-        cursor->row++;
-        if (cursor->row + 1 >= block->count) {
-            cursor->block++;
-            cursor->row = 0;
-        }
+        next_row(visit, block, cursor);
     }
 }
 

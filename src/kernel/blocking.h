@@ -171,6 +171,7 @@ typedef struct pair_visit {
     uint64_t sample_limit;    /* PAIRS_SAMPLED: a pair is taken when its hash is at most this */
     const uint32_t *entities; /* by record; 0: unknown; NULL: none given */
     comparison_thread *threads;
+    uint32_t probe_count; /* only pairs with one of that many first records; 0: all pairs */
 } pair_visit;
 
 /* Marks off the next unit of work behind *from; false when there is none. Advances *from. */

@@ -234,12 +234,13 @@ write_matches(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
     MemoryContextSwitchTo(before);
 }
 
-MASTERING_FUNCTION(mastering_match_pairs)
+/* Pairs that match; of the records that column "#probe" marks only, where that is asked for. */
+static void
+return_matches(FunctionCallInfo fcinfo, int first, bool probes)
 {
-    int first = first_argument(fcinfo);
     char *query = query_argument(fcinfo, first);
     match_spec *spec = spec_argument(fcinfo, first + 1, "model");
-    match_run_options run_options = {0};
+    match_run_options run_options = {.probes = probes};
     visit_options options = {.mode = PAIRS_SCORED};
     row_writer writer;
     match_run *run;
@@ -249,9 +250,23 @@ MASTERING_FUNCTION(mastering_match_pairs)
     open_writer(fcinfo, &writer);
     run = match_run_open(query, spec, &run_options);
     writer_set_store(&writer, run->store);
-    match_run_visit(run, &options, write_matches, &writer);
+    if (!probes || run->store->probe_count > 0)
+        match_run_visit(run, &options, write_matches, &writer);
     match_run_warn_of_cuts(run);
     match_run_close(run);
+}
+
+MASTERING_FUNCTION(mastering_match_pairs)
+{
+    return_matches(fcinfo, first_argument(fcinfo), false);
+    return (Datum)0;
+}
+
+/* ---- match_links(query, model) ---- */
+
+MASTERING_FUNCTION(mastering_match_links)
+{
+    return_matches(fcinfo, 0, true);
     return (Datum)0;
 }
 

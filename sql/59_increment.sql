@@ -1,0 +1,372 @@
+-- 59_increment.sql: a run after a small change. It clusters anew what the change can have touched and leaves the rest, and gives
+-- the same partition as a run over everything (doc/increment.md has the argument in full):
+--
+-- What comes to be a cluster is decided link by link, heaviest first; a link joins two clusters or is refused and leaves no
+-- trace, and what decides is only what the two clusters are made of. So the records fall into two parts: AFFECTED, a union of the
+-- last run's clusters and what is new, and the others. If clustering the affected records together with all clusters that a link
+-- leads to from them (NEAR) leaves every near cluster as it was, then it refused every link out of the affected part; the
+-- run over everything sees the same clusters at each of these links and refuses them, too, and does with all others what it
+-- did the last time. If a near cluster came out another one, it is affected as well, and so on.
+--
+-- Locked clusters are not what links made of them; they, and what shares links' clusters with them, are always affected.
+
+-- ---- whether -------------------------------------------------------------------------------------------------------
+
+-- What decides about a pair must be known from the two records and the model.
+CREATE FUNCTION mastering.not_local(model jsonb, sources bigint) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rule jsonb;
+    n int := 0;
+BEGIN
+    FOR rule IN SELECT r FROM jsonb_array_elements(model -> 'blocking') r LOOP
+        n := n + 1;
+        IF jsonb_typeof(rule) = 'object' AND coalesce((rule ->> 'top_k')::int, 0) > 0 THEN
+            RETURN format('blocking rule %s takes the nearest neighbours among all records', n);
+        END IF;
+    END LOOP;
+    FOR i IN 0 .. jsonb_array_length(model -> 'comparisons') - 1 LOOP
+        IF model #>> ARRAY['comparisons', i::text, 'method'] = 'tfidf' THEN
+            RETURN format('comparison %s weighs words by all records', i + 1);
+        END IF;
+    END LOOP;
+    IF sources > 1 AND coalesce(model ->> 'one_per_source', 'evident') NOT IN ('always', 'never') THEN
+        RETURN 'whether a source holds each thing once is told from all records';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION mastering.not_local(jsonb, bigint) IS 'Why a model says of two records what hangs on the others, too; NULL where it does not.';
+
+-- The curation that a run follows, by number: what differs next time is told from these.
+CREATE FUNCTION mastering.decisions_in_force(env_name text, entity_name text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(c.curation_id ORDER BY c.curation_id), '[]') FROM mastering.curation_in_force(env_name, entity_name, '{together,apart,lock}') c
+$$;
+COMMENT ON FUNCTION mastering.decisions_in_force(text, text) IS 'The numbers of the decisions about clusters that are in force.';
+
+-- NULL: it may be incremental, unless the change turns out to be large.
+CREATE FUNCTION mastering.why_full(env mastering.environment, entity_name text, inputs jsonb, model jsonb, old jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    shown jsonb := old -> '';
+    brief jsonb := mastering.brief_inputs(inputs);
+    last jsonb := shown -> 'inputs';
+BEGIN
+    IF shown IS NULL OR NOT old ?& '{_records,_members,_keys,_history}'::text[] THEN
+        RETURN 'nothing is published yet';
+    ELSIF NOT shown ? 'increment' OR shown -> 'increment' -> 'decisions' IS NULL THEN
+        RETURN 'what is published does not say what it was made of';
+    ELSIF last -> 'entity' IS DISTINCT FROM brief -> 'entity' THEN
+        RETURN 'the attributes are others';
+    ELSIF last -> 'engine' IS DISTINCT FROM brief -> 'engine' THEN
+        RETURN 'the engine is another one';
+    ELSIF last -> 'model' IS DISTINCT FROM brief -> 'model' THEN
+        RETURN 'the model is another one';
+    ELSIF last -> 'sources' IS DISTINCT FROM brief -> 'sources' THEN
+        RETURN 'the sources or their mappings are others';
+    ELSIF last -> 'roles' IS DISTINCT FROM brief -> 'roles' THEN
+        RETURN 'who may read what its text looks up is another one';
+    ELSIF shown -> 'increment' -> 'erasure' IS DISTINCT FROM coalesce(inputs -> 'erasure', 'null') THEN
+        RETURN 'a record was erased';
+    ELSIF EXISTS (SELECT FROM mastering.discarded_key d WHERE d.key = shown ->> 'run') THEN
+        RETURN 'what is published was discarded';
+    ELSIF jsonb_typeof(shown -> 'increment' -> 'under_locks') IS DISTINCT FROM 'array' AND inputs -> 'curation' @? '$[*] ? (@[0] == "lock")' THEN
+        RETURN 'what locked clusters were cut from is not known';
+    ELSIF shown -> 'increment' ->> 'labels' IS NOT NULL AND NOT EXISTS (SELECT FROM mastering.artifact a WHERE a.hash = shown -> 'increment' ->> 'labels') THEN
+        RETURN 'the labels of the last run are not kept any more';
+    ELSIF EXISTS (SELECT FROM jsonb_array_elements_text(shown -> 'increment' -> 'decisions') d WHERE NOT EXISTS (SELECT FROM mastering.curation c WHERE c.curation_id = d::bigint)) THEN
+        RETURN 'decisions that the last run followed are not kept any more';
+    END IF;
+    RETURN mastering.not_local(model, (SELECT count(*) FROM jsonb_object_keys(inputs -> 'sources')));
+END
+$$;
+COMMENT ON FUNCTION mastering.why_full(mastering.environment, text, jsonb, jsonb, jsonb) IS 'Why a run has to go over all records; NULL where what changed may be enough.';
+
+-- ---- what changed --------------------------------------------------------------------------------------------------
+
+-- pg_temp.mastering_gone and mastering_come (source, key): records of the one version that the other has not, or has with other
+-- values. What both have in the same segments is not read.
+CREATE FUNCTION mastering.note_changes(entity jsonb, old jsonb, new jsonb) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    store text := format('mastering.%I', 'store_' || (new ->> 'store'));
+    part record;
+    changes bigint := 0;
+    n bigint;
+BEGIN
+    CREATE TEMP TABLE mastering_gone (source text, key text, hash uuid) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_come (source text, key text, hash uuid) ON COMMIT DROP;
+    FOR part IN
+        SELECT t.name, t.segment, t.vector, t.other
+          FROM (SELECT o.segment, o.vector AS old_vector, w.vector AS new_vector
+                  FROM (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(old -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(old -> 'vectors') WITH ORDINALITY v USING (ordinality)) o
+                  LEFT JOIN (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(new -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(new -> 'vectors') WITH ORDINALITY v USING (ordinality)) w USING (segment)
+                UNION
+                SELECT w.segment, o.vector, w.vector
+                  FROM (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(new -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(new -> 'vectors') WITH ORDINALITY v USING (ordinality)) w
+                  LEFT JOIN (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(old -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(old -> 'vectors') WITH ORDINALITY v USING (ordinality)) o USING (segment)) p
+          CROSS JOIN LATERAL (VALUES ('mastering_gone', p.segment, p.old_vector, p.new_vector), ('mastering_come', p.segment, p.new_vector, p.old_vector)) t (name, segment, vector, other)
+         WHERE p.old_vector IS DISTINCT FROM p.new_vector AND t.vector IS NOT NULL AND t.other IS DISTINCT FROM 0 LOOP
+        EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)) FROM %s s WHERE s."#segment" OPERATOR(mastering.===) %s%s%s', part.name,
+                       (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, part.segment,
+                       CASE WHEN part.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', part.vector) ELSE '' END,
+                       CASE WHEN part.other <> 0 THEN format(' AND mastering.is_deleted(%s, s."#row")', part.other) ELSE '' END);
+        GET DIAGNOSTICS n = ROW_COUNT;
+        changes := changes + n;
+    END LOOP;
+    ANALYZE pg_temp.mastering_gone;
+    ANALYZE pg_temp.mastering_come;
+    -- The same record in another segment has not changed.
+    IF changes > 0 THEN
+        CREATE TEMP TABLE mastering_same ON COMMIT DROP AS
+        SELECT g.source, g.key FROM pg_temp.mastering_gone g JOIN pg_temp.mastering_come c ON c.source = g.source AND c.key = g.key AND c.hash = g.hash;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        IF n > 0 THEN
+            ANALYZE pg_temp.mastering_same;
+            DELETE FROM pg_temp.mastering_gone g USING pg_temp.mastering_same s WHERE s.source = g.source AND s.key = g.key;
+            DELETE FROM pg_temp.mastering_come c USING pg_temp.mastering_same s WHERE s.source = c.source AND s.key = c.key;
+            changes := changes - 2 * n;
+        END IF;
+        DROP TABLE pg_temp.mastering_same;
+    END IF;
+    RETURN changes;
+END
+$$;
+COMMENT ON FUNCTION mastering.note_changes(jsonb, jsonb, jsonb) IS 'Lists the records that differ between two versions of an entity''s records in temporary tables; returns how many, a changed one twice.';
+
+-- pg_temp.mastering_named (source, key): records of decisions and labels that were added or ended since the last run, and of
+-- all locks.
+CREATE FUNCTION mastering.note_decided(env_name text, entity_name text, curation jsonb, labels jsonb, last jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old_curation jsonb := (SELECT jsonb_agg(DISTINCT jsonb_build_array(c.kind, c.records)) FROM jsonb_array_elements_text(last -> 'decisions') d JOIN mastering.curation c ON c.curation_id = d::bigint);
+    old_labels jsonb := (SELECT a.content FROM mastering.artifact a WHERE a.hash = last ->> 'labels');
+BEGIN
+    CREATE TEMP TABLE mastering_named (source text, key text) ON COMMIT DROP;
+    IF old_curation IS NOT NULL OR curation IS NOT NULL THEN
+        INSERT INTO pg_temp.mastering_named
+        SELECT e.source, e.key
+          FROM (SELECT d FROM jsonb_array_elements(coalesce(old_curation, '[]')) d EXCEPT SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d
+                UNION ALL
+                SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d EXCEPT SELECT d FROM jsonb_array_elements(coalesce(old_curation, '[]')) d
+                UNION ALL
+                SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d WHERE d ->> 0 = 'lock') x (decision)
+         CROSS JOIN LATERAL jsonb_array_elements(x.decision -> 1) r
+         CROSS JOIN LATERAL (VALUES (r ->> 0, r ->> 1), (r ->> 2, r ->> 3)) e (source, key) WHERE e.source IS NOT NULL;
+    END IF;
+    IF old_labels IS DISTINCT FROM labels THEN
+        INSERT INTO pg_temp.mastering_named
+        SELECT e.source, e.key
+          FROM unnest('{matches,non_matches}'::text[]) k
+         CROSS JOIN LATERAL (SELECT p FROM jsonb_array_elements(coalesce(old_labels -> k, '[]')) p EXCEPT SELECT p FROM jsonb_array_elements(coalesce(labels -> k, '[]')) p
+                             UNION ALL
+                             SELECT p FROM jsonb_array_elements(coalesce(labels -> k, '[]')) p EXCEPT SELECT p FROM jsonb_array_elements(coalesce(old_labels -> k, '[]')) p) x (pair)
+         CROSS JOIN LATERAL (VALUES (x.pair ->> 0, x.pair ->> 1), (x.pair ->> 2, x.pair ->> 3)) e (source, key);
+    END IF;
+    -- What must be together is linked, whatever the model says: a set of records each.
+    CREATE TEMP TABLE mastering_tie (tie bigint, source text, key text) ON COMMIT DROP;
+    INSERT INTO pg_temp.mastering_tie
+    SELECT d.ordinality, r ->> 0, r ->> 1 FROM jsonb_array_elements(coalesce(curation, '[]')) WITH ORDINALITY d CROSS JOIN LATERAL jsonb_array_elements(d.value -> 1) r WHERE d.value ->> 0 = 'together'
+    UNION ALL
+    SELECT -p.ordinality, e.source, e.key FROM jsonb_array_elements(coalesce(labels -> 'matches', '[]')) WITH ORDINALITY p
+     CROSS JOIN LATERAL (VALUES (p.value ->> 0, p.value ->> 1), (p.value ->> 2, p.value ->> 3)) e (source, key);
+    ANALYZE pg_temp.mastering_tie;
+END
+$$;
+COMMENT ON FUNCTION mastering.note_decided(text, text, jsonb, jsonb, jsonb) IS 'Lists the records whose decisions or labels changed, those of locked clusters, and what must be together, in temporary tables.';
+
+-- ---- clustering what is affected -----------------------------------------------------------------------------------
+
+-- The records in pg_temp.mastering_scope as a query for the environment's owner.
+CREATE FUNCTION mastering.scope_query(entity jsonb, view_name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT r."#source" || '':'' || r."#key" AS id, r."#source" AS source, w.probe AS "#probe", %s FROM pg_temp.mastering_scope w JOIN %s r ON r."#source" = w.source AND r."#key" = w.key',
+                  (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), view_name)
+$$;
+COMMENT ON FUNCTION mastering.scope_query(jsonb, text) IS 'The query with which the engine reads the records of an increment.';
+
+-- Clusters that links, or what must be together, lead to from affected records that were not looked at yet.
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, view_name text, keys jsonb, members text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    key_spec jsonb := jsonb_build_object('blocking', model -> 'blocking', 'comparisons', model -> 'comparisons') || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END;
+    query text := mastering.scope_query(entity, view_name);
+    large record;
+BEGIN
+    TRUNCATE pg_temp.mastering_scope;
+    INSERT INTO pg_temp.mastering_scope SELECT a.source, a.key, true FROM pg_temp.mastering_affected a WHERE a.fresh;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    ANALYZE pg_temp.mastering_scope;
+    EXECUTE format('CREATE TEMP TABLE mastering_asked ON COMMIT DROP AS SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
+                   format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, key_spec), mastering.artifact_path(env.name));
+    ANALYZE pg_temp.mastering_asked;
+    EXECUTE format('CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT s."#source" AS source, s."#key" AS key, s.rule, s.key AS hash FROM pg_temp.mastering_asked a JOIN mastering.%I s ON s.key = a.key AND s.rule = a.rule WHERE %s',
+                   'store_' || (keys ->> 'store'), mastering.version_condition(keys, 's'));
+    SELECT f.rule, count(*) AS records INTO large FROM pg_temp.mastering_found f JOIN jsonb_array_elements(model -> 'blocking') WITH ORDINALITY b ON b.ordinality = f.rule
+     GROUP BY f.rule, f.hash, b.value HAVING count(*) > coalesce((CASE jsonb_typeof(b.value) WHEN 'object' THEN b.value ->> 'max_block' END)::int, 5000) ORDER BY 2 DESC LIMIT 1;
+    IF FOUND THEN
+        RETURN format('a block of rule %s has %s records, which are not compared in full', large.rule, large.records);
+    END IF;
+    INSERT INTO pg_temp.mastering_scope
+    SELECT DISTINCT f.source, f.key, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = f.source AND a.key = f.key);
+    ANALYZE pg_temp.mastering_scope;
+    EXECUTE format($q$
+        INSERT INTO pg_temp.mastering_near
+        SELECT DISTINCT m."#cluster" FROM (
+            SELECT w.source, w.key FROM pg_temp.mastering_scope w
+             WHERE NOT w.probe AND w.source || ':' || w.key IN (SELECT l.id FROM mastering.query_as(%L, %L, %L, true) AS l (id text))
+            UNION ALL
+            SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.fresh)) f
+          JOIN %s m ON m."#source" = f.source AND m."#key" = f.key
+        ON CONFLICT DO NOTHING$q$, env.owner, format('SELECT e.id FROM mastering.match_links(%L, %L) l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id)', query, model), mastering.artifact_path(env.name), members);
+    DROP TABLE pg_temp.mastering_asked, pg_temp.mastering_found;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, text, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
+
+-- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
+-- last run that they are in. Returns why all records have to be gone over after all, or NULL.
+CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    view_name text := mastering.show_source(env, mastering.path(entity_name, 'changed'), records);
+    query text := mastering.scope_query(entity, view_name);
+    members text := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'));
+    -- Only of records that are there; others would be told of.
+    verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w) AND v.id_b IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w)', q)
+                        FROM mastering.verdicts_query(labels, curation, query) q WHERE q IS NOT NULL);
+    reason text;
+    reached bigint;
+    n bigint;
+BEGIN
+    PERFORM mastering.note_decided(env.name, entity_name, curation, labels, old -> '' -> 'increment');
+    CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, fresh boolean) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_affected (source text, key text, fresh boolean, PRIMARY KEY (source, key)) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_scope (source text, key text, probe boolean) ON COMMIT DROP;
+    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope TO %I', env.owner);
+    -- Of a set that must be together the chain changes when one of its records goes.
+    INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
+     WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
+    INSERT INTO pg_temp.mastering_affected SELECT c.source, c.key, true FROM pg_temp.mastering_come c;
+    EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT DISTINCT m."#cluster", true FROM (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION SELECT n.source, n.key FROM pg_temp.mastering_named n) c JOIN %s m ON m."#source" = c.source AND m."#key" = c.key', members);
+    INSERT INTO pg_temp.mastering_touched SELECT c::bigint, true FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
+    LOOP
+        EXECUTE format('INSERT INTO pg_temp.mastering_affected SELECT m."#source", m."#key", true FROM pg_temp.mastering_touched t JOIN %s m ON m."#cluster" = t.cluster
+                         WHERE t.fresh AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key") ON CONFLICT DO NOTHING', members);
+        ANALYZE pg_temp.mastering_affected;
+        SELECT count(*) INTO reached FROM pg_temp.mastering_affected;
+        IF reached > at_most THEN
+            RETURN format('the change reaches %s of %s records', reached, records ->> 'rows');
+        END IF;
+        reason := mastering.note_near(env, entity, model, view_name, keys, members);
+        IF reason IS NOT NULL THEN
+            RETURN reason;
+        END IF;
+        UPDATE pg_temp.mastering_touched SET fresh = false WHERE fresh;
+        UPDATE pg_temp.mastering_affected SET fresh = false WHERE fresh;
+        DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
+        -- What must be together is there as a whole or not at all.
+        LOOP
+            TRUNCATE pg_temp.mastering_scope;
+            INSERT INTO pg_temp.mastering_scope SELECT a.source, a.key, false FROM pg_temp.mastering_affected a;
+            EXECUTE format('INSERT INTO pg_temp.mastering_scope SELECT m."#source", m."#key", true FROM pg_temp.mastering_near n JOIN %s m ON m."#cluster" = n.cluster', members);
+            ANALYZE pg_temp.mastering_scope;
+            EXECUTE format('INSERT INTO pg_temp.mastering_near SELECT DISTINCT m."#cluster" FROM pg_temp.mastering_tie t JOIN %s m ON m."#source" = t.source AND m."#key" = t.key
+                             WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_scope w ON w.source = x.source AND w.key = x.key)
+                               AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d WHERE d.cluster = m."#cluster") ON CONFLICT DO NOTHING', members);
+            GET DIAGNOSTICS n = ROW_COUNT;
+            EXIT WHEN n = 0;
+        END LOOP;
+        SELECT count(*) INTO reached FROM pg_temp.mastering_scope;
+        IF reached > at_most THEN
+            RETURN format('the change reaches %s of %s records', reached, records ->> 'rows');
+        END IF;
+        EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
+                          FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
+                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L, labels => %L) c', query, model, verdicts),
+                       mastering.artifact_path(env.name));
+        ANALYZE pg_temp.mastering_partition;
+        -- Near clusters that came out otherwise than they were.
+        EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT m."#cluster", true FROM pg_temp.mastering_near n JOIN %s m ON m."#cluster" = n.cluster
+                          JOIN pg_temp.mastering_partition p ON p.source = m."#source" AND p.key = m."#key"
+                          JOIN (SELECT q.label, count(*) AS records FROM pg_temp.mastering_partition q GROUP BY 1) l ON l.label = p.label
+                         GROUP BY m."#cluster" HAVING count(DISTINCT p.label) > 1 OR count(*) <> max(l.records)', members);
+        GET DIAGNOSTICS n = ROW_COUNT;
+        EXIT WHEN n = 0;
+        DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
+        DROP TABLE pg_temp.mastering_partition;
+    END LOOP;
+    DELETE FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = p.source AND a.key = p.key);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; returns why it cannot, or NULL.';
+
+-- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
+CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    reason text := mastering.why_full(env, entity_name, inputs, model, old);
+    size bigint := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);
+    changed bigint;
+BEGIN
+    IF reason IS NULL THEN
+        changed := mastering.note_changes(entity, old -> '_records', records);
+        IF changed > size / 5 THEN
+            reason := format('%s of %s records changed', changed, size);
+        ELSE
+            reason := mastering.regroup(env, entity_name, entity, model, labels, curation, old, records, keys, size / 2);
+        END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+        PERFORM mastering.drop_work_tables();
+        RETURN jsonb_build_object('run', 'full', 'because', reason);
+    END IF;
+    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', (SELECT count(*) FROM pg_temp.mastering_scope));
+END
+$$;
+COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS 'Clusters the records that a change can have touched, or says why all of them have to be gone over.';
+
+-- ---- counters ------------------------------------------------------------------------------------------------------
+
+-- Golden records by size and their values by attribute, of all or of some clusters: sums, so that a change adds and takes away.
+CREATE FUNCTION mastering.tally(golden jsonb, entity jsonb, scope bigint[] DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result jsonb;
+BEGIN
+    EXECUTE format($q$SELECT jsonb_build_object('sizes', coalesce(jsonb_object_agg(g.size, g.n), '{}'), 'filled', jsonb_build_object(%s))
+                        FROM (SELECT s."#records" AS size, count(*) AS n, %s FROM mastering.%I s WHERE %s%s GROUP BY 1) g$q$,
+        (SELECT string_agg(format('%L, coalesce(sum(g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+        (SELECT string_agg(format('count(s.%I) AS %I', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+        'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's'), CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (%L::bigint[])', scope) END) INTO result;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION mastering.tally(jsonb, jsonb, bigint[]) IS 'How many golden records there are of each number of records, and how many have a value, by attribute.';
+
+CREATE FUNCTION mastering.changed_tally(before jsonb, lost jsonb, gained jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_object_agg(part, coalesce((SELECT jsonb_object_agg(t.key, t.n) FROM (
+               SELECT x.key, sum(x.sign * x.value::bigint)::bigint AS n
+                 FROM (SELECT *, 1 AS sign FROM jsonb_each_text(before -> part) UNION ALL SELECT *, -1 FROM jsonb_each_text(lost -> part) UNION ALL SELECT *, 1 FROM jsonb_each_text(gained -> part)) x
+                GROUP BY 1) t WHERE part = 'filled' OR t.n <> 0), '{}'))
+      FROM unnest('{sizes,filled}'::text[]) part
+$$;
+COMMENT ON FUNCTION mastering.changed_tally(jsonb, jsonb, jsonb) IS 'A tally less one part and with another.';
+
+CREATE FUNCTION mastering.tally_counters(tally jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('records', coalesce(sum(s.key::bigint * s.value::bigint), 0)::bigint, 'clusters', coalesce(sum(s.value::bigint), 0)::bigint, 'largest', coalesce(max(s.key::bigint), 0),
+                              'singletons', coalesce(sum(s.value::bigint) FILTER (WHERE s.key = '1'), 0)::bigint, 'pairs', coalesce(sum(s.value::bigint * (s.key::bigint * (s.key::bigint - 1) / 2)), 0)::bigint,
+                              'filled', tally -> 'filled')
+      FROM jsonb_each_text(tally -> 'sizes') s
+$$;
+COMMENT ON FUNCTION mastering.tally_counters(jsonb) IS 'Counters of an output: records, clusters, the largest one, singletons, pairs of records in one cluster, golden values that are there by attribute.';
