@@ -197,6 +197,9 @@ BEGIN
         RETURN new_hash;
     END IF;
     PERFORM mastering.require_direct_change(environment, path);
+    IF mastering.is_marked(content) AND NOT mastering.has_masked_data((mastering.configuration_of(environment)).data, mastering.step(path, 2)) THEN
+        PERFORM mastering.refuse_marked(environment, path);
+    END IF;
     IF content IS NOT NULL THEN
         INSERT INTO mastering.artifact (hash, content) VALUES (new_hash, content) ON CONFLICT DO NOTHING;
     END IF;

@@ -163,6 +163,7 @@ BEGIN
         RAISE EXCEPTION 'source "%" of entity "%" is bound to no relation in environment "%"', source_name, entity_name, env.name
             USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', env.name, entity_name, source_name);
     END IF;
+    PERFORM mastering.require_no_sample(env.name, place, current, relation);
     SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source_name, source, relation, current) l;
     IF loaded.change <> 'none' THEN
         PERFORM mastering.check_data_update(env, entity_name, source_name, source, tree, current, loaded.version, loaded.inserted + loaded.updated + loaded.deleted);

@@ -221,6 +221,7 @@ BEGIN
     labels := mastering.refresh_labels(env_name, entity_name);
     SELECT t.m INTO model FROM mastering.query_as(env.owner::name, format('SELECT mastering.train_model(%L, %L, %L)', mastering.input_query(env_name, entity_name), spec, mastering.label_query(labels)),
                                                   mastering.artifact_path(env_name), true) AS t (m jsonb);
+    model := mastering.marked_model(model, config.data, entity_name);
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'model'), jsonb_build_object('model', model, 'spec', mastering.json_hash(spec)));
     PERFORM mastering.show_candidate(env_name, 'next');
     RETURN model;

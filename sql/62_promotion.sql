@@ -90,6 +90,7 @@ BEGIN
             USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
                   HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L) shows both sides; promote(..., resolve => ''{"path": "theirs"}'') takes one.', proposal ->> 'source', target_name);
     END IF;
+    PERFORM mastering.require_unmasked(proposal ->> 'source', target_name, target.tree, tree, target.data);
     INSERT INTO mastering.artifact (hash, content) SELECT mastering.json_hash(d.value), d.value FROM jsonb_each(proposal -> 'documents') d ON CONFLICT DO NOTHING;
     -- What stewards decided since the last run, here or where the change comes from, counts as a change of the entity.
     affected := affected || ARRAY(SELECT DISTINCT c.entity FROM mastering.curation c
@@ -336,6 +337,7 @@ DECLARE
     entity_name text;
     tree jsonb;
     place text;
+    masked text;
 BEGIN
     PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
     proposal := mastering.make_proposal(source_name, target_name);
@@ -347,7 +349,14 @@ BEGIN
         action := 'change configuration';
         subject := item.path;
         blocked := proposal -> 'conflicts' ? item.path OR proposal -> 'held' ? item.path;
-        detail := item.change || CASE WHEN proposal -> 'conflicts' ? item.path THEN ', but the target changed it too' ELSE '' END
+        BEGIN
+            masked := '';
+            PERFORM mastering.require_unmasked(source_name, target_name, target.tree, jsonb_build_object(item.path, tree -> item.path), target.data) WHERE item.path LIKE 'entity/%/model%' AND tree ? item.path;
+        EXCEPTION WHEN object_not_in_prerequisite_state THEN
+            masked := ', but it was trained on masked data';
+            blocked := true;
+        END;
+        detail := item.change || masked || CASE WHEN proposal -> 'conflicts' ? item.path THEN ', but the target changed it too' ELSE '' END
                   || coalesce(', but held since release ' || (proposal -> 'held' ->> item.path) || ' was rolled back', '');
         RETURN NEXT;
     END LOOP;

@@ -33,6 +33,7 @@ BEGIN
     PERFORM mastering.require_same_readers(env_name, wanted.environment);
     PERFORM mastering.require_restorable(env_name, wanted.environment);
     current := mastering.current_state(env_name);
+    PERFORM mastering.require_unmasked(state_name, env_name, current.tree, wanted.tree, wanted.data, true);
     before := mastering.snapshot_before(env_name, 'before restore');
     like_state := mastering.snapshot_of(wanted, 'restored in ' || env_name);
     IF wanted.tree = current.tree AND wanted.data = current.data AND wanted.versions = current.versions THEN

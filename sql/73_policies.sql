@@ -528,7 +528,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT max(a.at) FROM mastering.audit_entry a JOIN mastering.environment e ON e.name = a.environment AND a.at >= e.created_at
      WHERE a.environment = env_name AND a.detail -> 'unchanged' IS DISTINCT FROM 'true'
        AND a.action NOT IN ('load', 'load failed', 'record backup', 'run', 'snapshot', 'propose', 'prepare', 'approve', 'reject', 'approval needed', 'promote failed', 'check failed', 'grant role', 'revoke role',
-                            'bind source', 'set loading', 'set policy', 'override policy', 'policy overridden', 'release hold', 'release step', 'alter environment')
+                            'bind source', 'set loading', 'set policy', 'override policy', 'policy overridden', 'release hold', 'release step', 'alter environment', 'sample environment', 'sampled', 'end sample')
 $$;
 COMMENT ON FUNCTION mastering.configured_since(text) IS 'When the configuration of an environment last changed.';
 

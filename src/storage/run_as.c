@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "funcapi.h"
@@ -21,6 +22,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -266,4 +268,38 @@ MASTERING_FUNCTION(mastering_is_expression)
         select->windowClause == NIL && select->sortClause == NIL && select->limitCount == NULL &&
         select->limitOffset == NULL && select->lockingClause == NIL && select->distinctClause == NIL &&
         !has_subquery((Node *)select->targetList, NULL));
+}
+
+static bool
+note_column(Node *node, void *context)
+{
+    List **names = context;
+
+    if (node == NULL)
+        return false;
+    if (IsA(node, ColumnRef)) {
+        Node *last = llast(((ColumnRef *)node)->fields);
+
+        *names = lappend(*names, makeString(IsA(last, String) ? strVal(last) : pstrdup("*")));
+        return false;
+    }
+    return raw_expression_tree_walker(node, note_column, context);
+}
+
+/*
+ * expression_columns(text): the names of the columns, or of whole rows, that an expression refers to; "*"
+ * where it takes all there are. Raw parsing only, so that a name may be one of nothing.
+ */
+MASTERING_FUNCTION(mastering_expression_columns)
+{
+    List *parsed = raw_parser(text_to_cstring(PG_GETARG_TEXT_PP(0)), RAW_PARSE_PLPGSQL_EXPR), *names = NIL;
+    ArrayBuildState *result = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+    ListCell *cell;
+
+    foreach (cell, parsed)
+        note_column(lfirst_node(RawStmt, cell)->stmt, &names);
+    foreach (cell, names)
+        accumArrayResult(result, CStringGetTextDatum(strVal(lfirst(cell))), false, TEXTOID,
+                         CurrentMemoryContext);
+    PG_RETURN_DATUM(makeArrayResult(result, CurrentMemoryContext));
 }

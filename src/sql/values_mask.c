@@ -1,0 +1,91 @@
+/*
+ * values_mask.c: masks of values in SQL; see kernel/mask.h.
+ */
+#include "compat.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+
+#include "kernel/mask.h"
+
+static mask_key
+read_key(bytea *bytes)
+{
+    mask_key key;
+
+    if (VARSIZE_ANY_EXHDR(bytes) < 16)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the key of a mask is too short"),
+                        errdetail("It has %zu bytes; 16 are the least.", (size_t)VARSIZE_ANY_EXHDR(bytes))));
+    mask_key_set(&key, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+    return key;
+}
+
+/* mask_format(value, key, letters): a text of the same form. */
+MASTERING_FUNCTION(mastering_mask_format)
+{
+    text *value = PG_GETARG_TEXT_PP(0);
+    mask_key key = read_key(PG_GETARG_BYTEA_PP(1));
+    char *string = text_to_cstring(value), *utf8, *end, *result, *masked;
+    uint32 *points;
+    mask_place *places;
+    size_t count = 0;
+
+    utf8 = pg_server_to_any(string, (int)strlen(string), PG_UTF8);
+    end = utf8 + strlen(utf8);
+    points = palloc_extended(mul_size(Max(end - utf8, 1), sizeof(uint32)), MCXT_ALLOC_HUGE);
+    places = palloc_extended(mul_size(Max(end - utf8, 1), sizeof(mask_place)), MCXT_ALLOC_HUGE);
+    for (char *at = utf8; at < end; at += pg_utf_mblen((unsigned char *)at))
+        points[count++] = utf8_to_unicode((unsigned char *)at);
+    mask_format(&key, points, count, PG_GETARG_BOOL(2), GetDatabaseEncoding() != PG_UTF8, places);
+    masked = result = palloc_extended(add_size(mul_size(count, 4), 1), MCXT_ALLOC_HUGE);
+    for (size_t i = 0; i < count; i++) {
+        unicode_to_utf8(points[i], (unsigned char *)masked);
+        masked += pg_utf_mblen((unsigned char *)masked);
+    }
+    *masked = '\0';
+    PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(result, (int)(masked - result), PG_UTF8)));
+}
+
+/* mask_hash(value, key): 32 hexadecimal digits. */
+MASTERING_FUNCTION(mastering_mask_hash)
+{
+    char *string = text_to_cstring(PG_GETARG_TEXT_PP(0)), *utf8, hex[33];
+    mask_key key = read_key(PG_GETARG_BYTEA_PP(1));
+    uint8_t digest[SHA256_BYTES];
+
+    utf8 = pg_server_to_any(string, (int)strlen(string), PG_UTF8);
+    mask_digest(&key, utf8, strlen(utf8), digest);
+    hex_encode((char *)digest, 16, hex);
+    PG_RETURN_TEXT_P(cstring_to_text_with_len(hex, 32));
+}
+
+/* mask_number(value, key, limit): a number of as many digits, between -limit and limit. */
+MASTERING_FUNCTION(mastering_mask_number)
+{
+    int64 value = PG_GETARG_INT64(0), limit = PG_GETARG_INT64(2);
+    mask_key key = read_key(PG_GETARG_BYTEA_PP(1));
+    uint64 size = value < 0 ? -(uint64)value : (uint64)value;
+
+    if (limit < 0 || size > (uint64)limit)
+        PG_RETURN_INT64(value); /* the least of all numbers has no counterpart */
+    size = mask_number(&key, size, (uint64)limit);
+    PG_RETURN_INT64(value < 0 ? -(int64)size : (int64)size);
+}
+
+/* mask_date(value, key): a day of the same year. */
+MASTERING_FUNCTION(mastering_mask_date)
+{
+    DateADT date = PG_GETARG_DATEADT(0);
+    mask_key key = read_key(PG_GETARG_BYTEA_PP(1));
+    int year, month, day, first, last;
+
+    if (DATE_NOT_FINITE(date))
+        PG_RETURN_DATEADT(date);
+    j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+    first = date2j(year, 1, 1) - POSTGRES_EPOCH_JDATE;
+    last = date2j(year, 12, 31) - POSTGRES_EPOCH_JDATE;
+    PG_RETURN_DATEADT(first +
+                      (DateADT)mask_day(&key, year, (uint32)(date - first), (uint32)(last - first + 1)));
+}
