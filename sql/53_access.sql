@@ -147,6 +147,15 @@ COMMENT ON FUNCTION mastering.hold_space() IS 'Keeps garbage collection away to 
 CREATE FUNCTION mastering.lock_environment(environment text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM mastering.refuse_stand_in(environment);    -- what lives in another database is changed there
+    PERFORM mastering.take_lock(environment);
+END
+$$;
+COMMENT ON FUNCTION mastering.lock_environment(text) IS 'Takes the environment''s lock to the end of the transaction, or raises 55P03.';
+
+CREATE FUNCTION mastering.take_lock(environment text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     PERFORM mastering.hold_space();
     IF NOT pg_try_advisory_xact_lock(hashtext('mastering.environment'), hashtext(environment)) THEN
         RAISE EXCEPTION 'environment "%" is being changed by another session', environment
@@ -154,7 +163,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.lock_environment(text) IS 'Takes the environment''s lock to the end of the transaction, or raises 55P03.';
+COMMENT ON FUNCTION mastering.take_lock(text) IS 'Takes an environment''s lock, or raises 55P03, whichever database it lives in.';
 
 CREATE FUNCTION mastering.configuration_of(environment text) RETURNS mastering.configuration
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

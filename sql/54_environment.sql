@@ -38,9 +38,10 @@ END
 $$;
 COMMENT ON FUNCTION mastering.do_create_environment(text, text, name) IS 'Behind create_environment.';
 
-CREATE FUNCTION mastering.create_environment(name text, promotes_from text DEFAULT NULL, owner name DEFAULT NULL) RETURNS void
+-- Behind it: 78_remote.sql, which comes here unless a server is named.
+CREATE FUNCTION mastering.create_environment(name text, promotes_from text DEFAULT NULL, owner name DEFAULT NULL, server name DEFAULT NULL, name_there text DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.create_environment(text, text, name) IS 'Makes a stage: its schema, its head, its owner (the caller where none is given). promotes_from: the stage that changes come from.';
+COMMENT ON FUNCTION mastering.create_environment(text, text, name, name, text) IS 'Makes a stage: its schema, its head, its owner (the caller where none is given). promotes_from: the stage that changes come from. server: the foreign server in whose database the stage lives, under name_there where that is another name; it is made there unless it exists.';
 
 CREATE FUNCTION mastering.do_alter_environment(env_name text, owner_name name) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -109,15 +110,7 @@ END
 $$;
 COMMENT ON FUNCTION mastering.drop_environment_now(text) IS 'Drops an environment; whoever calls it has checked who asks.';
 
-CREATE FUNCTION mastering.do_drop_environment(env_name text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM mastering.require(env_name, 'admin');
-    PERFORM mastering.drop_environment_now(env_name);
-END
-$$;
-COMMENT ON FUNCTION mastering.do_drop_environment(text) IS 'Behind drop_environment.';
-
+-- Behind it: 78_remote.sql.
 CREATE FUNCTION mastering.drop_environment(env text) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.drop_environment(text) IS 'Drops an environment and its views; refused where something depends on them. Its snapshots and its log stay.';

@@ -159,6 +159,10 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id bigint := (payload ->> 'release_id')::bigint;
 BEGIN
+    IF payload ? 'remote' THEN    -- what is known of a release into another database
+        PERFORM mastering.write_remote(payload);
+        RETURN;
+    END IF;
     IF payload ? 'release' THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, created_at, finished_at, proposal, error, source_tree, proposal_hash)
         SELECT coalesce(r.release_id, nextval('mastering.release_id')), r.kind, r.source, r.target, coalesce(r.state, 'failed'), r.message, r.author,

@@ -180,7 +180,7 @@ CREATE FUNCTION mastering.snapshot(env text, message text DEFAULT NULL, tag text
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.snapshot(text, text, text) IS 'Freezes the state of an environment under a hash that covers all of it; returns its name.';
 
-CREATE FUNCTION mastering.do_diff(a_name text, b_name text) RETURNS TABLE (path text, change text, before jsonb, after jsonb)
+CREATE FUNCTION mastering.local_diff(a_name text, b_name text) RETURNS TABLE (path text, change text, before jsonb, after jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a mastering.state := mastering.resolve_state(a_name);
@@ -193,7 +193,7 @@ BEGIN
      WHERE x.value IS DISTINCT FROM y.value ORDER BY 1;
 END
 $$;
-COMMENT ON FUNCTION mastering.do_diff(text, text) IS 'Behind diff.';
+COMMENT ON FUNCTION mastering.local_diff(text, text) IS 'Behind diff, of states that are here.';
 
 CREATE FUNCTION mastering.diff(a text, b text) RETURNS TABLE (path text, change text, before jsonb, after jsonb)
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';

@@ -306,7 +306,7 @@ END
 $$;
 COMMENT ON FUNCTION mastering.promote_or_record(text, text, text, boolean, text, bigint, text, jsonb) IS 'A promotion whose failure leaves the target as it was and is recorded nevertheless.';
 
-CREATE FUNCTION mastering.do_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text, resolve jsonb) RETURNS bigint
+CREATE FUNCTION mastering.local_promote(source_name text, target_name text, message text, what_text text, dry_run boolean, expected_head text, resolve jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require_release(source_name, target_name);
@@ -320,7 +320,7 @@ BEGIN
     RETURN mastering.promote_or_record(source_name, target_name, message, coalesce(dry_run, false), expected_head, NULL, NULL, mastering.stored_resolutions(target_name, resolve));
 END
 $$;
-COMMENT ON FUNCTION mastering.do_promote(text, text, text, text, boolean, text, jsonb) IS 'Behind promote.';
+COMMENT ON FUNCTION mastering.local_promote(text, text, text, text, boolean, text, jsonb) IS 'Behind promote, of a stage that is here.';
 
 CREATE FUNCTION mastering.promote(source text, target text, message text DEFAULT NULL, what text DEFAULT 'auto', dry_run boolean DEFAULT false, expected_head text DEFAULT NULL, resolve jsonb DEFAULT NULL) RETURNS bigint
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
@@ -328,7 +328,7 @@ COMMENT ON FUNCTION mastering.promote(text, text, text, text, boolean, text, jso
 
 -- ---- in steps ------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION mastering.do_plan(source_name text, target_name text) RETURNS TABLE (step int, action text, subject text, detail text, blocked boolean)
+CREATE FUNCTION mastering.local_plan(source_name text, target_name text) RETURNS TABLE (step int, action text, subject text, detail text, blocked boolean)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     proposal jsonb;
@@ -418,7 +418,7 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION mastering.do_plan(text, text) IS 'Behind plan.';
+COMMENT ON FUNCTION mastering.local_plan(text, text) IS 'Behind plan, of a stage that is here.';
 
 CREATE FUNCTION mastering.plan(source text, target text) RETURNS TABLE (step int, action text, subject text, detail text, blocked boolean)
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
@@ -520,7 +520,7 @@ COMMENT ON FUNCTION mastering.promote_release(bigint) IS 'Promotes a release as 
 
 -- ---- and back --------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION mastering.do_rollback(env_name text, to_state text, what_text text, reason text) RETURNS bigint
+CREATE FUNCTION mastering.local_rollback(env_name text, to_state text, what_text text, reason text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     env mastering.environment := mastering.require(env_name, 'admin');
@@ -574,13 +574,13 @@ BEGIN
     RETURN id;
 END
 $$;
-COMMENT ON FUNCTION mastering.do_rollback(text, text, text, text) IS 'Behind rollback.';
+COMMENT ON FUNCTION mastering.local_rollback(text, text, text, text) IS 'Behind rollback, of a stage that is here.';
 
 CREATE FUNCTION mastering.rollback(env text, to_state text DEFAULT NULL, what text DEFAULT 'config', reason text DEFAULT NULL) RETURNS bigint
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.rollback(text, text, text, text) IS 'Back to before the last release, or to a state: configuration and outputs at once, data loaded since stay (what => ''all'' takes them back too). The change is held from being promoted again.';
 
-CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint, held_path text) RETURNS void
+CREATE FUNCTION mastering.local_release_hold(env_name text, id bigint, held_path text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM mastering.require(env_name, 'admin');
@@ -593,7 +593,7 @@ BEGIN
     PERFORM mastering.audit(env_name, 'release hold', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'path', held_path)));
 END
 $$;
-COMMENT ON FUNCTION mastering.do_release_hold(text, bigint, text) IS 'Behind release_hold.';
+COMMENT ON FUNCTION mastering.local_release_hold(text, bigint, text) IS 'Behind release_hold, of a stage that is here.';
 
 CREATE FUNCTION mastering.release_hold(env text, release bigint, path text DEFAULT NULL) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';

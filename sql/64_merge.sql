@@ -190,6 +190,7 @@ DECLARE
     merged jsonb;
     documents jsonb := '{}';
 BEGIN
+    PERFORM mastering.refuse_stand_in(target_name);
     PERFORM mastering.require_order(source.environment, target_name);
     base := mastering.base_tree(source, target);
     SELECT coalesce(jsonb_object_agg(h.path || E'\n' || coalesce(h.hash, ''), h.release_id), '{}') INTO holds FROM mastering.holds_of(target_name) h;
@@ -360,12 +361,12 @@ END
 $$;
 COMMENT ON FUNCTION mastering.conflicts_of(text, text, jsonb) IS 'What in a promotion needs a decision, and what was decided.';
 
-CREATE FUNCTION mastering.do_merge_conflicts(source_name text, target_name text)
+CREATE FUNCTION mastering.local_merge_conflicts(source_name text, target_name text)
 RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.path, c.reason, c.base, c.ours, c.theirs FROM mastering.conflicts_of(source_name, target_name, '{}') c
 $$;
-COMMENT ON FUNCTION mastering.do_merge_conflicts(text, text) IS 'Behind merge_conflicts.';
+COMMENT ON FUNCTION mastering.local_merge_conflicts(text, text) IS 'Behind merge_conflicts, of stages that are here.';
 
 CREATE FUNCTION mastering.merge_conflicts(source text, target text) RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb)
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
