@@ -2,7 +2,7 @@
 --
 -- A public function of this layer is declared in C (mastering_guard) and stands before a do_ function of the same
 -- arguments, which runs with the rights of the extension's owner and asks caller() who called; see
--- src/storage/guard.c. The do_ functions and everything internal are executable by the owner only (79_grants.sql).
+-- src/storage/guard.c. The do_ functions and everything internal are executable by the owner only (99_grants.sql).
 
 CREATE FUNCTION mastering.caller() RETURNS name
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'mastering_caller';

@@ -1,4 +1,4 @@
--- 79_grants.sql: nobody but the owner may call what works behind the doors; the doors themselves check their callers.
+-- 99_grants.sql: nobody but the owner may call what works behind the doors; the doors themselves check their callers.
 
 DO $$
 DECLARE
