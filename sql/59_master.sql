@@ -2,7 +2,7 @@
 
 -- The number goes up with every change of the engine that may change a result.
 CREATE FUNCTION mastering.engine_revision() RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT '2, ' || mastering.normalize_versions() $$;
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT '3, ' || mastering.normalize_versions() $$;
 COMMENT ON FUNCTION mastering.engine_revision() IS 'Changes whenever the matching engine may give another result for the same input: with its own results, with ICU and with Unicode.';
 
 -- Writes pg_temp.mastering_partition: every record and the label of its cluster.

@@ -510,7 +510,7 @@ describe_training(match_run *run, match_spec *spec, const em_session *sessions, 
     StringInfoData text;
 
     initStringInfo(&text);
-    appendStringInfo(&text, "{\"records\":%u,\"iterations\":%d,\"labels\":%s,\"result_revision\":1,\"text\":",
+    appendStringInfo(&text, "{\"records\":%u,\"iterations\":%d,\"labels\":%s,\"result_revision\":3,\"text\":",
                      run->store->records.count, iterations, lesson != NULL ? lesson : "false");
     append_json_string(&text, normalize_versions());
     appendStringInfoString(&text, ",\"rules\":[");
