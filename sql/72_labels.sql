@@ -22,6 +22,7 @@ CREATE TABLE mastering.label (
     state       text NOT NULL DEFAULT 'proposed' CHECK (state IN ('proposed', 'verified', 'rejected', 'withdrawn', 'superseded')),
     comment     text,
     reviewer    text NOT NULL,
+    login       text NOT NULL DEFAULT session_user,
     labelled_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     curator     text,
     decided_at  timestamptz,
@@ -30,6 +31,7 @@ CREATE TABLE mastering.label (
 CREATE UNIQUE INDEX ON mastering.label (environment, entity, pair, reviewer) WHERE state = 'proposed';
 CREATE UNIQUE INDEX ON mastering.label (environment, entity, pair) WHERE state = 'verified';
 COMMENT ON TABLE mastering.label IS 'Verdicts on pairs of records, the decided and the superseded ones too.';
+COMMENT ON COLUMN mastering.label.login IS 'Who was logged in when the reviewer said so: one person may have several roles.';
 COMMENT ON COLUMN mastering.label.pair IS 'Hash of the two records'' sources and keys: keys may be longer than an index takes.';
 
 CREATE TABLE mastering.label_queue (
@@ -319,6 +321,15 @@ COMMENT ON FUNCTION mastering.next_pairs(text, text, integer, interval) IS 'The 
 -- ---- verifying -------------------------------------------------------------------------------------------------------
 
 -- ids NULL: all that nobody disputes.
+-- One person in two roles is one person, as for approvals (policy "approvals", identity). A superuser may be anybody anyway.
+CREATE FUNCTION mastering.is_own_label(env_name text, item mastering.label) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT item.reviewer = mastering.caller()
+           OR item.login = session_user AND (SELECT p.identity FROM mastering.approval_policy(env_name) p) = 'login'
+              AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = session_user AND r.rolsuper)
+$$;
+COMMENT ON FUNCTION mastering.is_own_label(text, mastering.label) IS 'Whether the caller gave a label, in this role or in another one under the same log-in.';
+
 CREATE FUNCTION mastering.decide_labels(env_name text, entity_name text, ids bigint[], accept boolean, remark text)
 RETURNS TABLE (label_id bigint, record_a text, record_b text, verdict text, reviewer text, outcome text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -349,8 +360,12 @@ BEGIN
         outcome := NULL;
         IF item.state = 'proposed' AND NOT EXISTS (SELECT FROM mastering.label l WHERE l.label_id = item.label_id AND l.state = 'proposed') THEN
             outcome := 'superseded';    -- an equal verdict on the pair came first
-        ELSIF item.reviewer = mastering.caller() AND accept THEN
-            IF ids IS NOT NULL THEN
+        ELSIF accept AND mastering.is_own_label(env_name, item) THEN
+            IF ids IS NOT NULL AND item.reviewer <> mastering.caller() THEN
+                RAISE EXCEPTION 'the label of "%" and "%" was given by "%", who cannot verify it too', record_a, record_b, item.reviewer
+                    USING ERRCODE = '42501', DETAIL = format('You are "%s" now, by the same log-in "%s".', mastering.caller(), item.login),
+                          HINT = 'Another curator verifies it. Policy "approvals" says whether a log-in is one person: {"count": 0, "identity": "role"}.';
+            ELSIF ids IS NOT NULL THEN
                 RAISE EXCEPTION 'the label of "%" and "%" was given by "%", who cannot verify it too', record_a, record_b, item.reviewer
                     USING ERRCODE = '42501', HINT = 'Another curator verifies it.';
             END IF;

@@ -174,7 +174,27 @@ SELECT count(*) FROM labels;
 RESET ROLE;
 SELECT action, count(*) FROM audit_log WHERE environment = 'l1' AND action IN ('label', 'verify labels') GROUP BY 1 ORDER BY 1;
 
+-- One log-in with two roles does not verify what it proposed, unless policy says that roles are people; a superuser may be anybody.
+CREATE ROLE l_two LOGIN;
+GRANT l_reviewer, l_curator TO l_two;
+SET SESSION AUTHORIZATION l_two;
+SET ROLE l_reviewer;
+SELECT label_pair('l1', 'person', 'p:20', 'p:1020', 'match') > 0 AS proposed;
+SET ROLE l_curator;
+SELECT record_a, record_b, reviewer, outcome FROM verify_labels('l1', 'person') WHERE 'p:20' IN (record_a, record_b);
+SELECT verify_labels('l1', 'person', ARRAY[label_id]) FROM labels WHERE 'p:20' IN (record_a, record_b) AND state = 'proposed';
+SELECT v.outcome FROM labels AS l, verify_labels('l1', 'person', ARRAY[l.label_id], accept => false) AS v WHERE 'p:20' IN (l.record_a, l.record_b) AND l.state = 'proposed';
+SET ROLE l_reviewer;
+SELECT label_pair('l1', 'person', 'p:20', 'p:1020', 'match') > 0 AS proposed;
+RESET SESSION AUTHORIZATION;
+SELECT set_policy('l1', 'approvals', '{"count": 0, "identity": "role"}');
+SET SESSION AUTHORIZATION l_two;
+SET ROLE l_curator;
+SELECT outcome FROM verify_labels('l1', 'person') WHERE 'p:20' IN (record_a, record_b);
+RESET SESSION AUTHORIZATION;
+SELECT login = session_user AS superuser, count(*) > 0 AS some FROM mastering.label WHERE state = 'verified' GROUP BY 1 ORDER BY 1;
+
 SELECT drop_environment('l2'), drop_environment('l1');
 SELECT count(*) FROM mastering.label;
 DROP SCHEMA labelling CASCADE;
-DROP ROLE l_owner, l_author, l_curator, l_curator_2, l_reviewer, l_reviewer_2, l_consumer, l_none;
+DROP ROLE l_owner, l_author, l_curator, l_curator_2, l_reviewer, l_reviewer_2, l_consumer, l_none, l_two;
