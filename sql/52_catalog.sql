@@ -186,12 +186,14 @@ CREATE TABLE mastering.run (
     golden_key  text NOT NULL,
     engine      text,
     reused      text,
+    how         jsonb,
     counters    jsonb NOT NULL,
     before      jsonb,
     made_by     text NOT NULL,
     made_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX ON mastering.run (environment, entity, run_id);
+COMMENT ON COLUMN mastering.run.how IS 'run: full or incremental; because: why it was full; changed, affected, compared: records.';
 COMMENT ON TABLE mastering.run IS 'What was run or published where, with the counters of the outputs and of those published before.';
 
 CREATE TABLE mastering.candidate (

@@ -1,5 +1,5 @@
 -- 59_increment.sql: a run after a small change. It clusters anew what the change can have touched and leaves the rest, and gives
--- the same partition as a run over everything (doc/increment.md has the argument in full):
+-- the same partition as a run over everything (doc/incremental.md has the argument in full):
 --
 -- What comes to be a cluster is decided link by link, heaviest first; a link joins two clusters or is refused and leaves no
 -- trace, and what decides is only what the two clusters are made of. So the records fall into two parts: AFFECTED, a union of the
@@ -149,9 +149,9 @@ BEGIN
     IF old_curation IS NOT NULL OR curation IS NOT NULL THEN
         INSERT INTO pg_temp.mastering_named
         SELECT e.source, e.key
-          FROM (SELECT d FROM jsonb_array_elements(coalesce(old_curation, '[]')) d EXCEPT SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d
+          FROM ((SELECT d FROM jsonb_array_elements(coalesce(old_curation, '[]')) d EXCEPT SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d)
                 UNION ALL
-                SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d EXCEPT SELECT d FROM jsonb_array_elements(coalesce(old_curation, '[]')) d
+                (SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d EXCEPT SELECT d FROM jsonb_array_elements(coalesce(old_curation, '[]')) d)
                 UNION ALL
                 SELECT d FROM jsonb_array_elements(coalesce(curation, '[]')) d WHERE d ->> 0 = 'lock') x (decision)
          CROSS JOIN LATERAL jsonb_array_elements(x.decision -> 1) r
@@ -161,9 +161,9 @@ BEGIN
         INSERT INTO pg_temp.mastering_named
         SELECT e.source, e.key
           FROM unnest('{matches,non_matches}'::text[]) k
-         CROSS JOIN LATERAL (SELECT p FROM jsonb_array_elements(coalesce(old_labels -> k, '[]')) p EXCEPT SELECT p FROM jsonb_array_elements(coalesce(labels -> k, '[]')) p
+         CROSS JOIN LATERAL ((SELECT p FROM jsonb_array_elements(coalesce(old_labels -> k, '[]')) p EXCEPT SELECT p FROM jsonb_array_elements(coalesce(labels -> k, '[]')) p)
                              UNION ALL
-                             SELECT p FROM jsonb_array_elements(coalesce(labels -> k, '[]')) p EXCEPT SELECT p FROM jsonb_array_elements(coalesce(old_labels -> k, '[]')) p) x (pair)
+                             (SELECT p FROM jsonb_array_elements(coalesce(labels -> k, '[]')) p EXCEPT SELECT p FROM jsonb_array_elements(coalesce(old_labels -> k, '[]')) p)) x (pair)
          CROSS JOIN LATERAL (VALUES (x.pair ->> 0, x.pair ->> 1), (x.pair ->> 2, x.pair ->> 3)) e (source, key);
     END IF;
     -- What must be together is linked, whatever the model says: a set of records each.
@@ -188,13 +188,39 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.scope_query(jsonb, text) IS 'The query with which the engine reads the records of an increment.';
 
+-- pg_temp.mastering_asked (rule, key): the blocking keys of the records in pg_temp.mastering_scope.
+CREATE FUNCTION mastering.ask_keys(env mastering.environment, query text, model jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    key_spec jsonb := jsonb_build_object('blocking', model -> 'blocking', 'comparisons', model -> 'comparisons') || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END;
+BEGIN
+    EXECUTE format('CREATE TEMP TABLE mastering_asked ON COMMIT DROP AS SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
+                   format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, key_spec), mastering.artifact_path(env.name));
+    ANALYZE pg_temp.mastering_asked;
+END
+$$;
+COMMENT ON FUNCTION mastering.ask_keys(mastering.environment, text, jsonb) IS 'Lists the blocking keys of the records of an increment in a temporary table.';
+
+-- In a block that is not compared in full each record decides which others meet.
+CREATE FUNCTION mastering.large_block(model jsonb, entries text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    large record;
+BEGIN
+    EXECUTE format('SELECT f.rule, count(*) AS records FROM %s f GROUP BY f.rule, f.hash
+                    HAVING count(*) > CASE f.rule %s ELSE 5000 END ORDER BY 2 DESC LIMIT 1', entries,
+                   (SELECT string_agg(format('WHEN %s THEN %s', b.ordinality, coalesce(CASE jsonb_typeof(b.value) WHEN 'object' THEN b.value ->> 'max_block' END, '5000')), ' ') FROM jsonb_array_elements(model -> 'blocking') WITH ORDINALITY b)) INTO large;
+    RETURN CASE WHEN large.rule IS NOT NULL THEN format('a block of rule %s has %s records, which are not compared in full', large.rule, large.records) END;
+END
+$$;
+COMMENT ON FUNCTION mastering.large_block(jsonb, text) IS 'Says so where a block among entries (rule, hash) has more records than are compared in full; NULL otherwise.';
+
 -- Clusters that links, or what must be together, lead to from affected records that were not looked at yet.
 CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, view_name text, keys jsonb, members text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    key_spec jsonb := jsonb_build_object('blocking', model -> 'blocking', 'comparisons', model -> 'comparisons') || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END;
     query text := mastering.scope_query(entity, view_name);
-    large record;
+    reason text;
 BEGIN
     TRUNCATE pg_temp.mastering_scope;
     INSERT INTO pg_temp.mastering_scope SELECT a.source, a.key, true FROM pg_temp.mastering_affected a WHERE a.fresh;
@@ -202,15 +228,12 @@ BEGIN
         RETURN NULL;
     END IF;
     ANALYZE pg_temp.mastering_scope;
-    EXECUTE format('CREATE TEMP TABLE mastering_asked ON COMMIT DROP AS SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
-                   format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, key_spec), mastering.artifact_path(env.name));
-    ANALYZE pg_temp.mastering_asked;
+    PERFORM mastering.ask_keys(env, query, model);
     EXECUTE format('CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT s."#source" AS source, s."#key" AS key, s.rule, s.key AS hash FROM pg_temp.mastering_asked a JOIN mastering.%I s ON s.key = a.key AND s.rule = a.rule WHERE %s',
                    'store_' || (keys ->> 'store'), mastering.version_condition(keys, 's'));
-    SELECT f.rule, count(*) AS records INTO large FROM pg_temp.mastering_found f JOIN jsonb_array_elements(model -> 'blocking') WITH ORDINALITY b ON b.ordinality = f.rule
-     GROUP BY f.rule, f.hash, b.value HAVING count(*) > coalesce((CASE jsonb_typeof(b.value) WHEN 'object' THEN b.value ->> 'max_block' END)::int, 5000) ORDER BY 2 DESC LIMIT 1;
-    IF FOUND THEN
-        RETURN format('a block of rule %s has %s records, which are not compared in full', large.rule, large.records);
+    reason := mastering.large_block(model, 'pg_temp.mastering_found');
+    IF reason IS NOT NULL THEN
+        RETURN reason;
     END IF;
     INSERT INTO pg_temp.mastering_scope
     SELECT DISTINCT f.source, f.key, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = f.source AND a.key = f.key);
@@ -254,6 +277,17 @@ BEGIN
     -- Of a set that must be together the chain changes when one of its records goes.
     INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
      WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
+    IF EXISTS (SELECT FROM pg_temp.mastering_gone) THEN
+        INSERT INTO pg_temp.mastering_scope SELECT g.source, g.key, true FROM pg_temp.mastering_gone g;
+        ANALYZE pg_temp.mastering_scope;
+        PERFORM mastering.ask_keys(env, mastering.scope_query(entity, mastering.show_source(env, mastering.path(entity_name, 'gone'), old -> '_records')), model);
+        reason := mastering.large_block(model, format('(SELECT a.rule, a.key AS hash FROM pg_temp.mastering_asked a JOIN mastering.%I s ON s.key = a.key AND s.rule = a.rule WHERE %s)',
+                                                      'store_' || (old -> '_keys' ->> 'store'), mastering.version_condition(old -> '_keys', 's')));
+        IF reason IS NOT NULL THEN
+            RETURN reason;
+        END IF;
+        DROP TABLE pg_temp.mastering_asked;
+    END IF;
     INSERT INTO pg_temp.mastering_affected SELECT c.source, c.key, true FROM pg_temp.mastering_come c;
     EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT DISTINCT m."#cluster", true FROM (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION SELECT n.source, n.key FROM pg_temp.mastering_named n) c JOIN %s m ON m."#source" = c.source AND m."#key" = c.key', members);
     INSERT INTO pg_temp.mastering_touched SELECT c::bigint, true FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
@@ -311,7 +345,8 @@ COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb,
 
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+-- Some thousand records are wanted of a store that lies in memory, or on disks that do not turn any more.
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET random_page_cost = 1.1 AS $$
 DECLARE
     reason text := mastering.why_full(env, entity_name, inputs, model, old);
     size bigint := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);
@@ -333,6 +368,48 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS 'Clusters the records that a change can have touched, or says why all of them have to be gone over.';
+
+-- What master would do, and why. What is mapped to find out is undone.
+CREATE FUNCTION mastering.plan_run(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb, full_run boolean) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    entity jsonb := mastering.require_entity(tree, env.name, entity_name);
+    inputs jsonb := mastering.run_inputs(env, entity_name, tree, data);
+    run_key text := mastering.live_key(mastering.json_hash(inputs));
+    old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
+                   WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_keys'));
+    made_in text := (SELECT o.made_in FROM mastering.output o WHERE o.run_key = plan_run.run_key ORDER BY o.made_at LIMIT 1);
+    reason text;
+    records jsonb;
+    changed bigint;
+    size bigint;
+BEGIN
+    IF old -> '' ->> 'run' = run_key THEN
+        RETURN CASE WHEN old -> '' ->> 'golden' = (mastering.golden_keys(env.name, entity_name, tree)).golden_key THEN '{"run": "none", "because": "what is published is up to date"}'::jsonb
+                    ELSE '{"run": "golden", "because": "the clusters are up to date, what golden records are made by is not"}' END;
+    ELSIF made_in IS NOT NULL THEN
+        RETURN jsonb_build_object('run', 'found', 'because', format('environment "%s" ran it', made_in));
+    END IF;
+    reason := CASE WHEN full_run THEN 'it was asked for' ELSE mastering.why_full(env, entity_name, inputs, mastering.model_of(tree, env.name, entity_name), old) END;
+    IF reason IS NULL THEN
+        BEGIN
+            PERFORM mastering.drop_work_tables();
+            records := mastering.map_records(env, entity_name, tree, data);
+            changed := mastering.note_changes(entity, old -> '_records', records);
+            size := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);
+            IF changed > size / 5 THEN
+                reason := format('%s of %s records changed', changed, size);
+            END IF;
+            RAISE EXCEPTION 'planned' USING ERRCODE = 'MD001';
+        EXCEPTION WHEN SQLSTATE 'MD001' THEN
+            NULL;
+        END;
+    END IF;
+    RETURN CASE WHEN reason IS NULL THEN jsonb_build_object('run', 'incremental', 'because', 'a part changed', 'changed', changed, 'records', size)
+                ELSE jsonb_build_object('run', 'full', 'because', reason) END;
+END
+$$;
+COMMENT ON FUNCTION mastering.plan_run(mastering.environment, text, jsonb, jsonb, jsonb, boolean) IS 'Whether a run would go over all records or over what changed, and why; changes nothing.';
 
 -- ---- counters ------------------------------------------------------------------------------------------------------
 

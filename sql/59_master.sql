@@ -206,7 +206,7 @@ BEGIN
     ELSE
         reused := EXISTS (SELECT FROM mastering.output o WHERE o.run_key = work.run_key);
         IF NOT reused THEN
-            how := CASE WHEN full_run THEN '{"run": "full", "because": "it was asked for"}' ELSE mastering.increment(env, entity_name, inputs, entity, model, labels, curation, old, records, keys) END;
+            how := CASE WHEN old = '{}' THEN '{}' WHEN full_run THEN '{"run": "full", "because": "it was asked for"}' ELSE mastering.increment(env, entity_name, inputs, entity, model, labels, curation, old, records, keys) END;
         END IF;
         IF how ->> 'run' = 'incremental' THEN
             touched := ARRAY(SELECT t.cluster FROM pg_temp.mastering_touched t);
@@ -294,7 +294,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.notify(text, text, jsonb) IS 'A JSON line on channel mastering.';
 
-CREATE FUNCTION mastering.do_master(env_name text, entity_name text, full_run boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION mastering.do_master(env_name text, entity_name text, full_run boolean DEFAULT false, dry_run boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     env mastering.environment := mastering.require(env_name, 'author', 'curator', 'loader');
@@ -309,6 +309,9 @@ BEGIN
     config := mastering.configuration_of(env_name);
     SELECT h.versions INTO published FROM mastering.head h WHERE h.environment = env_name;
     PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
+    IF dry_run THEN
+        RETURN jsonb_build_object('entity', entity_name) || mastering.plan_run(env, entity_name, config.tree, config.data, published, full_run);
+    END IF;
     outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published, full_run);
     summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters') || coalesce(outputs -> 'how', '{}');
     IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN
@@ -325,8 +328,8 @@ BEGIN
     RETURN summary;
 END
 $$;
-COMMENT ON FUNCTION mastering.do_master(text, text, boolean) IS 'Behind master.';
+COMMENT ON FUNCTION mastering.do_master(text, text, boolean, boolean) IS 'Behind master.';
 
-CREATE FUNCTION mastering.master(env text, entity text, "full" boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION mastering.master(env text, entity text, "full" boolean DEFAULT false, dry_run boolean DEFAULT false) RETURNS jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.master(text, text, boolean) IS 'Runs an entity: records, clusters, golden records, published together. Says how many records and clusters there are, what was reused, and how many clusters were born, split, merged or died.';
+COMMENT ON FUNCTION mastering.master(text, text, boolean, boolean) IS 'Runs an entity: records, clusters, golden records, published together. After a small change under the same rules only what the change can have touched is clustered and written anew (doc/incremental.md); full => true goes over all records. Says which it was and why, how many records and clusters there are, what was reused, and how many clusters were born, split, merged or died. dry_run => true says what it would do, and does nothing.';

@@ -21,9 +21,10 @@ COMMENT ON FUNCTION mastering.brief_inputs(jsonb) IS 'The inputs of a run as sho
 -- One row an entity whose outputs differ between two states of a head; reused: what the runs said about it.
 CREATE FUNCTION mastering.record_runs(env_name text, kind_name text, before jsonb, after jsonb, runs jsonb, release bigint, candidate_name text) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO mastering.run (environment, entity, kind, release_id, candidate, run_key, golden_key, engine, reused, counters, before, made_by)
+    INSERT INTO mastering.run (environment, entity, kind, release_id, candidate, run_key, golden_key, engine, reused, how, counters, before, made_by)
     SELECT env_name, v.key, kind_name, release, candidate_name, v.value ->> 'run', v.value ->> 'golden', coalesce(v.value -> 'inputs' ->> 'engine', '1'),
-           (SELECT r ->> 'reused' FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key LIMIT 1), coalesce(v.value -> 'counters', '{}'), before -> v.key -> 'counters', mastering.caller()
+           (SELECT r ->> 'reused' FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key LIMIT 1),
+           (SELECT jsonb_strip_nulls(jsonb_build_object('run', r -> 'run', 'because', r -> 'because', 'changed', r -> 'changed', 'affected', r -> 'affected', 'compared', r -> 'compared')) FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key AND r ? 'run' LIMIT 1), coalesce(v.value -> 'counters', '{}'), before -> v.key -> 'counters', mastering.caller()
       FROM jsonb_each(after) v WHERE v.value ? 'run' AND v.value IS DISTINCT FROM before -> v.key ORDER BY v.key
 $$;
 COMMENT ON FUNCTION mastering.record_runs(text, text, jsonb, jsonb, jsonb, bigint, text) IS 'Writes down what was run or published, with its counters.';
@@ -162,7 +163,7 @@ RETURNS TABLE (counter text, before double precision, after double precision, ch
 COMMENT ON FUNCTION mastering.run_counters(text, text, text) IS 'The counters of an entity''s last run, or of a candidate, beside those of what was published before, with their bounds. pairs: of records in one cluster; change: as a share of before.';
 
 CREATE VIEW mastering.runs WITH (security_barrier) AS
-    SELECT r.environment, r.run_id, r.entity, r.kind, r.release_id, r.candidate, r.reused, r.engine, r.counters, r.before,
+    SELECT r.environment, r.run_id, r.entity, r.kind, r.release_id, r.candidate, r.reused, r.how, r.engine, r.counters, r.before,
            EXISTS (SELECT FROM mastering.discarded_key d WHERE d.key = r.run_key) AS discarded, r.made_by, r.made_at
       FROM mastering.run r WHERE mastering.visible(r.environment, r.made_at);
 COMMENT ON VIEW mastering.runs IS 'What was run or published, with its counters and those of what was published before. engine: the revision of the engine that made it.';
@@ -334,7 +335,7 @@ BEGIN
     FOREACH entity_name IN ARRAY made.entities LOOP
         outputs := mastering.make_outputs(env, entity_name, state.tree, state.data, state.versions);
         made.versions := made.versions || (outputs -> 'versions');
-        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || coalesce(outputs -> 'versions' -> entity_name -> 'counters', '{}') - 'filled');
+        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || coalesce(outputs -> 'how', '{}') || coalesce(outputs -> 'versions' -> entity_name -> 'counters', '{}') - 'filled');
     END LOOP;
     DELETE FROM mastering.candidate c WHERE c.environment = env_name AND c.name = candidate_name;
     INSERT INTO mastering.candidate SELECT made.*;
@@ -614,7 +615,10 @@ BEGIN
         UNION ALL SELECT 5, 'labels, what stewards decided or what was erased' WHERE brief -> 'curation' <> shown -> 'inputs' -> 'curation'
         UNION ALL SELECT 5, 'who may read what its text looks up' WHERE brief -> 'roles' <> shown -> 'inputs' -> 'roles'
         UNION ALL SELECT 6, format('the engine (%s, now %s)', shown -> 'inputs' ->> 'engine', brief ->> 'engine') WHERE brief -> 'engine' <> shown -> 'inputs' -> 'engine') x (n, d);
-    RETURN 'run: against what is published differ ' || array_to_string(differs, ', ');
+    message := mastering.why_full(env, entity_name, inputs, mastering.model_of(tree, env.name, entity_name),
+        (SELECT jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value) FROM jsonb_each(published) p WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_history', entity_name || '_keys')));
+    RETURN format('run%s: against what is published differ %s', CASE WHEN message IS NULL THEN ' over what changed' END, array_to_string(differs, ', '))
+           || CASE WHEN message IS NOT NULL AND brief -> 'model' = shown -> 'inputs' -> 'model' AND brief -> 'engine' = shown -> 'inputs' -> 'engine' THEN '; over all records, as ' || message ELSE '' END;
 END
 $$;
 COMMENT ON FUNCTION mastering.explain_run(mastering.environment, text, jsonb, jsonb, jsonb, jsonb) IS 'In words, whether the outputs of an entity are found or have to be run, and why.';

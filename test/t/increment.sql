@@ -69,7 +69,7 @@ END $$;
 -- One decision of a steward or reviewers.
 CREATE FUNCTION increment.decide(e text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    what text := increment.one_of('merge', 'split', 'move', 'lock', 'end', 'label', 'label');
+    what text := increment.one_of('merge', 'split', 'move', 'lock', 'end', 'label', 'label', 'withdraw');
     a record;
     b record;
 BEGIN
@@ -84,7 +84,8 @@ BEGIN
         WHEN 'end' THEN PERFORM mastering.end_curation('prod', c.curation_id) FROM mastering.curations c WHERE c.environment = 'prod' AND c.entity = e AND c.in_force ORDER BY random() LIMIT 1;
         WHEN 'label' THEN
             PERFORM mastering.label_pair('prod', e, a.source || ':' || a.record_key, b.source || ':' || b.record_key, increment.one_of('match', 'non-match'));
-            PERFORM mastering.verify_labels('prod', e);
+            PERFORM mastering.verify_labels('prod', e, ARRAY(SELECT l.label_id FROM mastering.label l WHERE l.entity = e AND l.state = 'proposed'));
+        WHEN 'withdraw' THEN PERFORM mastering.verify_labels('prod', e, ARRAY(SELECT l.label_id FROM mastering.label l WHERE l.entity = e AND l.state = 'verified' ORDER BY random() LIMIT 1), false);
         END CASE;
         RETURN what;
     EXCEPTION WHEN OTHERS THEN
