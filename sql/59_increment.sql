@@ -12,32 +12,6 @@
 
 -- ---- whether -------------------------------------------------------------------------------------------------------
 
--- What decides about a pair must be known from the two records and the model.
-CREATE FUNCTION mastering.not_local(model jsonb, sources bigint) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    rule jsonb;
-    n int := 0;
-BEGIN
-    FOR rule IN SELECT r FROM jsonb_array_elements(model -> 'blocking') r LOOP
-        n := n + 1;
-        IF jsonb_typeof(rule) = 'object' AND coalesce((rule ->> 'top_k')::int, 0) > 0 THEN
-            RETURN format('blocking rule %s takes the nearest neighbours among all records', n);
-        END IF;
-    END LOOP;
-    FOR i IN 0 .. jsonb_array_length(model -> 'comparisons') - 1 LOOP
-        IF model #>> ARRAY['comparisons', i::text, 'method'] = 'tfidf' THEN
-            RETURN format('comparison %s weighs words by all records', i + 1);
-        END IF;
-    END LOOP;
-    IF sources > 1 AND coalesce(model ->> 'one_per_source', 'evident') NOT IN ('always', 'never') THEN
-        RETURN 'whether a source holds each thing once is told from all records';
-    END IF;
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION mastering.not_local(jsonb, bigint) IS 'Why a model says of two records what hangs on the others, too; NULL where it does not.';
-
 -- The curation that a run follows, by number: what differs next time is told from these.
 CREATE FUNCTION mastering.decisions_in_force(env_name text, entity_name text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -73,12 +47,14 @@ BEGIN
         RETURN 'what is published was discarded';
     ELSIF jsonb_typeof(shown -> 'increment' -> 'under_locks') IS DISTINCT FROM 'array' AND inputs -> 'curation' @? '$[*] ? (@[0] == "lock")' THEN
         RETURN 'what locked clusters were cut from is not known';
+    ELSIF shown -> 'increment' -> 'windows' IS DISTINCT FROM 'false' THEN
+        RETURN 'blocks of the last run were too large to be compared in full';
     ELSIF shown -> 'increment' ->> 'labels' IS NOT NULL AND NOT EXISTS (SELECT FROM mastering.artifact a WHERE a.hash = shown -> 'increment' ->> 'labels') THEN
         RETURN 'the labels of the last run are not kept any more';
     ELSIF EXISTS (SELECT FROM jsonb_array_elements_text(shown -> 'increment' -> 'decisions') d WHERE NOT EXISTS (SELECT FROM mastering.curation c WHERE c.curation_id = d::bigint)) THEN
         RETURN 'decisions that the last run followed are not kept any more';
     END IF;
-    RETURN mastering.not_local(model, (SELECT count(*) FROM jsonb_object_keys(inputs -> 'sources')));
+    RETURN (SELECT lower(left(n, 1)) || rtrim(substr(n, 2), '.') FROM unnest(mastering.model_not_local(model)) n LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION mastering.why_full(mastering.environment, text, jsonb, jsonb, jsonb) IS 'Why a run has to go over all records; NULL where what changed may be enough.';
@@ -201,19 +177,18 @@ END
 $$;
 COMMENT ON FUNCTION mastering.ask_keys(mastering.environment, text, jsonb) IS 'Lists the blocking keys of the records of an increment in a temporary table.';
 
--- In a block that is not compared in full each record decides which others meet.
-CREATE FUNCTION mastering.large_block(model jsonb, entries text) RETURNS text
+-- In a block that is not compared in full each record decides which others meet. The last run had none.
+CREATE FUNCTION mastering.large_block(model jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     large record;
 BEGIN
-    EXECUTE format('SELECT f.rule, count(*) AS records FROM %s f GROUP BY f.rule, f.hash
-                    HAVING count(*) > CASE f.rule %s ELSE 5000 END ORDER BY 2 DESC LIMIT 1', entries,
+    EXECUTE format('SELECT f.rule, count(*) AS records FROM pg_temp.mastering_found f GROUP BY f.rule, f.hash HAVING count(*) > CASE f.rule %s ELSE 5000 END ORDER BY 2 DESC LIMIT 1',
                    (SELECT string_agg(format('WHEN %s THEN %s', b.ordinality, coalesce(CASE jsonb_typeof(b.value) WHEN 'object' THEN b.value ->> 'max_block' END, '5000')), ' ') FROM jsonb_array_elements(model -> 'blocking') WITH ORDINALITY b)) INTO large;
-    RETURN CASE WHEN large.rule IS NOT NULL THEN format('a block of rule %s has %s records, which are not compared in full', large.rule, large.records) END;
+    RETURN CASE WHEN large.rule IS NOT NULL THEN format('a block of rule %s has %s records by now, which are not compared in full', large.rule, large.records) END;
 END
 $$;
-COMMENT ON FUNCTION mastering.large_block(jsonb, text) IS 'Says so where a block among entries (rule, hash) has more records than are compared in full; NULL otherwise.';
+COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from affected records that were not looked at yet.
 CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, view_name text, keys jsonb, members text) RETURNS text
@@ -231,7 +206,7 @@ BEGIN
     PERFORM mastering.ask_keys(env, query, model);
     EXECUTE format('CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT s."#source" AS source, s."#key" AS key, s.rule, s.key AS hash FROM pg_temp.mastering_asked a JOIN mastering.%I s ON s.key = a.key AND s.rule = a.rule WHERE %s',
                    'store_' || (keys ->> 'store'), mastering.version_condition(keys, 's'));
-    reason := mastering.large_block(model, 'pg_temp.mastering_found');
+    reason := mastering.large_block(model);
     IF reason IS NOT NULL THEN
         RETURN reason;
     END IF;
@@ -277,17 +252,6 @@ BEGIN
     -- Of a set that must be together the chain changes when one of its records goes.
     INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
      WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
-    IF EXISTS (SELECT FROM pg_temp.mastering_gone) THEN
-        INSERT INTO pg_temp.mastering_scope SELECT g.source, g.key, true FROM pg_temp.mastering_gone g;
-        ANALYZE pg_temp.mastering_scope;
-        PERFORM mastering.ask_keys(env, mastering.scope_query(entity, mastering.show_source(env, mastering.path(entity_name, 'gone'), old -> '_records')), model);
-        reason := mastering.large_block(model, format('(SELECT a.rule, a.key AS hash FROM pg_temp.mastering_asked a JOIN mastering.%I s ON s.key = a.key AND s.rule = a.rule WHERE %s)',
-                                                      'store_' || (old -> '_keys' ->> 'store'), mastering.version_condition(old -> '_keys', 's')));
-        IF reason IS NOT NULL THEN
-            RETURN reason;
-        END IF;
-        DROP TABLE pg_temp.mastering_asked;
-    END IF;
     INSERT INTO pg_temp.mastering_affected SELECT c.source, c.key, true FROM pg_temp.mastering_come c;
     EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT DISTINCT m."#cluster", true FROM (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION SELECT n.source, n.key FROM pg_temp.mastering_named n) c JOIN %s m ON m."#source" = c.source AND m."#key" = c.key', members);
     INSERT INTO pg_temp.mastering_touched SELECT c::bigint, true FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;

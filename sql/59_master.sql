@@ -163,6 +163,7 @@ DECLARE
         ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END;
     how jsonb := '{}';          -- the run went over all records, or over those that a change touched
     touched bigint[];           -- then, the clusters that it may have changed
+    windows jsonb;              -- it left blocks to windows
     basis jsonb;                -- what the next run has to know of this one to go on from it
     sorted text;
     work_memory text := current_setting('work_mem');
@@ -214,7 +215,10 @@ BEGIN
         ELSE
             reused := mastering.make_partition(env, entity_name, model, labels, curation, run_key);
         END IF;
-        basis := jsonb_build_object('decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure');
+        windows := CASE WHEN how ->> 'run' = 'incremental' THEN 'false'
+                        WHEN reused THEN (SELECT o.versions -> entity_name -> 'increment' -> 'windows' FROM mastering.output o WHERE o.run_key = work.run_key ORDER BY o.made_at LIMIT 1)
+                        ELSE to_jsonb(EXISTS (SELECT FROM mastering.last_run() r WHERE r.phase = 'windows')) END;
+        basis := jsonb_build_object('decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure', 'windows', windows);
         IF curation @? '$[*] ? (@[0] == "lock")' AND NOT reused THEN
             CREATE TEMP TABLE mastering_under_lock ON COMMIT DROP AS
             SELECT p.source, p.key FROM pg_temp.mastering_partition p
@@ -313,7 +317,7 @@ BEGIN
         RETURN jsonb_build_object('entity', entity_name) || mastering.plan_run(env, entity_name, config.tree, config.data, published, full_run);
     END IF;
     outputs := mastering.make_outputs(env, entity_name, config.tree, config.data, published, full_run);
-    summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters') || coalesce(outputs -> 'how', '{}');
+    summary := jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || (outputs -> 'counters') || CASE WHEN outputs -> 'how' <> '{}' THEN jsonb_build_object('how', outputs -> 'how') ELSE '{}' END;
     IF outputs ->> 'reused' IS DISTINCT FROM 'published' THEN
         PERFORM mastering.set_head(env_name || '_next', published || (outputs -> 'versions'));
         PERFORM mastering.check_bounds(env, config.tree, published, outputs -> 'versions', 'run', NULL);

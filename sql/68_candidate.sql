@@ -24,7 +24,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO mastering.run (environment, entity, kind, release_id, candidate, run_key, golden_key, engine, reused, how, counters, before, made_by)
     SELECT env_name, v.key, kind_name, release, candidate_name, v.value ->> 'run', v.value ->> 'golden', coalesce(v.value -> 'inputs' ->> 'engine', '1'),
            (SELECT r ->> 'reused' FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key LIMIT 1),
-           (SELECT jsonb_strip_nulls(jsonb_build_object('run', r -> 'run', 'because', r -> 'because', 'changed', r -> 'changed', 'affected', r -> 'affected', 'compared', r -> 'compared')) FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key AND r ? 'run' LIMIT 1), coalesce(v.value -> 'counters', '{}'), before -> v.key -> 'counters', mastering.caller()
+           (SELECT r -> 'how' FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key LIMIT 1), coalesce(v.value -> 'counters', '{}'), before -> v.key -> 'counters', mastering.caller()
       FROM jsonb_each(after) v WHERE v.value ? 'run' AND v.value IS DISTINCT FROM before -> v.key ORDER BY v.key
 $$;
 COMMENT ON FUNCTION mastering.record_runs(text, text, jsonb, jsonb, jsonb, bigint, text) IS 'Writes down what was run or published, with its counters.';
@@ -335,7 +335,7 @@ BEGIN
     FOREACH entity_name IN ARRAY made.entities LOOP
         outputs := mastering.make_outputs(env, entity_name, state.tree, state.data, state.versions);
         made.versions := made.versions || (outputs -> 'versions');
-        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || coalesce(outputs -> 'how', '{}') || coalesce(outputs -> 'versions' -> entity_name -> 'counters', '{}') - 'filled');
+        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || CASE WHEN outputs -> 'how' <> '{}' THEN jsonb_build_object('how', outputs -> 'how') ELSE '{}' END || coalesce(outputs -> 'versions' -> entity_name -> 'counters', '{}') - 'filled');
     END LOOP;
     DELETE FROM mastering.candidate c WHERE c.environment = env_name AND c.name = candidate_name;
     INSERT INTO mastering.candidate SELECT made.*;

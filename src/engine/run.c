@@ -469,7 +469,7 @@ match_run_visit(match_run *run, const visit_options *options, pair_consumer cons
 }
 
 void
-match_run_warn_of_cuts(const match_run *run)
+match_run_warn_of_cuts(match_run *run)
 {
     for (int r = 0; r < run->spec->rule_count; r++) {
         const block_statistics *statistics = &run->statistics[r];
@@ -486,6 +486,8 @@ match_run_warn_of_cuts(const match_run *run)
                            split->keys, split->largest, split->pairs),
                  errhint("Add a further part to the key of %s, or raise its \"max_block\".",
                          run->spec->rules[r].path)));
+        if (statistics->cut_blocks > 0)
+            match_run_phase(run, "windows", "rule %d, " UINT64_FORMAT " blocks", r + 1, statistics->cut_blocks);
         if (statistics->cut_blocks > 0)
             ereport(WARNING,
                     (errmsg("blocking rule %d: blocks of more than %d records were not compared in full",

@@ -76,7 +76,7 @@ extern void match_run_visit(match_run *run, const visit_options *options, pair_c
 extern double match_run_sample_share(const match_run *run, int rule, uint64 sample_pairs);
 
 /* A WARNING for blocks that were cut. */
-extern void match_run_warn_of_cuts(const match_run *run);
+extern void match_run_warn_of_cuts(match_run *run);
 
 /* Ends a phase: a NOTICE with its time where mastering.log_progress is on. */
 extern void match_run_phase(match_run *run, const char *phase, const char *format, ...)

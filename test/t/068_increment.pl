@@ -27,7 +27,7 @@ sub sequence
 	my ($status, $out, $err) = $node->psql('increment', "SET client_min_messages = error; CALL increment.begin($random, 120); CALL increment.run($steps, 120);");
 	ok($status == 0, "seed $seed: $steps steps, each clustered like a run over everything")
 	  or diag($err, $node->safe_psql('increment', "SELECT * FROM increment.log ORDER BY at"));
-	my $runs = $node->safe_psql('increment', "SELECT count(*) FILTER (WHERE said::jsonb ->> 'run' = 'incremental'), count(*) FILTER (WHERE said::jsonb ->> 'run' = 'full' AND said::jsonb ->> 'because' <> 'it was asked for') FROM increment.log WHERE said LIKE '{%'");
+	my $runs = $node->safe_psql('increment', "SELECT count(*) FILTER (WHERE said::jsonb -> 'how' ->> 'run' = 'incremental'), count(*) FILTER (WHERE said::jsonb -> 'how' ->> 'run' = 'full' AND said::jsonb -> 'how' ->> 'because' <> 'it was asked for') FROM increment.log WHERE said LIKE '{%'");
 	my ($incremental, $full) = split /\|/, $runs;
 	ok($incremental > 2 * $full, "seed $seed: $incremental runs were incremental, $full were not");
 	return $status == 0;

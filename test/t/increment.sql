@@ -8,6 +8,8 @@ CREATE TABLE input.web (LIKE input.crm INCLUDING ALL);
 CREATE VIEW input.everything AS SELECT 'crm' AS source, c.* FROM input.crm c UNION ALL SELECT 'shop', s.* FROM input.shop s UNION ALL SELECT 'web', w.* FROM input.web w;
 
 CREATE SCHEMA increment;
+DO $$ BEGIN CREATE ROLE increment_reviewer; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+GRANT USAGE ON SCHEMA increment TO increment_reviewer;
 CREATE TABLE increment.entity (entity text PRIMARY KEY, curated boolean);
 CREATE TABLE increment.log (at timestamptz DEFAULT clock_timestamp(), entity text, said text);
 
@@ -48,9 +50,11 @@ BEGIN
     PERFORM setseed(seed);
     PERFORM increment.change_input(people * 3, people);
     PERFORM mastering.create_environment('prod');
+    PERFORM mastering.grant_role('prod', 'reviewer', 'increment_reviewer');
     FOR e IN SELECT * FROM (VALUES
         ('plain', '{crm}'::text[], '[{"keys": ["left(name, 3)"]}, {"keys": ["street"]}]', '{"one_per_source": "never", "linkage": "single"}', false),
         ('repaired', '{crm,shop,web}', '[{"keys": ["left(name, 3)", "city"]}, {"keys": ["born"]}, {"keys": ["street"]}]', '{"one_per_source": "never", "linkage": "average", "threshold": 0.02}', true),
+        ('frozen', '{crm,shop,web}', '[{"keys": ["left(name, 2)"], "max_block": 45, "window": 3}, {"keys": ["street", "city"]}]', '{"threshold": 0.2}', true),
         ('unique', '{crm,shop,web}', '[{"keys": ["left(name, 4)"]}, {"keys": ["mastering.double_metaphone_keys(name)", "city"]}]', '{"one_per_source": "always", "linkage": "average", "threshold": 0.1}', true),
         ('linked', '{crm,shop}', '[{"keys": ["string_to_array(name, '' '')"]}]', '{"one_per_source": "always", "link": "across_sources", "threshold": 0.3}', false)) v (entity, sources, blocking, clustering, curated) LOOP
         INSERT INTO increment.entity VALUES (e.entity, e.curated);
@@ -83,12 +87,15 @@ BEGIN
         WHEN 'lock' THEN PERFORM mastering.lock_cluster('prod', e, a.cluster_id);
         WHEN 'end' THEN PERFORM mastering.end_curation('prod', c.curation_id) FROM mastering.curations c WHERE c.environment = 'prod' AND c.entity = e AND c.in_force ORDER BY random() LIMIT 1;
         WHEN 'label' THEN
+            SET LOCAL ROLE increment_reviewer;
             PERFORM mastering.label_pair('prod', e, a.source || ':' || a.record_key, b.source || ':' || b.record_key, increment.one_of('match', 'non-match'));
+            RESET ROLE;
             PERFORM mastering.verify_labels('prod', e, ARRAY(SELECT l.label_id FROM mastering.label l WHERE l.entity = e AND l.state = 'proposed'));
         WHEN 'withdraw' THEN PERFORM mastering.verify_labels('prod', e, ARRAY(SELECT l.label_id FROM mastering.label l WHERE l.entity = e AND l.state = 'verified' ORDER BY random() LIMIT 1), false);
         END CASE;
         RETURN what;
     EXCEPTION WHEN OTHERS THEN
+        RESET ROLE;
         RETURN what || ': ' || SQLERRM;
     END;
 END $$;
