@@ -1,5 +1,9 @@
--- environments.sql: stages with 12 entities (60 views, 60 live segments in Prod) of :records records each, and a change of
--- one of them that Test has proven and Prod has not.
+-- environments.sql: stages with 12 entities, or :entities (of 12: 60 views, 60 live segments in Prod) of :records records each, and a
+-- change of one of them that Test has proven and Prod has not.
+\if :{?entities}
+\else
+    \set entities 12
+\endif
 SET client_min_messages = error;
 CREATE EXTENSION mastering;
 SET search_path = mastering, public;
@@ -8,9 +12,10 @@ CREATE TABLE input.people AS
 SELECT i AS id, md5((i * 3 / 4)::text) AS name, md5((i * 3 / 4)::text || 'mail') || '@example.org' AS email, (ARRAY['Berlin', 'Hamburg', 'Ulm'])[1 + i % 3] AS city
   FROM generate_series(1, :records) i;
 SELECT create_environment('dev'), create_environment('test', 'dev'), create_environment('prod', 'test');
+SET bench.entities = :entities;
 DO $$
 BEGIN
-    FOR e IN 1 .. 12 LOOP
+    FOR e IN 1 .. current_setting('bench.entities')::int LOOP
         PERFORM define_entity('dev', 'e' || e, '{"name": "text", "email": "text", "city": "text"}');
         PERFORM map_source('dev', 'e' || e, 'people', 'input.people', 'id');
         PERFORM set_blocking('dev', 'e' || e, '[{"keys": ["email"]}]');

@@ -1,6 +1,6 @@
 #!/bin/bash
 # forks.sh: what fork, restore, snapshot, promotion and rollback take with durable commits, and whether they take longer where there are
-# many environments: two databases of 12 entities (60 views), the second with FORKS forks and SNAPSHOTS snapshots more, in turns.
+# many environments: two databases of 10 entities (50 views, and 10 more of their _next schema), the second with FORKS forks and SNAPSHOTS snapshots more, in turns.
 #
 #   bench/forks.sh                             FORKS=200 SNAPSHOTS=1000 RECORDS=500 TURNS=10 turns of EACH=4 calls
 #   FORKS_PSQL='psql ...'                      on a server that runs already, with fsync as it is there
@@ -10,6 +10,7 @@
 FORKS=${FORKS:-200}
 SNAPSHOTS=${SNAPSHOTS:-1000}
 RECORDS=${RECORDS:-500}
+ENTITIES=${ENTITIES:-10}
 TURNS=${TURNS:-10}
 EACH=${EACH:-4}
 work=$BUILD/bench
@@ -29,7 +30,7 @@ on() { $FORKS_PSQL -q -At -d "bench_$1" "${@:2}"; }
 if [ -z "${KEEP:-}" ]; then
     for name in few many; do
         $FORKS_PSQL -q -d postgres -c 'SET client_min_messages TO warning' -c "DROP DATABASE IF EXISTS bench_$name WITH (FORCE)" -c "CREATE DATABASE bench_$name"
-        on $name -v records="$RECORDS" -f bench/environments.sql >/dev/null
+        on $name -v entities="$ENTITIES" -v records="$RECORDS" -f bench/environments.sql >/dev/null
     done
     # A transaction each: one would take all their locks.
     for ((i = 1; i <= FORKS; i++)); do echo "SELECT mastering.fork_environment('prod', 'fork_$i', ttl => '30 days');"; done | on many >/dev/null

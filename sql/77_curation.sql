@@ -167,6 +167,9 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     taken bigint;
 BEGIN
+    IF NOT EXISTS (SELECT FROM mastering.curation c WHERE c.environment = source_name) THEN    -- and no plans for what is below
+        RETURN 0;
+    END IF;
     UPDATE mastering.curation o SET ended_at = clock_timestamp(), ended_by = mastering.caller()
       FROM mastering.curation c JOIN mastering.environment s ON s.name = c.environment
      WHERE o.environment = target_name AND o.ended_at IS NULL AND c.environment = source_name AND c.created_at >= s.created_at AND c.ended_at > o.created_at
