@@ -11,6 +11,8 @@
 -- not there, and then it is made void in the same moment, so that it can never be taken any more; or somebody is still
 -- at work under it, whose lock says so. So nothing is ever applied twice, and what is not known can be found out
 -- whenever the other database can be reached: by remote_status, and by every promotion and rollback, which ask first.
+-- Not known is only what was cut while it was to commit, or when the session here ended; what was never told to commit
+-- has failed, and is said to have.
 
 CREATE TABLE mastering.remote_release (
     release_id     bigint PRIMARY KEY,
@@ -180,7 +182,7 @@ COMMENT ON FUNCTION mastering.settle_remote(mastering.stand_in, text, mastering.
 
 -- ---- a release ---------------------------------------------------------------------------------------------------------
 
--- After a connection was lost: once more, to find out. NULL as message: it could be found out.
+-- After a connection was lost while it was to commit.
 CREATE FUNCTION mastering.find_out(stand mastering.stand_in, r mastering.remote_release) RETURNS mastering.remote_release
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -220,6 +222,7 @@ DECLARE
     answer jsonb;
     ending text;
     under_way boolean := false;
+    committing boolean := false;
     lost boolean := false;
     there jsonb;
     item record;
@@ -291,6 +294,7 @@ BEGIN
             PERFORM mastering.remote_ask(connection, 'BEGIN');
         END IF;
         answer := mastering.remote_ask(connection, format('SELECT mastering.receive_release(%L, %L)', coalesce(r.token, gen_random_uuid()), request || jsonb_build_object('message', message_text)));
+        committing := NOT trial;
         ending := mastering.remote_ask(connection, CASE WHEN trial THEN 'ROLLBACK' ELSE 'COMMIT' END);
         IF NOT trial AND ending <> 'COMMIT' THEN
             RAISE EXCEPTION 'the other database did not commit' USING ERRCODE = '08007';
@@ -310,7 +314,14 @@ BEGIN
             PERFORM mastering.raise_again(code, message, detail, hint);
         END IF;
         r.error := jsonb_build_object('sqlstate', code, 'message', message, 'detail', detail);
-        r := mastering.find_out(stand, r);
+        -- What was never told to commit has not.
+        IF committing THEN
+            r := mastering.find_out(stand, r);
+        ELSE
+            r.state := 'failed';
+            r.finished_at := clock_timestamp();
+            PERFORM mastering.record_remote(stand, r);
+        END IF;
         IF r.state = 'promoted' THEN
             RAISE NOTICE 'the connection to environment "%" was lost, and release % had come through', target_name, r.release_id USING DETAIL = message;
             RETURN r.release_id;
@@ -318,8 +329,9 @@ BEGIN
             RAISE EXCEPTION 'the connection to environment "%" was lost: it is not known whether release % came through', target_name, r.release_id
                 USING ERRCODE = '08007', DETAIL = btrim(message, E' \n'), HINT = format('SELECT * FROM mastering.remote_status(%L) finds out; promote or rollback, called again, too, and nothing is applied twice.', target_name);
         END IF;
+        PERFORM mastering.raise_again(code, message, detail, hint) WHERE code !~ '^(08|57P)';
         RAISE EXCEPTION 'the connection to environment "%" was lost: release % did not come through', target_name, r.release_id
-            USING ERRCODE = CASE WHEN code = '57014' OR code LIKE '40%' THEN code ELSE '08006' END, DETAIL = btrim(message, E' \n'), HINT = format('Environment "%s" is as it was; try again.', target_name);
+            USING ERRCODE = '08006', DETAIL = btrim(message, E' \n'), HINT = format('Environment "%s" is as it was; try again.', target_name);
     END IF;
     IF NOT trial THEN
         r := mastering.settled(r, answer);
@@ -466,12 +478,12 @@ COMMENT ON FUNCTION mastering.fetch_bundle(text, text) IS 'What an environment i
 CREATE FUNCTION mastering.pull_source(env_name text, for_release boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bundle jsonb := mastering.fetch_bundle(env_name, NULL);
+    fetched jsonb := mastering.fetch_bundle(env_name, NULL);
 BEGIN
     IF for_release THEN
-        PERFORM mastering.require_alike(s, bundle -> 'platform') FROM mastering.stand_in s WHERE s.environment = env_name;
+        PERFORM mastering.require_alike(s, fetched -> 'platform') FROM mastering.stand_in s WHERE s.environment = env_name;
     END IF;
-    PERFORM mastering.take_bundle(env_name, bundle);
+    PERFORM mastering.take_bundle(env_name, fetched);
 END
 $$;
 COMMENT ON FUNCTION mastering.pull_source(text, boolean) IS 'Brings a stand-in to what its environment is now; for a release only from a database that is alike.';
