@@ -504,7 +504,7 @@ END
 $$;
 COMMENT ON PROCEDURE mastering.prepare(bigint) IS 'Masters and proves what a release will show, readable in the target''s _next schema; kept by content, so that promote finds it.';
 
-CREATE FUNCTION mastering.do_promote_release(id bigint) RETURNS bigint
+CREATE FUNCTION mastering.local_promote_release(id bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     release mastering.release := mastering.open_release(id);
@@ -512,7 +512,7 @@ BEGIN
     RETURN mastering.promote_or_record(release.source, release.target, release.message, false, NULL, id, release.proposal_hash, release.proposal -> 'resolutions');
 END
 $$;
-COMMENT ON FUNCTION mastering.do_promote_release(bigint) IS 'Behind promote_release.';
+COMMENT ON FUNCTION mastering.local_promote_release(bigint) IS 'Behind promote_release, into a stage that is here.';
 
 CREATE FUNCTION mastering.promote_release(release bigint) RETURNS bigint
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';

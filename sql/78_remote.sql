@@ -77,7 +77,7 @@ BEGIN
       JOIN pg_proc p ON p.oid = d.objid JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE e.extname = 'dblink' AND p.proname = function_name AND oidvectortypes(p.proargtypes) = arguments;
     IF hit IS NULL THEN
-        RAISE EXCEPTION 'extension dblink is not installed in database "%"', current_database()
+        RAISE EXCEPTION 'extension dblink is not installed in this database'
             USING ERRCODE = '55000', DETAIL = 'Environments in other databases are reached through it.',
                   HINT = 'A superuser can call: CREATE EXTENSION dblink; it comes with PostgreSQL''s contrib modules, and may be in any schema.';
     END IF;

@@ -109,7 +109,8 @@ BEGIN
     END IF;
     action := CASE r.state WHEN 'sent' THEN 'send release' WHEN 'unknown' THEN 'release lost' WHEN 'waiting' THEN 'approval needed'
                            WHEN 'failed' THEN r.kind || ' failed' ELSE CASE r.kind WHEN 'promotion' THEN 'promote' ELSE 'rollback' END END;
-    IF r.state IN ('waiting', 'promoted', 'failed') THEN
+    -- As with those here: who comes second has failed at nothing that is worth a release, nor has a rollback that was refused.
+    IF r.state IN ('waiting', 'promoted') OR r.state = 'failed' AND r.kind = 'promotion' AND coalesce(r.error ->> 'sqlstate', '') NOT IN ('55P03', '40001', '40P01') THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, created_at, finished_at, proposal, error)
         VALUES (r.release_id, r.kind, r.source, env_name, CASE r.state WHEN 'waiting' THEN 'proposed' ELSE r.state END, r.message, r.author, r.created_at, r.finished_at,
                 jsonb_strip_nulls(jsonb_build_object('changes', r.result -> 'changes', 'runs', r.result -> 'runs', 'remote', jsonb_build_object('release', r.remote_release, 'database', r.result -> 'database'))), r.error)
@@ -174,7 +175,9 @@ BEGIN
         PERFORM pg_sleep(0.2);
     END LOOP;
     r := mastering.settled(r, answer);
-    PERFORM mastering.record_remote(stand, r, CASE WHEN r.state = 'promoted' THEN mastering.seen_there(stand, connection) END);
+    IF answer ->> 'state' <> 'running' THEN
+        PERFORM mastering.record_remote(stand, r, CASE WHEN r.state = 'promoted' THEN mastering.seen_there(stand, connection) END);
+    END IF;
     RETURN r;
 END
 $$;
@@ -193,6 +196,7 @@ BEGIN
         connection := mastering.remote_connect(stand);
         r := mastering.settle_remote(stand, connection, r);
         PERFORM mastering.remote_disconnect(connection);
+        PERFORM mastering.record_remote(stand, r) WHERE r.state = 'unknown';
         RETURN r;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
@@ -242,6 +246,9 @@ BEGIN
     END IF;
     r.request := request;
     r.request_hash := mastering.json_hash(request);
+    IF current_setting('transaction_isolation') <> 'read committed' THEN    -- an old snapshot may not show what was sent and not answered
+        RAISE EXCEPTION 'a release into another database cannot be made in a transaction of isolation level %', current_setting('transaction_isolation') USING ERRCODE = '25001', HINT = 'Use READ COMMITTED.';
+    END IF;
     PERFORM mastering.take_lock(target_name);
     PERFORM mastering.note_failure(NULL);
     connection := mastering.remote_connect(stand);
@@ -577,6 +584,25 @@ END
 $$;
 COMMENT ON FUNCTION mastering.do_rollback(text, text, text, text) IS 'Behind rollback.';
 
+CREATE FUNCTION mastering.do_promote_release(id bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r mastering.remote_release;
+BEGIN
+    SELECT * INTO r FROM mastering.remote_release t WHERE t.release_id = id AND t.kind = 'promotion' AND t.state = 'waiting';
+    IF NOT FOUND THEN
+        RETURN mastering.local_promote_release(id);
+    END IF;
+    PERFORM mastering.require(r.environment, 'admin');
+    IF r.request ->> 'bundle' <> mastering.bundle_of(mastering.resolve_state(r.source)) ->> 'hash' THEN
+        RAISE EXCEPTION 'release % is not what was proposed any more', id
+            USING ERRCODE = '40001', DETAIL = format('Environment "%s" changed since.', r.source), HINT = format('SELECT mastering.promote(%L, %L)', r.source, r.environment);
+    END IF;
+    RETURN mastering.send_release('promotion', r.source, r.environment, r.message, r.request);
+END
+$$;
+COMMENT ON FUNCTION mastering.do_promote_release(bigint) IS 'Behind promote_release.';
+
 CREATE FUNCTION mastering.do_release_hold(env_name text, id bigint, held_path text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -668,7 +694,10 @@ BEGIN
         END IF;
         FOR r IN SELECT * FROM mastering.remote_release t WHERE t.environment = env_name AND t.state IN ('sent', 'unknown', 'waiting') AND t.created_at >= env.created_at ORDER BY t.release_id LOOP
             IF connection IS NOT NULL AND r.state <> 'waiting' THEN
-                IF mastering.may(env_name, 'admin') THEN
+                -- Not while somebody here is at it, whose release would be void.
+                IF NOT pg_try_advisory_xact_lock(hashtext('mastering.environment'), hashtext(env_name)) THEN
+                    r.error := '{"message": "a session here is at work on it"}';
+                ELSIF mastering.may(env_name, 'admin') THEN
                     r := mastering.settle_remote(stand, connection, r);
                 END IF;
             ELSIF connection IS NOT NULL THEN
@@ -712,4 +741,4 @@ GRANT SELECT ON mastering.remote_releases TO PUBLIC;
 REVOKE ALL ON FUNCTION mastering.send_rows(mastering.stand_in, text, mastering.state), mastering.write_remote(jsonb),
     mastering.record_remote(mastering.stand_in, mastering.remote_release, jsonb), mastering.settled(mastering.remote_release, jsonb), mastering.seen_there(mastering.stand_in, text),
     mastering.settle_remote(mastering.stand_in, text, mastering.remote_release), mastering.find_out(mastering.stand_in, mastering.remote_release), mastering.send_release(text, text, text, text, jsonb),
-    mastering.ask_staged(text, text, text), mastering.remote_plan(text, text), mastering.remote_call(text, text), mastering.fetch_bundle(text, text), mastering.local_release_hold(text, bigint, text), mastering.pull_source(text, boolean), mastering.side_of(text) FROM PUBLIC;
+    mastering.ask_staged(text, text, text), mastering.remote_plan(text, text), mastering.remote_call(text, text), mastering.fetch_bundle(text, text), mastering.local_release_hold(text, bigint, text), mastering.local_promote_release(bigint), mastering.pull_source(text, boolean), mastering.side_of(text) FROM PUBLIC;
