@@ -313,6 +313,7 @@ DECLARE
     data jsonb;
     versions jsonb;
     next jsonb;
+    next_keys jsonb;
     new jsonb;
     item record;
     changed boolean := false;
@@ -352,6 +353,13 @@ BEGIN
         new := item.old || new || jsonb_build_object('origin', mastering.version_identity(item.old));
         PERFORM mastering.adopt_compacted(item.relation, item.old, new);
         versions := versions || jsonb_build_object(item.relation, new);
+        -- Keys name rows of these segments.
+        IF versions ? (item.entity || '_keys') THEN
+            next_keys := mastering.index_keys(env, item.entity, versions -> (item.entity || '_keys') -> 'tree', new);
+            PERFORM mastering.adopt_compacted(item.entity || '_keys', versions -> (item.entity || '_keys'), next_keys);
+            UPDATE mastering.output o SET versions = jsonb_set(o.versions, ARRAY[item.entity || '_keys', 'of'], next_keys -> 'of') WHERE o.versions -> (item.entity || '_keys') -> 'segments' = next_keys -> 'segments';
+            versions := versions || jsonb_build_object(item.entity || '_keys', next_keys);
+        END IF;
     END LOOP;
     FOR item IN SELECT v.key, v.value, t.kind FROM jsonb_each(versions) v JOIN mastering.store t ON t.store_id = (v.value ->> 'store')::int
                  WHERE t.kind IN ('members', 'golden', 'lineage', 'history') AND (entity_name IS NULL OR t.entity = entity_name) ORDER BY v.key LOOP

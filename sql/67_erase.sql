@@ -248,12 +248,26 @@ BEGIN
      WHERE t.kind = 'members' AND t.entity = entity_name;
     FOR item IN SELECT t.store_id, t.kind FROM mastering.store t
                  WHERE t.entity = entity_name AND (t.kind = 'source' AND t.source = source_name OR t.kind IN ('records', 'members', 'keys')) ORDER BY t.kind DESC, t.store_id LOOP
+        IF item.kind = 'keys' THEN    -- by now it is known where the records were
+            CONTINUE;
+        END IF;
         condition := CASE item.kind WHEN 'source' THEN format('s."#key" = %L', key_text) ELSE format('s."#source" = %L AND s."#key" = %L', source_name, key_text) END;
         EXECUTE format('SELECT array_agg(DISTINCT l #>> ''{}'') FROM mastering.%I s CROSS JOIN LATERAL jsonb_path_query(to_jsonb(s) - ''{#segment,#row,#hash,#source,#cluster}''::text[], ''strict $.**'') l
                          WHERE %s AND jsonb_typeof(l) IN (''string'', ''number'') AND length(l #>> ''{}'') >= 3', 'store_' || item.store_id, condition) INTO more;
         hidden := hidden || coalesce(more, '{}');
         place := item.kind;
         touched := mastering.erase_in_store(item.store_id, id, condition);
+        total := total + touched;
+        RETURN NEXT;
+    END LOOP;
+    -- Its keys, by the rows that it was.
+    SELECT coalesce(jsonb_object_agg(r.segment_id, r.rows), '{}') INTO deletions
+      FROM (SELECT e.segment_id, array_agg(e.row_no) AS rows FROM mastering.erased_row e JOIN mastering.segment g ON g.segment_id = e.segment_id JOIN mastering.store t ON t.store_id = g.store_id
+             WHERE e.erasure_id = id AND t.kind = 'records' GROUP BY 1) r;
+    FOR item IN SELECT t.store_id, t.kind FROM mastering.store t WHERE t.entity = entity_name AND t.kind = 'keys' ORDER BY t.store_id LOOP
+        place := item.kind;
+        touched := mastering.erase_in_store(item.store_id, id, format('mastering.key_chunk_without(s.entries, ARRAY(SELECT jsonb_array_elements_text(%L::jsonb -> s.of::text)::int)) <> s.entries', deletions),
+            format('entries = mastering.key_chunk_without(s.entries, ARRAY(SELECT jsonb_array_elements_text(%L::jsonb -> s.of::text)::int))', deletions), 'octet_length(s.entries) = 0');
         total := total + touched;
         RETURN NEXT;
     END LOOP;

@@ -1,8 +1,33 @@
 -- 78_lookup.sql: one record against an environment, in real time. A run keeps the blocking keys of its records in a
--- store of their own, a segment of keys for each segment of records, so that a later run makes those of new segments
--- only. A look-up makes the keys of the record that is asked for, finds whoever shares one by the index, and
--- scores these with the model of the published run. Keys of records that are gone find nothing: what is scored is read
--- through the published views.
+-- store of their own: of each segment of records a segment with the keys and the numbers of the rows that have them, sorted and
+-- packed (src/engine/key_chunks.h), so that a later run makes those of new segments only. A look-up makes the keys of
+-- the record that is asked for, finds whoever shares one, and scores these with the model of the published run
+-- (src/sql/lookup.c). Rows that are gone are in the deletion vectors of the records' version.
+
+CREATE FUNCTION mastering.key_chunks(query text, spec jsonb) RETURNS TABLE (first bigint, rule int, entries bytea)
+    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_chunks';
+COMMENT ON FUNCTION mastering.key_chunks(text, jsonb) IS 'The blocking keys of a query''s records, whose ids are numbers of rows: sorted by rule, key and row, packed into chunks of some hundred entries.';
+
+CREATE FUNCTION mastering.key_chunk_entries(entries bytea, wanted bigint DEFAULT NULL) RETURNS TABLE (key bigint, row_no int)
+    LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 150 AS 'MODULE_PATHNAME', 'mastering_key_chunk_entries';
+COMMENT ON FUNCTION mastering.key_chunk_entries(bytea, bigint) IS 'What a chunk of keys holds; with a key, the rows that have it.';
+
+CREATE FUNCTION mastering.key_chunk_without(entries bytea, rows int[]) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_key_chunk_without';
+COMMENT ON FUNCTION mastering.key_chunk_without(bytea, int[]) IS 'A chunk of keys without the entries of some rows.';
+
+-- Records are found by their numbers; the index is made with their keys, on the segment alone.
+CREATE FUNCTION mastering.index_rows(segment_id int) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    segment regclass := format('mastering.%I', 'segment_' || segment_id)::regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indrelid = segment AND a.attname = '#row' AND i.indisvalid) THEN
+        EXECUTE format('CREATE INDEX ON %s ("#row")', segment);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.index_rows(int) IS 'Lets the rows of a segment be found by their numbers.';
 
 CREATE FUNCTION mastering.index_keys(env mastering.environment, entity_name text, tree jsonb, records jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -29,102 +54,118 @@ BEGIN
         IF hit IS NULL THEN
             view_name := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('segments', jsonb_build_array(part.segment), 'vectors', '[0]'::jsonb));
             hit := mastering.begin_segment(store);
-            EXECUTE format('INSERT INTO mastering.%I SELECT split_part(k.id, '':'', 1), substr(k.id, strpos(k.id, '':'') + 1), k.rule, k.key, (row_number() OVER ())::int, %s
-                              FROM mastering.query_as(%L, %L, %L, true) AS k (id text, rule int, key bigint)', 'segment_' || hit, hit, env.owner,
-                           format('SELECT k.id, k.rule, k.key FROM mastering.block_keys(%L, %L) k',
-                                  format('SELECT "#source" || '':'' || "#key" AS id, "#source" AS source, %s FROM %s', mastering.column_list(entity -> 'attributes', false), view_name),
+            EXECUTE format('INSERT INTO mastering.%I SELECT k.first, k.rule, %s, k.entries, mastering.next_row_no(), %s
+                              FROM mastering.query_as(%L, %L, %L, true) AS k (first bigint, rule int, entries bytea)', 'segment_' || hit, part.segment, hit, env.owner,
+                           format('SELECT k.first, k.rule, k.entries FROM mastering.key_chunks(%L, %L) k',
+                                  format('SELECT "#row" AS id, "#source" AS source, %s FROM %s', mastering.column_list(entity -> 'attributes', false), view_name),
                                   jsonb_build_object('blocking', model -> 'blocking', 'comparisons', model -> 'comparisons') || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END),
                            mastering.artifact_path(env.name));
             PERFORM mastering.finish_segment(store, hit, derived);
+            PERFORM mastering.index_rows(part.segment);
         END IF;
         segments := segments || hit;
     END LOOP;
     RETURN mastering.make_version(store, segments, array_fill(0::bigint, ARRAY[cardinality(segments)]))
-           || jsonb_build_object('tree', (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t
+           || jsonb_build_object('of', records -> 'segments', 'tree', (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t
                                            WHERE t.key IN (mastering.path('entity', entity_name), mastering.path('entity', entity_name, 'model'), mastering.path('entity', entity_name, 'blocking'),
                                                            mastering.path('entity', entity_name, 'comparisons'), mastering.path('entity', entity_name, 'clustering'))));
 END
 $$;
-COMMENT ON FUNCTION mastering.index_keys(mastering.environment, text, jsonb, jsonb) IS 'The version of the blocking keys of an entity''s records, with the artifacts that made them.';
+COMMENT ON FUNCTION mastering.index_keys(mastering.environment, text, jsonb, jsonb) IS 'The version of the blocking keys of an entity''s records, with the artifacts that made them; of: the segments of records that its segments belong to.';
 
--- Of a key that very many records have no more than these are scored: it says little.
-CREATE FUNCTION mastering.most_candidates() RETURNS int
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$ SELECT 1000 $$;
-COMMENT ON FUNCTION mastering.most_candidates() IS 'Records that a look-up scores for one key at most, the first by source and key.';
+-- The segments of records that a version of keys belongs to, with those of keys and the vectors of the records' version.
+CREATE FUNCTION mastering.key_parts(keys jsonb, records jsonb) RETURNS TABLE (part int, key_segment int, record_segment int, vector bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (row_number() OVER (ORDER BY k.ordinality))::int - 1, k.value::int, o.value::int, v.value::bigint
+      FROM jsonb_array_elements_text(keys -> 'segments') WITH ORDINALITY k JOIN jsonb_array_elements_text(keys -> 'of') WITH ORDINALITY o USING (ordinality)
+      JOIN (SELECT r.value AS segment, x.value FROM jsonb_array_elements_text(records -> 'segments') WITH ORDINALITY r JOIN jsonb_array_elements_text(records -> 'vectors') WITH ORDINALITY x USING (ordinality)) v (segment, value)
+        ON v.segment = o.value
+$$;
+COMMENT ON FUNCTION mastering.key_parts(jsonb, jsonb) IS 'Segment by segment: the keys, the records that have them, and which of these are gone.';
 
-CREATE FUNCTION mastering.do_lookup(env_name text, entity_name text, wanted jsonb, n int)
-RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
+-- asked: a relation with columns rule and key, of distinct rows. Few keys are looked up, for many all chunks are read.
+CREATE FUNCTION mastering.records_of_keys(keys jsonb, records jsonb, asked text) RETURNS TABLE (source text, key text, rule int, hash bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    env mastering.environment := mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader', 'consumer');
-    wide boolean := mastering.may(env_name, 'author', 'curator', 'reviewer', 'loader');
+    item record;
+    asked_count bigint;
+    chunks bigint := (keys ->> 'rows')::bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %s', asked) INTO asked_count;
+    FOR item IN SELECT * FROM mastering.key_parts(keys, records) LOOP
+        RETURN QUERY EXECUTE format('SELECT s."#source", s."#key", f.rule, f.key FROM (%s) f JOIN mastering.%I s ON s."#row" = f.row_no%s',
+            format(CASE WHEN asked_count < chunks / 4 THEN
+                'SELECT a.rule, a.key, e.row_no FROM %1$s a CROSS JOIN LATERAL (
+                     (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first < a.key ORDER BY c.first DESC LIMIT 1)
+                     UNION ALL (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first = a.key)) k CROSS JOIN LATERAL mastering.key_chunk_entries(k.entries, a.key) e'
+            ELSE
+                'SELECT a.rule, a.key, e.row_no FROM mastering.%2$I c CROSS JOIN LATERAL mastering.key_chunk_entries(c.entries) e JOIN %1$s a ON a.rule = c.rule AND a.key = e.key'
+            END, asked, 'segment_' || item.key_segment),
+            'segment_' || item.record_segment, CASE WHEN item.vector <> 0 THEN format(' WHERE NOT mastering.is_deleted(%s, s."#row")', item.vector) ELSE '' END);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.records_of_keys(jsonb, jsonb, text) IS 'The records of a version that have one of the keys in a relation (rule, key), a row for each key.';
+
+-- What a session keeps of a published state, and of its model: SQL, which src/sql/lookup_cache.c prepares.
+CREATE FUNCTION mastering.lookup_state(env_name text, entity_name text, OUT model text, OUT keys_query text, OUT rows_queries text[], OUT members_query text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
     versions jsonb := (SELECT h.versions FROM mastering.head h WHERE h.environment = env_name);
     keys jsonb := versions -> (entity_name || '_keys');
+    records jsonb := versions -> (entity_name || '_records');
     members jsonb := versions -> (entity_name || '_members');
-    entity jsonb;
-    model jsonb;
-    columns text;
-    probe text;
-    stranger text;
-    pairs jsonb;
-    hits jsonb;
+    attributes text;
 BEGIN
     PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
     IF keys IS NULL THEN
         RAISE EXCEPTION 'entity "%" of environment "%" was never run', entity_name, env_name USING ERRCODE = '55000', HINT = format('SELECT mastering.master(%L, %L)', env_name, entity_name);
     END IF;
-    IF jsonb_typeof(wanted) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'a record to look up is an object of attributes and values' USING ERRCODE = '22023', HINT = 'Write {"name": "Ann Lee", "city": "Ulm"}.';
-    END IF;
-    IF n IS NULL OR n < 1 THEN
-        RAISE EXCEPTION 'n is the number of records to return, 1 or more' USING ERRCODE = '22023';
-    END IF;
-    entity := mastering.artifact_at(keys -> 'tree', mastering.path('entity', entity_name));
-    model := mastering.model_of(keys -> 'tree', env_name, entity_name);
-    SELECT k INTO stranger FROM jsonb_object_keys(wanted) k WHERE NOT entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', k)) LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'entity "%" has no attribute "%"', entity_name, stranger USING ERRCODE = '42703',
-            DETAIL = format('It has %s.', (SELECT string_agg(a ->> 'name', ', ') FROM jsonb_array_elements(entity -> 'attributes') a));
-    END IF;
-    columns := (SELECT string_agg(format('q.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a);
-    -- As if the record came from one source and all others from another: then no two of those are compared.
-    probe := format('SELECT ''?''::text AS id, ''?''::text AS source, %s FROM jsonb_to_record(%L::jsonb) AS q (%s)', columns, wanted, mastering.column_list(entity -> 'attributes', true));
-    model := model || '{"link": "across_sources"}';
-
-    SELECT jsonb_agg(DISTINCT jsonb_build_array(k.rule, k.key)) INTO pairs
-      FROM mastering.query_as(env.owner::name, format('SELECT k.rule, k.key FROM mastering.block_keys(%L, %L) k', probe, model), mastering.artifact_path(env_name), true) AS k (rule int, key bigint);
-    EXECUTE format('SELECT jsonb_agg(DISTINCT jsonb_build_array(c."#source", c."#key"))
-                      FROM jsonb_array_elements($1) p CROSS JOIN LATERAL (SELECT s."#source", s."#key" FROM mastering.%I s WHERE s.key = (p ->> 1)::bigint AND s.rule = (p ->> 0)::int AND %s
-                           ORDER BY s."#source" COLLATE "C", s."#key" COLLATE "C" LIMIT %s) c', 'store_' || (keys ->> 'store'), mastering.version_condition(keys, 's'), mastering.most_candidates())
-       INTO hits USING pairs;
-    IF hits IS NULL THEN
-        RETURN;
-    END IF;
-    FOR source, record_key, weight, probability, explanation IN
-        SELECT split_part(p.id, ':', 1), substr(p.id, strpos(p.id, ':') + 1), p.weight, p.probability,
-               (SELECT jsonb_object_agg(coalesce(c.value ->> 'name', c.value ->> 'column', c.value ->> 'expression', c.value #>> '{}'), p.levels[c.ordinality]) FROM jsonb_array_elements(model -> 'comparisons') WITH ORDINALITY c)
-          FROM mastering.query_as(env.owner::name, format('SELECT CASE WHEN m.id_a = ''?'' THEN m.id_b ELSE m.id_a END, m.weight, m.probability, m.levels FROM mastering.match_pairs(%L, %L, 1e-300) m ORDER BY m.weight DESC, 1 LIMIT %s',
-                   format('%s UNION ALL SELECT q.source || '':'' || q.record_key, ''known'', %s FROM jsonb_array_elements(%L::jsonb) h JOIN %I.%I q ON q.source = h ->> 0 AND q.record_key = h ->> 1',
-                          probe, columns, hits, env_name, entity_name || '_records'), model, n), mastering.artifact_path(env_name), true)
-               AS p (id text, weight double precision, probability double precision, levels smallint[]) LOOP
-        EXECUTE format('SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = $1 AND s."#key" = $2 AND %s', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'))
-           INTO cluster_id USING source, record_key;
-        IF NOT wide THEN    -- a consumer reads golden records
-            source := NULL;
-            record_key := NULL;
-            explanation := NULL;
-        END IF;
-        RETURN NEXT;
-    END LOOP;
+    model := mastering.json_hash(keys -> 'tree');
+    SELECT string_agg(format(', s.%I', a.value ->> 'name'), '' ORDER BY a.ordinality) INTO attributes
+      FROM jsonb_array_elements(mastering.artifact_at(keys -> 'tree', mastering.path('entity', entity_name)) -> 'attributes') WITH ORDINALITY a;
+    SELECT format('SELECT c.part, a.n, c.entries FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (rule, key, n) CROSS JOIN LATERAL (%s) c',
+                  string_agg(format('(SELECT %1$s AS part, k.entries FROM mastering.%2$I k WHERE k.rule = a.rule AND k.first < a.key ORDER BY k.first DESC LIMIT 1)
+                                     UNION ALL (SELECT %1$s, k.entries FROM mastering.%2$I k WHERE k.rule = a.rule AND k.first = a.key LIMIT 8)', p.part, 'segment_' || p.key_segment), ' UNION ALL ' ORDER BY p.part)),
+           array_agg(format('SELECT s."#source", s."#key"%s FROM mastering.%I s WHERE s."#row" = ANY ($1)%s', attributes, 'segment_' || p.record_segment,
+                            CASE WHEN p.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', p.vector) ELSE '' END) ORDER BY p.part)
+      INTO keys_query, rows_queries FROM mastering.key_parts(keys, records) p HAVING count(*) > 0;
+    members_query := format('SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = $1 AND s."#key" = $2 AND %s', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
 END
 $$;
+COMMENT ON FUNCTION mastering.lookup_state(text, text) IS 'The queries with which look-ups read what an environment publishes of an entity, and the name of the model.';
+
+CREATE FUNCTION mastering.lookup_model(env_name text, entity_name text, OUT model jsonb, OUT search_path text, OUT attributes text[], OUT types text[], OUT shape text, OUT record_source text, OUT computed_source text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tree jsonb := (SELECT h.versions FROM mastering.head h WHERE h.environment = env_name) -> (entity_name || '_keys') -> 'tree';
+    entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
+    columns text;
+BEGIN
+    model := mastering.model_of(tree, env_name, entity_name);
+    search_path := mastering.artifact_path(env_name);
+    SELECT array_agg(a.value ->> 'name' ORDER BY a.ordinality), array_agg(a.value ->> 'type' ORDER BY a.ordinality), string_agg(format(', q.%I', a.value ->> 'name'), '' ORDER BY a.ordinality),
+           'SELECT NULL::text AS id, NULL::text AS source' || string_agg(format(', NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), '' ORDER BY a.ordinality),
+           'SELECT $1 AS id, $2 AS source' || string_agg(format(', $%s AS %I', a.ordinality + 2, a.value ->> 'name'), '' ORDER BY a.ordinality)
+      INTO attributes, types, columns, shape, computed_source FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a;
+    record_source := format('SELECT ''?''::text AS id, ''?''::text AS source%s FROM pg_catalog.jsonb_to_record($1) AS q (%s)', columns, mastering.column_list(entity -> 'attributes', true));
+END
+$$;
+COMMENT ON FUNCTION mastering.lookup_model(text, text) IS 'The model of what an environment publishes of an entity, and how a record becomes one of the entity.';
+
+CREATE FUNCTION mastering.do_lookup(env_name text, entity_name text, wanted jsonb, n int)
+RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
+    LANGUAGE C STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+    SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS 'MODULE_PATHNAME', 'mastering_lookup';
 COMMENT ON FUNCTION mastering.do_lookup(text, text, jsonb, int) IS 'Behind lookup.';
 
 CREATE FUNCTION mastering.lookup(env text, entity text, record jsonb, n int DEFAULT 5)
 RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
-    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
+    LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
+
+REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb),
+    mastering.records_of_keys(jsonb, jsonb, text), mastering.lookup_state(text, text), mastering.lookup_model(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.
 CREATE FUNCTION mastering.do_current_cluster(env_name text, entity_name text, id bigint) RETURNS bigint

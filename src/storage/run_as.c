@@ -21,6 +21,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
+#include "storage/run_as.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -59,14 +60,7 @@ typedef struct RunText {
     const char *role;
 } RunText;
 
-/* The role and search_path of a text, and what they were; an error restores them with its transaction. */
-typedef struct Disguise {
-    Oid user;
-    int security_context;
-    int nest_level;
-} Disguise;
-
-static Disguise
+Disguise
 put_on(Oid role, const char *search_path)
 {
     Disguise before;
@@ -80,7 +74,7 @@ put_on(Oid role, const char *search_path)
     return before;
 }
 
-static void
+void
 take_off(Disguise before)
 {
     AtEOXact_GUC(false, before.nest_level); /* what the text has set ends with it */

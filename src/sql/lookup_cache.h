@@ -1,0 +1,50 @@
+/*
+ * lookup_cache.h: what a session keeps between look-ups; see lookup.c.
+ */
+#ifndef MASTERING_SQL_LOOKUP_CACHE_H
+#define MASTERING_SQL_LOOKUP_CACHE_H
+
+#include "compat.h"
+
+#include "engine/probe.h"
+#include "executor/spi.h"
+#include "storage/run_as.h"
+
+/* An entity's model under the rights of an environment's owner. */
+typedef struct lookup_model {
+    struct lookup_model *next;
+    MemoryContext context;
+    char *name; /* hash of the artifacts it is made of */
+    char *environment, *entity;
+    Oid owner;
+    char *search_path;
+    int attribute_count;
+    char **attributes;
+    probe_model *probe;
+    SPIPlanPtr record_plan;   /* a jsonb: all columns of the probe's record */
+    SPIPlanPtr computed_plan; /* source, key, attributes: the compared columns that are expressions; NULL:
+                                 none are */
+} lookup_model;
+
+/* What an environment publishes of an entity. */
+typedef struct lookup_state {
+    struct lookup_state *next;
+    MemoryContext context;
+    char *environment, *entity;
+    Oid owner;
+    int64 generation;
+    lookup_model *model;
+    SPIPlanPtr
+        keys_plan;  /* rules, keys: part, place of the key among those asked, entries; NULL: no segment */
+    int part_count; /* segments of records */
+    SPIPlanPtr *rows_plans;  /* by part; row numbers: source, key, attributes */
+    SPIPlanPtr members_plan; /* source, key: cluster; NULL: no members */
+} lookup_state;
+
+/* Checks the caller's rights and finds or makes the state; wide: the caller may see records. Connected to
+ * SPI. */
+extern lookup_state *lookup_state_for(char *environment, char *entity, bool *wide);
+
+extern void lookup_forget_all(void);
+
+#endif
