@@ -191,7 +191,7 @@ $$;
 COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from affected records that were not looked at yet.
-CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, view_name text, keys jsonb, members text) RETURNS text
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, view_name text, keys jsonb, records jsonb, members text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     query text := mastering.scope_query(entity, view_name);
@@ -204,8 +204,7 @@ BEGIN
     END IF;
     ANALYZE pg_temp.mastering_scope;
     PERFORM mastering.ask_keys(env, query, model);
-    EXECUTE format('CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT s."#source" AS source, s."#key" AS key, s.rule, s.key AS hash FROM pg_temp.mastering_asked a JOIN mastering.%I s ON s.key = a.key AND s.rule = a.rule WHERE %s',
-                   'store_' || (keys ->> 'store'), mastering.version_condition(keys, 's'));
+    CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT r.source, r.key, r.rule, r.hash FROM mastering.records_of_keys(keys, records, 'pg_temp.mastering_asked') r;
     reason := mastering.large_block(model);
     IF reason IS NOT NULL THEN
         RETURN reason;
@@ -226,7 +225,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, text, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, text, jsonb, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
 -- last run that they are in. Returns why all records have to be gone over after all, or NULL.
@@ -263,7 +262,7 @@ BEGIN
         IF reached > at_most THEN
             RETURN format('the change reaches %s of %s records', reached, records ->> 'rows');
         END IF;
-        reason := mastering.note_near(env, entity, model, view_name, keys, members);
+        reason := mastering.note_near(env, entity, model, view_name, keys, records, members);
         IF reason IS NOT NULL THEN
             RETURN reason;
         END IF;
