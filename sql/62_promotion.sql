@@ -117,7 +117,8 @@ BEGIN
         END IF;
         outputs := mastering.make_outputs(env, entity_name, tree, data, target.versions);
         versions := versions || (outputs -> 'versions');
-        runs := runs || jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused', 'counters', outputs -> 'counters') || CASE WHEN outputs -> 'how' <> '{}' THEN jsonb_build_object('how', outputs -> 'how') ELSE '{}' END;
+        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused', 'counters', outputs -> 'counters')
+                         || CASE WHEN outputs -> 'how' <> '{}' THEN jsonb_build_object('how', outputs -> 'how') ELSE '{}' END);
     END LOOP;
     -- Entities that are no more.
     FOR entity_name IN SELECT * FROM mastering.entities_of(target.tree) e WHERE e NOT IN (SELECT * FROM mastering.entities_of(tree)) LOOP
