@@ -72,6 +72,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION mastering.share_interval(double precision, double precision, double precision, double precision) IS 'Internal. The interval of a share with this variance; units: independent cases, where none of them differed.';
 
+CREATE FUNCTION mastering.sum_variance(sum double precision, squares double precision, cases double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN cases > 1 THEN greatest(squares - sum * sum / cases, 0) * cases / (cases - 1) ELSE 0 END $$;
+COMMENT ON FUNCTION mastering.sum_variance(double precision, double precision, double precision) IS 'Internal. The variance of the sum of so many independent cases with this sum and sum of squares.';
+
 CREATE FUNCTION mastering.evaluate_clusters(predicted text, truth text, confidence double precision DEFAULT NULL)
 RETURNS TABLE (metric text, value numeric, meaning text, low numeric, high numeric)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 25
@@ -204,9 +210,13 @@ COMMENT ON FUNCTION mastering.evaluate_clusters(text, text, double precision) IS
 'Judges clusters by the truth, a row a metric. predicted: a SELECT of id, cluster_id. truth: a SELECT of id, entity_id (or cluster_id, or one other column); where it covers a part of the records, only these are judged. confidence (0.95, say): low and high are the interval of a metric when the true clusters are a sample drawn one by one.';
 
 -- Pairs without order, each once with its best score; pairs of a record with itself and with NULL are left out.
-CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text, thresholds double precision[] DEFAULT NULL)
+--
+-- Intervals as of evaluate_clusters: of verdicts each pair is a case of its own, of entities each entity, a wrong pair being
+-- of both of its own. Sums of squares and products over the cases give the variance of each linear approximation.
+CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text, thresholds double precision[] DEFAULT NULL, confidence double precision DEFAULT NULL)
 RETURNS TABLE (scored_by text, threshold double precision, predicted_pairs bigint, right_pairs bigint, true_pairs numeric,
-    unjudged_pairs bigint, "precision" numeric, recall numeric, f1 numeric)
+    unjudged_pairs bigint, "precision" numeric, recall numeric, f1 numeric,
+    precision_low numeric, precision_high numeric, recall_low numeric, recall_high numeric, f1_low numeric, f1_high numeric)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 10
 AS $$
 DECLARE
@@ -216,8 +226,14 @@ DECLARE
     verdict text;       -- true, false, or NULL where the truth does not know the pair
     verdict_join text;
     true_count text;
+    cases text;         -- what a judged pair is a case of: a pair, or one or two entities
+    true_cases text;    -- every case, and its true pairs
 BEGIN
     PERFORM mastering.require_columns(predicted_columns, '{id_a,id_b}', 'predicted');
+    IF NOT (confidence > 0 AND confidence < 1) THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = pg_catalog.format('the confidence %s is not between 0 and 1, both excluded', confidence),
+            HINT = 'Write confidence => 0.95, or leave it out for no intervals.';
+    END IF;
     scored_by := CASE WHEN 'probability' = ANY (predicted_columns) THEN 'probability' WHEN 'weight' = ANY (predicted_columns) THEN 'weight' END;
     IF thresholds IS NOT NULL AND scored_by IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '42703', MESSAGE = 'the query in argument "predicted" has no column "probability" or "weight"',
@@ -245,11 +261,15 @@ BEGIN
         verdict := CASE WHEN 'is_match' = ANY (truth_columns) THEN 't.is_match' ELSE 't.is_match IS NOT NULL' END;
         verdict_join := 'LEFT JOIN truth AS t ON t.id_a = p.id_a AND t.id_b = p.id_b';
         true_count := 'SELECT pg_catalog.count(*)::pg_catalog.numeric FROM truth WHERE is_match';
+        cases := 'ARRAY[pg_catalog.concat(pg_catalog.length(p.id_a), '':'', p.id_a, p.id_b)]';
+        true_cases := 'SELECT pg_catalog.concat(pg_catalog.length(id_a), '':'', id_a, id_b) AS unit, is_match::pg_catalog.int4::pg_catalog.float8 AS pairs FROM truth';
     ELSE
         truth_sql := mastering.assignment_sql(truth, 'truth', mastering.truth_column(truth_columns, 'truth'));
         verdict := 'a.cluster_id = b.cluster_id';
         verdict_join := 'LEFT JOIN truth AS a ON a.id = p.id_a LEFT JOIN truth AS b ON b.id = p.id_b';
         true_count := 'SELECT COALESCE(pg_catalog.sum(pg_catalog.div(n * (n - 1), 2)), 0) FROM (SELECT pg_catalog.count(*)::pg_catalog.numeric AS n FROM truth GROUP BY cluster_id) AS sizes';
+        cases := 'CASE WHEN a.cluster_id = b.cluster_id THEN ARRAY[a.cluster_id] ELSE ARRAY[a.cluster_id, b.cluster_id] END';
+        true_cases := 'SELECT cluster_id AS unit, pg_catalog.count(*)::pg_catalog.float8 * (pg_catalog.count(*) - 1) / 2 AS pairs FROM truth GROUP BY cluster_id';
     END IF;
 
     RETURN QUERY EXECUTE pg_catalog.format($sql$
@@ -257,7 +277,7 @@ WITH truth AS MATERIALIZED (
     %1$s
 ),
 judged AS MATERIALIZED (
-    SELECT p.score, %2$s AS verdict
+    SELECT p.score, %2$s AS verdict, %9$s AS units
     FROM (
         SELECT LEAST(id_a, id_b) AS id_a, GREATEST(id_a, id_b) AS id_b, pg_catalog.max(score) AS score
         FROM (
@@ -292,10 +312,10 @@ summed AS (
     ) AS s
     LEFT JOIN reached AS r ON r.n >= s.n
     GROUP BY s.n, s.threshold
-)
+)%10$s
 SELECT %7$L::pg_catalog.text, s.threshold, s.pairs::pg_catalog.int8, s.right_pairs::pg_catalog.int8, t.pairs, s.unjudged::pg_catalog.int8,
-    mastering.share(s.right_pairs, s.pairs), mastering.share(s.right_pairs, t.pairs), mastering.share(2 * s.right_pairs, s.pairs + t.pairs)
-FROM summed AS s CROSS JOIN (%8$s) AS t (pairs)
+    mastering.share(s.right_pairs, s.pairs), mastering.share(s.right_pairs, t.pairs), mastering.share(2 * s.right_pairs, s.pairs + t.pairs), %11$s
+FROM summed AS s CROSS JOIN (%8$s) AS t (pairs)%12$s
 ORDER BY s.n
 $sql$,
         truth_sql, verdict, COALESCE('q.' || scored_by, 'NULL'), mastering.query_body(predicted, 'predicted'), verdict_join,
@@ -310,11 +330,47 @@ $sql$,
             FROM judged WHERE pg_catalog.abs(score) < 1000000) AS w
         CROSS JOIN LATERAL pg_catalog.generate_series(pg_catalog.ceil(w.lowest / w.step)::pg_catalog.int8, pg_catalog.floor(w.highest / w.step)::pg_catalog.int8) AS g$sql$
             ELSE 'NULL' END,
-        scored_by, true_count);
+        scored_by, true_count, CASE WHEN confidence IS NULL THEN 'NULL::pg_catalog.text[]' ELSE cases END,
+        CASE WHEN confidence IS NULL THEN '' ELSE pg_catalog.format($sql$,
+true_case AS MATERIALIZED (
+    %s
+),
+-- What each case has at a threshold and above.
+had AS (
+    SELECT s.n, j.unit, pg_catalog.sum(j.pairs) AS pairs, pg_catalog.sum(j.right_pairs) AS right_pairs
+    FROM summed AS s
+    JOIN (SELECT u.unit, COALESCE(pg_catalog.width_bucket(d.score, t.steps), 0) AS n, pg_catalog.count(*)::pg_catalog.float8 AS pairs,
+            pg_catalog.count(*) FILTER (WHERE d.verdict)::pg_catalog.float8 AS right_pairs
+        FROM judged AS d CROSS JOIN thresholds AS t CROSS JOIN LATERAL pg_catalog.unnest(d.units) AS u (unit)
+        WHERE d.verdict IS NOT NULL GROUP BY 1, 2) AS j ON j.n >= s.n
+    GROUP BY s.n, j.unit
+),
+sums AS (
+    SELECT s.n, COALESCE(h.rr, 0) AS rr, COALESCE(h.rp, 0) AS rp, COALESCE(h.pp, 0) AS pp, COALESCE(h.rt, 0) AS rt, COALESCE(h.pt, 0) AS pt, c.tt, c.with_pairs,
+        COALESCE(h.units, 0) AS units, COALESCE(h.units, 0) + c.with_pairs - COALESCE(h.both, 0) AS with_say,
+        COALESCE(h.p, 0) AS p, COALESCE(h.r, 0) AS r, c.t, c.known + pg_catalog.max(COALESCE(h.units - h.known, 0)) OVER () AS cases
+    FROM summed AS s
+    CROSS JOIN (SELECT COALESCE(pg_catalog.sum(e.pairs * e.pairs), 0) AS tt, pg_catalog.count(*) FILTER (WHERE e.pairs > 0)::pg_catalog.float8 AS with_pairs,
+        COALESCE(pg_catalog.sum(e.pairs), 0) AS t, pg_catalog.count(*)::pg_catalog.float8 AS known FROM true_case AS e) AS c
+    LEFT JOIN (SELECT d.n, pg_catalog.sum(d.right_pairs * d.right_pairs) AS rr, pg_catalog.sum(d.right_pairs * d.pairs) AS rp, pg_catalog.sum(d.pairs * d.pairs) AS pp,
+            pg_catalog.sum(d.right_pairs * e.pairs) AS rt, pg_catalog.sum(d.pairs * e.pairs) AS pt, pg_catalog.count(*)::pg_catalog.float8 AS units, pg_catalog.sum(d.right_pairs) AS r,
+            pg_catalog.sum(d.pairs) AS p, pg_catalog.count(e.unit)::pg_catalog.float8 AS known, pg_catalog.count(*) FILTER (WHERE e.pairs > 0)::pg_catalog.float8 AS both
+        FROM had AS d LEFT JOIN true_case AS e ON e.unit = d.unit GROUP BY d.n) AS h ON h.n = s.n
+)$sql$, true_cases) END,
+        CASE WHEN confidence IS NULL THEN 'NULL::pg_catalog.numeric, NULL::pg_catalog.numeric, NULL::pg_catalog.numeric, NULL::pg_catalog.numeric, NULL::pg_catalog.numeric, NULL::pg_catalog.numeric'
+             ELSE 'a.low, a.high, b.low, b.high, c.low, c.high' END,
+        CASE WHEN confidence IS NULL THEN '' ELSE pg_catalog.format($sql$
+JOIN sums AS x ON x.n = s.n
+CROSS JOIN LATERAL (SELECT (s.right_pairs / NULLIF(s.pairs, 0))::pg_catalog.float8 AS p, (s.right_pairs / NULLIF(t.pairs, 0))::pg_catalog.float8 AS r,
+    (2 * s.right_pairs / NULLIF(s.pairs + t.pairs, 0))::pg_catalog.float8 AS f, s.pairs::pg_catalog.float8 AS pairs, t.pairs::pg_catalog.float8 AS true_pairs) AS v
+LEFT JOIN LATERAL mastering.share_interval(v.p, mastering.sum_variance(x.r - v.p * x.p, x.rr - 2 * v.p * x.rp + v.p * v.p * x.pp, x.cases) / (v.pairs * v.pairs), x.units, %1$L) AS a ON true
+LEFT JOIN LATERAL mastering.share_interval(v.r, mastering.sum_variance(x.r - v.r * x.t, x.rr - 2 * v.r * x.rt + v.r * v.r * x.tt, x.cases) / (v.true_pairs * v.true_pairs), x.with_pairs, %1$L) AS b ON true
+LEFT JOIN LATERAL mastering.share_interval(v.f, mastering.sum_variance(2 * x.r - v.f * (x.p + x.t), 4 * x.rr - 4 * v.f * (x.rp + x.rt) + v.f * v.f * (x.pp + 2 * x.pt + x.tt), x.cases)
+    / ((v.pairs + v.true_pairs) * (v.pairs + v.true_pairs)), x.with_say, %1$L) AS c ON true$sql$, confidence) END);
 END
 $$;
-COMMENT ON FUNCTION mastering.evaluate_pairs(text, text, double precision[]) IS
-'Judges pairs by the truth, a row a threshold (of the probability, or of the weight where there is none; as given, or chosen); threshold NULL is all pairs. predicted: a SELECT of id_a, id_b and optionally probability or weight. truth: a SELECT of id_a, id_b (all matches), of id_a, id_b, is_match (only pairs with a verdict are judged), or of id, entity_id (only pairs of which both records are known are judged).';
+COMMENT ON FUNCTION mastering.evaluate_pairs(text, text, double precision[], double precision) IS
+'Judges pairs by the truth, a row a threshold (of the probability, or of the weight where there is none; as given, or chosen); threshold NULL is all pairs. predicted: a SELECT of id_a, id_b and optionally probability or weight. truth: a SELECT of id_a, id_b (all matches), of id_a, id_b, is_match (only pairs with a verdict are judged), or of id, entity_id (only pairs of which both records are known are judged). confidence (0.95, say): the columns low and high are intervals when the truth is a sample: of pairs drawn one by one where it is of pairs, of whole entities where it is of entities.';
 
 -- Every cell (the records that a cluster of a and a cluster of b share) is of one kind:
 --   equal: both clusters are these records; merged: the cluster of b is made of whole clusters of a;

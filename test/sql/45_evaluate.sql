@@ -88,6 +88,30 @@ FROM generate_series(1, 8) AS t
 CROSS JOIN LATERAL (SELECT jsonb_object_agg(metric, value) AS m FROM mastering.evaluate_clusters(format('SELECT id, predicted AS cluster_id FROM judged WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s', t))) AS e
 CROSS JOIN LATERAL mastering.evaluate_pairs(format('SELECT x.id AS id_a, y.id AS id_b FROM judged AS x JOIN judged AS y USING (trial, predicted) WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s', t)) AS p
 ORDER BY t;
+-- So do the intervals: entities are the cases of both.
+SELECT t AS trial, bool_and(abs(c.low - v.low) < 0.00001 AND abs(c.high - v.high) < 0.00001) AS same, count(c.low) AS intervals
+FROM generate_series(1, 8) AS t
+CROSS JOIN LATERAL mastering.evaluate_clusters(format('SELECT id, predicted AS cluster_id FROM judged WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s', t), 0.9) AS c
+CROSS JOIN LATERAL mastering.evaluate_pairs(format('SELECT x.id AS id_a, y.id AS id_b FROM judged AS x JOIN judged AS y USING (trial, predicted) WHERE trial = %s', t), format('SELECT id, truth FROM judged WHERE trial = %s', t), confidence => 0.9) AS p
+JOIN LATERAL (VALUES ('pair_precision', p.precision_low, p.precision_high), ('pair_recall', p.recall_low, p.recall_high), ('pair_f1', p.f1_low, p.f1_high)) AS v (metric, low, high) ON v.metric = c.metric
+GROUP BY t ORDER BY t;
+-- Of verdicts each pair is a case: Wilson's interval of as many. Few cases give wide intervals, and no error is not certainty.
+CREATE TABLE scored AS SELECT i AS id_a, i + 1000 AS id_b, (i % 97) / 97.0 AS probability, (i * 7919 % 100) < 100.0 * (i % 97) / 97 AS is_match FROM generate_series(1, 900) AS i;
+SELECT p.threshold, p.predicted_pairs, p."precision", p.precision_low, p.precision_high, abs(p.precision_low - a.low) < 0.001 AND abs(p.precision_high - a.high) < 0.001 AS as_wilson, p.recall, p.recall_low, p.recall_high,
+    abs(p.recall_low - b.low) < 0.001 AND abs(p.recall_high - b.high) < 0.001 AS as_wilson, p.f1, p.f1_low, p.f1_high
+FROM mastering.evaluate_pairs('SELECT id_a, id_b, probability FROM scored', 'SELECT id_a, id_b, is_match FROM scored', '{0.2,0.5,0.95,0.99}', 0.95) AS p
+LEFT JOIN LATERAL mastering.share_interval(p."precision"::float8, p."precision"::float8 * (1 - p."precision"::float8) / p.predicted_pairs, p.predicted_pairs, 0.95) AS a ON true
+LEFT JOIN LATERAL mastering.share_interval(p.recall::float8, p.recall::float8 * (1 - p.recall::float8) / p.true_pairs::float8, p.true_pairs::float8, 0.95) AS b ON true;
+-- 100 samples of 150 verdicts: about nine in ten intervals hold what all verdicts say.
+SELECT count(*) FILTER (WHERE s."precision" IS NOT NULL) AS samples, round(avg((p."precision" BETWEEN s.precision_low AND s.precision_high)::int), 1) AS "precision",
+    round(avg((p.recall BETWEEN s.recall_low AND s.recall_high)::int), 1) AS recall, round(avg((p.f1 BETWEEN s.f1_low AND s.f1_high)::int), 1) AS f1
+FROM generate_series(1, 100) AS t
+CROSS JOIN mastering.evaluate_pairs('SELECT id_a, id_b, probability FROM scored', 'SELECT id_a, id_b, is_match FROM scored', '{0.5}') AS p
+CROSS JOIN LATERAL mastering.evaluate_pairs('SELECT id_a, id_b, probability FROM scored', format('SELECT id_a, id_b, is_match FROM scored ORDER BY hashint8(id_a * 1000 + %s) LIMIT 150', t), '{0.5}', 0.9) AS s
+WHERE p.threshold = 0.5 AND s.threshold = 0.5;
+SELECT p.precision_low IS NULL AS nothing, p.f1 FROM mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS id_b WHERE false', 'SELECT 1 AS id_a, 2 AS id_b WHERE false', confidence => 0.5) AS p;
+SELECT mastering.evaluate_pairs('SELECT 1 AS id_a, 2 AS id_b', 'SELECT 1 AS id_a, 2 AS id_b', confidence => 1);
+DROP TABLE scored;
 -- Every record that both results have is of one kind of change at most, and the equal clusters are those of a naive count.
 SELECT t AS trial, max(records) FILTER (WHERE kind = 'equal') = (SELECT COALESCE(sum(cardinality(ids)), 0) FROM
         (SELECT array_agg(id ORDER BY id) AS ids FROM judged WHERE trial = t AND predicted IS NOT NULL AND truth IS NOT NULL GROUP BY predicted
