@@ -47,10 +47,17 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 #define FEW_LABELS_GOOD 0.15   /* the same over the number of labels of the rarer kind */
 #define FEWEST_WITHIN                                                                                        \
     2 /* matches within a source that make it worth asking whether sources hold things once */
+#define SHIFT_RIDGE 0.05 /* of a shift in bits: labels that say nothing are worth about as much */
+#define MOST_SHIFT 30.0
+#define WAY_PRIOR                                                                                            \
+    4.0                /* labels that a part's share of matches is worth for what a way puts together of it  \
+                        */
 #define CELL_PRIOR 2.0 /* labels that the model's probability is worth in a part of the score range */
 
 /* Thresholds to choose from, the lowest first. */
-static const double thresholds[] = {0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97};
+static const double thresholds[] = {0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97};
+
+#define LOOSE 2 /* the place of one that joins more than most */
 
 #define MOST_WAYS (2 * lengthof(thresholds) + 1)
 
@@ -76,9 +83,12 @@ typedef struct lesson {
 
 /* ---- clusters as labels see them ---- */
 
+#define REFERENCES 3
+
 /* Candidate pairs of one part of the score range that a clustering puts together, or does not. */
 typedef struct way_cell {
     double pairs, expected; /* and the matches among them by the model */
+    double bits;            /* their weights' sum */
     double labels, matches;
 } way_cell;
 
@@ -96,7 +106,11 @@ typedef struct way {
 typedef struct way_search {
     int count;
     way ways[MOST_WAYS];
-    way_cell cells[MOST_WAYS][SCORE_PARTS][2];
+    /* Pairs that the references keep apart, that the second puts together, and that the first does: all of
+     * them, and those that each way puts together. */
+    const clustering *references[2];
+    way_cell all[SCORE_PARTS][REFERENCES];
+    way_cell together[MOST_WAYS][SCORE_PARTS][REFERENCES];
 } way_search;
 
 static int
@@ -107,6 +121,28 @@ score_part(int64 weight)
     return (int)Max(Min(part, SCORE_PARTS - 1), 0);
 }
 
+static inline bool
+puts_together(const clustering *clusters, uint32 a, uint32 b)
+{
+    return clusters->cluster[a] == clusters->cluster[b];
+}
+
+static inline int
+reference_of(const way_search *search, uint32 a, uint32 b)
+{
+    if (puts_together(search->references[0], a, b))
+        return 2;
+    return search->references[1] != NULL && puts_together(search->references[1], a, b);
+}
+
+static inline void
+count_pair(way_cell *cell, double bits, double probability)
+{
+    cell->pairs++;
+    cell->expected += probability;
+    cell->bits += bits;
+}
+
 static void
 count_cells(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
 {
@@ -114,15 +150,13 @@ count_cells(match_run *run, int rule, const scored_pair *pairs, uint32 count, vo
 
     for (uint32 i = 0; i < count; i++) {
         int part = score_part(pairs[i].weight);
-        double p = probability_from_weight(pairs[i].weight);
+        int reference = reference_of(search, pairs[i].a, pairs[i].b);
+        double p = probability_from_weight(pairs[i].weight), bits = weight_to_bits(pairs[i].weight);
 
-        for (int t = 0; t < search->count; t++) {
-            const uint32 *cluster = search->ways[t].clusters->cluster;
-            way_cell *cell = &search->cells[t][part][cluster[pairs[i].a] == cluster[pairs[i].b]];
-
-            cell->pairs++;
-            cell->expected += p;
-        }
+        count_pair(&search->all[part][reference], bits, p);
+        for (int t = 0; t < search->count; t++)
+            if (puts_together(search->ways[t].clusters, pairs[i].a, pairs[i].b))
+                count_pair(&search->together[t][part][reference], bits, p);
     }
 }
 
@@ -145,12 +179,16 @@ count_labels(match_run *run, const label_list *labels, way_search *search)
 {
     for (size_t i = 0; i < labels->count; i++) {
         const label *label = &labels->labels[i];
-        int64 weight = label_weight(run, label);
+        int part = score_part(label_weight(run, label));
+        int reference = reference_of(search, label->a, label->b);
 
+        search->all[part][reference].labels++;
+        search->all[part][reference].matches += label->is_match;
         for (int t = 0; t < search->count; t++) {
-            const uint32 *cluster = search->ways[t].clusters->cluster;
-            way_cell *cell = &search->cells[t][score_part(weight)][cluster[label->a] == cluster[label->b]];
+            way_cell *cell = &search->together[t][part][reference];
 
+            if (!puts_together(search->ways[t].clusters, label->a, label->b))
+                continue;
             cell->labels++;
             cell->matches += label->is_match;
         }
@@ -167,16 +205,15 @@ weigh_labels(match_run *run, const label_list *labels, const clustering *cluster
     way_search *search = MemoryContextAllocZero(run->context, sizeof(way_search));
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
 
-    search->count = 1;
-    search->ways[0].clusters = unconstify(clustering *, clusters);
+    search->references[0] = clusters;
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
     for (size_t i = 0; i < labels->count; i++) {
         const label *label = &labels->labels[i];
-        const way_cell *cells = search->cells[0][score_part(label_weight(run, label))];
-        int in = clusters->cluster[label->a] == clusters->cluster[label->b];
-        double share = (cells[in].pairs + 1) / (cells[0].pairs + cells[1].pairs + 2);
-        double labelled = cells[in].labels / (cells[0].labels + cells[1].labels);
+        const way_cell *cells = search->all[score_part(label_weight(run, label))];
+        int in = reference_of(search, label->a, label->b);
+        double share = (cells[in].pairs + 1) / (cells[0].pairs + cells[2].pairs + 2);
+        double labelled = cells[in].labels / (cells[0].labels + cells[2].labels);
 
         weights[i] = Max(Min(share / labelled, MOST_LABEL_WEIGHT), 1 / MOST_LABEL_WEIGHT);
     }
@@ -469,39 +506,87 @@ add_ways(match_run *run, way_search *search)
     }
 }
 
+static double
+cell_probability(const way_cell *cell, double shift)
+{
+    return probability_from_weight((int64)floor((cell->bits / cell->pairs + shift) * WEIGHT_UNITS + 0.5));
+}
+
 /*
- * Estimates the F1 of the clusters of each way: of the candidate pairs in each part of the score range, put
- * together or not, the share of matches is that of their labels, drawn towards what the model says (worth
- * CELL_PRIOR labels). So it does not matter that labels were asked for where there was doubt. Of pairs that
- * are together without being candidates, the model alone says how many are right.
+ * By how many bits pairs that a reference puts together (or none) are more often matches than their weights
+ * say, by the labels. Where things are one to one a pair that was chosen among many is worth more than its
+ * weight. Few labels shift little (SHIFT_RIDGE).
+ */
+static double
+find_shift(const way_cell cells[SCORE_PARTS][REFERENCES], int reference)
+{
+    double low = -MOST_SHIFT, high = MOST_SHIFT;
+
+    while (high - low > 0.01) {
+        double shift = (low + high) / 2, slope = -SHIFT_RIDGE * shift;
+
+        for (int part = 0; part < SCORE_PARTS; part++) {
+            const way_cell *cell = &cells[part][reference];
+
+            if (cell->pairs > 0)
+                slope += cell->matches - cell->labels * cell_probability(cell, shift);
+        }
+        if (slope > 0)
+            low = shift;
+        else
+            high = shift;
+    }
+    return low;
+}
+
+/* The share of matches in a cell: that of its labels, drawn towards what is thought as if by some of them. */
+static double
+match_rate(const way_cell *cell, double thought, double worth)
+{
+    return (cell->matches + worth * thought) / (cell->labels + worth);
+}
+
+/*
+ * Estimates the F1 of the clusters of each way. The candidate pairs are divided by their score and by what
+ * the clusters without labels do with them, for labels were drawn by that: within such a part they are as
+ * good as drawn at random. There the share of matches is that of the labels, drawn towards what the model
+ * says as labels have shifted it; and of the pairs of it that a way puts together, that of their labels,
+ * drawn towards that of the part. Of pairs that are together without being candidates, the model alone says
+ * how many are right.
  */
 static void
 judge_ways(match_run *run, const label_list *labels, way_search *search)
 {
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
-    double right[MOST_WAYS], matches = 0, most_beyond = 0, most_right = 0;
+    double right[MOST_WAYS] = {0}, matches = 0, most_beyond = 0, most_right = 0, shifts[REFERENCES];
+    double rates[SCORE_PARTS][REFERENCES] = {{0}};
 
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
+    for (int reference = 0; reference < REFERENCES; reference++) {
+        shifts[reference] = find_shift(search->all, reference);
+        for (int part = 0; part < SCORE_PARTS; part++) {
+            const way_cell *cell = &search->all[part][reference];
+
+            if (cell->pairs > 0)
+                rates[part][reference] =
+                    match_rate(cell, cell_probability(cell, shifts[reference]), CELL_PRIOR);
+            matches += rates[part][reference] * cell->pairs;
+        }
+    }
+    match_run_phase(run, "matches", "%.0f among candidates; shifts of %.1f, %.1f, %.1f bits", matches,
+                    shifts[0], shifts[1], shifts[2]);
     for (int t = 0; t < search->count; t++) {
         way *way = &search->ways[t];
-        double candidates = 0, beyond = 0, found = 0, expected = 0;
+        double candidates = 0, beyond = 0, expected = 0;
 
         for (int part = 0; part < SCORE_PARTS; part++) {
-            for (int in = 0; in < 2; in++) {
-                const way_cell *cell = &search->cells[t][part][in];
-                double rate;
+            for (int reference = 0; reference < REFERENCES; reference++) {
+                const way_cell *cell = &search->together[t][part][reference];
 
-                if (cell->pairs == 0)
-                    continue;
-                rate =
-                    (cell->matches + CELL_PRIOR * cell->expected / cell->pairs) / (cell->labels + CELL_PRIOR);
-                matches += rate * cell->pairs / search->count;
-                if (in) {
-                    found += rate * cell->pairs;
-                    expected += cell->expected;
-                    candidates += cell->pairs;
-                }
+                right[t] += cell->pairs * match_rate(cell, rates[part][reference], WAY_PRIOR);
+                expected += cell->expected;
+                candidates += cell->pairs;
             }
         }
         if (run->spec->across_sources)
@@ -509,7 +594,7 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
         else
             beyond =
                 Min(Max(way->together * way->rate_within - expected, 0), Max(way->together - candidates, 0));
-        right[t] = found + beyond;
+        right[t] += beyond;
         most_beyond = Max(most_beyond, beyond);
         most_right = Max(most_right, right[t]);
     }
@@ -578,6 +663,8 @@ choose_way(match_run *run, match_spec *spec, const match_spec *unlabelled, const
     const way *best;
 
     add_ways(run, search);
+    search->references[0] = before_labels;
+    search->references[1] = search->ways[LOOSE].clusters;
     if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT &&
         matches_within_sources(run, labels) >= FEWEST_WITHIN) {
         spec->one_per_source = ONE_PER_SOURCE_NEVER;

@@ -4,9 +4,11 @@
  * Half of the pairs are those that teach most: the model is in doubt about them (uncertainty sampling, Lewis
  * & Gale 1994), or the clusters say otherwise than the pair alone; the more records hang on the answer the
  * better. Of pairs that would teach the same (of the same two clusters, of one record, of one agreement
- * pattern) only a few are taken. The other half is drawn by lot, some from each part of the score range, more
- * where pairs are many and the model is in doubt: they find out where the model is sure and wrong, and what
- * follows from labels is then true of all pairs.
+ * pattern) only a few are taken. The other half is drawn by lot, as many of pairs that clusters put together
+ * as of others, some from each part of the score range, more where pairs are many and the model is in doubt:
+ * they find out where the model is sure and wrong, and what follows from labels is then true of all pairs.
+ * Where things are one to one, clusters choose between pairs that look the same by themselves: how often that
+ * is right only labels of what they put together can tell.
  *
  * Pairs come in any number, so only the best of each kind are kept while they pass. Lots are a hash of the
  * records' numbers, which depend on the ids alone.
@@ -42,8 +44,8 @@ typedef struct search {
     const clustering *clusters;
     union_find labelled; /* records that labels call the same */
     HTAB *known;         /* pairs of such groups that labels tell apart, and undecided pairs */
-    shortlist teaching, parts[SCORE_PARTS];
-    double pairs[SCORE_PARTS]; /* that passed */
+    shortlist teaching, parts[2][SCORE_PARTS]; /* of pairs apart, and together */
+    double pairs[2][SCORE_PARTS];              /* that passed */
 } search;
 
 static int
@@ -183,13 +185,14 @@ look_at_pairs(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
         uncertain_pair pair = {
             .a = pairs[i].a, .b = pairs[i].b, .weight = pairs[i].weight, .pattern = pairs[i].pattern};
         int part = score_part(search, pair.weight);
+        int together = search->clusters->cluster[pair.a] == search->clusters->cluster[pair.b];
 
         if (is_known(search, pair.a, pair.b))
             continue;
         judge(search, &pair);
-        search->pairs[part]++;
+        search->pairs[together][part]++;
         offer(&search->teaching, &pair);
-        offer(&search->parts[part], &pair);
+        offer(&search->parts[together][part], &pair);
     }
 }
 
@@ -245,34 +248,35 @@ take(choice *choice, const uncertain_pair *pair, bool limits)
 }
 
 /*
- * One pair from each part, and of the rest more where there are more pairs and where the model is in doubt,
- * but not much more: what the model takes for certain may be wrong.
+ * Of pairs together or apart: one from each part, and of the rest more where there are more pairs and where
+ * the model is in doubt, but not much more: what the model takes for certain may be wrong.
  */
 static void
-draw_lots(choice *choice, search *search)
+draw_lots(choice *choice, search *search, int together, uint32 left)
 {
     double share[SCORE_PARTS], sum = 0;
-    uint32 left = choice->wanted - choice->count, parts = 0;
+    uint32 parts = 0, first = choice->count;
 
     for (int part = 0; part < SCORE_PARTS; part++) {
         double p = probability_from_weight((part - SCORE_PARTS / 2) * (int64)WEIGHT_UNITS + WEIGHT_UNITS / 2);
+        double pairs = search->pairs[together][part];
 
-        share[part] =
-            search->pairs[part] == 0 ? 0 : portable_log2(search->pairs[part] + 1) * (0.5 + sqrt(p * (1 - p)));
+        share[part] = pairs == 0 ? 0 : portable_log2(pairs + 1) * (0.5 + sqrt(p * (1 - p)));
         sum += share[part];
-        parts += search->pairs[part] > 0;
-        sort_shortlist(&search->parts[part]);
+        parts += pairs > 0;
     }
     for (int part = SCORE_PARTS - 1; part >= 0 && sum > 0; part--) {
         double extra = left > parts ? (left - parts) * share[part] / sum : 0;
         uint32 quota = share[part] == 0 ? 0 : 1 + (uint32)extra, before = choice->count;
+        shortlist *list = &search->parts[together][part];
 
         if (left < parts && part % ((parts + left - 1) / Max(left, 1)) != 0)
             continue; /* there are fewer lots than parts: every other part, or fewer */
 
-        for (uint32 i = 0; i < search->parts[part].count && choice->count - before < quota; i++) {
-            search->parts[part].pairs[i].reason = UNCERTAIN_SPREAD;
-            take(choice, &search->parts[part].pairs[i], false);
+        for (uint32 i = 0; i < list->count && choice->count - before < quota && choice->count - first < left;
+             i++) {
+            list->pairs[i].reason = UNCERTAIN_SPREAD;
+            take(choice, &list->pairs[i], false);
         }
     }
 }
@@ -289,8 +293,8 @@ uncertain_pairs(match_run *run, int64 least_weight, uint32 wanted, const label_l
     search.clusters = cluster_records(run, least_weight, labels);
     note_labels(&search, labels);
     open_shortlist(&search.teaching, wanted * KEPT_A_PAIR, false);
-    for (int part = 0; part < SCORE_PARTS; part++)
-        open_shortlist(&search.parts[part], 2 * wanted, true);
+    for (int part = 0; part < 2 * SCORE_PARTS; part++)
+        open_shortlist(&search.parts[part % 2][part / 2], 2 * wanted, true);
     match_run_visit(run, &options, look_at_pairs, &search);
 
     choice.uses = hash_create("mastering choice", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -300,12 +304,15 @@ uncertain_pairs(match_run *run, int64 least_weight, uint32 wanted, const label_l
     for (uint32 i = 0; i < search.teaching.count; i++)
         take(&choice, &search.teaching.pairs[i], true);
     choice.wanted = wanted;
-    draw_lots(&choice, &search);
+    for (int part = 0; part < 2 * SCORE_PARTS; part++)
+        sort_shortlist(&search.parts[part % 2][part / 2]);
+    draw_lots(&choice, &search, 1, (wanted - choice.count) / 2);
+    draw_lots(&choice, &search, 0, wanted - choice.count);
     for (uint32 i = 0; i < search.teaching.count; i++)
         take(&choice, &search.teaching.pairs[i], false);
-    for (int part = SCORE_PARTS - 1; part >= 0; part--)
-        for (uint32 i = 0; i < search.parts[part].count; i++)
-            take(&choice, &search.parts[part].pairs[i], false);
+    for (int part = 2 * SCORE_PARTS - 1; part >= 0; part--)
+        for (uint32 i = 0; i < search.parts[part % 2][part / 2].count; i++)
+            take(&choice, &search.parts[part % 2][part / 2].pairs[i], false);
     *count = choice.count;
     MemoryContextSwitchTo(before);
     return choice.pairs;
