@@ -7,7 +7,6 @@ use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 use Environments;
 
 my $node = PostgreSQL::Test::Cluster->new('crash');
@@ -30,38 +29,6 @@ sub intact
 	});
 }
 
-# Runs a call in a backend of its own and kills it after some time; says whether the call came through.
-sub killed
-{
-	my ($call, $delay, $whole) = @_;
-	my ($out, $err) = ('', '');
-	my $psql = IPC::Run::start(['psql', '--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--dbname', $node->connstr('postgres'), '--file', '-'],
-		'<', \"SET client_min_messages = error;\nSELECT 'pid', pg_backend_pid();\n$call;\nSELECT 'done';\n", '>', \$out, '2>', \$err);
-	$psql->pump until $out =~ /pid\|(\d+)/ || !$psql->pumpable;
-	my ($pid) = $out =~ /pid\|(\d+)/;
-	usleep($delay);
-	if ($whole)
-	{
-		$node->kill9;
-		$psql->finish;
-		# Backends that the postmaster left behind may hold the shared memory for a moment.
-		my $tries = 0;
-		until ($node->start(fail_ok => 1) || ++$tries > 50)
-		{
-			$node->{_pid} = undef;
-			usleep(200_000);
-		}
-	}
-	else
-	{
-		kill 'KILL', $pid;
-		$psql->finish;
-		my $tries = 0;
-		usleep(100_000) until system_log('pg_isready', '--quiet', '--dbname', $node->connstr('postgres')) == 0 || ++$tries > 600;
-	}
-	return $out =~ /done/ ? 1 : 0;
-}
-
 my %calls = (
 	load => q{SELECT * FROM mastering.load('prod', 'person')},
 	master => q{SELECT mastering.master('prod', 'person')},
@@ -82,7 +49,7 @@ foreach my $whole (0, 1)
 			$node->safe_psql('postgres', q{UPDATE mastering.release SET proposal = proposal || '{"held": false}' WHERE proposal ->> 'held' = 'true'});
 			$node->safe_psql('postgres', "SET client_min_messages = error; $calls{promote}") if $step eq 'rollback';
 			my $before = fingerprint($node, 'prod');
-			killed($calls{$step}, $try * 35_000, $whole) ? $came_through++ : $stopped++;
+			killed($node, $calls{$step}, $try * 35_000, $whole) ? $came_through++ : $stopped++;
 			my $after = fingerprint($node, 'prod');
 			$broken++ if intact() ne "t\n0\nt\nt\n0\n0";
 			# What did not change may be done now; what did must not be there twice.

@@ -5,9 +5,10 @@ use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
 use Exporter 'import';
 
-our @EXPORT = qw(make_stages fingerprint change_data);
+our @EXPORT = qw(make_stages fingerprint change_data killed storage_faults);
 
 # One entity of two sources in dev, test and prod; prod shows what dev proved. With a version, the extension is of that.
 sub make_stages
@@ -61,6 +62,64 @@ sub fingerprint
 		SELECT count(*), md5(string_agg(r::text, ',' ORDER BY source, record_key)) FROM $stage.person_records r;
 		SELECT count(*), md5(string_agg(l::text, ',' ORDER BY id, attribute)) FROM $stage.person_lineage l;
 		SELECT count(*), md5(string_agg(h::text, ',' ORDER BY id, event)) FROM $stage.person_history h;
+	});
+}
+
+# Runs a call in a backend of its own and kills that, or the whole server, after some time in microseconds; says whether the call came through.
+sub killed
+{
+	my ($node, $call, $delay, $whole) = @_;
+	my ($out, $err) = ('', '');
+	my $psql = IPC::Run::start(['psql', '--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--dbname', $node->connstr('postgres'), '--file', '-'],
+		'<', \"SET client_min_messages = error;\nSELECT 'pid', pg_backend_pid();\n$call;\nSELECT 'done';\n", '>', \$out, '2>', \$err);
+	$psql->pump until $out =~ /pid\|(\d+)/ || !$psql->pumpable;
+	my ($pid) = $out =~ /pid\|(\d+)/;
+	usleep($delay);
+	if ($whole)
+	{
+		$node->kill9;
+		$psql->finish;
+		# Backends that the postmaster left behind may hold the shared memory for a moment.
+		my $tries = 0;
+		until ($node->start(fail_ok => 1) || ++$tries > 50)
+		{
+			$node->{_pid} = undef;
+			usleep(200_000);
+		}
+	}
+	else
+	{
+		kill 'KILL', $pid;
+		$psql->finish;
+		my $tries = 0;
+		usleep(100_000) until system_log('pg_isready', '--quiet', '--dbname', $node->connstr('postgres')) == 0 || ++$tries > 600;
+	}
+	return $out =~ /done/ ? 1 : 0;
+}
+
+# What must not be, wherever a session ended: names of what is not there, tables, schemas and heads of nothing, a log that is no chain.
+sub storage_faults
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{
+		SELECT format('segment %s is named and not there', h.segment_id) FROM mastering.held_segments() h WHERE NOT EXISTS (SELECT FROM mastering.segment g WHERE g.segment_id = h.segment_id)
+		UNION ALL SELECT format('vector %s is named and not there', h.vector_id) FROM mastering.held_segments() h WHERE h.vector_id <> 0 AND NOT EXISTS (SELECT FROM mastering.deletion_vector v WHERE v.vector_id = h.vector_id)
+		UNION ALL SELECT format('segment %s has no table', g.segment_id) FROM mastering.segment g WHERE to_regclass('mastering.segment_' || g.segment_id) IS NULL
+		UNION ALL SELECT format('%s is neither a segment nor empty', c.relname) FROM pg_class c WHERE c.relnamespace = 'mastering'::regnamespace AND c.relname ~ '^segment_[0-9]+$'
+			AND NOT EXISTS (SELECT FROM mastering.segment g WHERE 'segment_' || g.segment_id = c.relname) AND NOT EXISTS (SELECT FROM mastering.shell x WHERE 'segment_' || x.segment_id = c.relname)
+		UNION ALL SELECT format('segment %s is not what its hash says', g.segment_id) FROM mastering.segment g WHERE mastering.segment_hash(g.segment_id) <> g.hash
+		UNION ALL SELECT format('%s is the anchor of nothing', c.relname) FROM pg_class c WHERE c.relnamespace = 'mastering'::regnamespace AND c.relname ~ '^anchor_' AND NOT EXISTS (SELECT FROM mastering.head h WHERE h.anchor = c.relname)
+		UNION ALL SELECT format('head of %s, which is nothing', h.environment) FROM mastering.head h WHERE to_regnamespace(quote_ident(h.environment)) IS NULL
+		UNION ALL SELECT format('%s is not whole', e.name) FROM mastering.environment e WHERE to_regnamespace(quote_ident(e.name)) IS NULL OR to_regnamespace(quote_ident(e.name || '_next')) IS NULL
+			OR NOT EXISTS (SELECT FROM mastering.configuration c WHERE c.environment = e.name) OR NOT EXISTS (SELECT FROM mastering.head h WHERE h.environment = e.name)
+		UNION ALL SELECT format('view %s.%s is not there', v.environment, v.view_name) FROM mastering.environment_view v WHERE to_regclass(format('%I.%I', v.environment, v.view_name)) IS NULL
+		UNION ALL SELECT format('%s shows %s golden records of %s', h.environment, n, h.versions -> 'person' -> 'rows') FROM mastering.head h CROSS JOIN LATERAL (SELECT (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.person', h.environment), true, true, '')))[1]::text::bigint) c (n)
+			WHERE to_regclass(format('%I.person', h.environment)) IS NOT NULL AND h.versions ? 'person' AND n <> (h.versions -> 'person' ->> 'rows')::bigint
+		UNION ALL SELECT format('entry %s of the log of %s is not in its chain', e.seq, e.environment) FROM (SELECT a.*, coalesce(lag(a.hash) OVER (PARTITION BY a.environment ORDER BY a.seq), '') AS last FROM mastering.audit_entry a) e
+			WHERE e.previous_hash <> e.last
+		UNION ALL SELECT 'an entry of the log waits' FROM mastering.audit_pending
+		UNION ALL SELECT format('entry %s of the log of %s is not what its hash says', a.seq, a.environment) FROM mastering.audit_entry a WHERE a.hash <> mastering.audit_hash(a)
+		UNION ALL SELECT format('%s of %s, %s %s: %s', v.snapshot, v.environment, v.part, v.name, v.problem) FROM mastering.verify_snapshots() v;
 	});
 }
 
