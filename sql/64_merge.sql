@@ -264,6 +264,9 @@ BEGIN
         IF path NOT LIKE 'entity/%' OR kind NOT IN ('', 'source', 'blocking', 'comparisons', 'clustering', 'survivorship', 'model', 'check') OR jsonb_typeof(content) NOT IN ('object', 'array') THEN
             RAISE EXCEPTION 'no document can be given for path "%"', path USING ERRCODE = '22023', HINT = 'Take "ours", "theirs" or "later".';
         END IF;
+        -- It is set to be taken back: that is no change past a promotion.
+        INSERT INTO mastering.policy (environment, policy, value, set_by) VALUES (env_name, 'direct_changes', '"allow"', mastering.caller())
+        ON CONFLICT ON CONSTRAINT policy_pkey DO UPDATE SET value = EXCLUDED.value;
         CASE kind
             WHEN '' THEN PERFORM mastering.do_define_entity(env_name, entity_name, (SELECT json_object_agg(a.value ->> 'name', a.value ->> 'type' ORDER BY a.ordinality) FROM jsonb_array_elements(content -> 'attributes') WITH ORDINALITY a));
             WHEN 'source' THEN PERFORM mastering.do_map_source(env_name, entity_name, item, (mastering.configuration_of(env_name)).bindings ->> mastering.path(entity_name, item),

@@ -27,6 +27,7 @@ DECLARE
     before text;
     after text;
     id bigint;
+    curation jsonb;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
     wanted := mastering.resolve_state(state_name);
@@ -36,21 +37,28 @@ BEGIN
     PERFORM mastering.require_unmasked(state_name, env_name, current.tree, wanted.tree, wanted.data, true);
     before := mastering.snapshot_before(env_name, 'before restore');
     like_state := mastering.snapshot_of(wanted, 'restored in ' || env_name);
-    IF wanted.tree = current.tree AND wanted.data = current.data AND wanted.versions = current.versions THEN
+    -- With other decisions the next run here would not give what it gave there.
+    IF wanted.environment <> env_name THEN
+        curation := mastering.twin_curation(wanted.environment, env_name);
+        IF curation -> 'ended' <> '[]' THEN
+            RAISE NOTICE '% decision(s) of the stewards of environment "%" have ended, because "%" does not follow them', jsonb_array_length(curation -> 'ended'), env_name, wanted.environment
+                USING HINT = format('SELECT mastering.restore(%L, %L) brings them back.', env_name, '#' || left(before, 12));
+        END IF;
+    ELSE
+        curation := mastering.own_curation(env_name, coalesce((SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = like_state), 'infinity'));
+    END IF;
+    IF wanted.tree = current.tree AND wanted.data = current.data AND wanted.versions = current.versions AND curation = '{"ended": [], "taken": []}' THEN
         PERFORM mastering.audit(env_name, 'restore', jsonb_build_object('state', state_name, 'to', like_state, 'unchanged', true));    -- a release plan asks for it
         RETURN '#' || left(before, 12);
     END IF;
     id := nextval('mastering.release_id');
-    IF wanted.environment <> env_name THEN    -- without it the next run here would not give what it gave there
-        PERFORM mastering.merge_curation(wanted.environment, env_name);
-    END IF;
     -- What a source is bound to is each environment's own.
     PERFORM mastering.switch_state(env_name, wanted.tree, wanted.bindings || current.bindings, wanted.data, wanted.versions);
     after := mastering.take_snapshot(env_name, 'restore ' || id || ' of ' || state_name, NULL, instead_of => before, like_state => like_state);
     UPDATE mastering.release r SET state = 'replaced' WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' AND r.created_at >= env.created_at;
     INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, finished_at, proposal, snapshot_before, snapshot_after)
     VALUES (id, 'restore', wanted.environment, env_name, 'promoted', message_text, mastering.caller(), clock_timestamp(),
-            jsonb_build_object('to', like_state, 'changes', (SELECT coalesce(jsonb_agg(jsonb_build_object('path', m.path, 'change',
+            jsonb_build_object('to', like_state, 'curation', curation, 'changes', (SELECT coalesce(jsonb_agg(jsonb_build_object('path', m.path, 'change',
                 CASE WHEN m.before IS NULL THEN 'added' WHEN m.after IS NULL THEN 'removed' ELSE 'changed' END) ORDER BY m.path), '[]') FROM mastering.merge_trees(current.tree, current.tree, wanted.tree) m)), before, after);
     PERFORM mastering.audit(env_name, 'restore', jsonb_strip_nulls(jsonb_build_object('release_id', id, 'state', state_name, 'to', like_state, 'before', before, 'message', message_text)));
     PERFORM mastering.notify('restore', env_name, jsonb_build_object('release_id', id));
@@ -61,7 +69,7 @@ COMMENT ON FUNCTION mastering.do_restore(text, text, text) IS 'Behind restore.';
 
 CREATE FUNCTION mastering.restore(env text, state text, message text DEFAULT NULL) RETURNS text
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.restore(text, text, text) IS 'Makes an environment what any state of any environment was: configuration, data and outputs; the relations that its sources are bound to stay its own. Returns the name of the state that it was in before, which restore takes again.';
+COMMENT ON FUNCTION mastering.restore(text, text, text) IS 'Makes an environment what any state of any environment was: configuration, data and outputs; the relations that its sources are bound to stay its own, and of another environment''s state it follows the curation that that one follows. Returns the name of the state that it was in before, which restore takes again.';
 
 -- ---- schemas of views on a state ------------------------------------------------------------------------------------
 

@@ -153,6 +153,7 @@ DECLARE
     forgotten text[];
     held int[];
     held_vectors bigint[];
+    gone_data text[];
     seen int[];
     candidates int[];
     freed int[] := '{}';
@@ -207,10 +208,12 @@ BEGIN
                                    JOIN LATERAL jsonb_array_elements_text(d.version -> 'vectors') WITH ORDINALITY v ON v.ordinality = s.ordinality
                                   WHERE s.value::int <> ALL (held) OR v.value::bigint <> ALL (held_vectors || 0::bigint))),
          deleted AS (DELETE FROM mastering.data_version d USING gone g WHERE removing AND d.store_id = g.store_id AND d.content = g.content)
-    SELECT count(*) INTO in_use FROM gone;
+    SELECT count(*), coalesce(array_agg(g.store_id || ' ' || g.content), '{}') INTO in_use, gone_data FROM gone g;
     IF in_use > 0 THEN
         RETURN QUERY SELECT 'load', NULL::text, NULL::text, NULL::text, in_use, NULL::bigint, 'loaded data that nothing refers to'::text;
     END IF;
+
+    RETURN QUERY SELECT c.what, c.environment, NULL::text, NULL::text, c.number, NULL::bigint, c.note FROM mastering.collect_entries(removing, keep, keep_for, gone_data) c;
 
     -- The rows themselves.
     SELECT coalesce(array_agg(g.segment_id ORDER BY g.segment_id), '{}') INTO candidates FROM mastering.segment g WHERE g.segment_id <> ALL (held) AND g.segment_id <> ALL (seen);
@@ -280,7 +283,7 @@ CREATE FUNCTION mastering.gc(dry_run boolean DEFAULT true, keep int DEFAULT 10, 
                              keep_unused interval DEFAULT '1 day', max_segments int DEFAULT 300)
 RETURNS TABLE (what text, environment text, entity text, kind text, number bigint, bytes bigint, note text)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.gc(boolean, int, interval, boolean, interval, int) IS 'Frees what nothing refers to, or says what it would free (dry_run, the default): snapshots beyond the last keep of each environment, older than keep_for and without a tag; outputs of runs that nothing shows and that are older than keep_unused; the rows, deletion vectors and artifacts that nothing names then. Waits for no reader; what it leaves, the next call frees.';
+COMMENT ON FUNCTION mastering.gc(boolean, int, interval, boolean, interval, int) IS 'Frees what nothing refers to, or says what it would free (dry_run, the default): snapshots beyond the last keep of each environment, older than keep_for and without a tag; outputs of runs that nothing shows and that are older than keep_unused; what was noted of runs and checks beyond the last keep and older than keep_for; the rows, deletion vectors and artifacts that nothing names then. Waits for no reader; what it leaves, the next call frees.';
 
 -- ---- compaction ----------------------------------------------------------------------------------------------------
 
@@ -394,11 +397,15 @@ COMMENT ON FUNCTION mastering.compact(text, text, boolean) IS 'Writes what an en
 CREATE FUNCTION mastering.do_storage(env_name text)
 RETURNS TABLE (environment text, entity text, kind text, held text, segments bigint, stored_rows bigint, bytes bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    garbage bigint := 0;
+    total bigint := 0;
 BEGIN
     IF env_name IS NOT NULL THEN
         PERFORM mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
     END IF;
-    RETURN QUERY
+    FOR environment, entity, kind, held, segments, stored_rows, bytes IN
     WITH holding AS (
         SELECT h.segment_id, h.environment, bool_or(h.holder = 'live') AS live, bool_or(h.holder IN ('preparation', 'schema')) AS next, bool_or(h.holder = 'snapshot') AS frozen
           FROM mastering.held_segments() h WHERE h.holder <> 'reader' GROUP BY 1, 2),
@@ -421,7 +428,12 @@ BEGIN
      WHERE CASE WHEN env_name IS NOT NULL THEN n.environment = env_name
                 WHEN n.environment IS NULL THEN EXISTS (SELECT FROM mastering.environment e WHERE mastering.may(e.name, 'admin'))
                 ELSE mastering.may(n.environment, 'author', 'curator', 'reviewer', 'loader') END
-     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
+     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LOOP
+        garbage := garbage + CASE held WHEN 'nothing' THEN bytes ELSE 0 END;
+        total := total + bytes;
+        RETURN NEXT;
+    END LOOP;
+    PERFORM mastering.warn_of_garbage(garbage, total);
 END
 $$;
 COMMENT ON FUNCTION mastering.do_storage(text) IS 'Behind storage.';
@@ -429,7 +441,7 @@ COMMENT ON FUNCTION mastering.do_storage(text) IS 'Behind storage.';
 CREATE FUNCTION mastering.storage(env text DEFAULT NULL)
 RETURNS TABLE (environment text, entity text, kind text, held text, segments bigint, stored_rows bigint, bytes bigint)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.storage(text) IS 'What space is whose, by entity and kind. held: live (here and in no other environment), shared (live here or frozen here, and live elsewhere), preparation (in the _next schema only), snapshots (frozen only); without an environment nothing (gc frees it) and empty.';
+COMMENT ON FUNCTION mastering.storage(text) IS 'What space is whose, by entity and kind. held: live (here and in no other environment), shared (live here or frozen here, and live elsewhere), preparation (in the _next schema only), snapshots (frozen only); without an environment nothing (gc frees it) and empty. Warns where much is nothing''s.';
 
 -- ---- an entity that is no more -------------------------------------------------------------------------------------
 
@@ -446,8 +458,9 @@ BEGIN
     PERFORM mastering.lock_environment(env_name);
     config := mastering.configuration_of(env_name);
     PERFORM mastering.require_entity(config.tree, env_name, entity_name);
-    SELECT coalesce(array_agg(CASE WHEN octet_length(mastering.path(entity_name, 'source', s.name)) > 63 THEN left(mastering.text_hash(mastering.path(entity_name, 'source', s.name)), 40)
-                                   ELSE mastering.path(entity_name, 'source', s.name) END), '{}') INTO sources FROM mastering.sources_of(config.tree, entity_name) s;
+    -- And whatever shows its loaded rows, keys or changes to mappings, checks and the engine.
+    SELECT coalesce(array_agg(v.view_name), '{}') INTO sources FROM mastering.environment_view v JOIN mastering.store t ON t.store_id = substring(v.definition FROM 'mastering\.store_([0-9]+) ')::int
+     WHERE v.environment = env_name || '_next' AND t.entity = entity_name;
     SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ') INTO views FROM mastering.environment_view v
      WHERE v.environment IN (env_name, env_name || '_next') AND v.view_name = ANY (relations || sources);
     IF views IS NOT NULL THEN

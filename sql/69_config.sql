@@ -305,7 +305,9 @@ BEGIN
         path := item.key;
         change := item.change;
         detail := NULL;
-        IF NOT dry_run AND change <> 'same' THEN
+        IF NOT dry_run AND change = 'removed' AND item.key LIKE 'entity/%' AND item.key NOT LIKE 'entity/%/%' THEN    -- with its views, unless something depends on them
+            PERFORM mastering.do_drop_entity(env_name, mastering.step(item.key, 2));
+        ELSIF NOT dry_run AND change <> 'same' THEN
             PERFORM mastering.set_artifact(env_name, item.key, item.content);
         END IF;
         counts := coalesce(counts, '{}') || jsonb_build_object(change, coalesce((counts ->> change)::int, 0) + 1);

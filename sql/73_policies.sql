@@ -51,10 +51,12 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mastering.appr
 
 CREATE TABLE mastering.attribute_statistics (
     statistics_key text PRIMARY KEY,
+    store_id       int NOT NULL,
+    source_content text NOT NULL,
     content        jsonb NOT NULL,
     made_at        timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE mastering.attribute_statistics IS 'Rows, NULLs and distinct values of attributes, by the content of the source and its mapping; can be made again.';
+COMMENT ON TABLE mastering.attribute_statistics IS 'Rows, NULLs and distinct values of attributes, by the content of the source and its mapping; can be made again. They go when that content has gone from mastering.data_version.';
 
 SELECT pg_catalog.pg_extension_config_dump('mastering.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.policy_override', '');
@@ -405,7 +407,7 @@ BEGIN
             format(E'SELECT jsonb_build_object(%s) FROM (SELECT %s\n FROM %s AS %I) m', counts, mastering.mapping_list(wanted, source -> 'mapping'),
                    mastering.show_source(env, mastering.path(entity_name, 'loaded', source_name), version), source_name),
             mastering.artifact_path(env.name), false) AS t (r jsonb);
-        INSERT INTO mastering.attribute_statistics (statistics_key, content) VALUES (statistics_key, result) ON CONFLICT DO NOTHING;
+        INSERT INTO mastering.attribute_statistics (statistics_key, store_id, source_content, content) VALUES (statistics_key, (version ->> 'store')::int, version ->> 'content', result) ON CONFLICT DO NOTHING;
     END IF;
     RETURN result;
 END
