@@ -182,7 +182,7 @@ COMMENT ON FUNCTION mastering.remote_connect(mastering.stand_in) IS 'Opens a con
 CREATE FUNCTION mastering.remote_greet(stand mastering.stand_in, connection text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    probe bigint := hashtextextended(stand.link::text, 0);
+    probe bigint := hashtextextended(gen_random_uuid()::text, 0);
     answer jsonb;
 BEGIN
     PERFORM pg_advisory_xact_lock(probe);    -- who can take it, too, is in another database

@@ -28,13 +28,11 @@ $there->append_conf('postgresql.conf', "password_encryption = 'scram-sha-256'\nl
 $there->start;
 my ($host, $port) = ($there->host, $there->port);
 
-# Source rows on both sides, and a check that sleeps for as long as a table says.
+# Source rows on both sides, and a check that waits for as long as somebody holds a lock.
 my $source = q{
 	CREATE SCHEMA input;
 	CREATE TABLE input.crm AS SELECT i AS id, 'First' || md5(i::text) || ' Last' || md5((i * 7)::text) AS name, 'mail' || i || '@example.org' AS email FROM generate_series(1, 100) i;
-	CREATE TABLE input.pause (seconds float8);
-	INSERT INTO input.pause VALUES (0);
-	CREATE FUNCTION input.slow() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_sleep((SELECT seconds FROM input.pause)); RETURN false; END $$;
+	CREATE FUNCTION input.slow() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4242); RETURN false; END $$;
 };
 $here->safe_psql('postgres', qq{
 	CREATE EXTENSION mastering;
@@ -86,7 +84,9 @@ sub bad
 }
 
 sub there { my ($sql) = @_; return $there->safe_psql('postgres', $sql); }
-sub pause { my ($seconds) = @_; there("UPDATE input.pause SET seconds = $seconds"); return; }
+my $gate;
+sub hold { $gate = $there->background_psql('postgres'); $gate->query_safe('SELECT pg_advisory_lock(4242)'); return; }
+sub let_go { eval { $gate->quit } if defined $gate; $gate = undef; return; }
 # How often releases of this message took effect in prod, and what prod shows.
 sub applied { my ($message) = @_; return there("SELECT count(*) FROM mastering.release WHERE target = 'prod' AND message = '$message' AND state IN ('promoted', 'rolled back', 'replaced')"); }
 sub prod { return there("SELECT mastering.state_hash(mastering.current_state('prod'))"); }
@@ -174,8 +174,8 @@ sub finish
 	return $run->{err};
 }
 
-my $busy = q{application_name = 'mastering' AND state = 'active' AND query LIKE '%receive_release%' AND wait_event = 'PgSleep'};
-sub wait_for_sleep { $there->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE $busy") or die 'no check sleeps'; return; }
+my $busy = q{application_name = 'mastering' AND state = 'active' AND query LIKE '%receive_release%' AND wait_event_type = 'Lock' AND wait_event = 'advisory'};
+sub wait_for_check { $there->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE $busy") or die 'no check waits'; return; }
 
 # A call that goes on until nobody is at work there any more.
 sub until_done
@@ -194,24 +194,24 @@ sub until_done
 # 1. The backend there is ended while it works.
 change();
 $before = prod();
-pause(30);
+hold();
 my $run = start_promotion('cut 1');
-wait_for_sleep();
+wait_for_check();
 there("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE $busy");
 $error = finish($run);
 like($error, qr/the connection to environment "prod" was lost: release \d+ did not come through/, 'backend there ended: it did not come through');
 is(prod(), $before, 'prod is as it was');
 is(state('cut 1'), 'failed', 'the record here says so');
-pause(0);
+let_go();
 good(q{SELECT promote('test', 'prod', 'cut 1')});
 is(applied('cut 1'), '1', 'and the same call works');
 
 # 2. The server there goes down while it works.
 change();
 $before = prod();
-pause(30);
+hold();
 $run = start_promotion('cut 2');
-wait_for_sleep();
+wait_for_check();
 $there->stop('immediate');
 $error = finish($run);
 like($error, qr/the connection to environment "prod" was lost: release \d+ did not come through/, 'server there down: what was not told to commit did not come through');
@@ -220,21 +220,21 @@ like(good(q{SELECT string_agg(subject || ' ' || state, '; ') FROM remote_status(
 like(bad(q{SELECT promote('test', 'prod', 'cut 2')}), qr/could not reach environment "prod" by server "factory"/, 'a promotion is refused');
 $there->start;
 is(prod(), $before, 'prod is as it was');
-pause(0);
+let_go();
 good(q{SELECT promote('test', 'prod', 'cut 2')});
 is(applied('cut 2'), '1', 'the same call works');
 
 # 3. The session here is ended while the other works: there is nobody to answer to.
 change();
 $before = prod();
-pause(3);
+hold();
 $run = start_promotion('cut 3');
-wait_for_sleep();
+wait_for_check();
 like(good(q{SELECT state || ' ' || detail FROM remote_status('prod') WHERE subject LIKE 'release%'}), qr/^sent a session here is at work on it$/, 'who only looks does not make it void');
 $here->safe_psql('postgres', "SELECT pg_terminate_backend($run->{pid})");
 finish($run);
 is(state('cut 3'), 'sent', 'session here ended: the release was written down before it was sent');
-pause(0);
+let_go();
 until_done(q{SELECT promote('test', 'prod', 'cut 3')});
 is(applied('cut 3'), '1', 'the same call works, and it is applied once');
 is(state('cut 3'), 'failed,promoted', 'the first one is settled, the second took effect');
@@ -242,19 +242,19 @@ is(state('cut 3'), 'failed,promoted', 'the first one is settled, the second took
 # 4. Committed there, and the server is gone before it could say so: commit waits for a standby that is not there.
 sub lose_commit
 {
-	my ($message, $call) = @_;
-	pause(3);
-	my $started = start_promotion($message, $call);
-	wait_for_sleep() if !defined $call;
-	$there->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'mastering' AND query LIKE '%receive_release%'}) if defined $call;
+	my ($message) = @_;
+	hold();
+	my $started = start_promotion($message);
+	wait_for_check();
 	$there->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'\n");
 	$there->reload;
+	usleep(500_000);
+	let_go();
 	$there->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'mastering' AND wait_event = 'SyncRep'}) or die 'no commit waits';
 	$there->stop('immediate');
 	my $said = finish($started);
 	$there->append_conf('postgresql.conf', "synchronous_standby_names = ''\n");
 	$there->start;
-	pause(0);
 	return $said;
 }
 change();
@@ -280,17 +280,17 @@ is(good(q{SELECT count(*) FROM diff('test', 'prod')}), '0', 'and the two agree')
 
 # 6. The session here, and whoever writes its record, are ended after the commit there.
 change();
-pause(3);
+hold();
 $run = start_promotion('cut 6');
-wait_for_sleep();
+wait_for_check();
 my $holder = $here->background_psql('postgres');
 $holder->query_safe('BEGIN; LOCK TABLE mastering.remote_release IN EXCLUSIVE MODE');
+let_go();
 $there->poll_query_until('postgres', q{SELECT count(*) = 1 FROM mastering.release WHERE message = 'cut 6' AND state = 'promoted'}) or die 'not promoted';
 $here->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'mastering failure record' AND wait_event_type = 'Lock'}) or die 'nobody writes';
 $here->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'mastering failure record' OR pid = $run->{pid}");
 finish($run);
 $holder->quit;
-pause(0);
 is(state('cut 6') . ' ' . applied('cut 6'), 'sent 1', 'session here ended after the commit there: sent, as far as is known here');
 ($id, $notice) = until_done(q{SELECT promote('test', 'prod', 'cut 6')});
 like($notice, qr/had come through/, 'the same call finds it');
@@ -326,7 +326,7 @@ is(good(q{SELECT state FROM releases WHERE message = 'undone'}), 'rolled back', 
 # 8. A time-out here, and a transaction here that is rolled back.
 change();
 $before = prod();
-pause(30);
+hold();
 my $began = time;
 $error = bad(q{SET statement_timeout = '2s'; SELECT promote('test', 'prod', 'too long')});
 like($error, qr/canceling statement due to statement timeout/, 'cancelled here');
@@ -335,7 +335,7 @@ ok(time - $began < 20, 'without waiting for the other side');
 is(prod(), $before, 'nothing of it is there');
 $there->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE $busy") or die 'still there';
 pass('nor is anybody at work on it');
-pause(0);
+let_go();
 good(q{BEGIN; SELECT promote('test', 'prod', 'kept in mind'); ROLLBACK});
 is(state('kept in mind') . ' ' . applied('kept in mind'), 'promoted 1', 'a transaction here that is rolled back takes nothing back, and forgets nothing');
 
