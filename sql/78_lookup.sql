@@ -155,13 +155,13 @@ COMMENT ON FUNCTION mastering.lookup_model(text, text) IS 'The model of what an 
 
 CREATE FUNCTION mastering.do_lookup(env_name text, entity_name text, wanted jsonb, n int)
 RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
-    LANGUAGE C STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+    LANGUAGE C STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
     SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS 'MODULE_PATHNAME', 'mastering_lookup';
 COMMENT ON FUNCTION mastering.do_lookup(text, text, jsonb, int) IS 'Behind lookup.';
 
 CREATE FUNCTION mastering.lookup(env text, entity text, record jsonb, n int DEFAULT 5)
 RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
-    LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
+    LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
 REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb),

@@ -1,0 +1,132 @@
+-- A look-up gives what comparing the record with every record by the published model gives: over sources, segments, deletions,
+-- expressions, arrays of keys, and every kind of comparison.
+-- In a database of its own: what other tests leave there is not.
+SELECT current_database() AS home \gset
+CREATE DATABASE lookup_all;
+\c lookup_all
+CREATE EXTENSION mastering;
+SET client_min_messages = error;
+\set SHOW_CONTEXT never
+CREATE ROLE a_owner; CREATE ROLE a_consumer;
+CREATE SCHEMA looked;
+SELECT setseed(0.5);
+CREATE TABLE looked.one AS
+SELECT i AS id, CASE WHEN i % 17 > 0 THEN (ARRAY['Anna', 'Änne', 'Bernd', 'Chloë', 'Дмитрий', 'Eva', 'Émile', 'Fritz'])[1 + (random() * 7.9)::int % 8] || ' ' || (ARRAY['Müller', 'Mueller', 'Schmidt', 'Schmitt', 'O''Neill', 'Лебедев', 'de la Cruz', 'Ng'])[1 + (random() * 7.9)::int % 8] END AS name,
+       CASE WHEN i % 11 > 0 THEN date '1970-01-01' + (i * 37 % 600) END AS born, CASE WHEN i % 13 > 0 THEN (i * 7 % 90)::numeric / 3 END AS score, (ARRAY['Berlin', 'Ulm', NULL, ' ulm ', 'Köln'])[1 + i % 5] AS city,
+       CASE WHEN i % 7 > 0 THEN 'the quick brown fox ' || (i % 30) || ' jumps over ' || (ARRAY['lazy dogs', 'red hens', 'the moon'])[1 + i % 3] END AS note
+  FROM generate_series(1, 400) i;
+CREATE TABLE looked.two AS SELECT 'K-' || id AS code, name, born, score, city, note FROM looked.one WHERE id % 3 = 0;
+GRANT USAGE ON SCHEMA looked TO a_owner;
+GRANT SELECT ON looked.one, looked.two TO a_owner;
+SET search_path = mastering, pg_catalog;
+SELECT create_environment('a1', owner => 'a_owner'), grant_role('a1', 'consumer', 'a_consumer');
+SELECT define_entity('a1', 'p', '{"name": "text", "born": "date", "score": "numeric", "city": "character varying(10)", "note": "text"}'), map_source('a1', 'p', 'one', 'looked.one', 'id'), map_source('a1', 'p', 'two', 'looked.two', 'code'),
+       set_blocking('a1', 'p', '["born", {"keys": "mastering.tokens(name)"}, {"keys": ["city", "left(name, 2)"]}, {"keys": ["round(score)"]}]'),
+       set_comparisons('a1', 'p', '[{"column": "name", "method": "jaro_winkler", "levels": [0.95, 0.8], "term_frequency": true}, {"name": "words", "expression": "name || '' '' || coalesce(city, '''')", "method": "token", "levels": [0.5]},
+            {"column": "born", "method": "date", "levels": [0.9, 0.5]}, {"column": "score", "method": "numeric", "scale": 2, "levels": [0.9, 0.5]}, {"column": "city", "method": "exact", "term_frequency": true},
+            {"name": "start", "expression": "left(note, 25)", "method": "levenshtein_distance", "levels": [1, 4]}, {"column": "note", "method": "qgram", "levels": [0.9, 0.6]}]');
+SELECT count(*) FROM load('a1', 'p');
+SELECT train('a1', 'p') IS NOT NULL AS trained;
+SELECT master('a1', 'p') ->> 'records' AS records;
+-- More segments, and rows that went.
+DELETE FROM looked.one WHERE id % 29 = 0;
+UPDATE looked.one SET name = name || ' jun.' WHERE id % 31 = 0;
+INSERT INTO looked.one SELECT id + 1000, name, born, score, city, note FROM looked.one WHERE id % 40 = 1;
+SELECT source_name, change FROM load('a1', 'p') ORDER BY 1;
+SELECT master('a1', 'p') ->> 'records' AS records;
+UPDATE looked.two SET note = 'other ' || note WHERE code LIKE '%9';
+SELECT source_name, change FROM load('a1', 'p') ORDER BY 1;
+SELECT master('a1', 'p') ->> 'records' AS records;
+
+CREATE SCHEMA by_hand;
+CREATE TABLE by_hand.probe AS
+SELECT n, record FROM (
+    SELECT row_number() OVER (ORDER BY id) AS n, to_jsonb(o) - 'id' AS record FROM looked.one o WHERE id % 9 = 2
+    UNION ALL SELECT 1000 + row_number() OVER (ORDER BY id), jsonb_build_object('name', upper(name), 'born', born + 1) FROM looked.one WHERE id % 21 = 3
+    UNION ALL SELECT 2000, '{}' UNION ALL SELECT 2001, '{"name": null, "city": "ULM"}' UNION ALL SELECT 2002, '{"name": "Ng", "score": 1e-3}' UNION ALL SELECT 2003, '{"name": "", "note": "the quick brown fox"}') x;
+-- Pairs of one probe with all published records, by the functions on sets.
+CREATE FUNCTION by_hand.pairs(record jsonb) RETURNS TABLE (source text, record_key text, weight float8, probability float8, levels smallint[]) LANGUAGE plpgsql AS $$
+DECLARE
+    versions jsonb := (SELECT h.versions FROM mastering.head h WHERE h.environment = 'a1');
+    model jsonb := mastering.model_of(versions -> 'p_keys' -> 'tree', 'a1', 'p');
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT split_part(m.id, '':'', 1), substr(m.id, strpos(m.id, '':'') + 1), m.weight, m.probability, m.levels FROM (SELECT CASE WHEN p.id_a = ''?'' THEN p.id_b ELSE p.id_a END AS id, p.weight, p.probability, p.levels FROM mastering.match_pairs(%L, %L, 1e-300) p) m',
+        format('SELECT ''?''::text AS id, ''?''::text AS source, q.* FROM jsonb_to_record(%L::jsonb) AS q (name text, born date, score numeric, city character varying(10), note text)
+                UNION ALL SELECT r.source || '':'' || r.record_key, ''known'', r.name, r.born, r.score, r.city, r.note FROM a1.p_records r', record), model || '{"link": "across_sources"}');
+END $$;
+CREATE FUNCTION by_hand.differ() RETURNS TABLE (probes bigint, pairs bigint, different bigint) LANGUAGE sql AS $$
+    SELECT count(DISTINCT n), count(*), count(*) FILTER (WHERE (l IS NULL OR w IS NULL) OR (l.weight, l.probability) IS DISTINCT FROM (w.weight, w.probability) OR l.found <> w.levels)
+      FROM (SELECT p.n, x.source, x.record_key, x.weight, x.probability, ARRAY[(e ->> 'name')::smallint, (e ->> 'words')::smallint, (e ->> 'born')::smallint, (e ->> 'score')::smallint, (e ->> 'city')::smallint, (e ->> 'start')::smallint, (e ->> 'note')::smallint] AS found
+              FROM by_hand.probe p CROSS JOIN LATERAL mastering.lookup('a1', 'p', p.record, 100000) x CROSS JOIN LATERAL (SELECT x.explanation) y (e)) l
+      FULL JOIN (SELECT p.n, x.* FROM by_hand.probe p CROSS JOIN LATERAL by_hand.pairs(p.record) x) w USING (n, source, record_key) $$;
+SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
+-- The best one is first, and its cluster is the one that the members say.
+SELECT count(*) AS probes, count(*) FILTER (WHERE b.weight <> (SELECT max(x.weight) FROM by_hand.pairs(p.record) x)) AS not_best,
+       count(*) FILTER (WHERE b.cluster_id IS DISTINCT FROM (SELECT m.cluster_id FROM a1.p_members m WHERE m.source = b.source AND m.record_key = b.record_key)) AS elsewhere
+  FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 1) b WHERE p.n % 5 = 1;
+-- After compaction, and after an erasure.
+SELECT count(*) > 0 AS compacted FROM compact('a1', everything => true);
+SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
+SELECT count(*) > 0 AS erased FROM erase('p', 'one', '2', 'asked to');
+SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
+SELECT count(*) FROM verify_snapshots(deep => true);
+-- Of the keys in segments, those of erased rows are gone.
+CREATE FUNCTION by_hand.keys_of_erased() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE t int; n bigint := 0; m bigint;
+BEGIN
+    FOR t IN SELECT s.store_id FROM mastering.store s WHERE s.kind = 'keys' LOOP
+        EXECUTE format('SELECT count(*) FROM mastering.store_%s k CROSS JOIN LATERAL mastering.key_chunk_entries(k.entries) x JOIN mastering.erased_row e ON e.segment_id = k.of AND e.row_no = x.row_no', t) INTO m;
+        n := n + m;
+    END LOOP;
+    RETURN n;
+END $$;
+SELECT by_hand.keys_of_erased();
+SELECT master('a1', 'p') ->> 'records' AS records;
+SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
+-- What an increment asks the keys: few by look-up, many by reading all.
+CREATE TEMP TABLE asked AS SELECT DISTINCT k.rule, k.key FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k;
+CREATE TEMP TABLE some_asked AS SELECT * FROM asked ORDER BY key LIMIT 2;
+CREATE TEMP TABLE all_keys AS SELECT k.* FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k;
+SELECT count(*) > 500 AS many, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r.source || ':' || r.key AS id, r.rule, r.hash AS key FROM head h CROSS JOIN LATERAL records_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.asked') r WHERE h.environment = 'a1') f
+  FULL JOIN all_keys k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
+SELECT count(*) > 1 AS some, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r.source || ':' || r.key AS id, r.rule, r.hash AS key FROM head h CROSS JOIN LATERAL records_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.some_asked') r WHERE h.environment = 'a1') f
+  FULL JOIN (SELECT k.* FROM all_keys k JOIN some_asked USING (rule, key)) k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
+-- Batches in parallel workers, and a worker for a single one.
+CREATE TABLE by_hand.asked AS SELECT p.n, l.source, l.record_key, l.weight FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 3) l;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS OFF) SELECT p.n, l.source, l.record_key, l.weight FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 3) l;
+SELECT count(*) FROM (SELECT p.n, l.source, l.record_key, l.weight FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 3) l EXCEPT SELECT * FROM by_hand.asked) x;
+SET force_parallel_mode = on;
+SELECT count(*) FROM lookup('a1', 'p', '{"name": "Anna Ng"}', 3);
+RESET force_parallel_mode;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+-- A statement sees what was published when it began; the next one what is published now.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM lookup('a1', 'p', '{"name": "Xaver Unbekannt"}');
+COMMIT;
+INSERT INTO looked.one VALUES (5000, 'Xaver Unbekannt', NULL, NULL, NULL, NULL);
+SELECT source_name, change FROM load('a1', 'p') ORDER BY 1;
+SELECT master('a1', 'p') IS NOT NULL AS run;
+SELECT record_key, explanation FROM lookup('a1', 'p', '{"name": "xaver unbekannt"}');
+-- Rights are looked at with each call, by whoever calls.
+SET ROLE a_consumer;
+SELECT source, record_key, cluster_id IS NOT NULL AS cluster FROM lookup('a1', 'p', '{"name": "xaver unbekannt"}');
+RESET ROLE;
+SELECT revoke_role('a1', 'consumer', 'a_consumer');
+SET ROLE a_consumer;
+SELECT * FROM lookup('a1', 'p', '{"name": "xaver unbekannt"}');
+RESET ROLE;
+SELECT * FROM lookup('a1', 'p', NULL);
+SELECT * FROM lookup('a1', 'p', '{"born": "no date"}');
+SELECT * FROM lookup(NULL, 'p', '{}');
+SELECT count(*) FROM lookup('a1', 'p', '{"name": "xaver unbekannt"}');
+SELECT drop_environment('a1');
+SELECT * FROM lookup('a1', 'p', '{"name": "xaver unbekannt"}');
+DROP SCHEMA looked, by_hand CASCADE;
+DROP ROLE a_owner, a_consumer;
+\c :home
+DROP DATABASE lookup_all;
