@@ -443,6 +443,9 @@ BEGIN
     IF content::text LIKE '%"union"%' THEN
         PERFORM mastering.check_unions(entity_name, mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), content);
     END IF;
+    IF content::text ~ '"(where|aggregate|first|trust)"' THEN    -- rules that run SQL or are easily wrong, before a run finds out
+        PERFORM mastering.require_rules(mastering.require_author(env_name), mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), 'survivorship', content);
+    END IF;
     PERFORM mastering.set_rules(env_name, entity_name, 'survivorship', content);
 END
 $$;

@@ -117,7 +117,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     overrides jsonb := mastering.curation_of_values(env_name, entity_name);
 BEGIN
-    rules_key := mastering.json_hash(jsonb_build_object('survivorship', coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'survivorship')), '{}')) || mastering.erasure_stamp(entity_name));
+    rules_key := mastering.json_hash(jsonb_build_object('survivorship', coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'survivorship')), '{}')) || mastering.erasure_stamp(entity_name)
+                                     || mastering.role_of_survivorship(env_name, entity_name, tree));
     golden_key := mastering.json_hash(jsonb_build_object('rules', rules_key) || CASE WHEN overrides IS NULL THEN '{}' ELSE jsonb_build_object('overrides', overrides) END);
 END
 $$;

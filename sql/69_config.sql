@@ -138,13 +138,16 @@ DECLARE
                               (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a));
     call text;
 BEGIN
+    PERFORM mastering.check_golden_expressions(env, entity, content) WHERE kind = 'survivorship';
     call := CASE kind
         WHEN 'blocking' THEN format('SELECT count(*) FROM mastering.candidate_pairs(%L, %L)', no_records,
             jsonb_build_object('blocking', content, 'comparisons', jsonb_build_array(jsonb_build_object('column', entity -> 'attributes' -> 0 -> 'name', 'method', 'exact'))))
         WHEN 'comparisons' THEN format('SELECT count(*) FROM mastering.blocking_report(%L, %L)', no_records,
             jsonb_build_object('comparisons', content, 'blocking', jsonb_build_array(jsonb_build_object('keys', jsonb_build_array('id')))))
         WHEN 'model' THEN format('SELECT count(*) FROM mastering.match_pairs(%L, %L)', no_records, content)
-        WHEN 'survivorship' THEN format(E'SELECT count(*) FROM (%s\n) g', mastering.golden_sql(no_records, 'SELECT NULL::text AS id, NULL::bigint AS cluster_id WHERE false', content, true)) END;
+        WHEN 'survivorship' THEN format(E'SELECT count(*) FROM (SELECT %s FROM (%s\n) g) g',
+            (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+            mastering.golden_sql(replace(no_records, ' WHERE false', ', NULL::bigint AS "#cluster" WHERE false'), NULL, content, true)) END;
     PERFORM FROM mastering.query_as(env.owner::name, call, mastering.artifact_path(env.name), true) AS t (n bigint);
 END
 $$;

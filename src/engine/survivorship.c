@@ -11,89 +11,17 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "engine/json_reader.h"
-#include "engine/lineage.h"
-#include "engine/survivorship.h"
+#include "engine/survivorship_plan.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
 #include "utils/typcache.h"
-
-enum { ID, SOURCE, ALONE, FIRST_VALUE };               /* positions in a row, from 0 */
-enum { RECORD_COUNT, SOURCE_COUNT, LINEAGE, RESULTS }; /* positions in a golden record */
-
-typedef enum step_rule {
-    MOST_FREQUENT,
-    MOST_RECENT,
-    LEAST_RECENT,
-    LONGEST,
-    SHORTEST,
-    SOURCE_PRIORITY,
-    MOST_COMPLETE_RECORD,
-    MIN,
-    MAX,
-    UNION_OF_VALUES
-} step_rule;
-
-static const char *const rule_names[] = {
-    "most_frequent",        "most_recent", "least_recent", "longest", "shortest", "source_priority",
-    "most_complete_record", "min",         "max",          "union",   NULL};
-
-typedef struct survivor_step {
-    step_rule rule;
-    int key;        /* position of what dates the record */
-    text **sources; /* the best first */
-    int source_count;
-} survivor_step;
-
-/* An attribute: positions in the row. */
-typedef struct survivor_column {
-    const char *name;
-    int value;
-    int key;
-    int length; /* -1: measured here */
-} survivor_column;
-
-/* What survives from one record: an attribute, or a group of them. */
-typedef struct survivor_unit {
-    int *members; /* indexes of columns */
-    int member_count;
-    const char *rule; /* for the lineage */
-    bool is_union;
-    bool counts; /* the rule needs to know how many records agree with each */
-    survivor_step *steps;
-    int step_count;
-    bool of_elements; /* a union of the elements of arrays */
-    Oid array_type;   /* of a union, as what follows */
-    Oid element_type;
-    SortSupportData element_sort;
-    int16 element_length;
-    bool element_by_value;
-    char element_align;
-} survivor_unit;
-
-struct golden_plan {
-    Jsonb *document;
-    Oid row_type;
-    int32 row_typmod;
-    MemoryContext context;
-    TupleDesc row;
-    TupleDesc result;
-    survivor_column *columns;
-    int column_count;
-    survivor_unit *units;
-    int unit_count;
-    bool has_source;
-    bool *blank;           /* by position: a text of blanks counts as NULL */
-    SortSupportData *sort; /* by position, where it is compared */
-    lineage_writer *lineage;
-    value_origin *origins;
-};
 
 /* The rows of the cluster at hand, in the order of their ids. */
 typedef struct cluster_rows {
@@ -104,247 +32,6 @@ typedef struct cluster_rows {
     bool *nulls;
     int *filled; /* number of attributes that have a value, by row; NULL until somebody asks */
 } cluster_rows;
-
-/* ---- reading a plan ---- */
-
-static json_node
-required_member(const json_node *object, const char *name)
-{
-    json_node member;
-
-    if (!json_member(object, name, &member))
-        json_error(object, psprintf("the key \"%s\" is missing", name), NULL, NULL);
-    return member;
-}
-
-static int
-read_position(golden_plan *plan, const json_node *object, const char *name)
-{
-    json_node node = required_member(object, name);
-
-    return json_integer(&node, 1, plan->row->natts) - 1;
-}
-
-static void
-prepare_sort(golden_plan *plan, SortSupport sort, Oid type, Oid collation)
-{
-    Oid less = lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr;
-
-    if (!OidIsValid(less))
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("type %s has no order", format_type_be(type)),
-                 errhint("Compare its text instead.")));
-    sort->ssup_cxt = plan->context;
-    sort->ssup_collation = collation;
-    PrepareSortSupportFromOrderingOp(less, sort);
-}
-
-static void
-prepare_comparison(golden_plan *plan, int position)
-{
-    Form_pg_attribute attribute = TupleDescAttr(plan->row, position);
-
-    if (plan->sort[position].comparator == NULL)
-        prepare_sort(plan, &plan->sort[position], attribute->atttypid, attribute->attcollation);
-}
-
-static void
-require_type(golden_plan *plan, int position, Oid type)
-{
-    if (TupleDescAttr(plan->row, position)->atttypid != type)
-        ereport(ERROR,
-                (errcode(ERRCODE_DATATYPE_MISMATCH),
-                 errmsg("column %d of the records must be of type %s, not %s", position + 1,
-                        format_type_be(type), format_type_be(TupleDescAttr(plan->row, position)->atttypid))));
-}
-
-static void
-read_columns(golden_plan *plan, const json_node *list)
-{
-    plan->column_count = json_length(list);
-    plan->columns = palloc0(sizeof(survivor_column) * Max(plan->column_count, 1));
-    for (int i = 0; i < plan->column_count; i++) {
-        survivor_column *column = &plan->columns[i];
-        json_node object = json_element(list, i), node = required_member(&object, "name");
-
-        column->name = json_string(&node);
-        column->value = read_position(plan, &object, "value");
-        column->key = read_position(plan, &object, "key");
-        column->length = -1;
-        if (json_member(&object, "length", &node)) {
-            column->length = json_integer(&node, 1, plan->row->natts) - 1;
-            require_type(plan, column->length, INT4OID);
-        }
-        if (json_member(&object, "blank", &node) && json_boolean(&node)) {
-            Oid type = getBaseType(TupleDescAttr(plan->row, column->value)->atttypid);
-
-            if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
-                json_error(&node, "only a text, varchar or char can be blank", NULL, NULL);
-            plan->blank[column->value] = true;
-        }
-    }
-}
-
-static void
-read_steps(golden_plan *plan, survivor_unit *unit, const json_node *list)
-{
-    unit->step_count = json_length(list);
-    unit->steps = palloc0(sizeof(survivor_step) * Max(unit->step_count, 1));
-    for (int i = 0; i < unit->step_count; i++) {
-        survivor_step *step = &unit->steps[i];
-        json_node object = json_element(list, i), node = required_member(&object, "rule");
-
-        step->rule = json_choice(&node, "rule", rule_names);
-        unit->counts |= step->rule == MOST_FREQUENT;
-        if (step->rule == MOST_RECENT || step->rule == LEAST_RECENT) {
-            step->key = read_position(plan, &object, "key");
-            prepare_comparison(plan, step->key);
-        } else if (step->rule == SOURCE_PRIORITY) {
-            node = required_member(&object, "sources");
-            step->source_count = json_length(&node);
-            step->sources = palloc(sizeof(text *) * Max(step->source_count, 1));
-            for (int j = 0; j < step->source_count; j++) {
-                json_node source = json_element(&node, j);
-
-                step->sources[j] = cstring_to_text(json_string(&source));
-            }
-        }
-    }
-}
-
-/* A union makes an array of single values, or takes arrays apart and makes one of their elements. */
-static void
-describe_union(golden_plan *plan, survivor_unit *unit, bool of_elements)
-{
-    int position = plan->columns[unit->members[0]].value;
-    Oid type = getBaseType(TupleDescAttr(plan->row, position)->atttypid);
-
-    unit->of_elements = of_elements;
-    unit->element_type = of_elements ? get_element_type(type) : type;
-    unit->array_type = of_elements ? type : get_array_type(type);
-    if (!OidIsValid(unit->element_type) || !OidIsValid(unit->array_type))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("could not find array type for data type %s", format_type_be(type))));
-    get_typlenbyvalalign(unit->element_type, &unit->element_length, &unit->element_by_value,
-                         &unit->element_align);
-    if (of_elements)
-        prepare_sort(plan, &unit->element_sort, unit->element_type,
-                     TupleDescAttr(plan->row, position)->attcollation);
-}
-
-static void
-read_unit(golden_plan *plan, survivor_unit *unit, const json_node *object, bool *taken)
-{
-    json_node node = required_member(object, "members");
-
-    unit->member_count = json_length(&node);
-    if (unit->member_count == 0)
-        json_error(&node, "found an empty list", NULL, NULL);
-    unit->members = palloc(sizeof(int) * unit->member_count);
-    for (int i = 0; i < unit->member_count; i++) {
-        json_node member = json_element(&node, i);
-        int column = json_integer(&member, 1, plan->column_count) - 1;
-
-        if (taken[column])
-            json_error(&member, "the column is in two units", NULL, NULL);
-        taken[column] = true;
-        unit->members[i] = column;
-        prepare_comparison(plan, plan->columns[column].key);
-    }
-    node = required_member(object, "rule");
-    unit->rule = json_string(&node);
-    node = required_member(object, "union");
-    unit->is_union = json_boolean(&node);
-    if (unit->is_union && unit->member_count != 1)
-        json_error(&node, "a union has one member", NULL, NULL);
-    if (unit->is_union)
-        describe_union(plan, unit, json_member(object, "elements", &node) && json_boolean(&node));
-    node = required_member(object, "steps");
-    read_steps(plan, unit, &node);
-}
-
-/* The result's type: the counts, the lineage, and each column, as an array where it is a union. */
-static void
-describe_result(golden_plan *plan)
-{
-    TupleDesc result = CreateTemplateTupleDesc(RESULTS + plan->column_count);
-
-    TupleDescInitEntry(result, RECORD_COUNT + 1, "record_count", INT8OID, -1, 0);
-    TupleDescInitEntry(result, SOURCE_COUNT + 1, "source_count", INT8OID, -1, 0);
-    TupleDescInitEntry(result, LINEAGE + 1, "lineage", JSONBOID, -1, 0);
-    for (int u = 0; u < plan->unit_count; u++) {
-        const survivor_unit *unit = &plan->units[u];
-
-        for (int m = 0; m < unit->member_count; m++) {
-            int column = unit->members[m];
-            Oid type = TupleDescAttr(plan->row, plan->columns[column].value)->atttypid;
-            Oid result_type = unit->is_union ? unit->array_type : type;
-
-            TupleDescInitEntry(result, RESULTS + column + 1, plan->columns[column].name, result_type, -1, 0);
-        }
-    }
-    plan->result = BlessTupleDesc(result);
-}
-
-golden_plan *
-golden_plan_read(Jsonb *document, Oid row_type, int32 row_typmod, MemoryContext context)
-{
-    MemoryContext caller = MemoryContextSwitchTo(context);
-    golden_plan *plan = palloc0(sizeof(golden_plan));
-    json_node root, node;
-    bool *taken;
-    const char **names;
-
-    plan->context = context;
-    plan->document = palloc(VARSIZE(document));
-    memcpy(plan->document, document, VARSIZE(document));
-    plan->row_type = row_type;
-    plan->row_typmod = row_typmod;
-    plan->row = lookup_rowtype_tupdesc_copy(row_type, row_typmod);
-    if (plan->row->natts < FIRST_VALUE)
-        ereport(ERROR,
-                (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("the records have %d columns", plan->row->natts),
-                 errdetail("They begin with the id, the source and whether there is no cluster.")));
-    require_type(plan, ID, TEXTOID);
-    require_type(plan, SOURCE, TEXTOID);
-    require_type(plan, ALONE, BOOLOID);
-    plan->blank = palloc0(sizeof(bool) * plan->row->natts);
-    plan->sort = palloc0(sizeof(SortSupportData) * plan->row->natts);
-
-    root = json_root(plan->document, "plan of golden records");
-    node = required_member(&root, "source");
-    plan->has_source = json_boolean(&node);
-    node = required_member(&root, "columns");
-    read_columns(plan, &node);
-    node = required_member(&root, "units");
-    plan->unit_count = json_length(&node);
-    plan->units = palloc0(sizeof(survivor_unit) * Max(plan->unit_count, 1));
-    taken = palloc0(sizeof(bool) * Max(plan->column_count, 1));
-    for (int u = 0; u < plan->unit_count; u++) {
-        json_node object = json_element(&node, u);
-
-        read_unit(plan, &plan->units[u], &object, taken);
-    }
-    names = palloc(sizeof(char *) * Max(plan->column_count, 1));
-    for (int i = 0; i < plan->column_count; i++) {
-        if (!taken[i])
-            json_error(&node, psprintf("column \"%s\" is in no unit", plan->columns[i].name), NULL, NULL);
-        names[i] = plan->columns[i].name;
-    }
-    describe_result(plan);
-    plan->lineage = lineage_writer_create(names, plan->column_count, context);
-    plan->origins = palloc(sizeof(value_origin) * Max(plan->column_count, 1));
-    MemoryContextSwitchTo(caller);
-    return plan;
-}
-
-bool
-golden_plan_is(const golden_plan *plan, const Jsonb *document, Oid row_type, int32 row_typmod)
-{
-    return plan->row_type == row_type && plan->row_typmod == row_typmod &&
-           VARSIZE(plan->document) == VARSIZE(document) &&
-           memcmp(plan->document, document, VARSIZE(document)) == 0;
-}
 
 /* ---- the rows of a cluster ---- */
 
@@ -634,21 +321,71 @@ rows_by_value(const cluster_rows *cluster, const survivor_unit *unit)
     return rows;
 }
 
-/* How many records agree with each, NULLs being equal. */
+/* The choice that a record is for; choice_count where it is for none. */
+static int
+choice_of(const cluster_rows *cluster, const survivor_unit *unit, uint32 row)
+{
+    Size at;
+    int number;
+
+    if (unit->choice < 0)
+        return 0;
+    at = cell(cluster, row, unit->choice);
+    number = cluster->nulls[at] ? 0 : DatumGetInt32(cluster->values[at]);
+    return number >= 1 && number <= unit->choice_count ? number - 1 : unit->choice_count;
+}
+
+/* How many records of its choice agree with each, NULLs being equal. */
 static uint32 *
 agreeing_records(const cluster_rows *cluster, const survivor_unit *unit)
 {
     uint32 *rows = rows_by_value(cluster, unit), *agreeing = allocate(cluster->count, sizeof(uint32));
+    uint32 *counts = allocate(unit->choice_count + 1, sizeof(uint32));
 
     for (uint32 start = 0, end; start < cluster->count; start = end) {
-        for (end = start + 1;
-             end < cluster->count && compare_values(cluster, unit, rows[start], rows[end]) == 0;)
-            end++;
+        memset(counts, 0, (unit->choice_count + 1) * sizeof(uint32));
+        for (end = start; end < cluster->count &&
+                          (end == start || compare_values(cluster, unit, rows[start], rows[end]) == 0);
+             end++)
+            counts[choice_of(cluster, unit, rows[end])]++;
         for (uint32 i = start; i < end; i++)
-            agreeing[rows[i]] = end - start;
+            agreeing[rows[i]] = counts[choice_of(cluster, unit, rows[i])];
     }
     pfree(rows);
+    pfree(counts);
     return agreeing;
+}
+
+/*
+ * How far the record's source is trusted at the record's age, which is counted from the newest record of the
+ * cluster: what decides lies in the cluster, and not in when it is looked at. A record without a date is old.
+ */
+static double
+trust_of(const cluster_rows *cluster, const survivor_step *step, uint32 row)
+{
+    const source_trust *trust = &step->trust[source_place(cluster, step, row)];
+    double age;
+
+    if (step->key < 0 || trust->age <= 0)
+        return trust->start;
+    if (cluster->nulls[cell(cluster, row, step->key)])
+        return trust->final;
+    age = step->newest - DatumGetFloat8(cluster->values[cell(cluster, row, step->key)]);
+    if (!(age < trust->age)) /* NaN, of two infinities, is old, too */
+        return trust->final;
+    return trust->start - (trust->start - trust->final) * (age / trust->age);
+}
+
+static void
+find_newest(const cluster_rows *cluster, survivor_step *step)
+{
+    step->newest = -get_float8_infinity();
+    for (uint32 i = 0; step->key >= 0 && i < cluster->count; i++) {
+        Size at = cell(cluster, i, step->key);
+
+        if (!cluster->nulls[at] && DatumGetFloat8(cluster->values[at]) > step->newest)
+            step->newest = DatumGetFloat8(cluster->values[at]);
+    }
 }
 
 /* Less than 0: left survives over right by this step. */
@@ -673,11 +410,17 @@ compare_by_step(cluster_rows *cluster, const survivor_unit *unit, const survivor
         return source_place(cluster, step, left) - source_place(cluster, step, right);
     case MOST_COMPLETE_RECORD:
         return filled_attributes(cluster, right) - filled_attributes(cluster, left);
+    case TRUST: {
+        double a = trust_of(cluster, step, left), b = trust_of(cluster, step, right);
+
+        return a > b ? -1 : a < b;
+    }
     case MIN:
         return compare_values(cluster, unit, left, right);
     case MAX:
         return compare_values(cluster, unit, right, left);
     case UNION_OF_VALUES:
+    case AGGREGATE:
         break;
     }
     return 0;
@@ -688,10 +431,16 @@ static int
 compare_survivors(cluster_rows *cluster, const survivor_unit *unit, const uint32 *agreeing, uint32 left,
                   uint32 right)
 {
-    int result = (int)has_value(cluster, unit, right) - (int)has_value(cluster, unit, left);
+    int choice = choice_of(cluster, unit, left), other = choice_of(cluster, unit, right);
+    bool left_counts = choice < unit->choice_count && has_value(cluster, unit, left);
+    bool right_counts = other < unit->choice_count && has_value(cluster, unit, right);
+    int result = (int)right_counts - (int)left_counts;
 
-    for (int s = 0; result == 0 && s < unit->step_count; s++)
-        result = compare_by_step(cluster, unit, &unit->steps[s], agreeing, left, right);
+    if (result == 0)
+        result = choice - other;
+    if (result == 0 && choice < unit->choice_count)
+        for (int s = 0; result == 0 && s < unit->choices[choice].step_count; s++)
+            result = compare_by_step(cluster, unit, &unit->choices[choice].steps[s], agreeing, left, right);
     if (result == 0 && unit->member_count > 1)
         result = filled_members(cluster, unit, right) - filled_members(cluster, unit, left);
     return result != 0 ? result : compare_values(cluster, unit, left, right);
@@ -701,23 +450,34 @@ static void
 choose_unit(cluster_rows *cluster, const survivor_unit *unit, Datum *values, bool *nulls)
 {
     golden_plan *plan = cluster->plan;
-    uint32 *agreeing = unit->counts && cluster->count > 1 ? agreeing_records(cluster, unit) : NULL;
+    uint32 *agreeing = NULL;
     uint32 best = 0;
-    value_origin origin = {.rule = unit->rule, .rule_length = (int)strlen(unit->rule)};
+    int choice;
+    value_origin origin = {0};
+
+    for (int c = 0; c < unit->choice_count; c++) {
+        if (unit->choices[c].counts && cluster->count > 1 && agreeing == NULL)
+            agreeing = agreeing_records(cluster, unit);
+        for (int s = 0; s < unit->choices[c].step_count; s++)
+            if (unit->choices[c].steps[s].rule == TRUST)
+                find_newest(cluster, &unit->choices[c].steps[s]);
+    }
 
     for (uint32 i = 1; i < cluster->count; i++) {
         CHECK_FOR_INTERRUPTS();
         if (compare_survivors(cluster, unit, agreeing, i, best) < 0)
             best = i;
     }
-    origin.known = has_value(cluster, unit, best);
+    choice = choice_of(cluster, unit, best);
+    origin.known = choice < unit->choice_count && has_value(cluster, unit, best);
+    origin.rule = unit->choices[Min(choice, unit->choice_count - 1)].rule;
+    origin.rule_length = (int)strlen(origin.rule);
     origin.record = DatumGetTextPP(cluster->values[cell(cluster, best, ID)]);
     if (!cluster->nulls[cell(cluster, best, SOURCE)])
         origin.source = DatumGetTextPP(cluster->values[cell(cluster, best, SOURCE)]);
-    if (agreeing != NULL) {
+    if (agreeing != NULL && unit->choice < 0)
         origin.agreeing = agreeing[best];
-        pfree(agreeing);
-    } else {
+    else {
         for (uint32 i = 0; i < cluster->count; i++) {
             CHECK_FOR_INTERRUPTS();
             origin.agreeing += i == best || compare_values(cluster, unit, i, best) == 0;
@@ -728,9 +488,24 @@ choose_unit(cluster_rows *cluster, const survivor_unit *unit, Datum *values, boo
         Size at = cell(cluster, best, plan->columns[column].value);
 
         values[column] = cluster->values[at];
-        nulls[column] = cluster->nulls[at];
+        nulls[column] = cluster->nulls[at] || !origin.known;
         plan->origins[column] = origin;
     }
+    if (agreeing != NULL)
+        pfree(agreeing);
+}
+
+/* The value is made beside this; how many records have one to give is said here. */
+static void
+note_aggregate(const cluster_rows *cluster, const survivor_unit *unit, bool *nulls)
+{
+    value_origin *origin = &cluster->plan->origins[unit->members[0]];
+
+    *origin = (value_origin){
+        .known = true, .rule = unit->choices[0].rule, .rule_length = (int)strlen(unit->choices[0].rule)};
+    for (uint32 i = 0; i < cluster->count; i++)
+        origin->agreeing += has_value(cluster, unit, i);
+    nulls[unit->members[0]] = true;
 }
 
 /* All distinct values in their order; of equal ones that of the first record. */
@@ -754,8 +529,10 @@ unite(cluster_rows *cluster, const survivor_unit *unit, Datum *values, bool *nul
         values[column] =
             PointerGetDatum(construct_array(elements, (int)count, unit->element_type, unit->element_length,
                                             unit->element_by_value, unit->element_align));
-    cluster->plan->origins[column] = (value_origin){
-        .known = filled > 0, .rule = unit->rule, .rule_length = (int)strlen(unit->rule), .agreeing = filled};
+    cluster->plan->origins[column] = (value_origin){.known = filled > 0,
+                                                    .rule = unit->choices[0].rule,
+                                                    .rule_length = (int)strlen(unit->choices[0].rule),
+                                                    .agreeing = filled};
     pfree(rows);
     pfree(elements);
 }
@@ -830,8 +607,10 @@ unite_elements(cluster_rows *cluster, survivor_unit *unit, Datum *values, bool *
         values[column] =
             PointerGetDatum(construct_array(distinct, (int)kept, unit->element_type, unit->element_length,
                                             unit->element_by_value, unit->element_align));
-    cluster->plan->origins[column] = (value_origin){
-        .known = filled > 0, .rule = unit->rule, .rule_length = (int)strlen(unit->rule), .agreeing = filled};
+    cluster->plan->origins[column] = (value_origin){.known = filled > 0,
+                                                    .rule = unit->choices[0].rule,
+                                                    .rule_length = (int)strlen(unit->choices[0].rule),
+                                                    .agreeing = filled};
     pfree(found);
     pfree(distinct);
 }
@@ -868,7 +647,9 @@ golden_record(golden_plan *plan, HeapTupleHeader *rows, uint32 count)
     if (plan->has_source)
         values[SOURCE_COUNT] = Int64GetDatum(count_sources(&cluster));
     for (int u = 0; u < plan->unit_count; u++) {
-        if (plan->units[u].of_elements)
+        if (plan->units[u].is_aggregate)
+            note_aggregate(&cluster, &plan->units[u], nulls + RESULTS);
+        else if (plan->units[u].of_elements)
             unite_elements(&cluster, &plan->units[u], values + RESULTS, nulls + RESULTS);
         else if (plan->units[u].is_union)
             unite(&cluster, &plan->units[u], values + RESULTS, nulls + RESULTS);
