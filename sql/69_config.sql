@@ -132,7 +132,7 @@ COMMENT ON FUNCTION mastering.pipeline_document(jsonb) IS 'The document of a pip
 
 -- The engine says what is wrong with rules and models, given no records.
 CREATE FUNCTION mastering.require_rules(env mastering.environment, entity jsonb, kind text, content jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     no_records text := format('SELECT NULL::text AS id, NULL::text AS source, %s WHERE false',
                               (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a));

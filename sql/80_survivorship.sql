@@ -24,7 +24,7 @@ $$;
 COMMENT ON FUNCTION mastering.golden_row(jsonb) IS 'A FROM item with the columns that rules may use.';
 
 CREATE FUNCTION mastering.check_golden_expressions(env mastering.environment, entity jsonb, rules jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     item record;
     what text;
@@ -130,7 +130,7 @@ COMMENT ON FUNCTION mastering.preview_survivorship(text, text, jsonb, int) IS 'W
 CREATE FUNCTION mastering.do_explain_golden(env_name text, entity_name text, cluster bigint)
 RETURNS TABLE (attribute text, value text, rule text, source text, record_key text, agreeing bigint, candidates jsonb, overridden_by text, override_reason text, override_expires timestamptz)
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     env mastering.environment := mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
