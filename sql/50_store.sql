@@ -74,6 +74,10 @@ CREATE FUNCTION mastering.deletion_vector_count(vector bytea) RETURNS bigint
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_deletion_vector_count';
 COMMENT ON FUNCTION mastering.deletion_vector_count(bytea) IS 'How many rows the vector removes.';
 
+CREATE FUNCTION mastering.deletion_vector_rows(vector bigint, less bigint) RETURNS int4[]
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_deletion_vector_rows';
+COMMENT ON FUNCTION mastering.deletion_vector_rows(bigint, bigint) IS 'The rows that one stored vector removes and another (0: none) does not, in order.';
+
 CREATE FUNCTION mastering.announce_head(anchor text) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_announce_head';
 COMMENT ON FUNCTION mastering.announce_head(text) IS 'Tells all backends that the head that belongs to an anchor has changed; called right after the change.';

@@ -120,7 +120,7 @@ BEGIN
                 hit := mastering.begin_segment(store);
                 EXECUTE format('INSERT INTO mastering.%I SELECT r.*, %s FROM mastering.query_as(%L, %L, %L, false) AS r ("#source" text, "#key" text, %s, "#row" int)',
                                'segment_' || hit, hit, env.owner,
-                               format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" = %s', source.name,
+                               format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" OPERATOR(mastering.===) %s', source.name,
                                       mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
                                mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
                 PERFORM mastering.finish_segment(store, hit, derived);

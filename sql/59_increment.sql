@@ -68,15 +68,16 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
-    store text := format('mastering.%I', 'store_' || (new ->> 'store'));
+    hashed text := (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a);
     part record;
+    rows int[];
     changes bigint := 0;
     n bigint;
 BEGIN
     CREATE TEMP TABLE mastering_gone (source text, key text, hash uuid) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_come (source text, key text, hash uuid) ON COMMIT DROP;
     FOR part IN
-        SELECT t.name, t.segment, t.vector, t.other
+        SELECT t.name, t.segment, t.vector, t.other, g.row_count
           FROM (SELECT o.segment, o.vector AS old_vector, w.vector AS new_vector
                   FROM (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(old -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(old -> 'vectors') WITH ORDINALITY v USING (ordinality)) o
                   LEFT JOIN (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(new -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(new -> 'vectors') WITH ORDINALITY v USING (ordinality)) w USING (segment)
@@ -85,11 +86,17 @@ BEGIN
                   FROM (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(new -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(new -> 'vectors') WITH ORDINALITY v USING (ordinality)) w
                   LEFT JOIN (SELECT s.value::int AS segment, v.value::bigint AS vector FROM jsonb_array_elements_text(old -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(old -> 'vectors') WITH ORDINALITY v USING (ordinality)) o USING (segment)) p
           CROSS JOIN LATERAL (VALUES ('mastering_gone', p.segment, p.old_vector, p.new_vector), ('mastering_come', p.segment, p.new_vector, p.old_vector)) t (name, segment, vector, other)
+          JOIN mastering.segment g ON g.segment_id = t.segment
          WHERE p.old_vector IS DISTINCT FROM p.new_vector AND t.vector IS NOT NULL AND t.other IS DISTINCT FROM 0 LOOP
-        EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)) FROM %s s WHERE s."#segment" OPERATOR(mastering.===) %s%s%s', part.name,
-                       (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, part.segment,
-                       CASE WHEN part.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', part.vector) ELSE '' END,
-                       CASE WHEN part.other <> 0 THEN format(' AND mastering.is_deleted(%s, s."#row")', part.other) ELSE '' END);
+        -- Of a segment that both have, the rows in which they differ are found by their numbers, if these are few.
+        rows := CASE WHEN part.other IS NOT NULL THEN mastering.deletion_vector_rows(part.other, part.vector) END;
+        IF cardinality(rows) < part.row_count / 20 THEN
+            EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)) FROM mastering.%I s WHERE s."#row" = ANY ($1)', part.name, hashed, 'segment_' || part.segment) USING rows;
+        ELSE
+            EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)) FROM mastering.%I s WHERE true%s%s', part.name, hashed, 'segment_' || part.segment,
+                           CASE WHEN part.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', part.vector) ELSE '' END,
+                           CASE WHEN part.other <> 0 THEN format(' AND mastering.is_deleted(%s, s."#row")', part.other) ELSE '' END);
+        END IF;
         GET DIAGNOSTICS n = ROW_COUNT;
         changes := changes + n;
     END LOOP;
@@ -164,14 +171,29 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.scope_query(jsonb, text) IS 'The query with which the engine reads the records of an increment.';
 
+-- Which columns are compared decides how large keys are divided; what was learnt of them is long and decides nothing here.
+CREATE FUNCTION mastering.key_spec(model jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    comparisons jsonb := '[]';
+    comparison jsonb;
+BEGIN
+    FOR i IN 0 .. 63 LOOP
+        comparison := model #> ARRAY['comparisons', i::text];
+        EXIT WHEN comparison IS NULL;
+        comparisons := comparisons || jsonb_build_array(CASE jsonb_typeof(comparison) WHEN 'object' THEN comparison - '{trained,frequencies,terms}'::text[] ELSE comparison END);
+    END LOOP;
+    RETURN jsonb_build_object('blocking', model -> 'blocking', 'comparisons', comparisons) || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END;
+END
+$$;
+COMMENT ON FUNCTION mastering.key_spec(jsonb) IS 'As much of a model as decides about blocking keys.';
+
 -- pg_temp.mastering_asked (rule, key): the blocking keys of the records in pg_temp.mastering_scope.
 CREATE FUNCTION mastering.ask_keys(env mastering.environment, query text, model jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    key_spec jsonb := jsonb_build_object('blocking', model -> 'blocking', 'comparisons', model -> 'comparisons') || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END;
 BEGIN
     EXECUTE format('CREATE TEMP TABLE mastering_asked ON COMMIT DROP AS SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
-                   format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, key_spec), mastering.artifact_path(env.name));
+                   format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, mastering.key_spec(model)), mastering.artifact_path(env.name));
     ANALYZE pg_temp.mastering_asked;
 END
 $$;
@@ -228,8 +250,9 @@ $$;
 COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, text, jsonb, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
--- last run that they are in. Returns why all records have to be gone over after all, or NULL.
-CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint) RETURNS text
+-- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
+-- key with them.
+CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     view_name text := mastering.show_source(env, mastering.path(entity_name, 'changed'), records);
@@ -238,10 +261,10 @@ DECLARE
     -- Only of records that are there; others would be told of.
     verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w) AND v.id_b IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w)', q)
                         FROM mastering.verdicts_query(labels, curation, query) q WHERE q IS NOT NULL);
-    reason text;
     reached bigint;
     n bigint;
 BEGIN
+    compared := 0;
     PERFORM mastering.note_decided(env.name, entity_name, curation, labels, old -> '' -> 'increment');
     CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, fresh boolean) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY) ON COMMIT DROP;
@@ -260,12 +283,14 @@ BEGIN
         ANALYZE pg_temp.mastering_affected;
         SELECT count(*) INTO reached FROM pg_temp.mastering_affected;
         IF reached > at_most THEN
-            RETURN format('the change reaches %s of %s records', reached, records ->> 'rows');
+            reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
+            RETURN;
         END IF;
         reason := mastering.note_near(env, entity, model, view_name, keys, records, members);
         IF reason IS NOT NULL THEN
-            RETURN reason;
+            RETURN;
         END IF;
+        compared := compared + (SELECT count(*) FROM pg_temp.mastering_scope);
         UPDATE pg_temp.mastering_touched SET fresh = false WHERE fresh;
         UPDATE pg_temp.mastering_affected SET fresh = false WHERE fresh;
         DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
@@ -283,7 +308,8 @@ BEGIN
         END LOOP;
         SELECT count(*) INTO reached FROM pg_temp.mastering_scope;
         IF reached > at_most THEN
-            RETURN format('the change reaches %s of %s records', reached, records ->> 'rows');
+            reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
+            RETURN;
         END IF;
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
@@ -301,10 +327,9 @@ BEGIN
         DROP TABLE pg_temp.mastering_partition;
     END LOOP;
     DELETE FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = p.source AND a.key = p.key);
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; returns why it cannot, or NULL.';
+COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; says why it cannot where that is so.';
 
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
@@ -314,20 +339,21 @@ DECLARE
     reason text := mastering.why_full(env, entity_name, inputs, model, old);
     size bigint := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);
     changed bigint;
+    compared bigint;
 BEGIN
     IF reason IS NULL THEN
         changed := mastering.note_changes(entity, old -> '_records', records);
         IF changed > size / 5 THEN
             reason := format('%s of %s records changed', changed, size);
         ELSE
-            reason := mastering.regroup(env, entity_name, entity, model, labels, curation, old, records, keys, size / 2);
+            SELECT g.reason, g.compared INTO reason, compared FROM mastering.regroup(env, entity_name, entity, model, labels, curation, old, records, keys, size / 2) g;
         END IF;
     END IF;
     IF reason IS NOT NULL THEN
         PERFORM mastering.drop_work_tables();
         RETURN jsonb_build_object('run', 'full', 'because', reason);
     END IF;
-    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', (SELECT count(*) FROM pg_temp.mastering_scope));
+    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared);
 END
 $$;
 COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS 'Clusters the records that a change can have touched, or says why all of them have to be gone over.';
@@ -335,13 +361,14 @@ COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, json
 -- What master would do, and why. What is mapped to find out is undone.
 CREATE FUNCTION mastering.plan_run(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb, full_run boolean) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+<<work>>
 DECLARE
     entity jsonb := mastering.require_entity(tree, env.name, entity_name);
     inputs jsonb := mastering.run_inputs(env, entity_name, tree, data);
     run_key text := mastering.live_key(mastering.json_hash(inputs));
     old jsonb := (SELECT coalesce(jsonb_object_agg(substr(p.key, length(entity_name) + 1), p.value), '{}') FROM jsonb_each(published) p
                    WHERE p.key IN (entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_keys'));
-    made_in text := (SELECT o.made_in FROM mastering.output o WHERE o.run_key = plan_run.run_key ORDER BY o.made_at LIMIT 1);
+    made_in text := (SELECT o.made_in FROM mastering.output o WHERE o.run_key = work.run_key ORDER BY o.made_at LIMIT 1);
     reason text;
     records jsonb;
     changed bigint;

@@ -58,7 +58,7 @@ BEGIN
                               FROM mastering.query_as(%L, %L, %L, true) AS k (first bigint, rule int, entries bytea)', 'segment_' || hit, part.segment, hit, env.owner,
                            format('SELECT k.first, k.rule, k.entries FROM mastering.key_chunks(%L, %L) k',
                                   format('SELECT "#row" AS id, "#source" AS source, %s FROM %s', mastering.column_list(entity -> 'attributes', false), view_name),
-                                  jsonb_build_object('blocking', model -> 'blocking', 'comparisons', model -> 'comparisons') || CASE WHEN model ? 'normalize' THEN jsonb_build_object('normalize', model -> 'normalize') ELSE '{}' END),
+                                  mastering.key_spec(model)),
                            mastering.artifact_path(env.name));
             PERFORM mastering.finish_segment(store, hit, derived);
             PERFORM mastering.index_rows(part.segment);

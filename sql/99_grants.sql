@@ -15,7 +15,7 @@ BEGIN
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
                     'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'checks_of', 'run_load_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
-                    'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'chain_audit_entry',
+                    'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'deletion_vector_rows', 'chain_audit_entry',
                     'index_keys', 'curation_in_force', 'curation_of_clusters', 'curation_of_values', 'curated_pairs', 'verdicts_query', 'lock_partition', 'override_values', 'overridden_clusters', 'override_marks',
                     'merge_curation', 'members_of', 'add_curation', 'end_decisions', 'require_unlocked', 'part_cluster', 'row_hash', 'next_row_no', 'check_unions', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
                     'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'key_expression',
@@ -24,7 +24,7 @@ BEGIN
                     'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'copied_views', 'make_views', 'complete_next_views', 'drop_forks',
                     'ancestors', 'begun_from', 'merge_base', 'base_in_log', 'base_tree', 'merged_labels', 'brought_by', 'holds_of', 'note_left_out', 'checked_artifact', 'stored_resolutions', 'conflicts_of',
                     'require_same_readers', 'frozen_query', 'needed_snapshots', 'problems_of_segments', 'shown_value', 'side_query', 'keys_query', 'lost_query', 'diff_versions',
-                    'run_inputs', 'golden_keys', 'brief_inputs', 'decisions_in_force', 'why_full', 'note_changes', 'note_decided', 'scope_query', 'note_near', 'regroup', 'increment', 'plan_run', 'ask_keys', 'large_block', 'tally', 'changed_tally', 'tally_counters', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
+                    'run_inputs', 'golden_keys', 'brief_inputs', 'decisions_in_force', 'why_full', 'note_changes', 'note_decided', 'scope_query', 'note_near', 'regroup', 'increment', 'plan_run', 'ask_keys', 'key_spec', 'large_block', 'tally', 'changed_tally', 'tally_counters', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
                     'revoke_views', 'candidate_named', 'show_candidate', 'create_candidate_schema', 'remove_candidate', 'check_candidate', 'live_key', 'explain_run',
                     'last_backup', 'explain_backup', 'require_backup', 'set_restore_point', 'entity_document', 'check_document', 'clustering_document', 'source_document',
                     'pipeline_document', 'require_rules', 'valid_artifact', 'is_bindable', 'is_own_label']))

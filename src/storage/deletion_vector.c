@@ -14,9 +14,11 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "storage/deletion_vector.h"
 #include "storage/head.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -287,4 +289,33 @@ MASTERING_FUNCTION(mastering_deletion_vector_count)
 
     roaring_bitmap_free(bitmap);
     PG_RETURN_INT64(count);
+}
+
+/* deletion_vector_rows(vector, less): the rows that one stored vector removes and another (0: none) does not.
+ */
+MASTERING_FUNCTION(mastering_deletion_vector_rows)
+{
+    int64 vector = PG_GETARG_INT64(0), less = PG_GETARG_INT64(1);
+    roaring_bitmap_t *rows, *mine;
+    MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
+    Datum *numbers;
+    uint32 *values;
+    uint64 count;
+
+    mine = roaring_bitmap_copy(cached_vector(vector));
+    rows = mine;
+    if (rows == NULL)
+        ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+    callback->func = free_bitmap;
+    callback->arg = mine;
+    MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+    if (less != 0)
+        roaring_bitmap_andnot_inplace(rows, cached_vector(less));
+    count = roaring_bitmap_get_cardinality(rows);
+    values = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(count, 1), sizeof(uint32)));
+    roaring_bitmap_to_uint32_array(rows, values);
+    numbers = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(count, 1), sizeof(Datum)));
+    for (uint64 i = 0; i < count; i++)
+        numbers[i] = Int32GetDatum((int32)values[i]);
+    PG_RETURN_ARRAYTYPE_P(construct_array(numbers, (int)count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
