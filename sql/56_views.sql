@@ -58,6 +58,12 @@ END
 $$;
 COMMENT ON FUNCTION mastering.view_query(text, text, jsonb, text, int, int) IS 'The SELECT behind a view of an environment.';
 
+CREATE FUNCTION mastering.pairs_query(schema_name text, entity_name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT p.source_a, p.record_key_a, p.cluster_a, p.source_b, p.record_key_b, p.cluster_b, p.weight, p.probability FROM mastering.scored_pairs(%L, %L) p', schema_name, entity_name)
+$$;
+COMMENT ON FUNCTION mastering.pairs_query(text, text) IS 'The SELECT behind the view of scored pairs (78_pairs.sql).';
+
 -- A published view that others may build on keeps the columns that it had: what went away stays as NULL. It is
 -- replaced without waiting while anything is locked: a reader in the way costs another attempt, not a pile-up.
 CREATE FUNCTION mastering.replace_view(schema_name text, view_name text, query text) RETURNS void
@@ -142,6 +148,8 @@ BEGIN
     IF schema_name ~ '_next$' THEN
         changed := mastering.sync_view(schema_name, entity_name || '_input', mastering.view_query(schema_name, entity_name, entity, '_input',
             (stores ->> 'records')::int)) OR changed;
+    ELSIF EXISTS (SELECT FROM mastering.environment e WHERE e.name = schema_name) THEN    -- a candidate has none
+        changed := mastering.sync_view(schema_name, entity_name || '_pairs', mastering.pairs_query(schema_name, entity_name)) OR changed;
     END IF;
     RETURN changed;
 END

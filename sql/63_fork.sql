@@ -86,6 +86,8 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
+    SELECT e.name || '_pairs', mastering.pairs_query(schema_name, e.name) FROM unnest(entities) e (name)
+    UNION ALL
     SELECT v.view_name, replace(v.definition, named, renamed)
       FROM unnest(entities) e (name) CROSS JOIN unnest('{"",_members,_lineage,_history,_records}'::text[]) k (suffix)
       JOIN mastering.environment_view v ON v.environment = origin_name AND v.view_name = e.name || k.suffix
@@ -109,7 +111,7 @@ BEGIN
     IF like_name IS NOT NULL THEN
         SELECT array_agg(c.name), array_agg(c.definition) INTO names, definitions FROM mastering.copied_views(schema_name, like_name, entities) c;
     END IF;
-    IF coalesce(cardinality(names), 0) <> 5 * cardinality(entities) THEN
+    IF coalesce(cardinality(names), 0) <> 6 * cardinality(entities) THEN
         names := '{}';
         definitions := '{}';
         FOR item IN SELECT e.name, coalesce(mastering.artifact_at(versions -> e.name -> 'tree', mastering.path('entity', e.name)),
@@ -118,13 +120,14 @@ BEGIN
             SELECT jsonb_object_agg(k.kind, coalesce((versions -> (item.name || CASE k.kind WHEN 'golden' THEN '' ELSE '_' || k.kind END) ->> 'store')::int,
                                                      mastering.entity_store(k.kind, item.name, item.entity))) INTO stores
               FROM unnest('{records,members,golden,lineage,history}'::text[]) k (kind);
-            names := names || ARRAY[item.name, item.name || '_members', item.name || '_lineage', item.name || '_history', item.name || '_records'];
+            names := names || ARRAY[item.name, item.name || '_members', item.name || '_lineage', item.name || '_history', item.name || '_records', item.name || '_pairs'];
             definitions := definitions || ARRAY[
                 mastering.view_query(schema_name, item.name, item.entity, '', (stores ->> 'golden')::int),
                 mastering.view_query(schema_name, item.name, item.entity, '_members', (stores ->> 'members')::int),
                 mastering.view_query(schema_name, item.name, item.entity, '_lineage', (stores ->> 'lineage')::int),
                 mastering.view_query(schema_name, item.name, item.entity, '_history', (stores ->> 'history')::int),
-                mastering.view_query(schema_name, item.name, item.entity, '_records', (stores ->> 'records')::int, (stores ->> 'members')::int)];
+                mastering.view_query(schema_name, item.name, item.entity, '_records', (stores ->> 'records')::int, (stores ->> 'members')::int),
+                mastering.pairs_query(schema_name, item.name)];
         END LOOP;
     END IF;
     IF cardinality(names) > 0 THEN

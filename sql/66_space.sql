@@ -450,7 +450,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     config mastering.configuration;
     item record;
-    relations text[] := ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_keys', entity_name || '_input'];
+    relations text[] := ARRAY[entity_name, entity_name || '_records', entity_name || '_members', entity_name || '_lineage', entity_name || '_history', entity_name || '_keys', entity_name || '_input', entity_name || '_pairs'];
     sources text[];
     views text;
 BEGIN

@@ -11,7 +11,7 @@ BEGIN
                 AND (p.proname LIKE 'do\_%' OR p.proname = ANY (ARRAY['store_for', 'begin_segment', 'finish_segment', 'drop_segment', 'make_version', 'stored_vector',
                     'changed_version', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'query_dependencies', 'is_settled', 'is_reproducible', 'role_of_mapping', 'role_of_model', 'rule_expressions', 'rule_query', 'refuse_volatile', 'storable_type', 'may', 'require', 'require_author', 'audit',
                     'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
-                    'entity_store', 'view_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
+                    'entity_store', 'view_query', 'pairs_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'next_version', 'compacted_version', 'make_partition',
                     'drop_work_tables', 'changed_clusters', 'make_outputs', 'notify', 'note_failure', 'noted_failure', 'run_checks', 'checks_of', 'run_load_checks', 'record_outside', 'write_failure',
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
