@@ -2,7 +2,7 @@
 SET client_min_messages = error;
 CREATE EXTENSION mastering;
 CREATE SCHEMA input;
-CREATE TABLE input.things AS SELECT i AS id, (i * 7919) % 1000003 AS number, left(md5(i::text), 12) AS name FROM generate_series(1, :records) i;
+CREATE TABLE input.things AS SELECT i AS id, (i::bigint * 7919 % 1000003)::int AS number, left(md5(i::text), 12) AS name FROM generate_series(1, :records) i;
 ALTER TABLE input.things ADD PRIMARY KEY (id);
 SELECT mastering.create_environment('prod');
 SELECT mastering.define_entity('prod', 'thing', '{"name": "text", "number": "integer"}'), mastering.map_source('prod', 'thing', 'things', 'input.things', 'id');
