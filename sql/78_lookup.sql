@@ -8,9 +8,13 @@ CREATE FUNCTION mastering.key_chunks(query text, spec jsonb) RETURNS TABLE (firs
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_chunks';
 COMMENT ON FUNCTION mastering.key_chunks(text, jsonb) IS 'The blocking keys of a query''s records, whose ids are numbers of rows: sorted by rule, key and row, packed into chunks of some hundred entries.';
 
-CREATE FUNCTION mastering.key_chunk_entries(entries bytea, wanted bigint DEFAULT NULL) RETURNS TABLE (key bigint, row_no int)
+CREATE FUNCTION mastering.key_chunk_entries(entries bytea) RETURNS TABLE (key bigint, row_no int)
     LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 150 AS 'MODULE_PATHNAME', 'mastering_key_chunk_entries';
-COMMENT ON FUNCTION mastering.key_chunk_entries(bytea, bigint) IS 'What a chunk of keys holds; with a key, the rows that have it.';
+COMMENT ON FUNCTION mastering.key_chunk_entries(bytea) IS 'What a chunk of keys holds.';
+
+CREATE FUNCTION mastering.key_chunk_rows(entries bytea, key bigint) RETURNS int[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_key_chunk_rows';
+COMMENT ON FUNCTION mastering.key_chunk_rows(bytea, bigint) IS 'The rows that have a key, of those in a chunk of keys.';
 
 CREATE FUNCTION mastering.key_chunk_without(entries bytea, rows int[]) RETURNS bytea
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_key_chunk_without';
@@ -94,10 +98,10 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM %s', asked) INTO asked_count;
     FOR item IN SELECT * FROM mastering.key_parts(keys, records) LOOP
         RETURN QUERY EXECUTE format('SELECT s."#source", s."#key", f.rule, f.key FROM (%s) f JOIN mastering.%I s ON s."#row" = f.row_no%s',
-            format(CASE WHEN asked_count < chunks / 4 THEN
-                'SELECT a.rule, a.key, e.row_no FROM %1$s a CROSS JOIN LATERAL (
+            format(CASE WHEN asked_count < 2 * chunks THEN
+                'SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM %1$s a CROSS JOIN LATERAL (
                      (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first < a.key ORDER BY c.first DESC LIMIT 1)
-                     UNION ALL (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first = a.key)) k CROSS JOIN LATERAL mastering.key_chunk_entries(k.entries, a.key) e'
+                     UNION ALL (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first = a.key)) k'
             ELSE
                 'SELECT a.rule, a.key, e.row_no FROM mastering.%2$I c CROSS JOIN LATERAL mastering.key_chunk_entries(c.entries) e JOIN %1$s a ON a.rule = c.rule AND a.key = e.key'
             END, asked, 'segment_' || item.key_segment),
@@ -164,7 +168,7 @@ RETURNS TABLE (cluster_id bigint, probability double precision, weight double pr
     LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
-REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb),
+REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb),
     mastering.records_of_keys(jsonb, jsonb, text), mastering.lookup_state(text, text), mastering.lookup_model(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.

@@ -172,13 +172,30 @@ chunk_count(const bytea *entries)
     return (int)(VARSIZE_ANY_EXHDR(entries) / KEY_ENTRY_BYTES);
 }
 
-/* key_chunk_entries(entries): keys and rows; with a key, the rows that have it. */
+/* key_chunk_rows(entries, key): the rows that have a key. */
+MASTERING_FUNCTION(mastering_key_chunk_rows)
+{
+    const bytea *entries = PG_GETARG_BYTEA_PP(0);
+    int64 key = PG_GETARG_INT64(1);
+    const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
+    int count = chunk_count(entries), first = key_chunk_find(bytes, count, key), end = first;
+    Datum *rows;
+
+    while (end < count && key_entry_key(bytes + end * KEY_ENTRY_BYTES) == key)
+        end++;
+    rows = palloc(sizeof(Datum) * Max(end - first, 1));
+    for (int i = first; i < end; i++)
+        rows[i - first] = Int32GetDatum(key_entry_row(bytes + i * KEY_ENTRY_BYTES));
+    PG_RETURN_ARRAYTYPE_P(construct_array(rows, end - first, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* key_chunk_entries(entries): keys and rows. */
 MASTERING_FUNCTION(mastering_key_chunk_entries)
 {
     ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
     const bytea *entries;
     const uint8 *bytes;
-    int count, i = 0;
+    int count;
 
     InitMaterializedSRF(fcinfo, 0);
     if (PG_ARGISNULL(0))
@@ -186,15 +203,11 @@ MASTERING_FUNCTION(mastering_key_chunk_entries)
     entries = PG_GETARG_BYTEA_PP(0);
     bytes = (const uint8 *)VARDATA_ANY(entries);
     count = chunk_count(entries);
-    if (!PG_ARGISNULL(1))
-        i = key_chunk_find(bytes, count, PG_GETARG_INT64(1));
-    for (; i < count; i++) {
+    for (int i = 0; i < count; i++) {
         Datum values[2] = {Int64GetDatum(key_entry_key(bytes + i * KEY_ENTRY_BYTES)),
                            Int32GetDatum(key_entry_row(bytes + i * KEY_ENTRY_BYTES))};
         bool nulls[2] = {false};
 
-        if (!PG_ARGISNULL(1) && DatumGetInt64(values[0]) != PG_GETARG_INT64(1))
-            break;
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return (Datum)0;

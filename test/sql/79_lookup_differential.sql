@@ -93,6 +93,7 @@ SELECT count(*) > 1 AS some, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NU
   FULL JOIN (SELECT k.* FROM all_keys k JOIN some_asked USING (rule, key)) k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
 -- Batches in parallel workers, and a worker for a single one.
 CREATE TABLE by_hand.asked AS SELECT p.n, l.source, l.record_key, l.weight FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 3) l;
+ALTER TABLE by_hand.probe SET (parallel_workers = 2);
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
