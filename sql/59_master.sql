@@ -225,7 +225,7 @@ BEGIN
             SELECT p.source, p.key FROM pg_temp.mastering_partition p
              WHERE p.label IN (SELECT q.label FROM pg_temp.mastering_partition q JOIN jsonb_array_elements(curation) l ON l ->> 0 = 'lock' JOIN LATERAL jsonb_array_elements(l -> 1) r ON r ->> 0 = q.source AND r ->> 1 = q.key);
         END IF;
-        broken := CASE WHEN reused THEN 0 ELSE mastering.lock_partition(curation) END;
+        broken := CASE WHEN reused THEN mastering.contradicted_locks(run_key) ELSE mastering.lock_partition(curation, entity_name, run_key) END;
         PERFORM mastering.assign_ids(members_old);
         IF touched IS NOT NULL THEN
             touched := touched || ARRAY(SELECT i.cluster FROM pg_temp.mastering_identity i);

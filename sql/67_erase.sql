@@ -187,6 +187,7 @@ BEGIN
     place := 'labels';
     DELETE FROM mastering.label l WHERE l.entity = entity_name AND (l.source_a = source_name AND l.key_a = key_text OR l.source_b = source_name AND l.key_b = key_text);
     GET DIAGNOSTICS touched = ROW_COUNT;
+    DELETE FROM mastering.lock_conflict c WHERE c.entity = entity_name AND c.source = source_name AND c.key = key_text;
     DELETE FROM mastering.label_queue q WHERE q.entity = entity_name AND source_name || ':' || key_text IN (q.record_a, q.record_b);
     SELECT format('%s artifact(s) with labels still list its key: train or master anew; gc removes them with the snapshots that need them', count(*)) INTO note
       FROM mastering.artifact a

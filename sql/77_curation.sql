@@ -28,6 +28,21 @@ COMMENT ON TABLE mastering.curation IS 'Stewards'' decisions. records: [[source,
 SELECT pg_catalog.pg_extension_config_dump('mastering.curation', '');
 SELECT pg_catalog.pg_extension_config_dump('mastering.curation_id', '');
 
+CREATE TABLE mastering.lock_conflict (
+    run_key text NOT NULL,
+    entity  text NOT NULL,
+    lock    text NOT NULL,
+    source  text COLLATE "C" NOT NULL,
+    key     text COLLATE "C" NOT NULL,
+    part    int NOT NULL,
+    locked  boolean NOT NULL,
+    others  bigint NOT NULL,
+    PRIMARY KEY (run_key, lock, source, key)
+);
+CREATE INDEX ON mastering.lock_conflict (entity, source, key);
+COMMENT ON TABLE mastering.lock_conflict IS 'Where the model of a run contradicts locks: the records that it would put together (part), those of the lock and up to a hundred others. lock: hash of the lock''s records.';
+SELECT pg_catalog.pg_extension_config_dump('mastering.lock_conflict', '');
+
 CREATE VIEW mastering.curations WITH (security_barrier) AS
     SELECT c.environment, c.entity, c.curation_id, c.action, c.kind, c.records, c.attribute, c.value, c.reason, c.author, c.created_at, c.expires_at, c.ended_at, c.ended_by,
            c.ended_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now()) AS in_force
@@ -93,8 +108,9 @@ $$;
 COMMENT ON FUNCTION mastering.verdicts_query(jsonb, jsonb, text) IS 'The labels that a run follows, as a query; NULL where there are none.';
 
 -- A locked cluster has the records that it had, those that are still there, whatever the model says.
-CREATE FUNCTION mastering.lock_partition(curation jsonb) RETURNS bigint
+CREATE FUNCTION mastering.lock_partition(curation jsonb, entity_name text, run_key text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
     broken bigint;
 BEGIN
@@ -102,21 +118,30 @@ BEGIN
         RETURN 0;
     END IF;
     CREATE TEMP TABLE mastering_locked ON COMMIT DROP AS
-    SELECT DISTINCT ON (r.value ->> 0, r.value ->> 1) r.value ->> 0 AS source, r.value ->> 1 AS key, 'lock ' || l.ordinality AS label
+    SELECT DISTINCT ON (r.value ->> 0, r.value ->> 1) r.value ->> 0 AS source, r.value ->> 1 AS key, 'lock ' || l.ordinality AS label, mastering.json_hash(l.value -> 1) AS hash
       FROM jsonb_array_elements(curation) WITH ORDINALITY l CROSS JOIN LATERAL jsonb_array_elements(l.value -> 1) r WHERE l.value ->> 0 = 'lock'
      ORDER BY 1, 2, l.ordinality;
     ANALYZE pg_temp.mastering_locked;
     -- The model contradicts a lock where it would part its records or put another to them.
-    SELECT count(*) INTO broken FROM (
-        SELECT k.label FROM pg_temp.mastering_locked k JOIN pg_temp.mastering_partition p ON p.source = k.source AND p.key = k.key GROUP BY k.label
-        HAVING count(DISTINCT p.label) > 1
-            OR count(*) < (SELECT count(*) FROM pg_temp.mastering_partition o WHERE o.label = min(p.label))) b;
+    DELETE FROM mastering.lock_conflict c WHERE c.run_key = lock_partition.run_key
+        OR NOT EXISTS (SELECT FROM mastering.output o WHERE o.run_key = c.run_key) AND NOT EXISTS (SELECT FROM mastering.head h CROSS JOIN LATERAL jsonb_each(h.versions) v WHERE v.value ->> 'run' = c.run_key);
+    WITH part AS (
+        SELECT k.label AS lock, k.hash, p.label, row_number() OVER (PARTITION BY k.label ORDER BY min((p.source || ':' || p.key) COLLATE "C")) AS part
+          FROM pg_temp.mastering_locked k JOIN pg_temp.mastering_partition p ON p.source = k.source AND p.key = k.key GROUP BY 1, 2, 3),
+    record AS (
+        SELECT a.lock, a.hash, a.part, p.source, p.key, k.key IS NOT NULL AS locked,
+               row_number() OVER (PARTITION BY a.lock, k.key IS NULL ORDER BY p.source COLLATE "C", p.key COLLATE "C") AS n, max(a.part) OVER w AS parts, count(*) FILTER (WHERE k.key IS NULL) OVER w AS others
+          FROM part a JOIN pg_temp.mastering_partition p ON p.label = a.label LEFT JOIN pg_temp.mastering_locked k ON k.source = p.source AND k.key = p.key AND k.label = a.lock
+        WINDOW w AS (PARTITION BY a.lock))
+    INSERT INTO mastering.lock_conflict (run_key, entity, lock, source, key, part, locked, others)
+    SELECT lock_partition.run_key, entity_name, r.hash, r.source, r.key, r.part, r.locked, r.others FROM record r WHERE (r.parts > 1 OR r.others > 0) AND (r.locked OR r.n <= 100) ON CONFLICT DO NOTHING;
+    broken := mastering.contradicted_locks(run_key);
     UPDATE pg_temp.mastering_partition p SET label = k.label FROM pg_temp.mastering_locked k WHERE k.source = p.source AND k.key = p.key;
     DROP TABLE pg_temp.mastering_locked;
     RETURN broken;
 END
 $$;
-COMMENT ON FUNCTION mastering.lock_partition(jsonb) IS 'Gives the records of locked clusters a label of their own in pg_temp.mastering_partition; returns how many locks the model contradicts.';
+COMMENT ON FUNCTION mastering.lock_partition(jsonb, text, text) IS 'Gives the records of locked clusters a label of their own in pg_temp.mastering_partition; notes in lock_conflict where the model contradicts that, and returns how many locks it contradicts.';
 
 -- The value of a cell and, in its lineage, where it comes from. The anchor's cluster has the override.
 CREATE FUNCTION mastering.override_values(entity jsonb, overrides jsonb, members text) RETURNS void

@@ -47,7 +47,7 @@ RESET SESSION AUTHORIZATION;
 SELECT aspect, subject, value, population, sampled, population_share, sample_share, distance FROM sample_environment('prod', 'dev', 200, strata => '["country"]') WHERE aspect <> 'value';
 SELECT aspect, subject, value, population > sampled AS fewer FROM sample_environment('prod', 'dev', 200, strata => '["country"]') WHERE aspect = 'value' AND subject = 'country';
 -- Whole clusters: what is run on the sample has the clusters of Prod.
-SELECT master('dev', 'person') - 'split' - 'merged' - 'died' - 'born' AS run;
+SELECT master('dev', 'person') -> 'clusters' AS clusters;
 SELECT count(*) AS clusters, count(*) FILTER (WHERE d.records = p.records AND d.keys = p.keys) AS same
   FROM (SELECT min(source || record_key) AS anchor, count(*) AS records, array_agg(source || record_key ORDER BY source || record_key) AS keys FROM dev.person_members GROUP BY cluster_id) d
   JOIN (SELECT count(*) AS records, array_agg(source || record_key ORDER BY source || record_key) AS keys FROM prod.person_members GROUP BY cluster_id) p ON d.anchor = ANY (p.keys);
