@@ -31,7 +31,7 @@ COMMENT ON TABLE mastering.stand_in IS 'Environments that live in another databa
 COMMENT ON COLUMN mastering.stand_in.server IS 'The foreign server of their database; NULL where that one sends to here.';
 COMMENT ON COLUMN mastering.stand_in.source_there IS 'The stand-in, there, of what it is promoted from.';
 COMMENT ON COLUMN mastering.stand_in.link IS 'The same on both sides: who sends shows it, so that a stand-in takes from one sender.';
-COMMENT ON COLUMN mastering.stand_in.bundle IS 'Hash of the bundle that the configuration is, validated; NULL where it was only looked at.';
+COMMENT ON COLUMN mastering.stand_in.bundle IS 'Hash of the bundle that the configuration is; NULL where none was taken.';
 COMMENT ON COLUMN mastering.stand_in.landing IS 'entity/source -> relation and content of rows that were sent with it.';
 COMMENT ON COLUMN mastering.stand_in.accepted IS 'Differences between the two databases that an admin accepted, with reason.';
 
@@ -329,19 +329,12 @@ END
 $$;
 COMMENT ON FUNCTION mastering.take_bundle(text, jsonb) IS 'Makes the configuration of a stand-in what a bundle says, after its checks, as a snapshot of its own.';
 
--- What was only looked at is not validated, and is before anything is promoted from it.
-CREATE FUNCTION mastering.show_bundle(env_name text, bundle jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    new_tree jsonb := (SELECT coalesce(jsonb_object_agg(a.key, mastering.json_hash(a.value)), '{}') FROM jsonb_each(bundle -> 'artifacts') a);
-BEGIN
-    INSERT INTO mastering.artifact (hash, content) SELECT mastering.json_hash(a.value), a.value FROM jsonb_each(bundle -> 'artifacts') a ON CONFLICT DO NOTHING;
-    UPDATE mastering.configuration c SET tree = new_tree, changed_at = now() WHERE c.environment = env_name AND c.tree <> new_tree;
-    UPDATE mastering.stand_in s SET known = s.known || (show_bundle.bundle - '{artifacts,bindings}'::text[]), seen_at = clock_timestamp(), bundle = CASE WHEN s.bundle = show_bundle.bundle ->> 'hash' THEN s.bundle END
-     WHERE s.environment = env_name;
-END
+-- The artifacts stay there: what was not validated gets nowhere near those of this database.
+CREATE FUNCTION mastering.note_seen(env_name text, bundle jsonb) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE mastering.stand_in s SET known = s.known || (note_seen.bundle - '{artifacts,bindings}'::text[]), seen_at = clock_timestamp() WHERE s.environment = env_name
 $$;
-COMMENT ON FUNCTION mastering.show_bundle(text, jsonb) IS 'Keeps what was seen of an environment in another database.';
+COMMENT ON FUNCTION mastering.note_seen(text, jsonb) IS 'Keeps what was seen of an environment in another database: its head, versions and bundle.';
 
 -- ---- what another database calls ---------------------------------------------------------------------------------------
 -- Its user is whom the user mapping there names; the rights asked for are those of that role here.
@@ -533,5 +526,5 @@ REVOKE ALL ON FUNCTION mastering.refuse_stand_in(text), mastering.take_lock(text
     mastering.dblink_call(text, text[], boolean), mastering.remote_ask(text, text), mastering.remote_disconnect(text), mastering.remote_connect(mastering.stand_in),
     mastering.remote_greet(mastering.stand_in, text), mastering.platform_differences(jsonb, jsonb), mastering.decisive_differences(jsonb), mastering.require_alike(mastering.stand_in, jsonb),
     mastering.bundle_hash(jsonb), mastering.bundle_of(mastering.state), mastering.require_valid_bundle(mastering.environment, jsonb), mastering.take_bundle(text, jsonb),
-    mastering.show_bundle(text, jsonb), mastering.stand_in_of(text, uuid), mastering.local_promote(text, text, text, text, boolean, text, jsonb), mastering.local_plan(text, text),
+    mastering.note_seen(text, jsonb), mastering.stand_in_of(text, uuid), mastering.local_promote(text, text, text, text, boolean, text, jsonb), mastering.local_plan(text, text),
     mastering.local_rollback(text, text, text, text), mastering.local_diff(text, text), mastering.local_merge_conflicts(text, text) FROM PUBLIC;

@@ -96,7 +96,7 @@ DECLARE
     action text;
 BEGIN
     IF jsonb_typeof(payload -> 'bundle') = 'object' THEN
-        PERFORM mastering.show_bundle(env_name, payload -> 'bundle');
+        PERFORM mastering.note_seen(env_name, payload -> 'bundle');
     END IF;
     IF r.release_id IS NULL THEN
         RETURN;
@@ -108,7 +108,7 @@ BEGIN
         RETURN;
     END IF;
     action := CASE r.state WHEN 'sent' THEN 'send release' WHEN 'unknown' THEN 'release lost' WHEN 'waiting' THEN 'approval needed'
-                           WHEN 'failed' THEN r.kind || ' failed' ELSE CASE r.kind WHEN 'promotion' THEN 'promote' ELSE 'rollback' END END;
+                           ELSE CASE r.kind WHEN 'promotion' THEN 'promote' ELSE 'rollback' END || CASE r.state WHEN 'failed' THEN ' failed' ELSE '' END END;
     -- As with those here: who comes second has failed at nothing that is worth a release, nor has a rollback that was refused.
     IF r.state IN ('waiting', 'promoted') OR r.state = 'failed' AND r.kind = 'promotion' AND coalesce(r.error ->> 'sqlstate', '') NOT IN ('55P03', '40001', '40P01') THEN
         INSERT INTO mastering.release (release_id, kind, source, target, state, message, author, created_at, finished_at, proposal, error)

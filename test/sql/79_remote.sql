@@ -75,6 +75,12 @@ SELECT environment, server, name_there, database_there, direction FROM remote_en
 SELECT create_environment('own');
 SELECT create_environment('r_own', promotes_from => 'own', server => 'r other');
 SELECT source_there = 'own_of_' || current_database() AS stands_beside FROM mastering.stand_in WHERE environment = 'r_own';
+SELECT promote('own', 'r_own') > 0 AS promoted;
+SELECT drop_environment('r_own');
+SELECT create_environment('r_own', promotes_from => 'own', server => 'r other');    -- finds it again
+SELECT set_pipeline('own', 'nightly', '{"steps": []}');
+SELECT promote('own', 'r_own') > 0 AS promoted;
+SELECT * FROM diff('own', 'r_own');
 SELECT drop_environment('r_own'), drop_environment('own');
 SELECT create_environment('r_beyond', promotes_from => 'r_prod', server => 'r other');
 
@@ -82,7 +88,7 @@ SELECT create_environment('r_beyond', promotes_from => 'r_prod', server => 'r ot
 SELECT action, subject, regexp_replace(detail, 'bundle [0-9a-f]{12}', 'bundle #') AS detail, blocked FROM plan('r_test', 'r_prod') WHERE action <> 'compare';
 SELECT promote('r_test', 'r_prod', 'no model yet') > 0 AS promoted;
 SELECT subject, state, regexp_replace(detail, '[0-9a-f]{12}', '#') AS detail FROM remote_status('r_prod') WHERE subject IN ('connection') OR subject LIKE 'release%';
-SELECT kind, source, target, state, message, error FROM remote_releases;
+SELECT kind, source, target, state, message, error FROM remote_releases WHERE target = 'r_prod';
 SELECT kind, source, target, state, jsonb_array_length(changes) AS changes FROM releases WHERE target = 'r_prod';
 SELECT action, detail ? 'release_id' AS tells_release FROM audit_log WHERE environment = 'r_prod' ORDER BY seq;
 SELECT * FROM verify_audit('r_prod');
@@ -183,8 +189,8 @@ SELECT subject, state FROM remote_status('r_prod') WHERE detail LIKE 'engine%';
 -- From there to here; the database there has environments of the names of ours.
 SELECT create_environment('taken', server => 'r other');
 SELECT create_environment('r_copy', promotes_from => 'taken');
-SELECT promote('taken', 'r_copy');
 \set VERBOSITY terse
+SELECT promote('taken', 'r_copy');
 SELECT accept_differences('taken', 'a trial') <> '{}' AS accepted;
 \set VERBOSITY default
 SELECT promote('taken', 'r_copy') > 0 AS promoted;
