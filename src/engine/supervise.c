@@ -42,9 +42,10 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 
 #define SCORE_PARTS 24         /* of one bit each */
 #define LOOKED_AT_WITHIN 20000 /* pairs within clusters */
-#define EQUALLY_GOOD 0.002     /* F1 that is not worth another threshold */
+#define EQUALLY_GOOD 0.003     /* F1 that is not worth a change */
 #define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
-#define FEW_LABELS_GOOD 0.15   /* the same over the number of labels of the rarer kind */
+#define FEW_LABELS_GOOD 0.2    /* the same over the number of labels of the rarer kind */
+#define WORTH_A_LOOK 0.5       /* precision of clusters that say how many matches there are */
 #define FEWEST_WITHIN                                                                                        \
     2 /* matches within a source that make it worth asking whether sources hold things once */
 #define SHIFT_RIDGE 0.05 /* of a shift in bits: labels that say nothing are worth about as much */
@@ -54,12 +55,15 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
                         */
 #define CELL_PRIOR 2.0 /* labels that the model's probability is worth in a part of the score range */
 
-/* Thresholds to choose from, the lowest first. */
-static const double thresholds[] = {0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97};
+/* Thresholds to choose from, the lowest first: of the model with labels, and of the one without. */
+static const double thresholds[] = {0.001, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.98};
+static const double thresholds_before[] = {0.1, 0.3, DEFAULT_THRESHOLD, 0.8, 0.95};
+
+#define DEFAULT_PLACE 2 /* of the default in the second */
 
 #define LOOSE 2 /* the place of one that joins more than most */
 
-#define MOST_WAYS (2 * lengthof(thresholds) + 1)
+#define MOST_WAYS (2 * lengthof(thresholds) + lengthof(thresholds_before))
 
 /* The corrections, by their place. */
 typedef enum correction {
@@ -488,21 +492,28 @@ pairs_within(match_run *run, const clustering *clusters, double *rate)
 
 /* The clusters at each threshold, with what the specification says of sources now. */
 static void
-add_ways(match_run *run, way_search *search)
+add_ways(match_run *run, way_search *search, bool before, const double *at, int count)
 {
     int64 weights[lengthof(thresholds)];
     clustering *clusters[lengthof(thresholds)];
 
-    for (int t = 0; t < lengthof(thresholds); t++)
-        weights[t] = weight_from_probability(thresholds[t]);
-    cluster_at_thresholds(run, weights, lengthof(thresholds), NULL, clusters);
-    for (int t = 0; t < lengthof(thresholds); t++) {
-        way *way = &search->ways[search->count++];
+    for (int t = 0; t < count; t++)
+        weights[t] = weight_from_probability(at[t]);
+    cluster_at_thresholds(run, weights, count, NULL, clusters);
+    for (int t = 0; t < count; t++)
+        search->ways[search->count++] = (way){at[t], run->spec->one_per_source, before, clusters[t]};
+}
 
-        *way = (struct way){thresholds[t], run->spec->one_per_source, false, clusters[t]};
-        way->together = pairs_within(run, clusters[t], &way->rate_within);
-        pfree(clusters[t]->size); /* there are many ways, and records */
-        pfree(clusters[t]->weakest_link);
+/* What the model thinks of the pairs within each way's clusters. */
+static void
+look_within(match_run *run, way_search *search)
+{
+    for (int t = 0; t < search->count; t++) {
+        way *way = &search->ways[t];
+
+        way->together = pairs_within(run, way->clusters, &way->rate_within);
+        pfree(way->clusters->size); /* there are many ways, and records */
+        pfree(way->clusters->weakest_link);
     }
 }
 
@@ -595,13 +606,15 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
             beyond =
                 Min(Max(way->together * way->rate_within - expected, 0), Max(way->together - candidates, 0));
         right[t] += beyond;
+        if (right[t] < WORTH_A_LOOK * way->together)
+            continue; /* most of what these clusters hold by chance is taken for matches */
         most_beyond = Max(most_beyond, beyond);
         most_right = Max(most_right, right[t]);
     }
     for (int t = 0; t < search->count; t++) {
         way *way = &search->ways[t];
 
-        way->f1 = 2 * right[t] / (way->together + Max(matches + most_beyond, most_right));
+        way->f1 = 2 * right[t] / (way->together + Max(Max(matches + most_beyond, most_right), right[t]));
         match_run_phase(run, "clusters", "%s labels, at %g%s: %.0f pairs, %.0f right of %.0f, F1 %.4f",
                         way->before ? "before" : "after", way->threshold,
                         way->one_per_source == ONE_PER_SOURCE_NEVER ? ", several a source" : "",
@@ -609,32 +622,41 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
     }
 }
 
-/*
- * The best way to cluster. Of those that are about as good the one that changes least is taken: what the
- * specification says of sources, a threshold near one half, and only where it is clearly better the model
- * before labels.
+/* The best of the ways by the model before labels, or after; what is closest to the usual when equally good.
  */
 static const way *
-best_way(const way_search *search, double equally_good)
+best_of(const way_search *search, bool before, one_per_source usual, double equally_good)
 {
-    const way *best = &search->ways[0];
-    double top;
+    const way *best = NULL, *chosen;
 
-    for (int t = 1; t < search->count; t++)
-        if (search->ways[t].f1 > best->f1)
+    for (int t = 0; t < search->count; t++)
+        if (search->ways[t].before == before && (best == NULL || search->ways[t].f1 > best->f1))
             best = &search->ways[t];
-    top = best->f1;
+    chosen = best;
     for (int t = 0; t < search->count; t++) {
         const way *way = &search->ways[t];
 
-        if (way->f1 < top - equally_good || way == best)
+        if (way->before != before || way->f1 < best->f1 - equally_good || way->one_per_source != usual)
             continue;
-        if (best->before || (!way->before && way->one_per_source == search->ways[0].one_per_source &&
-                             (best->one_per_source != way->one_per_source ||
-                              fabs(way->threshold - 0.5) < fabs(best->threshold - 0.5))))
-            best = way;
+        if (chosen->one_per_source != usual ||
+            fabs(way->threshold - DEFAULT_THRESHOLD) < fabs(chosen->threshold - DEFAULT_THRESHOLD))
+            chosen = way;
     }
-    return best;
+    return chosen;
+}
+
+/*
+ * The best way to cluster. Of those that are about as good the one that changes least is taken: what the
+ * specification says of sources, a threshold near one half, and the model before labels unless that after is
+ * clearly better.
+ */
+static const way *
+best_way(const way_search *search, one_per_source usual, double equally_good)
+{
+    const way *before = best_of(search, true, usual, equally_good);
+    const way *after = best_of(search, false, usual, equally_good);
+
+    return after != NULL && after->f1 > before->f1 + equally_good ? after : before;
 }
 
 /* Labels that say that a source holds a thing more than once. */
@@ -652,44 +674,40 @@ matches_within_sources(const match_run *run, const label_list *labels)
 }
 
 /*
- * Chooses threshold and what is said of sources where the specification leaves them open. rarer: labels of
- * the kind that there are fewer of.
+ * Chooses threshold and what is said of sources where the specification leaves them open; the search has the
+ * ways without labels. rarer: labels of the kind that there are fewer of; corrected: the model is another
+ * now.
  */
 static void
 choose_way(match_run *run, match_spec *spec, const match_spec *unlabelled, const label_list *labels,
-           size_t rarer, clustering *before_labels, StringInfo report)
+           size_t rarer, bool corrected, way_search *search, StringInfo report)
 {
-    way_search *search = MemoryContextAllocZero(run->context, sizeof(way_search));
+    int before = search->count;
     const way *best;
 
-    add_ways(run, search);
-    search->references[0] = before_labels;
-    search->references[1] = search->ways[LOOSE].clusters;
-    if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT &&
-        matches_within_sources(run, labels) >= FEWEST_WITHIN) {
-        spec->one_per_source = ONE_PER_SOURCE_NEVER;
-        add_ways(run, search);
-        spec->one_per_source = ONE_PER_SOURCE_EVIDENT;
+    search->references[0] = search->ways[DEFAULT_PLACE].clusters;
+    if (corrected) {
+        add_ways(run, search, false, thresholds, lengthof(thresholds));
+        search->references[1] = search->ways[before + LOOSE].clusters;
+        if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && run->store->source_slot >= 0 &&
+            run->store->sources->count > 2 && matches_within_sources(run, labels) >= FEWEST_WITHIN) {
+            spec->one_per_source = ONE_PER_SOURCE_NEVER;
+            add_ways(run, search, false, thresholds, lengthof(thresholds));
+            spec->one_per_source = ONE_PER_SOURCE_EVIDENT;
+        }
     }
-    search->ways[search->count] = (way){spec->threshold, spec->one_per_source, true, before_labels};
-    search->ways[search->count].together =
-        pairs_within(run, before_labels, &search->ways[search->count].rate_within);
-    search->count++;
+    look_within(run, search);
     judge_ways(run, labels, search);
-    best = best_way(search, Max(EQUALLY_GOOD, FEW_LABELS_GOOD / rarer));
+    best = best_way(search, spec->one_per_source, Max(EQUALLY_GOOD, FEW_LABELS_GOOD / rarer));
     appendStringInfo(report, ",\"expected_f1\":%.3f,\"expected_f1_before\":%.3f", best->f1,
-                     search->ways[search->count - 1].f1);
-    if (best->before) {
+                     search->ways[DEFAULT_PLACE].f1);
+    if (best->before && corrected) {
         *spec = *unlabelled;
         match_run_set_weights(run, spec);
         appendStringInfoString(report, ",\"corrected\":false");
-    } else {
-        spec->threshold = best->threshold;
-        spec->one_per_source = best->one_per_source;
     }
-    for (int t = 0; t < search->count; t++)
-        pfree(search->ways[t].clusters->cluster);
-    pfree(search);
+    spec->threshold = best->threshold;
+    spec->one_per_source = best->one_per_source;
 }
 
 char *
@@ -700,16 +718,17 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
     double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
     double *x, strength = 0, before = 0, after = 0;
     size_t rarer;
-    clustering *before_labels;
+    way_search *search;
     match_spec unlabelled = *spec;
     StringInfoData report;
 
     initStringInfo(&report);
     if (labels->count == 0)
         return pstrdup("{\"matches\":0,\"non_matches\":0}");
-    before_labels = cluster_records(run, weight_from_probability(spec->threshold), NULL);
+    search = MemoryContextAllocZero(run->context, sizeof(way_search));
+    add_ways(run, search, true, thresholds_before, lengthof(thresholds_before));
     lesson.weights = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(labels->count, sizeof(double)));
-    weigh_labels(run, labels, before_labels, lesson.weights);
+    weigh_labels(run, labels, search->ways[DEFAULT_PLACE].clusters, lesson.weights);
     lay_out(&lesson);
     make_cases(&lesson, labels);
     x = palloc(lesson.problem.n * sizeof(double));
@@ -742,8 +761,11 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
         apply(&lesson, spec, x, met);
         match_run_set_weights(run, spec);
     }
-    if (strength > 0 && spec->threshold == DEFAULT_THRESHOLD)
-        choose_way(run, spec, &unlabelled, labels, rarer, before_labels, &report);
+    if (rarer >= FEWEST_OF_A_KIND && spec->threshold == DEFAULT_THRESHOLD)
+        choose_way(run, spec, &unlabelled, labels, rarer, strength > 0, search, &report);
+    for (int t = 0; t < search->count; t++)
+        pfree(search->ways[t].clusters->cluster);
+    pfree(search);
     appendStringInfoChar(&report, '}');
     match_run_phase(run, "labels", "%zu, strength %g, loss %.3f to %.3f", labels->count, strength, before,
                     after);
