@@ -3,12 +3,14 @@
 # takes to list what differs afterwards. Matching is not measured, but for RUN=yes, which masters before and after.
 #
 #   bench/change.sh                            RECORDS="200000 1000000" records of narrow rows, PERMILLE="10 1" of them changed at a time
+#   BY=column                                  the load reads by a change column, not by comparing all keys
 #   CHANGE_PSQL='psql ...'                     on a server that runs already
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"
 
 PERMILLE=${PERMILLE:-10 10 10 1}
 RUN=${RUN:-no}
+BY=${BY:-keys}
 if [ -z "${CHANGE_PSQL:-}" ]; then
     scripts/server.sh install
     scripts/server.sh start
@@ -20,7 +22,7 @@ say '| records | changed | load, s | WAL, MB | WAL a changed row, bytes | rows w
 say '| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
 for records in ${RECORDS:-200000 1000000}; do
     $CHANGE_PSQL -q -d postgres -c 'SET client_min_messages TO warning' -c 'DROP DATABASE IF EXISTS bench_change WITH (FORCE)' -c 'CREATE DATABASE bench_change'
-    bench_psql -v records="$records" -f bench/change.sql >/dev/null
+    bench_psql -v records="$records" -v by_column="$([ "$BY" = column ] && say on || say off)" -f bench/change.sql >/dev/null
     [ "$RUN" = no ] || bench_psql -c "SELECT mastering.master('prod', 'thing')" -c "SELECT mastering.snapshot('prod', tag => 'state_0')" >/dev/null
     n=0
     for permille in $PERMILLE; do

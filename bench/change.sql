@@ -2,17 +2,22 @@
 SET client_min_messages = error;
 CREATE EXTENSION mastering;
 CREATE SCHEMA input;
-CREATE TABLE input.things AS SELECT i AS id, (i::bigint * 7919 % 1000003)::int AS number, left(md5(i::text), 12) AS name FROM generate_series(1, :records) i;
+CREATE TABLE input.things AS SELECT i AS id, (i::bigint * 7919 % 1000003)::int AS number, left(md5(i::text), 12) AS name, 0::bigint AS changed FROM generate_series(1, :records) i;
 ALTER TABLE input.things ADD PRIMARY KEY (id);
+CREATE INDEX ON input.things (changed);
+CREATE SEQUENCE input.change;
 SELECT mastering.create_environment('prod');
 SELECT mastering.define_entity('prod', 'thing', '{"name": "text", "number": "integer"}'), mastering.map_source('prod', 'thing', 'things', 'input.things', 'id');
 SELECT mastering.set_model('prod', 'thing', '{"blocking": [{"keys": ["name"]}], "comparisons": [{"name": "name", "column": "name", "method": "exact", "normalize": "text", "term_frequency": false,
     "trained": [{"m": 0.85, "u": 0.006, "level": "exact", "weight": 7.2444}, {"m": 0.15, "u": 0.99, "level": "else", "weight": -2.7297}]}], "prior": 0.5, "threshold": 0.5, "link": "all", "linkage": "average", "one_per_source": "never", "normalize": "text"}');
+\if :by_column
+SELECT mastering.set_loading('prod', 'thing', 'things', '{"change_column": "changed"}');
+\endif
 SELECT count(*) FROM mastering.load('prod', 'thing');
 VACUUM ANALYZE;
 CREATE SCHEMA measured;
 CREATE PROCEDURE measured.change(permille int) LANGUAGE sql AS $$
-    UPDATE input.things t SET number = t.number + 1 WHERE t.id % 1000 IN (SELECT (g * 617 + (SELECT count(*) FROM mastering.segment)::int) % 1000 FROM generate_series(1, permille) g)
+    UPDATE input.things t SET number = t.number + 1, changed = c.n FROM (SELECT nextval('input.change') AS n) c WHERE t.id % 1000 IN (SELECT (g * 617 + (SELECT count(*) FROM mastering.segment)::int) % 1000 FROM generate_series(1, permille) g)
 $$;
 CREATE FUNCTION measured.disk() RETURNS bigint LANGUAGE sql AS $$
     SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c WHERE c.relnamespace = 'mastering'::regnamespace AND c.relkind = 'r' AND (c.relname ~ '^segment_' OR c.relname = 'deletion_vector')
