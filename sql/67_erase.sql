@@ -261,6 +261,11 @@ BEGIN
         total := total + touched;
         RETURN NEXT;
     END LOOP;
+    FOR item IN SELECT l.relation, l.touched FROM mastering.erase_landed(entity_name, source_name, key_text) l LOOP
+        place := item.relation;
+        touched := item.touched;
+        RETURN NEXT;
+    END LOOP;
     -- Its keys, by the rows that it was.
     SELECT coalesce(jsonb_object_agg(r.segment_id, r.rows), '{}') INTO deletions
       FROM (SELECT e.segment_id, array_agg(e.row_no) AS rows FROM mastering.erased_row e JOIN mastering.segment g ON g.segment_id = e.segment_id JOIN mastering.store t ON t.store_id = g.store_id

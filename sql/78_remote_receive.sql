@@ -200,4 +200,22 @@ CREATE FUNCTION mastering.receive_rows(env text, link uuid, place text, step tex
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.receive_rows(text, uuid, text, text, jsonb) IS 'Takes rows of a source, in batches: begin, rows, end. Another database calls it.';
 
-REVOKE ALL ON FUNCTION mastering.lock_token(uuid), mastering.checks_of_release(text, bigint), mastering.load_landed(text, text) FROM PUBLIC;
+-- They are the extension's own copies, unlike the relations that a source is bound to otherwise.
+CREATE FUNCTION mastering.erase_landed(entity_name text, source_name text, key_text text) RETURNS TABLE (relation text, touched bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN SELECT l.value ->> 'relation' AS name, a.content -> 'key' AS key FROM mastering.stand_in s CROSS JOIN LATERAL jsonb_each(s.landing) l
+                  JOIN mastering.configuration c ON c.environment = s.environment JOIN mastering.artifact a ON a.hash = c.tree ->> mastering.path('entity', entity_name, 'source', source_name)
+                 WHERE l.key = mastering.path(entity_name, source_name) ORDER BY 1 LOOP
+        relation := item.name;
+        EXECUTE format('DELETE FROM %s r WHERE %s = $1', item.name, mastering.key_expression(item.key)) USING key_text;
+        GET DIAGNOSTICS touched = ROW_COUNT;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.erase_landed(text, text, text) IS 'Removes a record from the rows that another database sent.';
+
+REVOKE ALL ON FUNCTION mastering.lock_token(uuid), mastering.checks_of_release(text, bigint), mastering.load_landed(text, text), mastering.erase_landed(text, text, text) FROM PUBLIC;

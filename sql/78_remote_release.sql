@@ -318,7 +318,9 @@ BEGIN
         END;
         PERFORM mastering.remote_disconnect(connection);
         IF NOT under_way THEN
-            PERFORM mastering.raise_again(code, message, detail, hint);
+            PERFORM mastering.raise_again(code, message, detail, hint) WHERE code !~ '^(08|57P)';
+            RAISE EXCEPTION 'the connection to environment "%" was lost: no release was sent', target_name
+                USING ERRCODE = '08006', DETAIL = btrim(message, E' \n'), HINT = format('Environment "%s" is as it was; try again.', target_name);
         END IF;
         r.error := jsonb_build_object('sqlstate', code, 'message', message, 'detail', detail);
         -- What was never told to commit has not.

@@ -423,11 +423,27 @@ my $rows = q{SELECT md5(string_agg(name || '|' || coalesce(email, 'null'), ',' O
 is($here->safe_psql('trial', "$rows trial.person"), $here->safe_psql('postgres', "$rows test.person"), 'rows were sent, loaded and run: the golden records are the same');
 is($here->safe_psql('trial', q{SELECT relation || ' ' || content FROM mastering.stand_in s, jsonb_to_record(s.landing -> 'person/crm') l (relation text, content text)}) =~ /^test.person_crm 102:/ ? 1 : 0, 1, 'where they landed');
 $here->safe_psql('postgres', q{DELETE FROM input.crm WHERE id = 1000; UPDATE input.crm SET name = 'changed' WHERE id = 1001;
-	SELECT count(*) FROM mastering.load('test', 'person'); SELECT mastering.master('test', 'person'); SELECT mastering.promote('test', 'trial', 'with new rows', what => 'data')});
+	SELECT count(*) FROM mastering.load('test', 'person'); SELECT mastering.master('test', 'person')});
+# Cut while rows are sent: somebody reads the table that they go to.
+my $reader = $here->background_psql('trial');
+$reader->query_safe('BEGIN; LOCK TABLE test.person_crm IN ACCESS SHARE MODE');
+$before = $here->safe_psql('trial', q{SELECT mastering.state_hash(mastering.current_state('trial')) || (SELECT landing FROM mastering.stand_in WHERE environment = 'test')});
+$run = start_promotion('cut 10', q{RESET ROLE; SELECT mastering.promote('test', 'trial', 'cut 10', what => 'data')});
+my $sending = q{application_name = 'mastering' AND datname = 'trial' AND wait_event_type = 'Lock'};
+$here->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE $sending") or die 'no rows wait';
+$here->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE $sending");
+like(finish($run), qr/the connection to environment "trial" was lost: no release was sent/, 'cut while rows are sent: no release');
+$reader->quit;
+is(state('cut 10'), '', 'none is written down');
+is($here->safe_psql('trial', q{SELECT mastering.state_hash(mastering.current_state('trial')) || (SELECT landing FROM mastering.stand_in WHERE environment = 'test')}), $before, 'the rows there are as they were');
+$here->safe_psql('postgres', q{SELECT mastering.promote('test', 'trial', 'with new rows', what => 'data')});
 is($here->safe_psql('trial', "$rows trial.person"), $here->safe_psql('postgres', "$rows test.person"), 'and again with other rows');
 is($here->safe_psql('trial', q{SELECT count(*) FROM mastering.audit_log WHERE action = 'receive rows'}), '2', 'twice');
 $here->safe_psql('postgres', q{SELECT mastering.promote('test', 'trial', 'same rows', what => 'data')});
 is($here->safe_psql('trial', q{SELECT count(*) FROM mastering.audit_log WHERE action = 'receive rows'}), '2', 'the same rows are not sent again');
+
+like($here->safe_psql('trial', q{SELECT string_agg(place || ' ' || touched, ', ') FROM mastering.erase('person', 'crm', '7', 'asked for it')}), qr/\btest.person_crm 1\b/, 'erased there, also from the rows that were sent');
+is($here->safe_psql('trial', q{SELECT count(*) FROM test.person_crm WHERE id = 7}), '0', 'which have it no more');
 
 # ---- who may --------------------------------------------------------------------------------------------------------------
 
