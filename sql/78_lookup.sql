@@ -98,7 +98,7 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM %s', asked) INTO asked_count;
     FOR item IN SELECT * FROM mastering.key_parts(keys, records) LOOP
         RETURN QUERY EXECUTE format('SELECT s."#source", s."#key", f.rule, f.key FROM (%s) f JOIN mastering.%I s ON s."#row" = f.row_no%s',
-            format(CASE WHEN asked_count < 2 * chunks THEN
+            format(CASE WHEN asked_count < 8 * chunks THEN
                 'SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM %1$s a CROSS JOIN LATERAL (
                      (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first < a.key ORDER BY c.first DESC LIMIT 1)
                      UNION ALL (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first = a.key)) k'
