@@ -87,6 +87,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.key_parts(jsonb, jsonb) IS 'Segment by segment: the keys, the records that have them, and which of these are gone.';
 
+-- A key nearly always lies in the last chunk that begins with it or before it. Where that begins with it, there may be more such
+-- chunks, and the end of the one before them.
+CREATE FUNCTION mastering.chunks_of_key(key_segment int) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT e.entries FROM (SELECT c.first, c.entries, c."#row" FROM mastering.%1$I c WHERE c.rule = a.rule AND c.first <= a.key ORDER BY c.first DESC LIMIT 1) l CROSS JOIN LATERAL (
+        SELECT l.entries
+        UNION ALL SELECT c.entries FROM mastering.%1$I c WHERE l.first = a.key AND c.rule = a.rule AND c.first = a.key AND c."#row" <> l."#row"
+        UNION ALL (SELECT c.entries FROM mastering.%1$I c WHERE l.first = a.key AND c.rule = a.rule AND c.first < a.key ORDER BY c.first DESC LIMIT 1)) e', 'segment_' || key_segment)
+$$;
+COMMENT ON FUNCTION mastering.chunks_of_key(int) IS 'A query for the chunks of a segment of keys in which a key (a.rule, a.key) may lie.';
+
 -- asked: a relation with columns rule and key, of distinct rows. Few keys are looked up, for many all chunks are read.
 CREATE FUNCTION mastering.records_of_keys(keys jsonb, records jsonb, asked text) RETURNS TABLE (source text, key text, rule int, hash bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -99,12 +110,10 @@ BEGIN
     FOR item IN SELECT * FROM mastering.key_parts(keys, records) LOOP
         RETURN QUERY EXECUTE format('SELECT s."#source", s."#key", f.rule, f.key FROM (%s) f JOIN mastering.%I s ON s."#row" = f.row_no%s',
             format(CASE WHEN asked_count < 8 * chunks THEN
-                'SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM %1$s a CROSS JOIN LATERAL (
-                     (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first < a.key ORDER BY c.first DESC LIMIT 1)
-                     UNION ALL (SELECT c.entries FROM mastering.%2$I c WHERE c.rule = a.rule AND c.first = a.key)) k'
+                'SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM (SELECT x.rule, x.key FROM %1$s x ORDER BY x.rule, x.key) a CROSS JOIN LATERAL (%3$s) k'
             ELSE
                 'SELECT a.rule, a.key, e.row_no FROM mastering.%2$I c CROSS JOIN LATERAL mastering.key_chunk_entries(c.entries) e JOIN %1$s a ON a.rule = c.rule AND a.key = e.key'
-            END, asked, 'segment_' || item.key_segment),
+            END, asked, 'segment_' || item.key_segment, mastering.chunks_of_key(item.key_segment)),
             'segment_' || item.record_segment, CASE WHEN item.vector <> 0 THEN format(' WHERE NOT mastering.is_deleted(%s, s."#row")', item.vector) ELSE '' END);
     END LOOP;
 END
@@ -129,6 +138,7 @@ BEGIN
     SELECT string_agg(format(', s.%I', a.value ->> 'name'), '' ORDER BY a.ordinality) INTO attributes
       FROM jsonb_array_elements(mastering.artifact_at(keys -> 'tree', mastering.path('entity', entity_name)) -> 'attributes') WITH ORDINALITY a;
     SELECT format('SELECT c.part, a.n, c.entries FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (rule, key, n) CROSS JOIN LATERAL (%s) c',
+                  -- For a few keys the plan that has least to begin with.
                   string_agg(format('(SELECT %1$s AS part, k.entries FROM mastering.%2$I k WHERE k.rule = a.rule AND k.first < a.key ORDER BY k.first DESC LIMIT 1)
                                      UNION ALL (SELECT %1$s, k.entries FROM mastering.%2$I k WHERE k.rule = a.rule AND k.first = a.key LIMIT 8)', p.part, 'segment_' || p.key_segment), ' UNION ALL ' ORDER BY p.part)),
            array_agg(format('SELECT s."#source", s."#key"%s FROM mastering.%I s WHERE s."#row" = ANY ($1)%s', attributes, 'segment_' || p.record_segment,
@@ -168,7 +178,7 @@ RETURNS TABLE (cluster_id bigint, probability double precision, weight double pr
     LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
-REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb),
+REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.chunks_of_key(int),
     mastering.records_of_keys(jsonb, jsonb, text), mastering.lookup_state(text, text), mastering.lookup_model(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.
