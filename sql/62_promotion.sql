@@ -107,6 +107,7 @@ BEGIN
                 RAISE EXCEPTION 'source "%" of entity "%" is bound to no relation in environment "%"', source.name, entity_name, target_name
                     USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', target_name, entity_name, source.name);
             END IF;
+            PERFORM mastering.require_known_source(target_name, entity_name, source.name);
             SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source.name, source.content, bindings ->> place, NULL) l;
             data := data || jsonb_build_object(place, loaded.version);
             first_load := true;

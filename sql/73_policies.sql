@@ -73,6 +73,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
         ('direct_changes', '"allow"', '"refuse"', '"refuse"', 'refuse: configuration changes by promotion and rollback only; loading, running and binding stay'),
         ('warn_share', NULL, NULL, '0.05', 'a load that changes more than this share of a source''s records warns'),
         ('refuse_share', NULL, NULL, '0.10', 'from this share on a load is refused, unless the very content was loaded and run in a lower environment'),
+        ('new_source', NULL, NULL, '"proven"', 'proven: a source is loaded for the first time only where a stage below has loaded and run it'),
         ('reload_sources', '[]', '[]', '[]', 'entity/source of sources that are truncated and reloaded: their number of rows is what may not jump'),
         ('important', '{}', '{}', '{}', 'attributes whose values are watched: {"customer": ["email"]}'),
         ('null_jump', NULL, '0.10', '0.10', 'a load is refused where the share of NULLs in an important attribute grows by more than this'),
@@ -145,6 +146,7 @@ DECLARE
 BEGIN
     expected := CASE
         WHEN policy_name = 'stage' THEN CASE WHEN value IN ('"development"', '"test"', '"production"') THEN NULL ELSE 'It is development, test or production.' END
+        WHEN policy_name = 'new_source' THEN CASE WHEN value IN ('"proven"', 'null') THEN NULL ELSE 'It is proven, or null.' END
         WHEN policy_name = 'direct_changes' THEN CASE WHEN value IN ('"allow"', '"refuse"') THEN NULL ELSE 'It is allow or refuse.' END
         WHEN policy_name IN ('warn_share', 'refuse_share', 'null_jump', 'distinct_jump') THEN
             CASE WHEN kind = 'null' OR (kind = 'number' AND value::numeric >= 0) THEN NULL ELSE 'It is a share, such as 0.1, or null for no limit.' END
@@ -279,9 +281,9 @@ DECLARE
     until timestamptz := clock_timestamp() + valid_for;
 BEGIN
     PERFORM mastering.require_policy_role(env_name);
-    IF policy_name IS NULL OR policy_name NOT IN ('direct_changes', 'refuse_share', 'null_jump', 'distinct_jump', 'approvals', 'soak', 'windows') THEN
+    IF policy_name IS NULL OR policy_name NOT IN ('direct_changes', 'new_source', 'refuse_share', 'null_jump', 'distinct_jump', 'approvals', 'soak', 'windows') THEN
         RAISE EXCEPTION 'policy "%" has no exceptions', policy_name
-            USING ERRCODE = '22023', HINT = 'Exceptions are from direct_changes, refuse_share, null_jump, distinct_jump, approvals, soak and windows.';
+            USING ERRCODE = '22023', HINT = 'Exceptions are from direct_changes, new_source, refuse_share, null_jump, distinct_jump, approvals, soak and windows.';
     END IF;
     IF coalesce(btrim(reason_text), '') = '' THEN
         RAISE EXCEPTION 'an exception from a policy needs a reason' USING ERRCODE = '22023';
@@ -380,6 +382,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.is_proven_below(text, text, text, text) IS 'Whether this very content of a source was loaded and run in an environment that this one is promoted from.';
 
+-- A first load has nothing that it could be held against but what the stages below made of the source.
+CREATE FUNCTION mastering.require_known_source(env_name text, entity_name text, source_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    below text := (SELECT e.promotes_from FROM mastering.environment e WHERE e.name = env_name);
+BEGIN
+    IF below IS NULL OR mastering.policy_value(env_name, 'new_source') IS DISTINCT FROM '"proven"'
+       OR EXISTS (WITH RECURSIVE lower (name) AS (SELECT below COLLATE "C" UNION SELECT e.promotes_from FROM lower l JOIN mastering.environment e ON e.name = l.name WHERE e.promotes_from IS NOT NULL)
+                  SELECT FROM lower l JOIN mastering.head h ON h.environment = l.name WHERE h.versions -> (entity_name || '_records') -> 'contents' ? source_name)
+       OR mastering.use_override(env_name, 'new_source', jsonb_build_object('source', mastering.path(entity_name, source_name))) THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION 'source "%" of entity "%" is new to environment "%"', source_name, entity_name, env_name
+        USING ERRCODE = '55000', DETAIL = 'No stage below has loaded and run it (policy new_source).',
+              HINT = format('Load and run it in "%s" first, or SELECT mastering.override_policy(%L, ''new_source'', ''reason'')', below, env_name);
+END
+$$;
+COMMENT ON FUNCTION mastering.require_known_source(text, text, text) IS 'Raises where a source is loaded for the first time that no stage below has run.';
+
 -- Rows, NULLs and distinct values of some attributes as the mapping gives them.
 CREATE FUNCTION mastering.attribute_statistics_of(env mastering.environment, entity_name text, source_name text, source jsonb, tree jsonb, version jsonb, attributes text[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
@@ -435,6 +456,7 @@ DECLARE
     summary text;
 BEGIN
     IF before IS NULL OR rows_before = 0 THEN    -- the first load of a source is what brought it here
+        PERFORM mastering.require_known_source(env.name, entity_name, source_name) WHERE before IS NULL;
         RETURN;
     END IF;
     changed := CASE WHEN declared THEN abs(rows_after - rows_before) ELSE changed_rows END;
@@ -784,7 +806,7 @@ COMMENT ON VIEW mastering.approvals IS 'Verdicts on releases; is_current: given 
 
 GRANT SELECT ON mastering.policies, mastering.policy_overrides, mastering.approvals TO PUBLIC;
 REVOKE ALL ON FUNCTION mastering.load_one(mastering.environment, text, text, jsonb, jsonb, text, jsonb), mastering.policy_value(text, text), mastering.require_policy_role(text), mastering.check_policy_value(text, jsonb), mastering.use_override(text, text, jsonb),
-    mastering.require_direct_change(text, text), mastering.require_restorable(text, text), mastering.is_proven_below(text, text, text, text),
+    mastering.require_direct_change(text, text), mastering.require_known_source(text, text, text), mastering.require_restorable(text, text), mastering.is_proven_below(text, text, text, text),
     mastering.attribute_statistics_of(mastering.environment, text, text, jsonb, jsonb, jsonb, text[]),
     mastering.check_data_update(mastering.environment, text, text, jsonb, jsonb, jsonb, jsonb, bigint), mastering.limit_setting(text, text), mastering.resource_limits(text),
     mastering.in_window(jsonb, timestamptz), mastering.configured_since(text), mastering.timing_blocks(text, text), mastering.require_timing(text, text), mastering.approval_policy(text),

@@ -188,6 +188,7 @@ BEGIN
     ON CONFLICT ON CONSTRAINT audit_head_pkey DO UPDATE SET seq = EXCLUDED.seq, hash = EXCLUDED.hash, at = clock_timestamp() WHERE h.seq < EXCLUDED.seq;
     PERFORM mastering.notify('audit', NEW.environment, jsonb_strip_nulls(jsonb_build_object('action', NEW.action, 'seq', NEW.seq, 'hash', NEW.hash, 'role', NEW.role,
         'release_id', CASE WHEN jsonb_typeof(NEW.detail -> 'release_id') = 'number' THEN NEW.detail -> 'release_id' END)));
+    RAISE LOG 'audit of environment "%": entry % has hash %', NEW.environment, NEW.seq, NEW.hash;    -- the server's log may be kept where nobody here gets at it
     RETURN NULL;
 END
 $$;
