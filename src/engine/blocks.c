@@ -376,12 +376,25 @@ index_size(const match_run *run, int rule)
 }
 
 static uint32 *
-no_positions(match_run *run, uint64 count)
+no_positions(MemoryContext context, uint64 count)
 {
-    uint32 *positions = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    uint32 *positions = big_alloc(context, mul_size(Max(count, 1), sizeof(uint32)));
 
     memset(positions, 0xff, count * sizeof(uint32));
     return positions;
+}
+
+static void
+set_rule(match_run *run, int r)
+{
+    blocking_rule *rule = &run->rules[r];
+    const rule_spec *spec = &run->spec->rules[r];
+
+    rule->max_block = (uint32)spec->max_block;
+    rule->window = (uint32)spec->window;
+    for (int i = 0; i < spec->part_count; i++)
+        rule->slots[i] = (uint32)run->rule_slots[r][i];
+    rule->part_count = spec->part_count;
 }
 
 /* What a rule needs to be asked whether it finds a pair: made once a run. */
@@ -393,10 +406,7 @@ prepare_rule(match_run *run, int r, index_job *job)
 
     if (rule->part_count > 0)
         return;
-    rule->max_block = (uint32)spec->max_block;
-    rule->window = (uint32)spec->window;
-    for (int i = 0; i < spec->part_count; i++)
-        rule->slots[i] = (uint32)run->rule_slots[r][i];
+    set_rule(run, r);
     if (spec->top_k > 0) {
         uint64 *starts, *keys;
 
@@ -405,10 +415,8 @@ prepare_rule(match_run *run, int r, index_job *job)
         job->filled = true;
         rule->list_starts = starts;
         rule->list_keys = keys;
-        rule->part_count = spec->part_count;
         return;
     }
-    rule->part_count = spec->part_count;
     split_prepare(run, r);
     if (is_list_rule(run, r))
         list_keys(run, r);
@@ -436,33 +444,38 @@ prepare_job(match_run *run, int r, index_job *job)
         job->part_hashes[i] = part_values(run, r, i)->hashes;
 }
 
-/* Divides the entries into blocks. */
-static void
-make_blocks(match_run *run, int r, const index_job *job)
+void
+blocks_of_entries(match_run *run, int r, MemoryContext context, keyed_record *entries, uint64 count,
+                  block_statistics *statistics)
 {
-    blocking_rule *rule = job->rule;
-    block_statistics *statistics = &run->statistics[r];
-    uint64 count = blocking_count(rule, job->entries, job->count, statistics);
-    block *blocks = big_alloc(run->context, mul_size(Max(count, 1), sizeof(block)));
+    blocking_rule *rule = &run->rules[r];
+    uint64 block_count = blocking_count(rule, entries, count, statistics);
+    block *blocks = big_alloc(context, mul_size(Max(block_count, 1), sizeof(block)));
     keyed_record *scratch = NULL;
     value_table window_values[2];
     window_order order = window_order_for(run, r, window_values);
     block_fill fill = {0};
 
-    statistics->keys = job->keys;
     if (statistics->cut_blocks > 0) {
-        scratch = big_alloc(run->context, mul_size(statistics->largest_block, sizeof(keyed_record)));
+        scratch = big_alloc(context, mul_size(statistics->largest_block, sizeof(keyed_record)));
         if (rule->list_starts != NULL && rule->list_positions == NULL)
-            rule->list_positions = no_positions(run, job->keys);
+            rule->list_positions = no_positions(context, rule->list_starts[run->store->records.count]);
         else if (rule->list_starts == NULL && rule->positions == NULL)
-            rule->positions = no_positions(run, run->store->records.count);
+            rule->positions = no_positions(context, run->store->records.count);
     }
-    while (!blocking_fill(rule, &run->store->records, &order, job->entries, scratch, job->count, blocks,
-                          &fill, &InterruptPending))
+    while (!blocking_fill(rule, &run->store->records, &order, entries, scratch, count, blocks, &fill,
+                          &InterruptPending))
         CHECK_FOR_INTERRUPTS();
     if (scratch != NULL)
         pfree(scratch);
-    run->indexes[r] = (block_index){job->entries, blocks, count, job->count};
+    run->indexes[r] = (block_index){entries, blocks, block_count, count};
+}
+
+void
+blocks_prepare_rule(match_run *run, int rule)
+{
+    set_rule(run, rule);
+    split_prepare(run, rule);
 }
 
 /* Once more, when keys are to be divided. */
@@ -492,7 +505,8 @@ blocks_prepare(match_run *run, int rule)
         prepare_job(run, rule, &job);
         sort_entries(run, &job);
     }
-    make_blocks(run, rule, &job);
+    blocks_of_entries(run, rule, run->context, job.entries, job.count, &run->statistics[rule]);
+    run->statistics[rule].keys = job.keys;
     run->index_bytes += index_size(run, rule);
     CHECK_FOR_INTERRUPTS();
 }

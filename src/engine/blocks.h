@@ -15,6 +15,15 @@
 /* Makes run->indexes[rule], unless it is there. */
 extern void blocks_prepare(match_run *run, int rule);
 
+/*
+ * For runs in passes, which have the entries of a part of the records at a time: makes a rule ready, and
+ * run->indexes[rule] of entries in order, in the memory of a context. What can be said of the blocks goes to
+ * statistics.
+ */
+extern void blocks_prepare_rule(match_run *run, int rule);
+extern void blocks_of_entries(match_run *run, int rule, MemoryContext context, keyed_record *entries,
+                              uint64 count, block_statistics *statistics);
+
 /* Lets go of run->indexes[rule] when memory is short; what rules need to be asked for pairs stays. */
 extern void blocks_release(match_run *run, int rule);
 

@@ -25,16 +25,8 @@
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
 
-typedef struct link_list {
-    MemoryContext context;
-    keyed_record *links; /* key: weight, heaviest first; record, extra: the two records */
-    uint64 count, allocated;
-    int64 least_weight;
-    uint32 weights_set; /* by which weights, of match_run */
-} link_list;
-
-static void
-collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+void
+cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
 {
     link_list *list = context;
 
@@ -65,12 +57,6 @@ typedef struct cluster_maker {
     uint32 *apart;
     bool *barred; /* by root: a member must not be with somebody */
 } cluster_maker;
-
-static inline int64
-link_weight(const keyed_record *link)
-{
-    return PG_INT32_MAX - (int64)link->key;
-}
 
 /* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
 typedef struct best_links {
@@ -497,8 +483,7 @@ name_clusters(cluster_maker *maker)
     return result;
 }
 
-/* Clusters by the links of at least this weight. */
-static clustering *
+clustering *
 cluster_links(match_run *run, const link_list *list, int64 least_weight, const label_list *verdicts,
               bool warn)
 {
@@ -557,8 +542,8 @@ order_needs_records(const match_spec *spec)
 }
 
 /* The heaviest links first; links of one weight in an order that no other records change. */
-static void
-sort_links(match_run *run, link_list *list)
+void
+cluster_sort_links(match_run *run, link_list *list)
 {
     keyed_record *scratch = big_alloc(run->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
 
@@ -596,9 +581,9 @@ find_links(match_run *run, int64 least_weight)
     list->context = run->context;
     list->least_weight = least_weight;
     list->weights_set = run->weights_set;
-    match_run_visit(run, &options, collect_links, list);
+    match_run_visit(run, &options, cluster_collect_links, list);
     if (list->count > 0)
-        sort_links(run, list);
+        cluster_sort_links(run, list);
     return list;
 }
 

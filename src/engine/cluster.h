@@ -8,6 +8,7 @@
 
 #include "engine/labels.h"
 #include "engine/run.h"
+#include "kernel/radix_sort.h"
 
 typedef struct clustering {
     uint32 *cluster;     /* by record: the member that names its cluster, the one with the least id */
@@ -32,5 +33,33 @@ extern void cluster_freeze_sources(match_run *run, match_spec *spec);
 /* The clusters for several thresholds, the least first, at the cost of visiting the pairs once. */
 extern void cluster_at_thresholds(match_run *run, const int64 *least_weights, int count,
                                   const label_list *verdicts, clustering **results);
+
+/* ---- for runs in passes ---- */
+
+typedef struct link_list {
+    MemoryContext context;
+    keyed_record *links; /* key: weight, heaviest first; record, extra: the two records */
+    uint64 count, allocated;
+    int64 least_weight;
+    uint32 weights_set; /* by which weights, of match_run */
+} link_list;
+
+static inline int64
+link_weight(const keyed_record *link)
+{
+    return PG_INT32_MAX - (int64)link->key;
+}
+
+/* A pair_consumer whose context is a link_list. */
+extern void cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count,
+                                  void *context);
+
+/* The heaviest links first; links of one weight in an order that no other records change. */
+extern void cluster_sort_links(match_run *run, link_list *list);
+
+/* Clusters of the store's records by the sorted links of at least this weight. warn: of labels that
+ * contradict each other. */
+extern clustering *cluster_links(match_run *run, const link_list *list, int64 least_weight,
+                                 const label_list *verdicts, bool warn);
 
 #endif

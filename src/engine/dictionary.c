@@ -192,10 +192,10 @@ dictionary_add(dictionary *dictionary, text_view text)
     return code;
 }
 
-uint32
-dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash)
+/* What is kept of a text becomes a value, unless it is one. */
+static inline uint32
+add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
 {
-    uint64 second_hash = second_hash_of(text);
     uint32 place = find_place(dictionary, text, hash, second_hash);
     uint32 code = (uint32)dictionary->table[place];
 
@@ -214,6 +214,34 @@ dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash)
         dictionary->records[code] = 0;
         dictionary->table[place] = (hash & TAG_BITS) | code;
     }
+    return code;
+}
+
+uint32
+dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash)
+{
+    return add_kept(dictionary, text, hash, second_hash_of(text));
+}
+
+uint64
+dictionary_second_hash(const dictionary *dictionary, uint32 code)
+{
+    const text_view *text = &dictionary->texts[code];
+    uint64 hash = 0;
+
+    if (text->length == COMPARED_CHARACTERS)
+        memcpy(&hash, (const char *)text->chars + (Size)text->length * text->width, sizeof(uint64));
+    return hash;
+}
+
+uint32
+dictionary_add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
+{
+    uint32 code;
+
+    dictionary_reserve(dictionary, 1, kept_bytes(text));
+    code = add_kept(dictionary, text, hash, second_hash);
+    dictionary->records[code]++;
     return code;
 }
 

@@ -54,6 +54,13 @@ extern void dictionary_prefetch_text(const dictionary *dictionary, uint64 hash);
 extern void dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash);
 extern uint32 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash);
 
+/*
+ * A value of one dictionary for another: what is kept of its text, its hash, and its second hash (0 where
+ * the text is kept as a whole). dictionary_add_kept counts one more record that has it.
+ */
+extern uint64 dictionary_second_hash(const dictionary *dictionary, uint32 code);
+extern uint32 dictionary_add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash);
+
 /* The code of a value, 0 when it is not there. */
 extern uint32 dictionary_find(const dictionary *dictionary, text_view text);
 

@@ -8,76 +8,40 @@
 #include "engine/characters.h"
 #include "engine/model_weights.h"
 #include "engine/term_index.h"
+#include "engine/value_summary.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define DISTIL_ITERATIONS 50
 #define DISTIL_RIDGE 20.0
-#define LISTED_VALUES 5000 /* term frequencies kept of one attribute */
-
-typedef struct value_frequency {
-    uint32 code;
-    uint32 records;
-    const dictionary *values;
-} value_frequency;
-
-/* The most frequent first, ties by content. */
-static int
-compare_frequencies(const void *a, const void *b)
-{
-    const value_frequency *x = a, *y = b;
-    text_view text_x = x->values->texts[x->code], text_y = y->values->texts[y->code];
-
-    if (x->records != y->records)
-        return x->records > y->records ? -1 : 1;
-    for (uint32 i = 0; i < Min(text_x.length, text_y.length); i++) {
-        uint32 p = text_view_at(text_x, i), q = text_view_at(text_y, i);
-
-        if (p != q)
-            return p < q ? -1 : 1;
-    }
-    return text_x.length < text_y.length ? -1 : text_x.length > text_y.length;
-}
 
 /*
  * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
  * value that comes once or twice is not worth a name.
  */
 static void
-record_frequencies(const dictionary *values, comparison_spec *comparison)
+record_frequencies(const value_summary *values, comparison_spec *comparison)
 {
     term_frequencies *frequencies = &comparison->frequencies;
-    value_frequency *list =
-        MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(value_frequency)));
-    uint32 candidates = 0, listed;
-    double filled = 0, rest = 0, rest_values = 0;
+    const value_frequency *list = values->frequent;
+    uint32 listed = Min(values->frequent_count, LISTED_VALUES);
+    double rest = values->filled, rest_values = values->values;
 
-    for (uint32 code = 1; code < values->count; code++) {
-        filled += values->records[code];
-        if (values->records[code] > 2 && values->texts[code].length < COMPARED_CHARACTERS)
-            list[candidates++] = (value_frequency){code, values->records[code], values};
-    }
-    qsort(list, candidates, sizeof(value_frequency), compare_frequencies);
-    listed = Min(candidates, LISTED_VALUES);
     /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
-    while (listed > 0 && listed < candidates && list[listed - 1].records == list[listed].records)
+    while (listed > 0 && listed < values->frequent_count && list[listed - 1].records == list[listed].records)
         listed--;
-
-    for (uint32 code = 1; code < values->count; code++) {
-        rest += values->records[code];
-        rest_values++;
-    }
     frequencies->count = (int)listed;
     frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
     frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
     for (uint32 i = 0; i < listed; i++) {
-        frequencies->values[i] = text_to_cstring(text_view_to_text(values->texts[list[i].code]));
-        frequencies->shares[i] = list[i].records / filled;
+        frequencies->values[i] = text_to_cstring(text_view_to_text(list[i].text));
+        frequencies->shares[i] = list[i].records / values->filled;
         rest -= list[i].records;
         rest_values--;
     }
-    frequencies->other = rest_values > 0 ? rest / rest_values / filled : filled > 0 ? 1.0 / filled : 1.0;
-    pfree(list);
+    frequencies->other = rest_values > 0      ? rest / rest_values / values->filled
+                         : values->filled > 0 ? 1.0 / values->filled
+                                              : 1.0;
 }
 
 /* How often a level is met among the cases. */
@@ -151,7 +115,7 @@ model_set_weights(match_run *run, match_spec *spec, const em_parameters *paramet
         if (comparison->term_frequency) {
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
 
-            record_frequencies(run->store->columns[run->comparison_slots[c]].values, comparison);
+            record_frequencies(value_summary_of(run, run->comparison_slots[c]), comparison);
             comparison->frequencies.scale = Max(Min(share, 1.0), 0.0);
         }
     }

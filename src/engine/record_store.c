@@ -9,6 +9,7 @@
 #include "engine/json_reader.h"
 #include "engine/progress.h"
 #include "engine/record_store.h"
+#include "engine/spool.h"
 #include "engine/value_batch.h"
 #include "engine/value_reader.h"
 #include "executor/spi.h"
@@ -40,6 +41,7 @@ typedef struct store_receiver {
     char *id_slice;
     MemoryContext row_context;
     uint64 cut_lists;
+    Size limit; /* of memory, beyond which records go into the spool; 0: none */
 } store_receiver;
 
 int
@@ -65,13 +67,13 @@ grow_records(store_receiver *state)
     Size row_bytes = mul_size(records, mul_size(store->records.stride, sizeof(uint32)));
 
     if (state->allocated == 0) {
-        store->records.rows = big_alloc(store->context, row_bytes);
+        store->records.rows = big_alloc(store->data, row_bytes);
         if (store->id_type == INT8OID)
-            store->integer_ids = big_alloc(store->context, mul_size(records, sizeof(int64)));
+            store->integer_ids = big_alloc(store->data, mul_size(records, sizeof(int64)));
         else
-            store->text_ids = big_alloc(store->context, mul_size(records, sizeof(char *)));
+            store->text_ids = big_alloc(store->data, mul_size(records, sizeof(char *)));
         if (state->probe_attribute >= 0)
-            store->is_probe = big_alloc(store->context, mul_size(records, sizeof(bool)));
+            store->is_probe = big_alloc(store->data, mul_size(records, sizeof(bool)));
     } else {
         value_batch_wait(state->batch);
         store->records.rows = big_realloc((void *)store->records.rows, row_bytes);
@@ -92,9 +94,9 @@ keep_id(store_receiver *state, const char *text)
     char *kept;
 
     if (size > ID_SLICE / 4)
-        return MemoryContextStrdup(state->store->context, text);
+        return MemoryContextStrdup(state->store->data, text);
     if (size > state->id_slice_left) {
-        state->id_slice = MemoryContextAlloc(state->store->context, ID_SLICE);
+        state->id_slice = MemoryContextAlloc(state->store->data, ID_SLICE);
         state->id_slice_left = ID_SLICE;
     }
     kept = memcpy(state->id_slice, text, size);
@@ -190,7 +192,7 @@ receive_list(store_receiver *state, int i, Datum value)
     while (store->lists_used + used + 1 > store->lists_allocated) {
         store->lists_allocated = store->lists_allocated == 0 ? 4096 : store->lists_allocated * 2;
         store->lists = store->lists == NULL
-                           ? big_alloc(store->context, store->lists_allocated * sizeof(uint32))
+                           ? big_alloc(store->data, store->lists_allocated * sizeof(uint32))
                            : big_realloc(store->lists, mul_size(store->lists_allocated, sizeof(uint32)));
     }
     if (store->lists_used == 0)
@@ -200,6 +202,37 @@ receive_list(store_receiver *state, int i, Datum value)
     memcpy(&store->lists[place + 1], codes, used * sizeof(uint32));
     store->lists_used += used + 1;
     return (uint32)place;
+}
+
+void
+record_store_clear(record_store *store)
+{
+    for (int i = 0; i < store->column_count; i++)
+        store->columns[i].long_values += store->columns[i].values->long_values;
+    MemoryContextReset(store->data);
+    for (int i = 0; i < store->column_count; i++)
+        store->columns[i].values = dictionary_create(store->data);
+    store->records.rows = NULL;
+    store->records.count = 0;
+    store->integer_ids = NULL;
+    store->text_ids = NULL;
+    store->is_probe = NULL;
+}
+
+/* What was read so far goes into files. */
+static void
+spill(store_receiver *state)
+{
+    record_store *store = state->store;
+
+    value_batch_finish(state->batch);
+    if (store->spool == NULL)
+        store->spool = spool_create(store->context, store->column_count, state->limit);
+    spool_add(store->spool, store);
+    record_store_clear(store);
+    state->allocated = 0;
+    state->id_slice_left = 0;
+    grow_records(state);
 }
 
 static bool
@@ -247,8 +280,11 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
                                                 DatumGetBool(slot->tts_values[state->probe_attribute]);
     MemoryContextSwitchTo(before);
     store->records.count++;
-    if ((store->records.count & 0x3fff) == 0)
-        progress_done(store->records.count);
+    if ((store->records.count & 0xfff) == 0) {
+        progress_done(store->records.count + (store->spool == NULL ? 0 : store->spool->count));
+        if (state->limit > 0 && MemoryContextMemAllocated(store->data, true) > state->limit)
+            spill(state);
+    }
     return true;
 }
 
@@ -275,7 +311,9 @@ start_receiving(DestReceiver *self, int operation, TupleDesc description)
 
         column->type = type;
         column->is_list = column->allow_list && OidIsValid(element);
-        column->values = dictionary_create(store->context);
+        column->values = dictionary_create(store->data);
+        if (column->is_list)
+            state->limit = 0;
         state->readers[i] =
             value_reader_create(store->context, column->is_list ? element : type, column->form);
     }
@@ -283,7 +321,10 @@ start_receiving(DestReceiver *self, int operation, TupleDesc description)
         state->source_reader = value_reader_create(
             store->context, TupleDescAttr(description, state->source_attribute)->atttypid, FORM_NONE);
         store->sources = dictionary_create(store->context);
+        state->limit = 0;
     }
+    if (state->probe_attribute >= 0)
+        state->limit = 0;
     grow_records(state);
 }
 
@@ -324,14 +365,12 @@ record_store_compare_ids(const record_store *store, uint32 a, uint32 b)
     return memcmp(store->text_ids[a], store->text_ids[b], length_a);
 }
 
-static void
-duplicate_id(const record_store *store, uint32 record)
+void
+record_store_duplicate_id(const char *id)
 {
-    char buffer[24];
-
     ereport(ERROR,
             (errcode(ERRCODE_CARDINALITY_VIOLATION),
-             errmsg("the query returned id \"%s\" more than once", record_store_id(store, record, buffer)),
+             errmsg("the query returned id \"%s\" more than once", id),
              errhint("Make \"id\" unique, for example source || ':' || key, or remove the duplicates with "
                      "DISTINCT ON (id).")));
 }
@@ -341,8 +380,8 @@ static keyed_record *
 canonical_order(record_store *store, int threads)
 {
     Size count = store->records.count;
-    keyed_record *order = big_alloc(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    keyed_record *unsorted = big_alloc(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *order = big_alloc(store->data, mul_size(Max(count, 1), sizeof(keyed_record)));
+    keyed_record *unsorted = big_alloc(store->data, mul_size(Max(count, 1), sizeof(keyed_record)));
     char buffer[24];
 
     for (uint32 i = 0; i < count; i++) {
@@ -362,7 +401,7 @@ canonical_order(record_store *store, int threads)
             keyed_record swap = order[j];
 
             if (comparison == 0)
-                duplicate_id(store, order[j].record);
+                record_store_duplicate_id(record_store_id(store, order[j].record, buffer));
             if (comparison < 0)
                 break;
             order[j] = order[j - 1];
@@ -399,7 +438,7 @@ renumber(record_store *store, int threads)
 {
     Size count = store->records.count, stride = store->records.stride;
     keyed_record *order = canonical_order(store, threads);
-    uint32 *rows = big_alloc(store->context, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
+    uint32 *rows = big_alloc(store->data, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
     if (store->is_probe != NULL)
         order = probes_first(store, order);
@@ -412,14 +451,14 @@ renumber(record_store *store, int threads)
     pfree((void *)store->records.rows);
     store->records.rows = rows;
     if (store->integer_ids != NULL) {
-        int64 *ids = big_alloc(store->context, mul_size(Max(count, 1), sizeof(int64)));
+        int64 *ids = big_alloc(store->data, mul_size(Max(count, 1), sizeof(int64)));
 
         for (Size i = 0; i < count; i++)
             ids[i] = store->integer_ids[order[i].record];
         pfree(store->integer_ids);
         store->integer_ids = ids;
     } else {
-        char **ids = big_alloc(store->context, mul_size(Max(count, 1), sizeof(char *)));
+        char **ids = big_alloc(store->data, mul_size(Max(count, 1), sizeof(char *)));
 
         for (Size i = 0; i < count; i++)
             ids[i] = store->text_ids[order[i].record];
@@ -470,32 +509,42 @@ count_values(record_store *store, int threads)
         store->columns[i].values->records[0] = 0;
 }
 
-/* Numbers and dates once a distinct value; a word about what was not as it should be. */
-static void
-finish_columns(record_store *store)
+void
+record_store_finish_values(record_store *store)
 {
     for (int i = 0; i < store->column_count; i++) {
-        store_column *column = &store->columns[i];
+        const store_column *column = &store->columns[i];
         dictionary *values = column->values;
 
         if (column->form == FORM_NUMBER) {
-            values->numbers = big_alloc(store->context, mul_size(values->count, sizeof(double)));
+            values->numbers = big_alloc(store->data, mul_size(values->count, sizeof(double)));
             for (uint32 code = 1; code < values->count; code++) {
                 values->numbers[code] = value_number(values->texts[code]);
                 if ((code & 0xffff) == 0)
                     CHECK_FOR_INTERRUPTS();
             }
         } else if (column->form == FORM_DATE) {
-            values->dates = big_alloc(store->context, mul_size(values->count, sizeof(calendar_date)));
+            values->dates = big_alloc(store->data, mul_size(values->count, sizeof(calendar_date)));
             for (uint32 code = 1; code < values->count; code++) {
                 values->dates[code] = value_date(values->texts[code]);
                 if ((code & 0xffff) == 0)
                     CHECK_FOR_INTERRUPTS();
             }
         }
-        if (values->long_values > 0)
+    }
+}
+
+/* A word about what was not as it should be. */
+static void
+report_columns(const record_store *store)
+{
+    for (int i = 0; i < store->column_count; i++) {
+        const store_column *column = &store->columns[i];
+        uint64 long_values = column->long_values + column->values->long_values;
+
+        if (long_values > 0)
             ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters",
-                                    column->expression, values->long_values, COMPARED_CHARACTERS),
+                                    column->expression, long_values, COMPARED_CHARACTERS),
                              errdetail("Beyond that only equality counts.")));
         if (column->unreadable > 0)
             ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are no %s and count as missing",
@@ -553,6 +602,14 @@ record_store *
 record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
                   int column_count, bool want_source, const char *const only_ids[2], int threads)
 {
+    return record_store_read_within(context, shape, columns, column_count, want_source, only_ids, threads, 0);
+}
+
+record_store *
+record_store_read_within(MemoryContext context, const query_shape *shape, const store_column *columns,
+                         int column_count, bool want_source, const char *const only_ids[2], int threads,
+                         Size limit)
+{
     MemoryContext reading = AllocSetContextCreate(context, "mastering reading", ALLOCSET_DEFAULT_SIZES);
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
     store_receiver state = {
@@ -563,6 +620,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     int result;
 
     store->context = context;
+    store->data = AllocSetContextCreate(context, "mastering records", ALLOCSET_DEFAULT_SIZES);
     store->column_count = column_count;
     store->columns = MemoryContextAllocZero(context, sizeof(store_column) * Max(column_count, 1));
     memcpy(store->columns, columns, sizeof(store_column) * column_count);
@@ -571,6 +629,7 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
     store->records.stride = (uint32)Max(column_count + (store->source_slot >= 0 ? 1 : 0), 1);
 
     state.store = store;
+    state.limit = limit;
     state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
     state.source_attribute = column_count + 1;
     state.probe_attribute = shape->want_probes ? column_count + (store->source_slot >= 0 ? 2 : 1) : -1;
@@ -601,10 +660,26 @@ record_store_read(MemoryContext context, const query_shape *shape, const store_c
         elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(result));
     SPI_finish();
 
+    if (store->spool != NULL)
+        spill(&state);
     MemoryContextDelete(reading);
-    count_values(store, threads);
-    renumber(store, threads);
-    finish_columns(store);
+    report_columns(store);
+    if (store->spool != NULL) {
+        record_store_clear(store);
+        spool_sort(store->spool);
+        store->records.count = store->spool->count;
+    } else {
+        count_values(store, threads);
+        renumber(store, threads);
+        record_store_finish_values(store);
+    }
+    if (limit > 0 && state.limit == 0 && MemoryContextMemAllocated(store->data, true) > limit * 2)
+        ereport(WARNING, (errmsg("the records take more memory than mastering.work_mem allows"),
+                          errdetail("They take about %zu MB. A query with a column \"source\", or with "
+                                    "arrays among its blocking "
+                                    "keys, is not done in passes.",
+                                    MemoryContextMemAllocated(store->data, true) / 1024 / 1024),
+                          errhint("Raise mastering.work_mem, or let the query return fewer records.")));
     if (state.cut_lists > 0)
         ereport(WARNING,
                 (errmsg(UINT64_FORMAT " records have more than %d keys in an array; the rest is left out",

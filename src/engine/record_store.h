@@ -29,11 +29,14 @@ typedef struct store_column {
     bool is_list;    /* it is an array: the code is 0 or a place in lists */
     Oid type;
     dictionary *values;
-    uint64 unreadable; /* numbers or dates: values that are none, taken as missing */
+    uint64 unreadable;  /* numbers or dates: values that are none, taken as missing */
+    uint64 long_values; /* of dictionaries that are gone */
 } store_column;
 
 typedef struct record_store {
     MemoryContext context;
+    MemoryContext data;   /* of rows, ids, lists and dictionaries */
+    struct spool *spool;  /* where the records are that did not fit; NULL: rows has them all */
     record_table records; /* rows of stride codes */
     int column_count;
     store_column *columns; /* column i is code i of a row */
@@ -62,6 +65,24 @@ extern int record_store_column(store_column *columns, int *count, const char *ex
 extern record_store *record_store_read(MemoryContext context, const query_shape *shape,
                                        const store_column *columns, int column_count, bool want_source,
                                        const char *const only_ids[2], int threads);
+
+/*
+ * The same, and where limit is not 0, rows and dictionaries take no more memory than that, about: when they
+ * do, all records go into the store's spool, and records has their number and no rows. A query with arrays or
+ * with a column "source" does not fit through a spool: it is read as it is.
+ */
+extern record_store *record_store_read_within(MemoryContext context, const query_shape *shape,
+                                              const store_column *columns, int column_count, bool want_source,
+                                              const char *const only_ids[2], int threads, Size limit);
+
+/* Empties the store: no records, fresh dictionaries. What was there is freed. */
+extern void record_store_clear(record_store *store);
+
+/* Numbers and dates of all values, once they are there. */
+extern void record_store_finish_values(record_store *store);
+
+/* Raises 21000. */
+extern void record_store_duplicate_id(const char *id) pg_attribute_noreturn();
 
 /* The id of a record as text; buffer has room for 24 characters. */
 extern const char *record_store_id(const record_store *store, uint32 record, char *buffer);

@@ -10,6 +10,7 @@
 #include "engine/big_memory.h"
 #include "engine/blocks.h"
 #include "engine/normalize.h"
+#include "engine/passes.h"
 #include "engine/progress.h"
 #include "engine/run.h"
 #include "engine/split.h"
@@ -148,7 +149,7 @@ make_profiles(match_run *run, dictionary *values)
 {
     if (values->profiles != NULL)
         return;
-    values->profiles = big_alloc(run->context, mul_size(values->count, sizeof(text_profile)));
+    values->profiles = big_alloc(run->store->data, mul_size(values->count, sizeof(text_profile)));
     memset(&values->profiles[0], 0, sizeof(text_profile));
     parallel_for(run->threads, values->count / PROFILES_AT_ONCE + 1, work_on_profiles, values);
     CHECK_FOR_INTERRUPTS();
@@ -171,11 +172,22 @@ set_layout(match_run *run)
         to->q = (uint32)from->q;
         to->measure = from->measure;
         to->scale = from->scale;
+    }
+}
+
+/* The scorer compares the values that the store has. */
+static void
+set_values(match_run *run)
+{
+    for (int c = 0; c < run->spec->comparison_count; c++) {
+        comparison *to = &run->scorer.comparisons[c];
+
         if (method_has_bound(to->method) && to->level_count > 2)
             make_profiles(run, run->store->columns[run->comparison_slots[c]].values);
         to->values = record_store_values(run->store, run->comparison_slots[c]);
         if (to->method == METHOD_TFIDF)
-            to->values.vectors = term_index_vectors(run, run->comparison_slots[c], from->q);
+            to->values.vectors =
+                term_index_vectors(run, run->comparison_slots[c], run->spec->comparisons[c].q);
     }
 }
 
@@ -203,7 +215,7 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     const dictionary *values = run->store->columns[slot].values;
     const term_frequencies *frequencies = &comparison->frequencies;
     double u = comparison->u[LEVEL_EXACT];
-    int32 *weights = big_alloc(run->context, mul_size(values->count, sizeof(int32)));
+    int32 *weights = big_alloc(run->store->data, mul_size(values->count, sizeof(int32)));
     int32 other = scaled_weight(u, frequencies->other, frequencies->scale);
     value_reader *reader = value_reader_create(run->context, TEXTOID, FORM_NONE);
 
@@ -222,6 +234,19 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     return weights;
 }
 
+/* Adjustments of exact levels, of the values that the store has. */
+static void
+set_value_weights(match_run *run, const match_spec *spec)
+{
+    for (int c = 0; c < spec->comparison_count; c++) {
+        const comparison_spec *comparison = &spec->comparisons[c];
+
+        if (comparison->term_frequency && comparison->frequencies.other > 0)
+            run->scorer.comparisons[c].value_weights =
+                value_weights(run, comparison, run->comparison_slots[c]);
+    }
+}
+
 void
 match_run_set_weights(match_run *run, const match_spec *spec)
 {
@@ -229,16 +254,26 @@ match_run_set_weights(match_run *run, const match_spec *spec)
 
     run->weights_set++;
     run->scorer.prior_weight = weight_from_ratio(spec->prior, 1.0 - spec->prior);
-    for (int c = 0; c < spec->comparison_count; c++) {
-        const comparison_spec *comparison = &spec->comparisons[c];
-
-        memcpy(run->scorer.comparisons[c].weights, comparison->weights, sizeof comparison->weights);
-        if (comparison->term_frequency && comparison->frequencies.other > 0)
-            run->scorer.comparisons[c].value_weights =
-                value_weights(run, comparison, run->comparison_slots[c]);
-    }
+    for (int c = 0; c < spec->comparison_count; c++)
+        memcpy(run->scorer.comparisons[c].weights, spec->comparisons[c].weights,
+               sizeof spec->comparisons[c].weights);
+    run->weights = spec;
+    if (run->store->spool == NULL)
+        set_value_weights(run, spec);
     prepare_scorer(run);
     MemoryContextSwitchTo(before);
+}
+
+void
+match_run_take_values(match_run *run)
+{
+    for (int t = 0; t < run->threads; t++)
+        memset(run->thread_memory[t].cache, 0,
+               (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
+    set_values(run);
+    if (run->weights != NULL)
+        set_value_weights(run, run->weights);
+    prepare_scorer(run);
 }
 
 match_run *
@@ -275,8 +310,9 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
     summary_begin();
     progress_begin();
     progress_phase("reading", 0);
-    run->store = record_store_read(context, run->shape, columns, column_count, run->shape->has_source,
-                                   options->only_ids, run->threads);
+    run->store = record_store_read_within(context, run->shape, columns, column_count, run->shape->has_source,
+                                          options->only_ids, run->threads,
+                                          options->in_passes && passes_can(spec) ? passes_read_limit() : 0);
     match_run_phase(run, "read", "%u records", run->store->records.count);
 
     set_layout(run);
@@ -286,6 +322,10 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
                         normalize_versions()),
                  errdetail("Some texts may be normalised in another way than those the model knows."),
                  errhint("Train it again: mastering.train_model(query, model).")));
+    if (run->store->spool != NULL)
+        passes_open(run);
+    else
+        set_values(run);
     if (spec->trained)
         match_run_set_weights(run, spec);
     else
@@ -297,6 +337,8 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
 void
 match_run_close(match_run *run)
 {
+    if (run->store->spool != NULL)
+        spool_free(run->store->spool);
     MemoryContextDelete(run->context);
 }
 
@@ -390,8 +432,9 @@ rotate_units(match_run *run, int finished, int unit_count)
     memcpy(run->units + unit_count - finished, done, finished * sizeof(pair_unit));
 }
 
-static void
-visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer consume, void *context)
+void
+match_run_visit_blocks(match_run *run, int rule, const visit_options *options, pair_consumer consume,
+                       void *context)
 {
     pair_cursor cursor = {0};
     pair_visit visit = {0};
@@ -400,9 +443,6 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
     double share;
     uint64 pairs = 0; /* visited, about */
 
-    progress_phase(psprintf("blocks of rule %d", rule + 1), 0);
-    blocks_prepare(run, rule);
-    progress_phase(psprintf("pairs of rule %d", rule + 1), run->statistics[rule].pairs);
     share = match_run_sample_share(run, rule, options->sample_pairs);
     visit.records = &run->store->records;
     visit.rules = run->rules;
@@ -436,6 +476,19 @@ visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer
         rotate_units(run, finished, unit_count);
         unit_count -= finished;
     }
+}
+
+static void
+visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer consume, void *context)
+{
+    if (run->store->spool != NULL) {
+        passes_visit_rule(run, rule, options, consume, context);
+        return;
+    }
+    progress_phase(psprintf("blocks of rule %d", rule + 1), 0);
+    blocks_prepare(run, rule);
+    progress_phase(psprintf("pairs of rule %d", rule + 1), run->statistics[rule].pairs);
+    match_run_visit_blocks(run, rule, options, consume, context);
     blocks_release(run, rule);
 }
 
@@ -487,7 +540,8 @@ match_run_warn_of_cuts(match_run *run)
                  errhint("Add a further part to the key of %s, or raise its \"max_block\".",
                          run->spec->rules[r].path)));
         if (statistics->cut_blocks > 0)
-            match_run_phase(run, "windows", "rule %d, " UINT64_FORMAT " blocks", r + 1, statistics->cut_blocks);
+            match_run_phase(run, "windows", "rule %d, " UINT64_FORMAT " blocks", r + 1,
+                            statistics->cut_blocks);
         if (statistics->cut_blocks > 0)
             ereport(WARNING,
                     (errmsg("blocking rule %d: blocks of more than %d records were not compared in full",

@@ -37,6 +37,10 @@ typedef struct match_run {
     struct term_index *term_indexes; /* made so far */
     struct link_list *kept_links;    /* of a clustering, for the next; or NULL */
     uint32 weights_set;              /* how often */
+    uint32 *positions[MAX_RULES]; /* of runs in passes: of records in windowed blocks, by number; or NULL */
+    uint64 pass_count;            /* the same: parts that were loaded */
+    struct value_summary **summaries; /* by slot, once asked for */
+    const match_spec *weights;        /* whose weights the scorer has; NULL: none yet */
     instr_time phase_start;
     double phase_processor; /* milliseconds of all threads, at its start */
 } match_run;
@@ -44,6 +48,7 @@ typedef struct match_run {
 typedef struct match_run_options {
     const char *const *only_ids; /* two ids: read these two records alone */
     bool probes;                 /* visit only pairs with a record that column "#probe" marks */
+    bool in_passes;              /* what does not fit into memory may go through files: see passes.h */
 } match_run_options;
 
 /* Reads the query under the specification. With trained weights the scorer has them, otherwise weights are 0.
@@ -55,6 +60,9 @@ extern void match_run_close(match_run *run);
 
 /* Takes over weights (and term frequencies) of a specification with the same comparisons. */
 extern void match_run_set_weights(match_run *run, const match_spec *spec);
+
+/* The store has other records and values than before: the scorer compares these. */
+extern void match_run_take_values(match_run *run);
 
 /* Receives the pairs of one unit; called on the main thread, in an order that does not depend on threads. */
 typedef void (*pair_consumer)(match_run *run, int rule, const scored_pair *pairs, uint32 count,
@@ -71,6 +79,10 @@ typedef struct visit_options {
 /* Visits the candidate pairs of all rules in turn. */
 extern void match_run_visit(match_run *run, const visit_options *options, pair_consumer consume,
                             void *context);
+
+/* Visits the pairs of the blocks that run->indexes[rule] has now. */
+extern void match_run_visit_blocks(match_run *run, int rule, const visit_options *options,
+                                   pair_consumer consume, void *context);
 
 /* The share of a rule's pairs that PAIRS_SAMPLED takes. */
 extern double match_run_sample_share(const match_run *run, int rule, uint64 sample_pairs);

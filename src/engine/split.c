@@ -19,6 +19,11 @@ typedef struct large_key {
     uint64 records; /* of this run that have it */
 } large_key;
 
+typedef struct candidate_key {
+    uint64 records, key;
+    split_key named; /* letters 0: they do not divide it, or it has no name */
+} candidate_key;
+
 struct split_state {
     rule_splits splits;
     large_key *keys; /* by key */
@@ -28,6 +33,8 @@ struct split_state {
     split_statistics statistics;
     keyed_record *parts; /* keys that large ones became, while they are counted */
     uint64 part_count, parts_allocated;
+    candidate_key *candidates; /* large keys, until it is decided about them */
+    int candidate_count, candidates_allocated;
 };
 
 static int
@@ -123,11 +130,6 @@ split_key_of(const match_run *run, int rule, uint32 record, uint64 key)
 
 /* ---- deciding ---- */
 
-typedef struct candidate_key {
-    uint64 records, first; /* the first of its entries */
-    int letters;           /* 0: they do not divide it */
-} candidate_key;
-
 /*
  * The fewest letters that divide the records of a block; 0 when none do. sorted: window keys, in order.
  */
@@ -160,7 +162,7 @@ compare_candidates(const void *a, const void *b)
 
     if (x->records != y->records)
         return x->records > y->records ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
+    return x->key < y->key ? -1 : x->key > y->key;
 }
 
 /* The texts of a key that a record has; false when they are not the whole key. */
@@ -178,18 +180,17 @@ name_key(match_run *run, int rule, uint32 record, uint64 key, split_key *named)
     return hash_of_parts(named, spec->part_count) == key;
 }
 
-/* The large keys of sorted entries, and in how many letters to divide them. */
-static candidate_key *
-find_candidates(match_run *run, int rule, const keyed_record *entries, uint64 count, int *found)
+void
+split_gather(match_run *run, int rule, const keyed_record *entries, uint64 count)
 {
+    MemoryContext before = MemoryContextSwitchTo(run->context);
     const blocking_rule *blocking = &run->rules[rule];
-    const split_state *state = run->splits[rule];
-    candidate_key *list = palloc(sizeof(candidate_key));
-    int allocated = 1;
+    split_state *state = run->splits[rule];
 
-    *found = 0;
+    state->order = window_order_for(run, rule, state->tables);
     for (uint64 first = 0, end; first < count; first = end) {
         keyed_record *sorted, *scratch;
+        candidate_key *candidate;
 
         for (end = first + 1; end < count && entries[end].key == entries[first].key; end++)
             ;
@@ -202,46 +203,89 @@ find_candidates(match_run *run, int rule, const keyed_record *entries, uint64 co
             sorted[i - first] = (keyed_record){
                 blocking_window_key(&run->store->records, &state->order, entries[i].record), 0, 0};
         radix_sort_keys(sorted, scratch, end - first);
-        if (*found == allocated)
-            list = repalloc_huge(list, mul_size(allocated *= 2, sizeof(candidate_key)));
-        list[(*found)++] = (candidate_key){end - first, first, letters_for(blocking, sorted, end - first)};
+        if (state->candidate_count == state->candidates_allocated) {
+            state->candidates_allocated = Max(2 * state->candidates_allocated, 16);
+            state->candidates =
+                state->candidates == NULL
+                    ? palloc(state->candidates_allocated * sizeof(candidate_key))
+                    : repalloc_huge(state->candidates, state->candidates_allocated * sizeof(candidate_key));
+        }
+        candidate = &state->candidates[state->candidate_count++];
+        *candidate = (candidate_key){end - first, entries[first].key};
+        candidate->named.letters = letters_for(blocking, sorted, end - first);
+        if (candidate->named.letters > 0 &&
+            !name_key(run, rule, entries[first].record, entries[first].key, &candidate->named))
+            candidate->named.letters = 0;
         pfree(sorted);
         CHECK_FOR_INTERRUPTS();
     }
-    qsort(list, *found, sizeof(candidate_key), compare_candidates);
-    return list;
+    MemoryContextSwitchTo(before);
+}
+
+bool
+split_undecided(const match_run *run, int rule)
+{
+    return !run->splits[rule]->splits.known && !run->spec->trained && run->spec->rules[rule].top_k == 0;
+}
+
+bool
+split_conclude(match_run *run, int rule)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    split_state *state = run->splits[rule];
+    rule_splits splits = {.known = true};
+    candidate_key *candidates = state->candidates;
+    int found = state->candidate_count, kept = Min(found, MOST_SPLIT_KEYS);
+
+    if (found > 0)
+        qsort(candidates, found, sizeof(candidate_key), compare_candidates);
+    while (kept > 0 && kept < found && candidates[kept - 1].records == candidates[kept].records)
+        kept--;
+    splits.keys = palloc0(Max(kept, 1) * sizeof(split_key));
+    for (int i = 0; i < kept; i++)
+        if (candidates[i].named.letters > 0)
+            splits.keys[splits.count++] = candidates[i].named;
+    splits.windowed = found - splits.count;
+    take_over(state, &splits, &run->spec->rules[rule]);
+    if (candidates != NULL)
+        pfree(candidates);
+    state->candidates = NULL;
+    state->candidate_count = state->candidates_allocated = 0;
+    MemoryContextSwitchTo(before);
+    return splits.count > 0;
 }
 
 bool
 split_decide(match_run *run, int rule, const keyed_record *entries, uint64 count)
 {
-    MemoryContext before = MemoryContextSwitchTo(run->context);
-    rule_splits splits = {.known = true};
-    candidate_key *candidates;
-    int found, kept;
-
-    if (run->splits[rule]->splits.known || run->spec->trained || run->spec->rules[rule].top_k > 0) {
-        MemoryContextSwitchTo(before);
+    if (!split_undecided(run, rule))
         return false;
-    }
-    candidates = find_candidates(run, rule, entries, count, &found);
-    kept = Min(found, MOST_SPLIT_KEYS);
-    while (kept > 0 && kept < found && candidates[kept - 1].records == candidates[kept].records)
-        kept--;
-    splits.keys = palloc0(Max(kept, 1) * sizeof(split_key));
-    for (int i = 0; i < kept; i++) {
-        const keyed_record *entry = &entries[candidates[i].first];
-        split_key *named = &splits.keys[splits.count];
+    split_gather(run, rule, entries, count);
+    return split_conclude(run, rule);
+}
 
-        named->letters = candidates[i].letters;
-        if (named->letters > 0 && name_key(run, rule, entry->record, entry->key, named))
-            splits.count++;
-    }
-    splits.windowed = found - splits.count;
-    take_over(run->splits[rule], &splits, &run->spec->rules[rule]);
-    pfree(candidates);
-    MemoryContextSwitchTo(before);
-    return splits.count > 0;
+uint64
+split_key_of_values(const match_run *run, int rule, const spool_value *values, uint64 key)
+{
+    const split_state *state = run->splits[rule];
+    const large_key *large;
+    text_view texts[2] = {{NULL, 0, 1}, {NULL, 0, 1}};
+
+    if (state == NULL || state->key_count == 0 || (large = find_key(state, key)) == NULL)
+        return key;
+    for (int i = 0; i < 2; i++)
+        if (state->order.slots[i] != PG_UINT32_MAX)
+            texts[i] = values[state->order.slots[i]].text;
+    return part_of_key(key, blocking_window_key_of(texts), large->letters);
+}
+
+void
+split_take_values(match_run *run, int rule)
+{
+    split_state *state = run->splits[rule];
+
+    if (state != NULL)
+        state->order = window_order_for(run, rule, state->tables);
 }
 
 const rule_splits *

@@ -15,6 +15,7 @@
 #include "compat.h"
 
 #include "engine/run.h"
+#include "engine/spool.h"
 
 /* What a rule's split keys came to in this run. */
 typedef struct split_statistics {
@@ -39,6 +40,18 @@ extern uint64 split_key_of(const match_run *run, int rule, uint32 record, uint64
  * there are keys to divide, and the entries must be made again.
  */
 extern bool split_decide(match_run *run, int rule, const keyed_record *entries, uint64 count);
+
+/*
+ * The same in steps, for runs in passes: whether there is something to decide; large keys are gathered from
+ * the entries of all records of some keys at a time, which the store holds; then it is decided.
+ */
+extern bool split_undecided(const match_run *run, int rule);
+extern void split_gather(match_run *run, int rule, const keyed_record *entries, uint64 count);
+extern bool split_conclude(match_run *run, int rule);
+
+/* For these: split_key_of of a record in a spool, and that the store has other values than before. */
+extern uint64 split_key_of_values(const match_run *run, int rule, const spool_value *values, uint64 key);
+extern void split_take_values(match_run *run, int rule);
 
 /* Counts a record's key and what it became; then, when all are counted, the statistics. */
 extern void split_count(match_run *run, int rule, uint64 key, uint64 part);

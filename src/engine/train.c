@@ -22,11 +22,13 @@
 #include "engine/labels.h"
 #include "engine/model_weights.h"
 #include "engine/normalize.h"
+#include "engine/passes.h"
 #include "engine/progress.h"
 #include "engine/run.h"
 #include "engine/split.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
+#include "engine/value_summary.h"
 #include "kernel/em.h"
 #include "kernel/hash.h"
 #include "kernel/logistic.h"
@@ -141,26 +143,33 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     random_pairs_unit *units = MemoryContextAllocHuge(run->context, RANDOM_UNITS * sizeof(random_pairs_unit));
     random_region region = {&pairs, units};
     uint64 records = run->store->records.count, all = records < 2 ? 0 : records * (records - 1) / 2;
-    uint64 next = 0, taken = 0;
+    uint64 next = 0, loaded = 0, taken = 0;
     HTAB *table = pattern_table(run->context, "mastering random patterns");
+    random_parts *parts = NULL;
     size_t pattern_total;
     pattern_count *patterns;
 
     pairs.records = &run->store->records;
+    pairs.record_count = (uint32)records;
     pairs.scorer = &run->scorer;
     pairs.source_slot = across ? (uint32)run->store->source_slot : PG_UINT32_MAX;
     pairs.seed = RANDOM_SEED;
     pairs.every_pair = all <= RANDOM_PAIRS;
     pairs.total = pairs.every_pair ? all : RANDOM_PAIRS;
     pairs.threads = run->thread_memory;
+    if (run->store->spool != NULL)
+        parts = passes_deal_random(run, &pairs);
 
     while (next < pairs.total) {
         int unit_count = 0;
         bool unfinished = true;
 
-        for (; unit_count < RANDOM_UNITS && next < pairs.total; unit_count++) {
+        if (next == loaded)
+            loaded = parts == NULL ? pairs.total : passes_load_random(run, parts, next);
+        loaded = Min(loaded, pairs.total);
+        for (; unit_count < RANDOM_UNITS && next < loaded; unit_count++) {
             units[unit_count].next = next;
-            next = Min(next + RANDOM_PAIRS_UNIT, pairs.total);
+            next = Min(next + RANDOM_PAIRS_UNIT, loaded);
             units[unit_count].end = next;
             units[unit_count].status = KERNEL_OK;
             units[unit_count].pattern_count = 0;
@@ -180,6 +189,8 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
                 count_pattern(table, units[u].patterns[i], true);
         }
     }
+    if (run->store->spool != NULL)
+        passes_unload(run);
     patterns = sorted_patterns(table, false, 1.0, &pattern_total);
     for (size_t i = 0; i < pattern_total; i++)
         for (int c = 0; c < run->scorer.comparison_count; c++)
@@ -238,14 +249,10 @@ pairs_within_sources(match_run *run, int slot, double *equal, double *filled)
 static double
 exact_share(match_run *run, int slot, bool across)
 {
-    const dictionary *values = run->store->columns[slot].values;
-    double equal = 0, filled = 0, equal_within = 0, filled_within = 0;
+    const value_summary *values = value_summary_of(run, slot);
+    double equal = values->equal_pairs, filled = pairs_of(values->filled);
+    double equal_within = 0, filled_within = 0;
 
-    for (uint32 code = 1; code < values->count; code++) {
-        equal += pairs_of(values->records[code]);
-        filled += values->records[code];
-    }
-    filled = pairs_of(filled);
     if (across)
         pairs_within_sources(run, slot, &equal_within, &filled_within);
     return filled - filled_within < 1 ? -1 : (equal - equal_within) / (filled - filled_within);

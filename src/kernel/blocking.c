@@ -92,20 +92,24 @@ append_leading_bytes(uint64_t key, text_view text, int wanted)
 }
 
 uint64_t
+blocking_window_key_of(const text_view texts[2])
+{
+    return append_leading_bytes(append_leading_bytes(0, texts[0], 5), texts[1], 3);
+}
+
+uint64_t
 blocking_window_key(const record_table *records, const window_order *order, uint32_t record)
 {
     const uint32_t *row = record_row(records, record);
-    uint64_t key = 0;
+    text_view texts[2] = {{NULL, 0, 1}, {NULL, 0, 1}};
 
     for (int i = 0; i < 2; i++) {
         uint32_t code = order->slots[i] == UINT32_MAX ? 0 : row[order->slots[i]];
-        text_view text = {NULL, 0, 1};
 
         if (code != 0)
-            text = order->values[i]->texts[code];
-        key = append_leading_bytes(key, text, i == 0 ? 5 : 3);
+            texts[i] = order->values[i]->texts[code];
     }
-    return key;
+    return blocking_window_key_of(texts);
 }
 
 /* Where in a record's keys the first one is that is not below key. */
@@ -498,7 +502,8 @@ add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b,
     uint32_t low = a < b ? a : b, high = a < b ? b : a, i = batch->count;
 
     if (visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX &&
-        hash_stream((uint64_t)low << 32 | high, 1) > visit->sample_limit)
+        hash_stream((uint64_t)record_number(visit->records, low) << 32 | record_number(visit->records, high),
+                    1) > visit->sample_limit)
         return;
     if (!is_probe(visit, low))
         return;

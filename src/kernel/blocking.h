@@ -23,12 +23,21 @@ typedef struct record_table {
     const uint32_t *rows; /* count * stride codes */
     uint32_t stride;
     uint32_t count;
+    const uint32_t
+        *numbers; /* of records, ascending, where these are some of many; NULL: all, 0 to count - 1 */
 } record_table;
 
 static inline const uint32_t *
 record_row(const record_table *records, uint32_t record)
 {
     return records->rows + (size_t)record * records->stride;
+}
+
+/* What a record is known by. */
+static inline uint32_t
+record_number(const record_table *records, uint32_t record)
+{
+    return records->numbers == NULL ? record : records->numbers[record];
 }
 
 /* How to tell whether a rule finds a pair. */
@@ -85,6 +94,7 @@ typedef struct window_order {
  * of the second, as one number that sorts like them.
  */
 uint64_t blocking_window_key(const record_table *records, const window_order *order, uint32_t record);
+uint64_t blocking_window_key_of(const text_view texts[2]);
 
 /* Whether a block of so many records is compared within windows; and the pairs that leaves. */
 bool blocking_is_windowed(const blocking_rule *rule, uint64_t count);

@@ -36,6 +36,35 @@ typedef struct random_batch {
     const uint32_t *row_a[SCORER_BATCH], *row_b[SCORER_BATCH];
 } random_batch;
 
+void
+random_pairs_draw(const random_pairs *pairs, uint64_t i, uint32_t *a, uint32_t *b)
+{
+    if (pairs->every_pair)
+        triangle_pair(i, a, b);
+    else {
+        *a = below(hash_stream(pairs->seed, i * 2), pairs->record_count);
+        *b = below(hash_stream(pairs->seed, i * 2 + 1), pairs->record_count);
+    }
+}
+
+/* The row of a record that is there, by its number. */
+static const uint32_t *
+row_of_number(const record_table *records, uint32_t number)
+{
+    uint32_t first = 0, count = records->count;
+
+    if (records->numbers == NULL)
+        return record_row(records, number);
+    while (count > 1) {
+        uint32_t half = count / 2;
+
+        if (records->numbers[first + half] <= number)
+            first += half;
+        count -= half;
+    }
+    return record_row(records, first);
+}
+
 /* Takes pairs number first up to end, without those of a record with itself. */
 static void
 draw_batch(const random_pairs *pairs, uint64_t first, uint64_t end, random_batch *batch)
@@ -46,16 +75,11 @@ draw_batch(const random_pairs *pairs, uint64_t first, uint64_t end, random_batch
     for (uint64_t next = first; next < end; next++) {
         uint32_t a, b;
 
-        if (pairs->every_pair)
-            triangle_pair(next, &a, &b);
-        else {
-            a = below(hash_stream(pairs->seed, next * 2), records->count);
-            b = below(hash_stream(pairs->seed, next * 2 + 1), records->count);
-        }
+        random_pairs_draw(pairs, next, &a, &b);
         if (a == b)
             continue;
-        batch->row_a[batch->count] = record_row(records, a);
-        batch->row_b[batch->count] = record_row(records, b);
+        batch->row_a[batch->count] = row_of_number(records, a);
+        batch->row_b[batch->count] = row_of_number(records, b);
         __builtin_prefetch(batch->row_a[batch->count]);
         __builtin_prefetch(batch->row_b[batch->count]);
         batch->count++;

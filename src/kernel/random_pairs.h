@@ -14,7 +14,8 @@
  * UINT32_MAX, is left out.
  */
 typedef struct random_pairs {
-    const record_table *records;
+    const record_table *records; /* with numbers, where those are drawn that are there */
+    uint32_t record_count;       /* of which are drawn */
     const scorer *scorer;
     uint32_t source_slot;
     uint64_t seed;
@@ -29,6 +30,9 @@ typedef struct random_pairs_unit {
     uint32_t pattern_count;
     uint64_t patterns[RANDOM_PAIRS_UNIT];
 } random_pairs_unit;
+
+/* The numbers of pair i's records; they may be the same. */
+void random_pairs_draw(const random_pairs *pairs, uint64_t i, uint32_t *a, uint32_t *b);
 
 /* Goes on with a unit until it is done or a stop is requested; at least one pair is visited. */
 void random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread);

@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "engine/blocks.h"
 #include "engine/cluster.h"
+#include "engine/cluster_passes.h"
 #include "engine/labels.h"
 #include "engine/profile.h"
 #include "engine/progress.h"
@@ -68,7 +69,7 @@ writer_set_store(row_writer *writer, const record_store *store)
 
     writer->ids.store = store;
     writer->ids.as_text = type == TEXTOID;
-    writer->ids.as_bigint = type == INT8OID && store->integer_ids != NULL;
+    writer->ids.as_bigint = type == INT8OID && store->id_type == INT8OID;
     if (!writer->ids.as_text) {
         getTypeInputInfo(type, &function, &writer->ids.input_parameter);
         fmgr_info(function, &writer->ids.input);
@@ -272,17 +273,68 @@ MASTERING_FUNCTION(mastering_match_links)
 
 /* ---- match_clusters(query, model, threshold, labels) ---- */
 
+static Datum
+given_id_datum(id_writer *writer, int64 number, const char *text)
+{
+    char buffer[24];
+
+    if (writer->as_bigint)
+        return Int64GetDatum(number);
+    if (text == NULL) {
+        pg_lltoa(number, buffer);
+        text = buffer;
+    }
+    if (writer->as_text)
+        return CStringGetTextDatum(text);
+    return InputFunctionCall(&writer->input, unconstify(char *, text), writer->input_parameter, -1);
+}
+
+static void
+write_clustered_record(const clustered_record *record, void *context)
+{
+    row_writer *writer = context;
+    MemoryContext before = MemoryContextSwitchTo(writer->row_context);
+    Datum values[4];
+    bool nulls[4] = {false, false, false, record->size == 1};
+
+    values[0] = given_id_datum(&writer->ids, record->integer_id, record->text_id);
+    values[1] = given_id_datum(&writer->ids, record->integer_name, record->text_name);
+    values[2] = Int64GetDatum(record->size);
+    values[3] = Float8GetDatum(weight_to_bits(record->weakest_link));
+    put_row(writer, values, nulls);
+    MemoryContextSwitchTo(before);
+}
+
+static void
+write_all_clusters(match_run *run, const clustering *clusters, row_writer *writer)
+{
+    MemoryContext before = MemoryContextSwitchTo(writer->row_context);
+
+    progress_phase("result", run->store->records.count);
+    for (uint32 record = 0; record < run->store->records.count; record++) {
+        uint32 cluster = clusters->cluster[record];
+        Datum values[4];
+        bool nulls[4] = {false, false, false, clusters->size[cluster] == 1};
+
+        values[0] = id_datum(&writer->ids, record);
+        values[1] = id_datum(&writer->ids, cluster);
+        values[2] = Int64GetDatum(clusters->size[cluster]);
+        values[3] = Float8GetDatum(weight_to_bits(clusters->weakest_link[cluster]));
+        put_row(writer, values, nulls);
+    }
+    MemoryContextSwitchTo(before);
+}
+
 /* Clusters of a query's records, by the model or by one learnt on the way. Behind argument threshold: labels.
  */
 static void
 write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int threshold)
 {
-    match_run_options run_options = {0};
+    match_run_options run_options = {.in_passes = PG_ARGISNULL(threshold + 1)};
     row_writer writer;
     match_run *run;
-    clustering *clusters;
     label_list *verdicts = NULL;
-    MemoryContext before;
+    int64 least_weight;
 
     (void)threshold_argument(fcinfo, threshold, spec); /* a wrong one is refused before the work */
     open_writer(fcinfo, &writer);
@@ -292,22 +344,11 @@ write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int
     if (!spec->trained)
         train_model(run, spec, verdicts);
     writer_set_store(&writer, run->store);
-    clusters = cluster_records(run, threshold_argument(fcinfo, threshold, spec), verdicts);
-
-    progress_phase("result", run->store->records.count);
-    before = MemoryContextSwitchTo(writer.row_context);
-    for (uint32 record = 0; record < run->store->records.count; record++) {
-        uint32 cluster = clusters->cluster[record];
-        Datum values[4];
-        bool nulls[4] = {false, false, false, clusters->size[cluster] == 1};
-
-        values[0] = id_datum(&writer.ids, record);
-        values[1] = id_datum(&writer.ids, cluster);
-        values[2] = Int64GetDatum(clusters->size[cluster]);
-        values[3] = Float8GetDatum(weight_to_bits(clusters->weakest_link[cluster]));
-        put_row(&writer, values, nulls);
-    }
-    MemoryContextSwitchTo(before);
+    least_weight = threshold_argument(fcinfo, threshold, spec);
+    if (run->store->spool != NULL)
+        (void)cluster_in_passes(run, least_weight, write_clustered_record, &writer);
+    else
+        write_all_clusters(run, cluster_records(run, least_weight, verdicts), &writer);
     match_run_phase(run, "result", "%u rows", run->store->records.count);
     match_run_warn_of_cuts(run);
     match_run_close(run);
@@ -444,7 +485,7 @@ MASTERING_FUNCTION(mastering_train_model)
 {
     char *query = query_argument(fcinfo, 0);
     match_spec *spec = spec_argument(fcinfo, 1, "specification");
-    match_run_options run_options = {0};
+    match_run_options run_options = {.in_passes = PG_ARGISNULL(2)};
     match_run *run;
     Jsonb *model;
 

@@ -1,0 +1,119 @@
+/*
+ * kernels.c: what one pair costs in the kernels, without SQL around them: names of about 16 characters, one of
+ * them compared with many, the least of several turns of processor time. Built and run by kernels.sh; no part
+ * of the library.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "kernel/similarity.h"
+#include "kernel/text_profile.h"
+
+#define NAMES 4096
+#define QUERIES 64
+#define TURNS 9
+
+typedef kernel_status (*measure)(text_view, text_view, kernel_workspace *, double *);
+
+static char characters[NAMES][24];
+static text_view names[NAMES];
+static text_profile profiles[NAMES];
+static double sink;
+
+static double
+processor_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec * 1e9 + now.tv_nsec;
+}
+
+static void
+make_names(void)
+{
+    static const char *const first[] = {"anna",  "bertil", "carmen", "dmitri", "edith",
+                                        "farid", "greta",  "hugo",   "ingrid", "jonas"};
+    uint64_t seed = 1;
+
+    for (int i = 0; i < NAMES; i++) {
+        int length = 0;
+
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        length = snprintf(characters[i], sizeof characters[i], "%s ", first[seed >> 33 & 7]);
+        while (length < 16) {
+            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            characters[i][length++] = (char)('a' + (seed >> 40) % 26);
+        }
+        names[i] = (text_view){characters[i], (uint32_t)length, 1};
+        profiles[i] = text_profile_of(names[i]);
+    }
+}
+
+static double
+least_ns(measure compare)
+{
+    kernel_workspace workspace = {0};
+    double least = 1e18;
+
+    for (int turn = 0; turn < TURNS; turn++) {
+        double start = processor_ns(), spent, sum = 0, result;
+
+        for (int q = 0; q < QUERIES; q++)
+            for (int i = 0; i < NAMES; i++) {
+                if (compare(names[q], names[i], &workspace, &result) != KERNEL_OK)
+                    abort();
+                sum += result;
+            }
+        spent = (processor_ns() - start) / ((double)QUERIES * NAMES);
+        least = spent < least ? spent : least;
+        sink += sum;
+    }
+    kernel_workspace_free(&workspace);
+    return least;
+}
+
+/* What two profiles say, which comes before a measure in the engine. */
+static double
+least_profile_ns(void)
+{
+    double least = 1e18;
+
+    for (int turn = 0; turn < TURNS; turn++) {
+        double start = processor_ns(), spent;
+        uint64_t sum = 0;
+
+        for (int q = 0; q < QUERIES; q++)
+            for (int i = 0; i < NAMES; i++) {
+                uint32_t a, b;
+
+                text_profile_surplus(&profiles[q], &profiles[i], &a, &b);
+                sum += a + b;
+            }
+        spent = (processor_ns() - start) / ((double)QUERIES * NAMES);
+        least = spent < least ? spent : least;
+        sink += (double)sum;
+    }
+    return least;
+}
+
+int
+main(void)
+{
+    static const struct {
+        const char *name;
+        measure compare;
+    } measures[] = {{"jaro", jaro_similarity},
+                    {"jaro_winkler", jaro_winkler_similarity},
+                    {"levenshtein", levenshtein_similarity},
+                    {"damerau (optimal string alignment)", damerau_similarity},
+                    {"lcs", lcs_similarity}};
+
+    make_names();
+    for (size_t m = 0; m < sizeof measures / sizeof measures[0]; m++)
+        printf("  %-44s %5.1f ns a pair\n", measures[m].name, least_ns(measures[m].compare));
+    printf("  %-44s %5.1f ns a pair\n", "bound by profiles", least_profile_ns());
+    return sink == 0;
+}

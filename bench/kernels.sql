@@ -1,0 +1,35 @@
+-- kernels.sql: what one call of a similarity function costs in SQL, over the cost of a = b: the least of several runs, by
+-- pairs of names of about 16 characters of which every third pair is alike. Used by kernels.sh.
+\set QUIET on
+SET client_min_messages = warning;
+SET max_parallel_workers_per_gather = 0;
+SET jit = off;
+CREATE TEMP TABLE pairs AS
+SELECT left(a, 16) AS a, CASE WHEN i % 3 = 0 THEN overlay(left(a, 16) PLACING 'x' FROM 5 FOR 1) ELSE left(b, 16) END AS b
+FROM (SELECT i, (ARRAY['anderson','bartholomew','castellano','dimitriadis','eriksson','fitzgerald','gonzalez','hernandez','ivanovic','johansson'])[1 + hashint4(i) & 7] || ' ' || substr(translate(md5(i::text), '0123456789', 'ghijklmnop'), 1, 9) AS a,
+    (ARRAY['anderson','bartholomew','castellano','dimitriadis','eriksson','fitzgerald','gonzalez','hernandez','ivanovic','johansson'])[1 + hashint4(i + 7) & 7] || ' ' || substr(translate(md5((i * 7)::text), '0123456789', 'ghijklmnop'), 1, 9) AS b
+    FROM generate_series(1, 200000) AS i) AS made;
+CREATE TEMP TABLE measured (name text, ns float8);
+-- Nanoseconds this process has run: what others do on the machine is not counted, but for the caches.
+CREATE FUNCTION pg_temp.processor_ns() RETURNS bigint LANGUAGE sql AS $$ SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint $$;
+CREATE FUNCTION pg_temp.measure(name text, condition text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    started bigint;
+    least float8 := 'infinity';
+    rows bigint;
+BEGIN
+    FOR turn IN 1 .. 9 LOOP
+        started := pg_temp.processor_ns();
+        EXECUTE format('SELECT count(*) FROM pairs WHERE %s', condition) INTO rows;
+        least := least(least, (pg_temp.processor_ns() - started) / 200000.0);
+    END LOOP;
+    INSERT INTO measured VALUES (name, least);
+END
+$$;
+SELECT pg_temp.measure('a = b', 'a = b') \g /dev/null
+SELECT pg_temp.measure(f, format('mastering.%I(a, b) < 0', f)) FROM unnest(ARRAY['jaro_similarity', 'jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity', 'lcs_similarity']) AS f \g /dev/null
+SELECT pg_temp.measure(f || ', one against many', format('mastering.%I(''anderson ghijklmn'', b) < 0', f)) FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity']) AS f \g /dev/null
+\pset format unaligned
+\pset tuples_only on
+\pset fieldsep ' '
+SELECT '  ' || rpad(name, 44), round(ns::numeric) || ' ns a row,', round((ns - (SELECT ns FROM measured WHERE name = 'a = b'))::numeric) || ' ns over a = b' FROM measured;

@@ -1,0 +1,51 @@
+/*
+ * passes.h: runs whose records do not fit into memory. The records are in a spool (spool.h); what a run does
+ * is done for some of them at a time, whose rows and dictionaries the record store holds meanwhile: the
+ * records of a range of keys when pairs are visited, the records that some random pairs name, the records of
+ * some connected components when clusters are made, the values of a range of hashes when they are counted.
+ *
+ * Nothing of a result depends on it: records keep their numbers, ranges of keys are taken in the order of
+ * the keys, and what is summed are whole numbers.
+ *
+ * What is kept in memory throughout: about 2 bytes a record and rule for windowed blocks, 32 bytes a
+ * link and some 40 bytes a linked record when clusters are made. A block that is larger than what fits, the
+ * range of its key being no further divisible, is read as a whole.
+ */
+#ifndef MASTERING_ENGINE_PASSES_H
+#define MASTERING_ENGINE_PASSES_H
+
+#include "compat.h"
+
+#include "engine/cluster.h"
+#include "engine/run.h"
+#include "engine/spool.h"
+#include "kernel/random_pairs.h"
+
+/* Whether all that a specification asks for can be done in passes: no nearest neighbours, no TF-IDF. */
+extern bool passes_can(const match_spec *spec);
+
+/* What rows and dictionaries may take while they are read. */
+extern Size passes_read_limit(void);
+
+/* Makes a run ready whose store has a spool. */
+extern void passes_open(match_run *run);
+
+/* As match_run_visit of one rule; pairs come with the numbers of their records. */
+extern void passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer consume,
+                              void *context);
+
+/*
+ * Deals the records that random pairs name into files, for as many pairs at a time as fit; then loads those
+ * of the pairs from first on, in turn. Returns where these pairs end, which may be beyond the last one.
+ */
+typedef struct random_parts random_parts;
+extern random_parts *passes_deal_random(match_run *run, const random_pairs *pairs);
+extern uint64 passes_load_random(match_run *run, random_parts *parts, uint64 first);
+
+/* Lets go of what was loaded. */
+extern void passes_unload(match_run *run);
+
+/* Records that are loaded: those of the run's spool whose bit is set. Rows have their numbers. */
+extern void passes_load_marked(match_run *run, const uint64 *marks, uint32 count);
+
+#endif

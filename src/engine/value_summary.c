@@ -1,0 +1,149 @@
+/*
+ * value_summary.c: see value_summary.h.
+ */
+#include "compat.h"
+
+#include "engine/big_memory.h"
+#include "engine/passes.h"
+#include "engine/value_summary.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "utils/memutils.h"
+
+#define LEAST_RECORDS 3 /* a value that comes once or twice is not worth a name */
+
+/* The most frequent first, ties by content. */
+static int
+compare_frequencies(const void *a, const void *b)
+{
+    const value_frequency *x = a, *y = b;
+
+    if (x->records != y->records)
+        return x->records > y->records ? -1 : 1;
+    for (uint32 i = 0; i < Min(x->text.length, y->text.length); i++) {
+        uint32 p = text_view_at(x->text, i), q = text_view_at(y->text, i);
+
+        if (p != q)
+            return p < q ? -1 : 1;
+    }
+    return x->text.length < y->text.length ? -1 : x->text.length > y->text.length;
+}
+
+/* Adds the values of a dictionary, which holds all records of each. */
+static void
+add_values(match_run *run, value_summary *summary, const dictionary *values)
+{
+    uint32 least = summary->wants_frequent ? LEAST_RECORDS : PG_UINT32_MAX;
+    value_frequency *list, *kept;
+    uint32 candidates = 0;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        double records = values->records[code];
+
+        summary->filled += records;
+        summary->equal_pairs += records * (records - 1) / 2;
+        candidates += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
+    }
+    summary->values += values->count - 1;
+    list = big_alloc(run->context,
+                     mul_size(add_size(candidates, summary->frequent_count) + 1, sizeof(value_frequency)));
+    candidates = 0;
+    for (uint32 code = 1; code < values->count; code++)
+        if (values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS)
+            list[candidates++] = (value_frequency){values->texts[code], values->records[code]};
+    if (summary->frequent_count > 0)
+        memcpy(list + candidates, summary->frequent, summary->frequent_count * sizeof(value_frequency));
+    candidates += summary->frequent_count;
+    qsort(list, candidates, sizeof(value_frequency), compare_frequencies);
+    candidates = Min(candidates, LISTED_VALUES + 1);
+
+    /* Of their own: the dictionary may go. */
+    kept = MemoryContextAllocHuge(run->context, mul_size(Max(candidates, 1), sizeof(value_frequency)));
+    for (uint32 i = 0; i < candidates; i++) {
+        Size size = (Size)list[i].text.length * list[i].text.width;
+
+        kept[i] = list[i];
+        kept[i].text.chars = memcpy(MemoryContextAlloc(run->context, size), list[i].text.chars, size);
+    }
+    for (uint32 i = 0; i < summary->frequent_count; i++)
+        pfree(unconstify(void *, summary->frequent[i].text.chars));
+    if (summary->frequent != NULL)
+        pfree(summary->frequent);
+    pfree(list);
+    summary->frequent = kept;
+    summary->frequent_count = candidates;
+}
+
+/* Counts the values whose hashes are in a range; false when they do not fit. */
+static bool
+count_range(match_run *run, int slot, uint64 first, uint64 last, dictionary **counted)
+{
+    spool_scan scan;
+    bool fits = true;
+    uint32 records = 0;
+
+    record_store_clear(run->store);
+    *counted = run->store->columns[slot].values;
+    spool_scan_open(&scan, run->store->spool, NULL);
+    while (fits && spool_scan_next(&scan)) {
+        const spool_value *value = &scan.record.values[slot];
+
+        uint64 hash;
+
+        if (value->text.length == 0)
+            continue;
+        hash = spool_value_hash(value);
+        if (hash < first || hash > last)
+            continue;
+        (void)dictionary_add_kept(*counted, value->text, hash, value->second_hash);
+        if ((++records & 0xff) == 0)
+            fits = first == last ||
+                   MemoryContextMemAllocated(run->store->data, true) <= mastering_memory_budget() / 2;
+    }
+    spool_scan_close(&scan);
+    return fits;
+}
+
+static void
+count_in_passes(match_run *run, int slot, value_summary *summary)
+{
+    uint64 first = 0, width = PG_UINT64_MAX;
+
+    for (;;) {
+        uint64 last = PG_UINT64_MAX - first < width ? PG_UINT64_MAX : first + width;
+        dictionary *counted;
+
+        if (!count_range(run, slot, first, last, &counted)) {
+            width /= 2;
+            continue;
+        }
+        add_values(run, summary, counted);
+        run->pass_count++;
+        if (last == PG_UINT64_MAX)
+            break;
+        first = last + 1;
+    }
+    passes_unload(run);
+}
+
+const value_summary *
+value_summary_of(match_run *run, int slot)
+{
+    value_summary *summary;
+
+    if (run->summaries == NULL)
+        run->summaries =
+            MemoryContextAllocZero(run->context, run->store->column_count * sizeof(value_summary *));
+    if (run->summaries[slot] != NULL)
+        return run->summaries[slot];
+    summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
+    for (int c = 0; c < run->spec->comparison_count; c++)
+        summary->wants_frequent |=
+            run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
+    if (run->store->spool != NULL)
+        count_in_passes(run, slot, summary);
+    else
+        add_values(run, summary, run->store->columns[slot].values);
+    run->summaries[slot] = summary;
+    return summary;
+}

@@ -1,0 +1,33 @@
+/*
+ * value_summary.h: what training wants to know of all values of a column: how many pairs of records have the
+ * same one, and which are the frequent ones. From the dictionary where the store has all values, otherwise by
+ * passes over the spool, each for the values of a range of hashes.
+ */
+#ifndef MASTERING_ENGINE_VALUE_SUMMARY_H
+#define MASTERING_ENGINE_VALUE_SUMMARY_H
+
+#include "compat.h"
+
+#include "engine/run.h"
+
+#define LISTED_VALUES 5000 /* term frequencies kept of one attribute */
+
+typedef struct value_frequency {
+    text_view text;
+    uint32 records;
+} value_frequency;
+
+typedef struct value_summary {
+    double filled;       /* records that have a value */
+    double values;       /* distinct ones */
+    double equal_pairs;  /* of records that have the same value */
+    bool wants_frequent; /* a comparison has term frequencies */
+    uint32 frequent_count;
+    value_frequency *frequent; /* values of more than two records, the most frequent first; of many of them
+                                  LISTED_VALUES and one more */
+} value_summary;
+
+/* Of one slot of the run's store; kept for the next call. */
+extern const value_summary *value_summary_of(match_run *run, int slot);
+
+#endif

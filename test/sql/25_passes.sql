@@ -1,0 +1,83 @@
+-- A run that does not fit into its memory goes through temporary files, in passes, and nothing of its result
+-- changes: not with the number of threads, not with the order of the records, not with windows in large blocks.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SET client_min_messages = error;
+SET mastering.log_progress = off;
+CREATE FUNCTION passes_pick(seed int, n int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (abs(hashint4(seed)::bigint) % n)::int $$;
+-- 24,000 records of 12,000 things: a thing's second record has errors, some values are missing, some are wide
+-- characters, some are longer than what is compared, one country is in a third of all records.
+CREATE TABLE passes_record AS
+SELECT r AS number, 'record ' || r AS id,
+    CASE WHEN passes_pick(r * 7, 20) = 0 THEN NULL
+         WHEN passes_pick(r * 11, 6) = 0 THEN overlay(base.name PLACING 'q' FROM 2 + passes_pick(r, 3) FOR 1)
+         WHEN passes_pick(thing, 40) = 0 THEN base.name || E' \u03a9\u0416' || passes_pick(thing, 900)
+         ELSE base.name END AS name,
+    CASE WHEN passes_pick(r * 13, 15) = 0 THEN NULL ELSE 'city ' || passes_pick(thing * 3, 700) END AS city,
+    CASE WHEN passes_pick(r * 17, 15) = 0 THEN NULL ELSE (date '1940-01-01' + passes_pick(thing * 5, 20000) + CASE WHEN passes_pick(r * 19, 12) = 0 THEN 1 ELSE 0 END)::text END AS born,
+    CASE WHEN passes_pick(r * 23, 15) = 0 THEN NULL ELSE (passes_pick(thing * 29, 90000) / 7.0)::numeric(12, 2)::text END AS amount,
+    CASE passes_pick(thing * 31, 3) WHEN 0 THEN 'norway' WHEN 1 THEN 'chad' END AS country,
+    CASE WHEN passes_pick(thing, 400) = 0 THEN repeat('long text ' || thing, 600) ELSE 'note ' || passes_pick(thing * 37, 4000) END AS note
+FROM (SELECT r, r % 12000 AS thing FROM generate_series(1, 24000) AS r) AS records
+CROSS JOIN LATERAL (SELECT (ARRAY['anna', 'bertil', 'carmen', 'dmitri', 'edith', 'farid', 'greta', 'hugo'])[1 + passes_pick(thing * 41, 8)]
+    || ' ' || substr(md5(passes_pick(thing * 43, 3000)::text), 1, 7) AS name) AS base;
+\set spec '{"blocking": [["name", "city"], {"keys": ["country"], "max_block": 500, "window": 8}, ["city", "born"], ["name", "note"], "left(name, 9)"], "comparisons": [{"column": "name", "method": "jaro_winkler", "levels": [0.92, 0.8], "term_frequency": true}, {"column": "city", "method": "exact", "term_frequency": true}, {"column": "born", "method": "date", "levels": [0.9, 0.5]}, {"column": "amount", "method": "numeric", "scale": 10, "levels": [0.9, 0.5]}, {"column": "note", "method": "levenshtein", "levels": [0.8]}]}'
+\set query 'SELECT id, name, city, born, amount, country, note FROM passes_record'
+\set shuffled 'SELECT id, name, city, born, amount, country, note FROM passes_record ORDER BY md5(id)'
+
+SET mastering.work_mem = '1GB';
+CREATE TABLE passes_in_memory AS SELECT * FROM mastering.dedupe(:'query', :'spec');
+SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
+CREATE TABLE passes_model AS SELECT mastering.train_model(:'query', :'spec') AS model;
+SELECT count(*) AS records, count(DISTINCT cluster_id) BETWEEN 11000 AND 21000 AS merged FROM passes_in_memory;
+
+CREATE FUNCTION passes_differences(query text, spec jsonb) RETURNS TABLE (records bigint, missing bigint, other bigint, spills bigint, groups boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    CREATE TEMP TABLE found AS SELECT * FROM mastering.dedupe(query, spec);
+    RETURN QUERY SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM (TABLE passes_in_memory EXCEPT TABLE found) AS x),
+        (SELECT count(*) FROM (TABLE found EXCEPT TABLE passes_in_memory) AS y),
+        (SELECT count(*) FROM mastering.last_run() WHERE phase = 'spill'),
+        -- More than one group of components is what a small memory is for.
+        (SELECT facts ~ ' in [0-9]+ groups' AND facts !~ ' in 1 groups' FROM mastering.last_run() WHERE phase = 'clustering');
+    DROP TABLE found;
+END
+$$;
+
+SET mastering.work_mem = '2MB';
+SET mastering.threads = 1;
+SELECT * FROM passes_differences(:'query', :'spec');
+SET mastering.threads = 2;
+SELECT * FROM passes_differences(:'shuffled', :'spec');
+SELECT mastering.train_model(:'shuffled', :'spec') = model AS same_model FROM passes_model;
+-- The same in memory, in another order.
+SET mastering.work_mem = '1GB';
+SELECT * FROM passes_differences(:'shuffled', :'spec');
+SET mastering.work_mem = '2MB';
+
+-- With a model; ids that are numbers come back as what they are.
+SELECT model AS model FROM passes_model \gset
+CREATE TABLE passes_numbers AS SELECT * FROM mastering.match_clusters_as(NULL::int, 'SELECT number AS id, name, city, born, amount, country, note FROM passes_record', :'model');
+SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
+SET mastering.work_mem = '1GB';
+CREATE TABLE passes_numbers_memory AS SELECT * FROM mastering.match_clusters_as(NULL::int, 'SELECT number AS id, name, city, born, amount, country, note FROM passes_record', :'model');
+SELECT count(*) FROM passes_numbers_memory AS a FULL JOIN passes_numbers AS b USING (id)
+WHERE a.cluster_id IS DISTINCT FROM b.cluster_id OR a.size IS DISTINCT FROM b.size OR a.weakest_link IS DISTINCT FROM b.weakest_link;
+SET mastering.work_mem = '2MB';
+
+-- The large block was cut, and that is said in passes as in memory.
+SET client_min_messages = warning;
+SELECT count(*) FROM mastering.match_clusters(:'query', :'model');
+-- An id that comes twice is found although both records are in files.
+SELECT count(*) FROM mastering.match_clusters('SELECT id, name, city, born, amount, country, note FROM passes_record UNION ALL SELECT id, name, city, born, amount, country, note FROM passes_record WHERE number = 777', :'model');
+SELECT count(*) FROM mastering.match_clusters('SELECT number AS id, name, city, born, amount, country, note FROM passes_record UNION ALL SELECT number, name, city, born, amount, country, note FROM passes_record WHERE number = 778', :'model');
+-- The limit of temporary files holds.
+SET temp_file_limit = '1MB';
+SELECT count(*) FROM mastering.match_clusters(:'query', :'model');
+RESET temp_file_limit;
+-- Nothing but missing values.
+SELECT count(*), count(DISTINCT cluster_id) FROM mastering.match_clusters('SELECT number AS id, NULL::text AS name, NULL::text AS city, NULL::text AS born, NULL::text AS amount, NULL::text AS country, NULL::text AS note FROM passes_record', :'model');
+-- With sources it is not done in passes, and that is said.
+SELECT count(*) FROM mastering.match_clusters('SELECT id, ''a'' AS source, name, city, born, amount, country, note FROM passes_record', :'model');
+DROP TABLE passes_record, passes_in_memory, passes_model, passes_numbers, passes_numbers_memory;
+DROP FUNCTION passes_differences, passes_pick;
