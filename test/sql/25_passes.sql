@@ -5,7 +5,7 @@
 SET client_min_messages = error;
 SET mastering.log_progress = off;
 CREATE FUNCTION passes_pick(seed int, n int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (abs(hashint4(seed)::bigint) % n)::int $$;
--- 24,000 records of 12,000 things: a thing's second record has errors, some values are missing, some are wide
+-- 12,000 records of 6,000 things: a thing's second record has errors, some values are missing, some are wide
 -- characters, some are longer than what is compared, one country is in a third of all records.
 CREATE TABLE passes_record AS
 SELECT r AS number, 'record ' || r AS id,
@@ -18,10 +18,10 @@ SELECT r AS number, 'record ' || r AS id,
     CASE WHEN passes_pick(r * 23, 15) = 0 THEN NULL ELSE (passes_pick(thing * 29, 90000) / 7.0)::numeric(12, 2)::text END AS amount,
     CASE passes_pick(thing * 31, 3) WHEN 0 THEN 'norway' WHEN 1 THEN 'chad' END AS country,
     CASE WHEN passes_pick(thing, 400) = 0 THEN repeat('long text ' || thing, 600) ELSE 'note ' || passes_pick(thing * 37, 4000) END AS note
-FROM (SELECT r, r % 12000 AS thing FROM generate_series(1, 24000) AS r) AS records
-CROSS JOIN LATERAL (SELECT (ARRAY['anna', 'bertil', 'carmen', 'dmitri', 'edith', 'farid', 'greta', 'hugo'])[1 + passes_pick(thing * 41, 8)]
-    || ' ' || substr(md5(passes_pick(thing * 43, 3000)::text), 1, 7) AS name) AS base;
-\set spec '{"blocking": [["name", "city"], {"keys": ["country"], "max_block": 500, "window": 8}, ["city", "born"], ["name", "note"], "left(name, 9)"], "comparisons": [{"column": "name", "method": "jaro_winkler", "levels": [0.92, 0.8], "term_frequency": true}, {"column": "city", "method": "exact", "term_frequency": true}, {"column": "born", "method": "date", "levels": [0.9, 0.5]}, {"column": "amount", "method": "numeric", "scale": 10, "levels": [0.9, 0.5]}, {"column": "note", "method": "levenshtein", "levels": [0.8]}]}'
+FROM (SELECT r, r % 6000 AS thing FROM generate_series(1, 12000) AS r) AS records
+CROSS JOIN LATERAL (SELECT substr(md5(passes_pick(thing * 43, 3000)::text), 1, 7)
+    || (ARRAY[' anna', ' bertil', ' carmen', ' dmitri', ' edith', ' farid', ' greta', ' hugo'])[1 + passes_pick(thing * 41, 8)] AS name) AS base;
+\set spec '{"blocking": [["name", "city"], {"keys": ["country"], "max_block": 500, "window": 8}, {"keys": ["left(note, 4)"], "max_block": 300, "window": 8}, ["city", "born"], ["name", "note"], "left(name, 9)"], "comparisons": [{"column": "name", "method": "jaro_winkler", "levels": [0.92, 0.8], "term_frequency": true}, {"column": "city", "method": "exact", "term_frequency": true}, {"column": "born", "method": "date", "levels": [0.9, 0.5]}, {"column": "amount", "method": "numeric", "scale": 10, "levels": [0.9, 0.5]}, {"column": "note", "method": "levenshtein", "levels": [0.8]}]}'
 \set query 'SELECT id, name, city, born, amount, country, note FROM passes_record'
 \set shuffled 'SELECT id, name, city, born, amount, country, note FROM passes_record ORDER BY md5(id)'
 
@@ -29,7 +29,7 @@ SET mastering.work_mem = '1GB';
 CREATE TABLE passes_in_memory AS SELECT * FROM mastering.dedupe(:'query', :'spec');
 SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
 CREATE TABLE passes_model AS SELECT mastering.train_model(:'query', :'spec') AS model;
-SELECT count(*) AS records, count(DISTINCT cluster_id) BETWEEN 11000 AND 21000 AS merged FROM passes_in_memory;
+SELECT count(*) AS records, count(DISTINCT cluster_id) BETWEEN 5500 AND 11000 AS merged FROM passes_in_memory;
 
 CREATE FUNCTION passes_differences(query text, spec jsonb) RETURNS TABLE (records bigint, missing bigint, other bigint, spills bigint, groups boolean)
 LANGUAGE plpgsql AS $$
@@ -44,7 +44,7 @@ BEGIN
 END
 $$;
 
-SET mastering.work_mem = '2MB';
+SET mastering.work_mem = '1MB';
 SET mastering.threads = 1;
 SELECT * FROM passes_differences(:'query', :'spec');
 SET mastering.threads = 2;
@@ -53,7 +53,7 @@ SELECT mastering.train_model(:'shuffled', :'spec') = model AS same_model FROM pa
 -- The same in memory, in another order.
 SET mastering.work_mem = '1GB';
 SELECT * FROM passes_differences(:'shuffled', :'spec');
-SET mastering.work_mem = '2MB';
+SET mastering.work_mem = '1MB';
 
 -- With a model; ids that are numbers come back as what they are.
 SELECT model AS model FROM passes_model \gset
@@ -63,9 +63,10 @@ SET mastering.work_mem = '1GB';
 CREATE TABLE passes_numbers_memory AS SELECT * FROM mastering.match_clusters_as(NULL::int, 'SELECT number AS id, name, city, born, amount, country, note FROM passes_record', :'model');
 SELECT count(*) FROM passes_numbers_memory AS a FULL JOIN passes_numbers AS b USING (id)
 WHERE a.cluster_id IS DISTINCT FROM b.cluster_id OR a.size IS DISTINCT FROM b.size OR a.weakest_link IS DISTINCT FROM b.weakest_link;
-SET mastering.work_mem = '2MB';
+SET mastering.work_mem = '1MB';
 
--- The large block was cut, and that is said in passes as in memory.
+-- Keys of countries are divided by letters, those of notes are not (too many of their records have no name): what that
+-- leaves out is said in passes as in memory.
 SET client_min_messages = warning;
 SELECT count(*) FROM mastering.match_clusters(:'query', :'model');
 -- An id that comes twice is found although both records are in files.
