@@ -16,7 +16,7 @@ CREATE TEMP TABLE member AS SELECT d.classid, d.objid FROM pg_depend d JOIN pg_e
 SELECT line FROM (
     SELECT 'member ' || pg_describe_object(m.classid, m.objid, 0) || ' comment ' || coalesce(obj_description(m.objid, (SELECT c.relname FROM pg_class c WHERE c.oid = m.classid)), '-') FROM member m
     UNION ALL SELECT 'function ' || CASE p.prokind WHEN 'a' THEN p.oid::regprocedure::text || ' ' || (SELECT to_jsonb(a) - 'aggfnoid' || jsonb_build_object('aggtranstype', a.aggtranstype::regtype) FROM pg_aggregate a WHERE a.aggfnoid = p.oid)::text ELSE pg_get_functiondef(p.oid) END
-                || ' support ' || p.prosupport::text || ' by ' || p.proowner::regrole::text || ' acl ' || coalesce(p.proacl::text, '-')
+                || ' support ' || p.prosupport::text || ' by ' || p.proowner::regrole::text || ' acl ' || (SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM unnest(coalesce(p.proacl, acldefault('f', p.proowner))) x)
         FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
     UNION ALL SELECT 'relation ' || c.oid::regclass::text || ' ' || c.relkind::text || ' ' || c.relpersistence::text || ' ' || coalesce(c.reloptions::text, '-') || ' by ' || c.relowner::regrole::text || ' acl ' || coalesce(c.relacl::text, '-')
                 || coalesce(' ' || pg_get_viewdef(CASE WHEN c.relkind = 'v' THEN c.oid END), '') || ' type acl ' || coalesce((SELECT t.typacl::text FROM pg_type t WHERE t.oid = c.reltype), '-')
