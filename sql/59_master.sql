@@ -169,6 +169,7 @@ DECLARE
     sorted text;
     work_memory text := current_setting('work_mem');
     budget text := current_setting('mastering.work_mem');
+    page_cost text := current_setting('random_page_cost');
     result jsonb;
     counters jsonb;
 BEGIN
@@ -212,6 +213,7 @@ BEGIN
         END IF;
         IF how ->> 'run' = 'incremental' THEN
             touched := ARRAY(SELECT t.cluster FROM pg_temp.mastering_touched t);
+            PERFORM set_config('random_page_cost', '1.1', true);
             members_old := format('(SELECT m.* FROM %s m WHERE m."#cluster" = ANY (%L::bigint[]))', members_old, touched);
         ELSE
             reused := mastering.make_partition(env, entity_name, model, labels, curation, run_key);
@@ -282,7 +284,7 @@ BEGIN
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
         'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis), 'increment', basis - 'filled');
     PERFORM mastering.drop_work_tables();
-    PERFORM set_config('work_mem', work_memory, true);
+    PERFORM set_config('work_mem', work_memory, true), set_config('random_page_cost', page_cost, true);
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
                                  entity_name || '_lineage', lineage, entity_name || '_history', history, entity_name || '_keys', keys);

@@ -104,17 +104,20 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     item record;
     asked_count bigint;
-    chunks bigint := (keys ->> 'rows')::bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM %s', asked) INTO asked_count;
-    FOR item IN SELECT * FROM mastering.key_parts(keys, records) LOOP
-        RETURN QUERY EXECUTE format('SELECT s."#source", s."#key", f.rule, f.key FROM (%s) f JOIN mastering.%I s ON s."#row" = f.row_no%s',
-            format(CASE WHEN asked_count < 8 * chunks THEN
-                'SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM (SELECT x.rule, x.key FROM %1$s x ORDER BY x.rule, x.key) a CROSS JOIN LATERAL (%3$s) k'
-            ELSE
-                'SELECT a.rule, a.key, e.row_no FROM mastering.%2$I c CROSS JOIN LATERAL mastering.key_chunk_entries(c.entries) e JOIN %1$s a ON a.rule = c.rule AND a.key = e.key'
-            END, asked, 'segment_' || item.key_segment, mastering.chunks_of_key(item.key_segment)),
-            'segment_' || item.record_segment, CASE WHEN item.vector <> 0 THEN format(' WHERE NOT mastering.is_deleted(%s, s."#row")', item.vector) ELSE '' END);
+    FOR item IN SELECT p.*, g.row_count FROM mastering.key_parts(keys, records) p JOIN mastering.segment g ON g.segment_id = p.key_segment LOOP
+        -- A probe costs about what it takes to unpack half a chunk; then few rows are wanted, and fetched one by one.
+        IF asked_count < 2 * item.row_count THEN
+            RETURN QUERY EXECUTE format('SELECT s.source, s.key, f.rule, f.key FROM (
+                    SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM (SELECT x.rule, x.key FROM %1$s x ORDER BY x.rule, x.key) a CROSS JOIN LATERAL (%2$s) k) f
+                CROSS JOIN LATERAL (SELECT r."#source" AS source, r."#key" AS key FROM mastering.%3$I r WHERE r."#row" = f.row_no%4$s OFFSET 0) s',
+                asked, mastering.chunks_of_key(item.key_segment), 'segment_' || item.record_segment, CASE WHEN item.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, r."#row")', item.vector) ELSE '' END);
+        ELSE
+            RETURN QUERY EXECUTE format('SELECT s."#source", s."#key", a.rule, a.key FROM mastering.%2$I c CROSS JOIN LATERAL mastering.key_chunk_entries(c.entries) e JOIN %1$s a ON a.rule = c.rule AND a.key = e.key
+                JOIN mastering.%3$I s ON s."#row" = e.row_no%4$s',
+                asked, 'segment_' || item.key_segment, 'segment_' || item.record_segment, CASE WHEN item.vector <> 0 THEN format(' WHERE NOT mastering.is_deleted(%s, s."#row")', item.vector) ELSE '' END);
+        END IF;
     END LOOP;
 END
 $$;
