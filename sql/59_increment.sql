@@ -234,15 +234,17 @@ BEGIN
     INSERT INTO pg_temp.mastering_scope
     SELECT DISTINCT f.source, f.key, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = f.source AND a.key = f.key);
     ANALYZE pg_temp.mastering_scope;
-    EXECUTE format($q$
-        INSERT INTO pg_temp.mastering_near
+    EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
+                   format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, %L) l', query, model), mastering.artifact_path(env.name));
+    INSERT INTO pg_temp.mastering_level SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2;
+    EXECUTE format('INSERT INTO pg_temp.mastering_near
         SELECT DISTINCT m."#cluster" FROM (
-            SELECT w.source, w.key FROM pg_temp.mastering_scope w
-             WHERE NOT w.probe AND w.source || ':' || w.key IN (SELECT l.id FROM mastering.query_as(%L, %L, %L, true) AS l (id text))
+            SELECT w.source, w.key FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.source || '':'' || w.key IN (SELECT e.id FROM pg_temp.mastering_linked l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id))
             UNION ALL
             SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.fresh)) f
           JOIN %s m ON m."#source" = f.source AND m."#key" = f.key
-        ON CONFLICT DO NOTHING$q$, env.owner, format('SELECT e.id FROM mastering.match_links(%L, %L) l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id)', query, model), mastering.artifact_path(env.name), members);
+        ON CONFLICT DO NOTHING', members);
+    DROP TABLE pg_temp.mastering_linked;
     DROP TABLE pg_temp.mastering_asked, pg_temp.mastering_found;
     RETURN NULL;
 END
@@ -268,6 +270,7 @@ BEGIN
     PERFORM mastering.note_decided(env.name, entity_name, curation, labels, old -> '' -> 'increment');
     CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, fresh boolean) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_affected (source text, key text, fresh boolean, PRIMARY KEY (source, key)) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_scope (source text, key text, probe boolean) ON COMMIT DROP;
     EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope TO %I', env.owner);
@@ -331,6 +334,82 @@ END
 $$;
 COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; says why it cannot where that is so.';
 
+-- ---- whether the model still fits --------------------------------------------------------------------------------
+
+CREATE FUNCTION mastering.present_shares(entity jsonb, records jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    shares jsonb;
+BEGIN
+    EXECUTE format('SELECT jsonb_build_object(%s) FROM mastering.%I s WHERE %s',
+                   (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
+                   'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
+    RETURN shares;
+END
+$$;
+COMMENT ON FUNCTION mastering.present_shares(jsonb, jsonb) IS 'The share of an entity''s records that have a value, by attribute.';
+
+-- Counters of what came in with an increment beside what the model, or the last run over all records, was made of:
+-- drift.present.<attribute>: share of the new and changed records with a value, less that among all records of then;
+-- drift.unlisted.<comparison>: share of their values that are not among the frequent ones that the model knows, less what it expects;
+-- drift.levels.<comparison>: of the links of affected records, how far the shares of levels lie from the model's m (half the sum of differences).
+CREATE FUNCTION mastering.measure_drift(env_name text, entity_name text, entity jsonb, model jsonb, records jsonb, last jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    enough constant int := 200;    -- records or links; of fewer, nothing is said
+    counters jsonb := '{}';
+    alarms text[];
+    come bigint := (SELECT count(*) FROM pg_temp.mastering_come);
+    links bigint;
+    name text;
+    listed jsonb;
+    found bigint;
+    values_seen bigint;
+    trained jsonb;
+    distance numeric;
+    shares jsonb;
+BEGIN
+    IF come >= enough THEN
+        EXECUTE format('SELECT jsonb_build_object(%s) FROM pg_temp.mastering_come c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s',
+                       (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
+                       'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
+        SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
+          FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;
+    END IF;
+    FOR i IN 0 .. 63 LOOP
+        EXIT WHEN model #> ARRAY['comparisons', i::text] IS NULL;
+        name := model #>> ARRAY['comparisons', i::text, 'name'];
+        listed := model #> ARRAY['comparisons', i::text, 'frequencies', 'values'];
+        CONTINUE WHEN name IS NULL;
+        IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
+           AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
+            EXECUTE format('SELECT count(v.value) FILTER (WHERE $1 ? v.value), count(v.value)
+                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM pg_temp.mastering_come c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s) v',
+                           model #>> ARRAY['comparisons', i::text, 'column'], 'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO found, values_seen USING listed;
+            IF values_seen >= enough THEN
+                counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
+            END IF;
+        END IF;
+        trained := model #> ARRAY['comparisons', i::text, 'trained'];
+        SELECT sum(l.links) INTO links FROM pg_temp.mastering_level l WHERE l.comparison = i + 1 AND l.level > 0;
+        IF links >= enough AND jsonb_array_length(trained) > 0 THEN
+            SELECT round(sum(abs(coalesce(l.n, 0) / links - (t.value ->> 'm')::numeric)) / 2, 4) INTO distance
+              FROM jsonb_array_elements(trained) WITH ORDINALITY t LEFT JOIN (SELECT v.level, sum(v.links) AS n FROM pg_temp.mastering_level v WHERE v.comparison = i + 1 GROUP BY 1) l ON l.level = t.ordinality;
+            counters := counters || jsonb_build_object('drift.levels.' || name, distance);
+        END IF;
+    END LOOP;
+    SELECT array_agg(format('%s %s', substr(c.key, 7), c.value) ORDER BY c.key) INTO alarms FROM jsonb_each_text(counters) c
+     WHERE CASE WHEN c.key LIKE 'drift.unlisted.%' THEN c.value::numeric > 0.1 WHEN c.key LIKE 'drift.present.%' THEN abs(c.value::numeric) > 0.1 ELSE c.value::numeric > 0.25 END;
+    IF alarms IS NOT NULL THEN
+        RAISE WARNING 'what comes into entity "%" of environment "%" differs from what its model was made of', entity_name, env_name
+            USING DETAIL = format('Of %s new and changed records: %s.', come, array_to_string(alarms, ', ')),
+                  HINT = format('Look at the source first. If the data have changed for good: SELECT mastering.train(%L, %L), then master, which goes over all records.', env_name, entity_name);
+    END IF;
+    RETURN counters;
+END
+$$;
+COMMENT ON FUNCTION mastering.measure_drift(text, text, jsonb, jsonb, jsonb, jsonb) IS 'How far the records of an increment are from what the model assumes, as counters; warns where that is much.';
+
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
 -- Some thousand records are wanted of a store that lies in memory, or on disks that do not turn any more.
@@ -353,7 +432,7 @@ BEGIN
         PERFORM mastering.drop_work_tables();
         RETURN jsonb_build_object('run', 'full', 'because', reason);
     END IF;
-    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared);
+    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared, 'drift', mastering.measure_drift(env.name, entity_name, entity, model, records, old -> '' -> 'increment'));
 END
 $$;
 COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS 'Clusters the records that a change can have touched, or says why all of them have to be gone over.';

@@ -33,7 +33,7 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
         pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
-        pg_temp.mastering_scope, pg_temp.mastering_asked, pg_temp.mastering_found;
+        pg_temp.mastering_scope, pg_temp.mastering_asked, pg_temp.mastering_found, pg_temp.mastering_linked, pg_temp.mastering_level;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
@@ -163,6 +163,7 @@ DECLARE
         THEN format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'))
         ELSE '(SELECT NULL::text AS "#source", NULL::text AS "#key", NULL::bigint AS "#cluster" WHERE false)' END;
     how jsonb := '{}';          -- the run went over all records, or over those that a change touched
+    drift jsonb := '{}';
     touched bigint[];           -- then, the clusters that it may have changed
     windows jsonb;              -- it left blocks to windows
     basis jsonb;                -- what the next run has to know of this one to go on from it
@@ -221,7 +222,9 @@ BEGIN
         windows := CASE WHEN how ->> 'run' = 'incremental' THEN 'false'
                         WHEN reused THEN (SELECT o.versions -> entity_name -> 'increment' -> 'windows' FROM mastering.output o WHERE o.run_key = work.run_key ORDER BY o.made_at LIMIT 1)
                         ELSE to_jsonb(EXISTS (SELECT FROM mastering.last_run() r WHERE r.phase = 'windows')) END;
-        basis := jsonb_build_object('decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure', 'windows', windows);
+        drift := coalesce(how -> 'drift', '{}');
+        how := how - 'drift';
+        basis := jsonb_build_object('present', CASE WHEN how ->> 'run' = 'incremental' THEN old -> '' -> 'increment' -> 'present' ELSE mastering.present_shares(entity, records) END, 'decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure', 'windows', windows);
         IF curation @? '$[*] ? (@[0] == "lock")' AND NOT reused THEN
             CREATE TEMP TABLE mastering_under_lock ON COMMIT DROP AS
             SELECT p.source, p.key FROM pg_temp.mastering_partition p
@@ -282,7 +285,7 @@ BEGIN
         ELSE mastering.tally(golden, entity) END;
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', marks, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
-        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis), 'increment', basis - 'filled');
+        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis) || drift, 'increment', basis - 'filled');
     PERFORM mastering.drop_work_tables();
     PERFORM set_config('work_mem', work_memory, true), set_config('random_page_cost', page_cost, true);
 

@@ -61,9 +61,9 @@ BEGIN
     END IF;
     FOR item IN SELECT * FROM jsonb_each(content) LOOP
         IF item.key NOT IN ('records', 'clusters', 'largest', 'singletons', 'pairs', 'born', 'split', 'merged', 'died')
-           AND NOT (item.key LIKE 'filled.%' AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', substr(item.key, 8)))) THEN
+           AND item.key NOT LIKE 'drift.%' AND NOT (item.key LIKE 'filled.%' AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', substr(item.key, 8)))) THEN
             RAISE EXCEPTION 'unknown counter "%"', item.key USING ERRCODE = '22023', DETAIL = format('At $.%s.', item.key),
-                HINT = 'The counters are records, clusters, largest, singletons, pairs, born, split, merged, died, and filled.<attribute>.';
+                HINT = 'The counters are records, clusters, largest, singletons, pairs, born, split, merged, died, and filled.<attribute>; of increments, drift.<kind>.<name>.';
         END IF;
         IF jsonb_typeof(item.value) <> 'object' OR item.value - 'severity' = '{}' THEN
             RAISE EXCEPTION 'the bound of counter "%" is no object of min, max, max_drop and max_rise', item.key USING ERRCODE = '22023', DETAIL = format('At $.%s.', item.key);

@@ -110,6 +110,29 @@ SELECT master('i1', 'p') #>> '{how,run}' AS run;
 UPDATE inc.crm SET city = 'Ulm' WHERE id BETWEEN 60 AND 79;
 SELECT count(*) FROM load('i1', 'p');
 SELECT master('i1', 'p') #>> '{how,because}' AS because;
+-- What comes in is held against what the model was made of: towns that it does not know, and ages that are missing.
+CREATE TABLE inc.people AS SELECT i AS id, 'First' || i % 37 || ' Last' || md5((i % 1200)::text) AS name, (ARRAY['Ulm', 'Bonn', 'Kiel', 'Hof'])[1 + i % 4] AS town, 20 + i % 60 AS age FROM generate_series(1, 1500) i;
+GRANT SELECT ON inc.people TO i_owner;
+SELECT define_entity('i1', 'q', '{"name": "text", "town": "text", "age": "int"}'), map_source('i1', 'q', 'people', 'inc.people', 'id'), set_blocking('i1', 'q', '["name"]'),
+       set_comparisons('i1', 'q', '[{"column": "name", "method": "jaro_winkler", "levels": [0.92]}, {"column": "town", "method": "exact", "term_frequency": true}]');
+SELECT change FROM load('i1', 'q');
+SELECT train('i1', 'q') IS NOT NULL AS trained;
+SELECT master('i1', 'q') - 'entity' AS first;
+SET client_min_messages = warning;
+INSERT INTO inc.people SELECT 2000 + i, 'New' || i % 37 || ' Last' || md5((i * 13)::text), (ARRAY['Ulm', 'Bonn', 'Kiel', 'Hof'])[1 + i % 4], 20 + i % 60 FROM generate_series(1, 220) i;
+SELECT inserted FROM load('i1', 'q');
+SELECT master('i1', 'q') #>> '{how,run}' AS run;
+SELECT counter, after FROM run_counters('i1', 'q') WHERE counter LIKE 'drift.%';
+INSERT INTO inc.people SELECT 3000 + i, 'Newer' || i % 37 || ' Last' || md5((i * 17)::text), CASE WHEN i % 3 = 0 THEN 'Atlantis' ELSE 'Ulm' END, CASE WHEN i % 2 = 0 THEN i % 60 END FROM generate_series(1, 250) i;
+SELECT inserted FROM load('i1', 'q');
+SELECT master('i1', 'q') #>> '{how,run}' AS run;
+SELECT counter, after FROM run_counters('i1', 'q') WHERE counter LIKE 'drift.%';
+-- A bound makes it a gate.
+SELECT set_bounds('i1', 'q', '{"drift.present.age": {"min": -0.1}}');
+INSERT INTO inc.people SELECT 4000 + i, 'Newest' || i % 37 || ' Last' || md5((i * 19)::text), 'Ulm', NULL FROM generate_series(1, 250) i;
+SELECT inserted FROM load('i1', 'q');
+SELECT master('i1', 'q') #>> '{how,run}' AS run;
+SET client_min_messages = error;
 -- Not everybody may ask.
 SET ROLE i_none;
 SELECT master('i1', 'p', dry_run => true);
