@@ -24,6 +24,10 @@ CREATE UNIQUE INDEX ON bench.crm (id);
 CREATE UNIQUE INDEX ON bench.shop (id);
 VACUUM ANALYZE bench.crm, bench.shop;
 CREATE SEQUENCE bench.round;
+-- Of this backend, in milliseconds.
+CREATE FUNCTION bench.processor_time() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT ((x.fields)[12]::bigint + (x.fields)[13]::bigint) * 10 FROM (SELECT regexp_split_to_array(regexp_replace(pg_read_file('/proc/self/stat'), '^.*\) ', ''), ' ') AS fields) x
+$$;
 CREATE FUNCTION bench.change(n bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     version int := nextval('bench.round');
