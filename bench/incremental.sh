@@ -23,7 +23,7 @@ timed() {
 SET client_min_messages = error;
 SELECT bench.processor_time() AS before \gset
 \timing on
-SELECT 'said ' || ($statement);
+SELECT 'said ' || ($statement)::text;
 \timing off
 SELECT 'cpu ' || bench.processor_time() - :before;
 SQL
