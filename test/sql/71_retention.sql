@@ -89,17 +89,17 @@ SELECT action, reason FROM curations WHERE environment = 'test' AND in_force ORD
 SELECT restore('test', 'prod') IS NOT NULL AS twin;
 SELECT set_survivorship('prod', 'person', '{"default": "shortest"}');
 SELECT set_policy('prod', 'stage', '"production"'), set_policy('prod', 'approvals', NULL);
-SELECT set_survivorship('prod', 'person', '{"default": "longest"}');
+SELECT set_survivorship('prod', 'person', '{"default": "min"}');
 SELECT set_survivorship('dev', 'person', '{"default": "longest"}'), promote('dev', 'test') > 0 AS to_test;
 SELECT path, ours, theirs FROM merge_conflicts('test', 'prod');
 SELECT propose('test', 'prod', 'neither of them') AS release \gset
-SELECT resolve_conflict(:release, 'entity/person/survivorship', '{"attributes": {"nothing": "longest"}}');
+SELECT resolve_conflict(:release, 'entity/person/survivorship', '{"default": "first"}');
 SELECT resolve_conflict(:release, 'entity/person/survivorship', '{"default": "most_frequent"}');
 SELECT path, resolution FROM merge_conflicts(:release);
 SELECT policy, value FROM mastering.policy WHERE environment = 'prod' ORDER BY policy;
 SELECT (SELECT count(*) FROM mastering.policy_override) AS exceptions;
 SELECT artifact_at(tree, 'entity/person/survivorship') AS not_yet FROM mastering.configuration WHERE environment = 'prod';
-SELECT set_survivorship('prod', 'person', '{"default": "longest"}');
+SELECT set_survivorship('prod', 'person', '{"default": "min"}');
 SELECT promote('test', 'prod', resolve => '{"entity/person/survivorship": {"default": "most_frequent"}}') > 0 AS promoted;
 SELECT artifact_at(tree, 'entity/person/survivorship') AS decided FROM mastering.configuration WHERE environment = 'prod';
 
