@@ -20,6 +20,10 @@ CREATE TABLE asked AS SELECT * FROM mastering.uncertain_pairs_as(NULL::integer, 
 SELECT count(*), count(DISTINCT (id_a, id_b)) AS different, bool_and(id_a < id_b) AS ordered, count(DISTINCT reason) > 1 AS reasons,
     max(probability) > 0.9 AND min(probability) < 0.1 AS of_all_scores, count(*) FILTER (WHERE probability BETWEEN 0.02 AND 0.98) > 5 AS doubtful FROM asked;
 SELECT count(*) AS of_pairs_that_match_pairs_scores_so FROM asked AS a JOIN mastering.match_pairs_as(NULL::integer, :'query', (SELECT model FROM model), 1e-30) AS p USING (id_a, id_b, weight);
+-- Spread: pairs that clusters put together and pairs that they do not, in many parts of the score range; few of one record.
+SELECT c.cluster_id = d.cluster_id AS together, count(*) > 10 AS some, count(DISTINCT floor(a.weight)) > 3 AS spread
+FROM asked AS a JOIN mastering.match_clusters(:'query', (SELECT model FROM model)) AS c ON c.id::int = a.id_a JOIN mastering.match_clusters(:'query', (SELECT model FROM model)) AS d ON d.id::int = a.id_b GROUP BY 1 ORDER BY 1;
+SELECT max(n) < 10 AS few_of_a_record FROM (SELECT count(*) AS n FROM asked CROSS JOIN LATERAL (VALUES (id_a), (id_b)) AS v (id) GROUP BY v.id) AS r;
 -- The same ones again, whatever the order of records, and the number of threads.
 SET mastering.threads = 1;
 SELECT count(*) AS the_same FROM asked JOIN mastering.uncertain_pairs_as(NULL::integer, 'SELECT id, first_name, last_name, city, born FROM labelled.person ORDER BY born, id DESC', (SELECT model FROM model), 60) USING (id_a, id_b, reason);
@@ -27,6 +31,15 @@ RESET mastering.threads;
 CREATE TABLE verdict AS SELECT a.id_a, a.id_b, x.entity = y.entity AS is_match FROM asked AS a JOIN person AS x ON x.id = a.id_a JOIN person AS y ON y.id = a.id_b;
 -- None twice, and none that labels imply.
 SELECT count(*), count(v.id_a) AS labelled FROM mastering.uncertain_pairs_as(NULL::integer, :'query', (SELECT model FROM model), 100, 'SELECT * FROM verdict') AS u LEFT JOIN verdict AS v USING (id_a, id_b);
+-- Five rounds ask nothing twice.
+CREATE TABLE rounds (round int, id_a int, id_b int, is_match boolean);
+DO $$ BEGIN
+    FOR i IN 1 .. 5 LOOP
+        INSERT INTO rounds SELECT i, u.id_a, u.id_b, x.entity = y.entity FROM mastering.uncertain_pairs_as(NULL::integer, 'SELECT id, first_name, last_name, city, born FROM labelled.person',
+            (SELECT model FROM model), 40, 'SELECT id_a, id_b, is_match FROM labelled.rounds') AS u JOIN person AS x ON x.id = u.id_a JOIN person AS y ON y.id = u.id_b;
+    END LOOP;
+END $$;
+SELECT count(*), count(DISTINCT (id_a, id_b)) AS different, count(*) FILTER (WHERE is_match) > 30 AS matches, count(*) FILTER (WHERE NOT is_match) > 30 AS others FROM rounds;
 CREATE TABLE three AS SELECT id FROM person WHERE last_name = 'namebb' ORDER BY id LIMIT 3;
 SELECT count(*) FILTER (WHERE NOT implied) > 0 AS asked_before, count(*) FILTER (WHERE implied) AS asked_after FROM (
     SELECT false AS implied, id_a, id_b FROM mastering.uncertain_pairs_as(NULL::integer, 'SELECT * FROM labelled.person WHERE last_name = ''namebb''', (SELECT model FROM model), 1000)
