@@ -18,8 +18,8 @@ SELECT create_environment('r_prod', promotes_from => 'r_test', server => 'r othe
 CREATE ROLE regress_r_admin;
 DO $$ BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_r_admin', current_database());
-    EXECUTE format('CREATE SERVER "r other" FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host %L, port %L, dbname ''mastering_r other'')', btrim(split_part(current_setting('unix_socket_directories'), ',', 1), '"'), current_setting('port'));
-    EXECUTE format('CREATE SERVER "r self" FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host %L, port %L, dbname %L)', btrim(split_part(current_setting('unix_socket_directories'), ',', 1), '"'), current_setting('port'), current_database());
+    EXECUTE format('CREATE SERVER "r other" FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host %L, port %L, dbname ''mastering_r other'')', btrim(btrim(split_part(current_setting('unix_socket_directories'), ',', 1), ' "'), '"'), current_setting('port'));
+    EXECUTE format('CREATE SERVER "r self" FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host %L, port %L, dbname %L)', btrim(btrim(split_part(current_setting('unix_socket_directories'), ',', 1), ' "'), '"'), current_setting('port'), current_database());
     EXECUTE format('CREATE SERVER "r nobody" FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host ''/nowhere/at/all'', dbname ''x'')');
 END $$;
 SELECT grant_role('r_test', 'admin', 'regress_r_admin');
