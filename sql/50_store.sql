@@ -128,6 +128,7 @@ CREATE TABLE mastering.deletion_vector (
     bitmap      bytea NOT NULL,
     UNIQUE (segment_id, hash)
 );
+ALTER TABLE mastering.deletion_vector ALTER COLUMN bitmap SET STORAGE EXTERNAL;    -- as small as it gets: trying takes longer than writing
 COMMENT ON TABLE mastering.deletion_vector IS 'Rows of a segment that a version does not have, as a Roaring bitmap in the portable format; never changed.';
 
 CREATE SEQUENCE mastering.head_generation;

@@ -38,6 +38,7 @@ CREATE TABLE mastering.data_version (
     state    bytea,
     PRIMARY KEY (store_id, content)
 );
+ALTER TABLE mastering.data_version ALTER COLUMN state SET STORAGE EXTERNAL;
 COMMENT ON TABLE mastering.data_version IS 'Loaded data by content, so that what one environment has loaded another does not write again.';
 COMMENT ON COLUMN mastering.data_version.content IS 'Number of rows, SHA-256 of the state, hash of the key''s columns.';
 COMMENT ON COLUMN mastering.data_version.state IS 'State of the hash of the multiset of rows (content_state), which the next load goes on from; NULL in data loaded by 0.1.0, whose content is a hash of sorted hashes.';

@@ -18,6 +18,11 @@ ALTER TABLE mastering.store ADD CONSTRAINT store_kind_check CHECK (kind IN ('sou
 -- Loaded data keep the state of their content's hash; for what was loaded before, the next load that changes it computes it.
 -- covers TABLE mastering.data_version
 ALTER TABLE mastering.data_version ADD COLUMN state bytea;
+ALTER TABLE mastering.data_version ALTER COLUMN state SET STORAGE EXTERNAL;
+
+-- Deletion vectors are compact already.
+-- covers TABLE mastering.deletion_vector
+ALTER TABLE mastering.deletion_vector ALTER COLUMN bitmap SET STORAGE EXTERNAL;
 
 -- golden_sql asks it as whoever calls that.
 GRANT EXECUTE ON FUNCTION mastering.is_expression(text) TO PUBLIC;
