@@ -591,7 +591,8 @@ BEGIN
         -- A choice without a condition takes what is left.
         (SELECT pg_catalog.string_agg(pg_catalog.format(E',\n                    CASE %s END AS t%s', (SELECT pg_catalog.string_agg(CASE WHEN c ? 'where' THEN pg_catalog.format(E'WHEN (%s\n) THEN %s', c->>'where', o) ELSE pg_catalog.format('WHEN true THEN %s', o) END, ' ' ORDER BY o)
                 FROM pg_catalog.jsonb_array_elements(u.choices) WITH ORDINALITY AS e (c, o)), u.unit), '' ORDER BY u.unit) FROM unit AS u WHERE u.is_conditional),
-        (SELECT pg_catalog.string_agg(pg_catalog.format(E', (%s\n) AS g%s', u.aggregate, a.n), '' ORDER BY a.n) FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members) WHERE u.aggregate IS NOT NULL),
+        -- Within CASE no function may return a set, which would make several golden records of one cluster.
+        (SELECT pg_catalog.string_agg(pg_catalog.format(E', CASE WHEN true THEN (%s\n) END AS g%s', u.aggregate, a.n), '' ORDER BY a.n) FROM attribute AS a JOIN unit AS u ON a.name = ANY (u.members) WHERE u.aggregate IS NOT NULL),
         (SELECT pg_catalog.string_agg(pg_catalog.format(', %s AS %I', CASE WHEN a.is_plain_text OR a.is_padded_text THEN pg_catalog.format('CASE WHEN pg_catalog.btrim(j.a%s::pg_catalog.text, %L) <> '''' THEN j.a%1$s END', a.n, blanks) ELSE 'j.a' || a.n END, a.name), '' ORDER BY a.n) FROM attribute AS a),
         (SELECT pg_catalog.min(s->>'recency') FROM unit AS u CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(u.all_steps) AS s
             WHERE s->>'rule' = 'trust' AND NOT EXISTS (SELECT FROM attribute AS a WHERE a.name = s->>'recency' AND (a.is_time OR a.is_number)))

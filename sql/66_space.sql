@@ -322,6 +322,7 @@ DECLARE
     changed boolean := false;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
     SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;
     config := mastering.configuration_of(env_name);
     data := config.data;

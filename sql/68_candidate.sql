@@ -385,6 +385,7 @@ DECLARE
     after text;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
+    PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
     SELECT * INTO env FROM mastering.environment e WHERE e.name = env_name;
     shown := mastering.candidate_named(env_name, candidate_name);
     state := mastering.current_state(env_name);

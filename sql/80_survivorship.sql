@@ -35,7 +35,7 @@ BEGIN
         what := format('the %s of attribute "%s"', CASE item.kind WHEN 'where' THEN 'condition' ELSE 'aggregate' END, item.attribute);
         PERFORM mastering.check_expression(env, mastering.golden_row(entity), 'q', item.expression, what);
         BEGIN    -- a condition is true or not; an aggregate takes all records and gives a value of the attribute
-            PERFORM FROM mastering.query_as(env.owner::name, format(CASE item.kind WHEN 'where' THEN E'SELECT CASE WHEN (%s\n) THEN 1 END IS NULL FROM %3$s AS q LIMIT 0' ELSE E'SELECT CAST((%s\n) AS %s) IS NULL FROM %s AS q HAVING true LIMIT 0' END,
+            PERFORM FROM mastering.query_as(env.owner::name, format(CASE item.kind WHEN 'where' THEN E'SELECT CASE WHEN (%s\n) THEN 1 END IS NULL FROM %3$s AS q LIMIT 0' ELSE E'SELECT CAST(CASE WHEN true THEN (%s\n) END AS %s) IS NULL FROM %s AS q HAVING true LIMIT 0' END,
                 item.expression, item.type, mastering.golden_row(entity)), mastering.artifact_path(env.name), false) AS t (value boolean);
         EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
             GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE;

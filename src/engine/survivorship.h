@@ -4,18 +4,22 @@
  * A plan says it once for all clusters; golden_sql writes it as JSON beside the row that it describes:
  *
  *   {"columns": [{"name": "email", "value": 4, "key": 4, "blank": true, "length": 9}, ...],
- *    "units": [{"members": [1], "union": false, "choices": [{"rule": "longest", "steps": [{"rule": "longest"}]}]}, ...],
+ *    "units": [{"members": [1], "union": false,
+ *               "choices": [{"rule": "longest", "steps": [{"rule": "longest"}]}]}, ...],
  *    "source": true}
  *
  * A row holds the record's id, its source and whether it has no cluster (text, text, boolean), then whatever
  * the columns name by position: value, what survives; key, what is compared (in the collation of that
  * position); length, its number of characters, left out where the value is a text that can be measured here.
- * blank: texts of nothing but blanks are NULL. Steps of the rules most_recent and least_recent have "key",
- * those of source_priority "sources". members count the columns from 1.
- * those of trust "sources" and "trust": [start, final, age] for each and for all others, and "key", a number.
- * "choice": the position of an integer, the number of the choice that a record is for (NULL: it cannot survive).
- * A unit whose one step is of rule aggregate is NULL here: the statement around the plan makes the value.
- * "elements": true, of a union: it takes arrays apart and makes one array of their elements.
+ * blank: texts of nothing but blanks are NULL. members count the columns from 1.
+ *
+ * Steps of the rules most_recent and least_recent have "key", those of source_priority "sources", those of
+ * trust "sources" and "trust": [start, final, age] for each and for all others, and "key", a number.
+ *
+ * "choice": position of an integer, the number of the choice that a record is for; NULL: it cannot survive.
+ *
+ * "elements": true, of a union: it takes arrays apart and makes one array of their elements. A unit whose one
+ * step is of rule aggregate is NULL here: the statement around the plan makes its value.
  *
  * Main thread only. A plan lives as long as its memory context; what belongs to one cluster is allocated in
  * the current context.

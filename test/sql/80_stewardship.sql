@@ -47,6 +47,15 @@ SELECT mastering.end_curation('stew', curation_id) FROM mastering.lock_conflicts
 SELECT mastering.master('stew', 'p') -> 'contradicted_locks' AS contradicted;
 SELECT cluster_id = :c12 AS it, problem FROM mastering.lock_conflicts('stew', 'p');
 SELECT count(*) AS conflicts FROM mastering.lock_conflicts('stew_fork', 'p');
+-- What a release would do is listed before it is done.
+SELECT mastering.lock_cluster('stew', 'p', cluster_id, 'a couple') > 0 AS locked FROM stew.p_members WHERE record_key = '20';
+SELECT mastering.master('stew', 'p') -> 'contradicted_locks' AS contradicted;
+SELECT mastering.fork_environment('stew', 'stew_change'), mastering.set_clustering('stew_change', 'p', '{"threshold": 0.99999999999}');
+SELECT mastering.propose('stew_change', 'stew') AS release \gset
+CALL mastering.prepare(:release);
+SELECT problem, reason FROM mastering.lock_conflicts('stew', 'p', next => true) ORDER BY curation_id;
+SELECT problem, reason FROM mastering.lock_conflicts('stew', 'p') ORDER BY curation_id;
+SELECT mastering.drop_environment('stew_change');
 -- An erased record is in no list.
 SELECT count(*) > 0 AS erased FROM mastering.erase('p', 'crm', '112', 'asked for it');
 SELECT count(*) AS rows FROM mastering.lock_conflict WHERE key = '112';

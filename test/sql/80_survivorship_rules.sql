@@ -59,6 +59,7 @@ CALL refused('{"attributes": {"name": {"rule": "trust", "trust": {"crm": {"start
 CALL refused('{"attributes": {"name": {"rule": "trust", "trust": {"crm": {"start": 3, "final": 1, "after": "1 day"}}, "recency": "email"}}}');
 CALL refused('{"attributes": {"price": "aggregate"}}');
 CALL refused('{"attributes": {"price": {"rule": "aggregate", "aggregate": "price"}}}');
+CALL refused('{"attributes": {"name": {"rule": "aggregate", "aggregate": "unnest(array_agg(name))"}}}');
 CALL refused('{"attributes": {"price": ["max", {"rule": "aggregate", "aggregate": "max(price)"}]}}');
 CALL refused('{"groups": [{"attributes": ["name", "email"], "rule": "aggregate", "aggregate": "max(name)"}]}');
 
