@@ -164,12 +164,26 @@ COMMENT ON FUNCTION mastering.note_decided(text, text, jsonb, jsonb, jsonb) IS '
 -- ---- clustering what is affected -----------------------------------------------------------------------------------
 
 -- The records in pg_temp.mastering_scope as a query for the environment's owner.
-CREATE FUNCTION mastering.scope_query(entity jsonb, view_name text) RETURNS text
+CREATE FUNCTION mastering.scope_query(entity jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('SELECT r."#source" || '':'' || r."#key" AS id, r."#source" AS source, w.probe AS "#probe", %s FROM pg_temp.mastering_scope w JOIN %s r ON r."#source" = w.source AND r."#key" = w.key',
-                  (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), view_name)
+    SELECT format('SELECT r."#source" || '':'' || r."#key" AS id, r."#source" AS source, w.probe AS "#probe", %s FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#source" = w.source AND r."#key" = w.key',
+                  (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a))
 $$;
-COMMENT ON FUNCTION mastering.scope_query(jsonb, text) IS 'The query with which the engine reads the records of an increment.';
+COMMENT ON FUNCTION mastering.scope_query(jsonb) IS 'The query with which the engine reads the records of an increment.';
+
+-- Each record is fetched once, however often the engine looks at it.
+CREATE FUNCTION mastering.read_scope(records jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    ANALYZE pg_temp.mastering_scope;
+    EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM (SELECT w.source, w.key FROM pg_temp.mastering_scope w WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = w.source AND r."#key" = w.key)) w
+                      JOIN mastering.%I s ON s."#source" = w.source AND s."#key" = w.key WHERE %s', 'store_' || (records ->> 'store'), mastering.version_condition(records, 's'));
+    IF FOUND THEN
+        ANALYZE pg_temp.mastering_read;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.read_scope(jsonb) IS 'Brings the records in pg_temp.mastering_scope that are not there yet into pg_temp.mastering_read.';
 
 -- Which columns are compared decides how large keys are divided; what was learnt of them is long and decides nothing here.
 CREATE FUNCTION mastering.key_spec(model jsonb) RETURNS jsonb
@@ -213,10 +227,10 @@ $$;
 COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from affected records that were not looked at yet.
-CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, view_name text, keys jsonb, records jsonb, members text) RETURNS text
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    query text := mastering.scope_query(entity, view_name);
+    query text := mastering.scope_query(entity);
     reason text;
 BEGIN
     TRUNCATE pg_temp.mastering_scope;
@@ -224,18 +238,20 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    ANALYZE pg_temp.mastering_scope;
+    PERFORM mastering.read_scope(records);
     PERFORM mastering.ask_keys(env, query, model);
     CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT r.source, r.key, r.rule, r.hash FROM mastering.records_of_keys(keys, records, 'pg_temp.mastering_asked') r;
+    ANALYZE pg_temp.mastering_found;
     reason := mastering.large_block(model);
     IF reason IS NOT NULL THEN
         RETURN reason;
     END IF;
     INSERT INTO pg_temp.mastering_scope
     SELECT DISTINCT f.source, f.key, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = f.source AND a.key = f.key);
-    ANALYZE pg_temp.mastering_scope;
+    PERFORM mastering.read_scope(records);
     EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
                    format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, %L) l', query, model), mastering.artifact_path(env.name));
+    ANALYZE pg_temp.mastering_linked;
     INSERT INTO pg_temp.mastering_level SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2;
     EXECUTE format('INSERT INTO pg_temp.mastering_near
         SELECT DISTINCT m."#cluster" FROM (
@@ -244,12 +260,13 @@ BEGIN
             SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.fresh)) f
           JOIN %s m ON m."#source" = f.source AND m."#key" = f.key
         ON CONFLICT DO NOTHING', members);
+    ANALYZE pg_temp.mastering_near;
     DROP TABLE pg_temp.mastering_linked;
     DROP TABLE pg_temp.mastering_asked, pg_temp.mastering_found;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, text, jsonb, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
 -- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
@@ -257,8 +274,7 @@ COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, tex
 CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    view_name text := mastering.show_source(env, mastering.path(entity_name, 'changed'), records);
-    query text := mastering.scope_query(entity, view_name);
+    query text := mastering.scope_query(entity);
     members text := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'));
     -- Only of records that are there; others would be told of.
     verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w) AND v.id_b IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w)', q)
@@ -273,7 +289,8 @@ BEGIN
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_affected (source text, key text, fresh boolean, PRIMARY KEY (source, key)) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_scope (source text, key text, probe boolean) ON COMMIT DROP;
-    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope TO %I', env.owner);
+    EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
+    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope, pg_temp.mastering_read TO %I', env.owner);
     -- Of a set that must be together the chain changes when one of its records goes.
     INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
      WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
@@ -289,7 +306,7 @@ BEGIN
             reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
             RETURN;
         END IF;
-        reason := mastering.note_near(env, entity, model, view_name, keys, records, members);
+        reason := mastering.note_near(env, entity, model, keys, records, members);
         IF reason IS NOT NULL THEN
             RETURN;
         END IF;
@@ -309,6 +326,7 @@ BEGIN
             GET DIAGNOSTICS n = ROW_COUNT;
             EXIT WHEN n = 0;
         END LOOP;
+        PERFORM mastering.read_scope(records);
         SELECT count(*) INTO reached FROM pg_temp.mastering_scope;
         IF reached > at_most THEN
             reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
@@ -368,11 +386,12 @@ DECLARE
     trained jsonb;
     distance numeric;
     shares jsonb;
+    some_come constant text := '(SELECT x.source, x.key FROM pg_temp.mastering_come x LIMIT 5000)';
 BEGIN
     IF come >= enough THEN
-        EXECUTE format('SELECT jsonb_build_object(%s) FROM pg_temp.mastering_come c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s',
+        EXECUTE format('SELECT jsonb_build_object(%s) FROM %s c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s',
                        (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
-                       'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
+                       some_come, 'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
         SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
           FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;
     END IF;
@@ -384,8 +403,8 @@ BEGIN
         IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
            AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
             EXECUTE format('SELECT count(v.value) FILTER (WHERE $1 ? v.value), count(v.value)
-                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM pg_temp.mastering_come c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s) v',
-                           model #>> ARRAY['comparisons', i::text, 'column'], 'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO found, values_seen USING listed;
+                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM %s c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s) v',
+                           model #>> ARRAY['comparisons', i::text, 'column'], some_come, 'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO found, values_seen USING listed;
             IF values_seen >= enough THEN
                 counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
             END IF;

@@ -112,7 +112,7 @@ BEGIN
     CREATE TEMP TABLE mastering_partition AS
     SELECT split_part(c.id, ':', 1) AS source, split_part(c.id, ':', 2) AS key, c.cluster_id AS label
       FROM mastering.match_clusters(query, model, labels => mastering.verdicts_query(mastering.artifact_at(tree, mastering.path('entity', e, 'labels')), curation, query)) c;
-    PERFORM mastering.lock_partition(curation);
+    PERFORM mastering.lock_partition(curation, e, 'test');
     RETURN QUERY EXECUTE format($q$
         WITH wanted AS (SELECT p.source, p.key, min(p.source || ':' || p.key) OVER (PARTITION BY p.label) AS cluster FROM pg_temp.mastering_partition p),
         shown AS (SELECT m.source, m.record_key AS key, min(m.source || ':' || m.record_key) OVER (PARTITION BY m.cluster_id) AS cluster FROM prod.%2$I m),
