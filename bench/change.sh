@@ -11,17 +11,18 @@
 PERMILLE=${PERMILLE:-10 10 10 1}
 RUN=${RUN:-no}
 BY=${BY:-keys}
+DATABASE=${DATABASE:-bench_change}
 if [ -z "${CHANGE_PSQL:-}" ]; then
     scripts/server.sh install
     scripts/server.sh start
     find_place known
     CHANGE_PSQL=server_psql
 fi
-bench_psql() { $CHANGE_PSQL -q -At -d bench_change "$@"; }
+bench_psql() { $CHANGE_PSQL -q -At -d "$DATABASE" "$@"; }
 say '| records | changed | load, s | WAL, MB | WAL a changed row, bytes | rows written: source | kept on disk, MB | a changed row is, bytes | WAL over changed rows | disk over changed rows |'
 say '| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
 for records in ${RECORDS:-200000 1000000}; do
-    $CHANGE_PSQL -q -d postgres -c 'SET client_min_messages TO warning' -c 'DROP DATABASE IF EXISTS bench_change WITH (FORCE)' -c 'CREATE DATABASE bench_change'
+    $CHANGE_PSQL -q -d postgres -c 'SET client_min_messages TO warning' -c "DROP DATABASE IF EXISTS $DATABASE WITH (FORCE)" -c "CREATE DATABASE $DATABASE"
     bench_psql -v records="$records" -v by_column="$([ "$BY" = column ] && say on || say off)" -f bench/change.sql >/dev/null
     [ "$RUN" = no ] || bench_psql -c "SELECT mastering.master('prod', 'thing')" -c "SELECT mastering.snapshot('prod', tag => 'state_0')" >/dev/null
     n=0

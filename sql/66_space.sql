@@ -401,7 +401,6 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS
 #variable_conflict use_column
 DECLARE
     garbage bigint := 0;
-    total bigint := 0;
 BEGIN
     IF env_name IS NOT NULL THEN
         PERFORM mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
@@ -431,10 +430,11 @@ BEGIN
                 ELSE mastering.may(n.environment, 'author', 'curator', 'reviewer', 'loader') END
      GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LOOP
         garbage := garbage + CASE held WHEN 'nothing' THEN bytes ELSE 0 END;
-        total := total + bytes;
         RETURN NEXT;
     END LOOP;
-    PERFORM mastering.warn_of_garbage(garbage, total);
+    IF garbage > 0 THEN    -- what several share is listed for each of them
+        PERFORM mastering.warn_of_garbage(garbage, (SELECT sum(pg_total_relation_size(format('mastering.%I', 'segment_' || g.segment_id)::regclass))::bigint FROM mastering.segment g));
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION mastering.do_storage(text) IS 'Behind storage.';
