@@ -349,6 +349,31 @@ is(prod(), $before, 'prod is as it was');
 $here->append_conf('postgresql.conf', "max_worker_processes = 16\n");
 $here->restart;
 
+# 10. And at moments that nobody chose, from before the connection to after the record: what is not known to have come
+# through is called again, and everything is there once.
+my ($through, $again) = (0, 0);
+foreach my $side ('there', 'here')
+{
+	my @wrong;
+	foreach my $try (1 .. 9)
+	{
+		my $message = "random $side $try";
+		change();
+		$run = start_promotion($message);
+		usleep($try * $try * 12_000);
+		$here->safe_psql('postgres', "SELECT pg_terminate_backend($run->{pid})") if $side eq 'here';
+		there(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mastering' AND backend_type = 'client backend'}) if $side eq 'there';
+		finish($run);
+		if (state($message) =~ /promoted/) { $through++; }
+		else { until_done("SELECT promote('test', 'prod', '$message')"); $again++; }
+		push @wrong, "$message: " . applied($message) . ' there, ' . state($message) . ' here' if applied($message) ne '1' || state($message) !~ /^(failed,)*promoted$/;
+	}
+	is("@wrong", '', "cut $side at any moment: each release is there once, and both sides know");
+}
+note("$through came through, $again were called again");
+is(good(q{SELECT count(*) FROM diff('test', 'prod')}), '0', 'the two agree');
+is(good(q{SELECT count(*) FROM remote_releases WHERE state IN ('sent', 'unknown')}), '0', 'no question is open');
+
 # ---- approvals and versions -----------------------------------------------------------------------------------------
 
 there(q{SELECT mastering.set_policy('prod', 'approvals', '{"count": 1, "roles": ["reviewer"], "identity": "role"}'); SELECT mastering.grant_role('prod', 'reviewer', 'rita')});
