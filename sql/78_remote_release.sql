@@ -198,7 +198,7 @@ BEGIN
         PERFORM mastering.remote_disconnect(connection);
         PERFORM mastering.record_remote(stand, r) WHERE r.state = 'unknown';
         RETURN r;
-    EXCEPTION WHEN OTHERS THEN
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
         GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
         PERFORM mastering.remote_disconnect(connection) WHERE connection IS NOT NULL;
     END;
@@ -679,9 +679,10 @@ BEGIN
     BEGIN
         connection := mastering.remote_connect(stand);
         greeting := mastering.remote_greet(stand, connection);
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, error_detail = PG_EXCEPTION_DETAIL;
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
+        GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, error_detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
         PERFORM mastering.remote_disconnect(connection) WHERE connection IS NOT NULL;
+        PERFORM mastering.raise_again(code, message, error_detail, hint) WHERE code = '57014';
         connection := NULL;
         RETURN QUERY SELECT 'connection'::text, 'none'::text, btrim(message, E' \n');
     END;

@@ -470,6 +470,16 @@ is($here->safe_psql('trial', q{SELECT count(*) FROM mastering.audit_log WHERE ac
 like($here->safe_psql('trial', q{SELECT string_agg(place || ' ' || touched, ', ') FROM mastering.erase('person', 'crm', '7', 'asked for it')}), qr/\btest.person_crm 1\b/, 'erased there, also from the rows that were sent');
 is($here->safe_psql('trial', q{SELECT count(*) FROM test.person_crm WHERE id = 7}), '0', 'which have it no more');
 
+# A database that has an older version.
+$here->safe_psql('postgres', 'CREATE DATABASE old');
+$here->safe_psql('old', q{CREATE EXTENSION mastering VERSION '0.1.0'});
+$here->safe_psql('postgres', qq{CREATE SERVER old FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '$own_host', port '$own_port', dbname 'old'); CREATE USER MAPPING FOR $super SERVER old OPTIONS (user '$super')});
+($rc, $out, $err) = $here->psql('postgres', q{SELECT mastering.create_environment('old', promotes_from => 'test', server => 'old')});
+like($err, qr/has a version without environments in other databases.*ALTER EXTENSION mastering UPDATE/s, 'an older version there is told so');
+$here->safe_psql('old', 'ALTER EXTENSION mastering UPDATE');
+$here->safe_psql('postgres', q{SELECT mastering.create_environment('old', promotes_from => 'test', server => 'old')});
+is($here->safe_psql('old', q{SELECT promotes_from FROM mastering.environment WHERE name = 'old'}), 'test', 'and will do after an update');
+
 # ---- who may --------------------------------------------------------------------------------------------------------------
 
 good(q{SELECT grant_role('prod', 'admin', 'bob'), grant_role('test', 'admin', 'bob')});
