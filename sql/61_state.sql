@@ -217,10 +217,10 @@ COMMENT ON FUNCTION mastering.visible(text, timestamptz) IS 'Whether the current
 
 CREATE VIEW mastering.environments WITH (security_barrier) AS
     SELECT e.name, e.promotes_from, e.owner, e.created_at, c.changed_at, '#' || left(c.snapshot, 12) AS snapshot,
-           left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'data', c.data, 'versions', h.versions)), 12) AS head,
-           (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%') AS entities
-      FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name WHERE mastering.visible(e.name, e.created_at);
-COMMENT ON VIEW mastering.environments IS 'The stages that the current user may see. head: the first digits of the hash of what a stage is now.';
+           coalesce(i.known ->> 'head', left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'data', c.data, 'versions', h.versions)), 12)) AS head,
+           coalesce((i.known ->> 'entities')::bigint, (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%')) AS entities
+      FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name LEFT JOIN mastering.stand_in i ON i.environment = e.name WHERE mastering.visible(e.name, e.created_at);
+COMMENT ON VIEW mastering.environments IS 'The stages that the current user may see. head: the first digits of the hash of what a stage is now, or was when it was last seen where it lives in another database (remote_environments).';
 
 CREATE VIEW mastering.snapshots WITH (security_barrier) AS
     SELECT s.environment, s.hash, s.tag, s.message, s.author, s.created_at, s.parents,

@@ -14,29 +14,6 @@
 -- extension's owner (query_as, src/storage/run_as.c). A connection has a name that nobody can guess and ends with the
 -- call that opened it. Passwords are in user mappings or with libpq; nothing of them is read here.
 
-CREATE TABLE mastering.stand_in (
-    environment  text COLLATE "C" PRIMARY KEY,
-    server       text,
-    name_there   text NOT NULL,
-    source_there text,
-    link         uuid NOT NULL,
-    origin       jsonb NOT NULL DEFAULT '{}',
-    bundle       text,
-    landing      jsonb NOT NULL DEFAULT '{}',
-    accepted     jsonb,
-    known        jsonb NOT NULL DEFAULT '{}',
-    seen_at      timestamptz
-);
-COMMENT ON TABLE mastering.stand_in IS 'Environments that live in another database.';
-COMMENT ON COLUMN mastering.stand_in.server IS 'The foreign server of their database; NULL where that one sends to here.';
-COMMENT ON COLUMN mastering.stand_in.source_there IS 'The stand-in, there, of what it is promoted from.';
-COMMENT ON COLUMN mastering.stand_in.link IS 'The same on both sides: who sends shows it, so that a stand-in takes from one sender.';
-COMMENT ON COLUMN mastering.stand_in.bundle IS 'Hash of the bundle that the configuration is; NULL where none was taken.';
-COMMENT ON COLUMN mastering.stand_in.landing IS 'entity/source -> relation and content of rows that were sent with it.';
-COMMENT ON COLUMN mastering.stand_in.accepted IS 'Differences between the two databases that an admin accepted, with reason.';
-
-SELECT pg_catalog.pg_extension_config_dump('mastering.stand_in', '');
-
 CREATE FUNCTION mastering.refuse_stand_in(env_name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -247,6 +224,7 @@ DECLARE
     bundle jsonb;
 BEGIN
     bundle := jsonb_build_object('bundle', 1, 'environment', state.environment, 'platform', mastering.platform(), 'head', left(mastering.state_hash(state), 12), 'snapshot', state.snapshot,
+        'entities', (SELECT count(*) FROM mastering.entities_of(state.tree)),
         'artifacts', (SELECT coalesce(jsonb_object_agg(t.key, a.content), '{}') FROM jsonb_each_text(state.tree) t JOIN mastering.artifact a ON a.hash = t.value),
         'bindings', (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}') FROM jsonb_each(state.bindings) b
                       WHERE state.tree ? mastering.path('entity', mastering.step(b.key, 1), 'source', mastering.step(b.key, 2))));

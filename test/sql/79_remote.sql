@@ -89,6 +89,7 @@ SELECT action, subject, regexp_replace(detail, 'bundle [0-9a-f]{12}', 'bundle #'
 SELECT promote('r_test', 'r_prod', 'no model yet') > 0 AS promoted;
 SELECT subject, state, regexp_replace(detail, '[0-9a-f]{12}', '#') AS detail FROM remote_status('r_prod') WHERE subject IN ('connection') OR subject LIKE 'release%';
 SELECT kind, source, target, state, message, error FROM remote_releases WHERE target = 'r_prod';
+SELECT e.name, e.promotes_from, e.entities, e.head = s.head AS head_there FROM environments e JOIN remote_environments s ON s.environment = e.name;
 SELECT kind, source, target, state, jsonb_array_length(changes) AS changes FROM releases WHERE target = 'r_prod';
 SELECT action, detail ? 'release_id' AS tells_release FROM audit_log WHERE environment = 'r_prod' ORDER BY seq;
 SELECT * FROM verify_audit('r_prod');
