@@ -22,40 +22,60 @@ read_key(bytea *bytes)
     return key;
 }
 
+/*
+ * The text in UTF-8, the same for a character in all encodings. Of encodings that do not say what their bytes
+ * mean, and of one that has no way to UTF-8, the bytes.
+ */
+static char *
+to_utf8(text *value, bool *has_characters)
+{
+    int encoding = GetDatabaseEncoding();
+    char *string = text_to_cstring(value);
+
+    *has_characters = encoding != PG_SQL_ASCII && encoding != PG_MULE_INTERNAL;
+    return *has_characters ? pg_server_to_any(string, (int)strlen(string), PG_UTF8) : string;
+}
+
 /* mask_format(value, key, letters): a text of the same form. */
 MASTERING_FUNCTION(mastering_mask_format)
 {
-    text *value = PG_GETARG_TEXT_PP(0);
+    bool has_characters;
+    char *utf8 = to_utf8(PG_GETARG_TEXT_PP(0), &has_characters), *end = utf8 + strlen(utf8), *result, *masked;
     mask_key key = read_key(PG_GETARG_BYTEA_PP(1));
-    char *string = text_to_cstring(value), *utf8, *end, *result, *masked;
-    uint32 *points;
-    mask_place *places;
+    Size room = Max(end - utf8, 1);
+    uint32 *points = palloc_extended(mul_size(room, sizeof(uint32)), MCXT_ALLOC_HUGE);
+    mask_place *places = palloc_extended(mul_size(room, sizeof(mask_place)), MCXT_ALLOC_HUGE);
     size_t count = 0;
 
-    utf8 = pg_server_to_any(string, (int)strlen(string), PG_UTF8);
-    end = utf8 + strlen(utf8);
-    points = palloc_extended(mul_size(Max(end - utf8, 1), sizeof(uint32)), MCXT_ALLOC_HUGE);
-    places = palloc_extended(mul_size(Max(end - utf8, 1), sizeof(mask_place)), MCXT_ALLOC_HUGE);
-    for (char *at = utf8; at < end; at += pg_utf_mblen((unsigned char *)at))
-        points[count++] = utf8_to_unicode((unsigned char *)at);
+    for (char *at = utf8; at < end; at += has_characters ? pg_utf_mblen((unsigned char *)at) : 1)
+        if (has_characters)
+            points[count++] = utf8_to_unicode((unsigned char *)at);
+        else /* a byte that may be part of any letter is one of none known */
+            points[count++] = IS_HIGHBIT_SET(*at) ? 0x10000 + (unsigned char)*at : (unsigned char)*at;
     mask_format(&key, points, count, PG_GETARG_BOOL(2), GetDatabaseEncoding() != PG_UTF8, places);
     masked = result = palloc_extended(add_size(mul_size(count, 4), 1), MCXT_ALLOC_HUGE);
     for (size_t i = 0; i < count; i++) {
+        if (!has_characters) {
+            *masked++ = (char)(points[i] & 0xff);
+            continue;
+        }
         unicode_to_utf8(points[i], (unsigned char *)masked);
         masked += pg_utf_mblen((unsigned char *)masked);
     }
     *masked = '\0';
-    PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(result, (int)(masked - result), PG_UTF8)));
+    if (has_characters)
+        result = pg_any_to_server(result, (int)(masked - result), PG_UTF8);
+    PG_RETURN_TEXT_P(cstring_to_text(result));
 }
 
 /* mask_hash(value, key): 32 hexadecimal digits. */
 MASTERING_FUNCTION(mastering_mask_hash)
 {
-    char *string = text_to_cstring(PG_GETARG_TEXT_PP(0)), *utf8, hex[33];
+    bool has_characters;
+    char *utf8 = to_utf8(PG_GETARG_TEXT_PP(0), &has_characters), hex[33];
     mask_key key = read_key(PG_GETARG_BYTEA_PP(1));
     uint8_t digest[SHA256_BYTES];
 
-    utf8 = pg_server_to_any(string, (int)strlen(string), PG_UTF8);
     mask_digest(&key, utf8, strlen(utf8), digest);
     hex_encode((char *)digest, 16, hex);
     PG_RETURN_TEXT_P(cstring_to_text_with_len(hex, 32));
