@@ -179,7 +179,7 @@ BEGIN
     EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM (SELECT w.source, w.key FROM pg_temp.mastering_scope w WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = w.source AND r."#key" = w.key)) w
                       JOIN mastering.%I s ON s."#source" = w.source AND s."#key" = w.key WHERE %s', 'store_' || (records ->> 'store'), mastering.version_condition(records, 's'));
     IF FOUND THEN
-        ANALYZE pg_temp.mastering_read;
+        ANALYZE pg_temp.mastering_read ("#source", "#key");
     END IF;
 END
 $$;
