@@ -4,6 +4,11 @@
 #   make bench-full                          1, 5 and 10 million persons, and the loose rules on one million
 #   SIZES=100000000 make bench-full          another size; above 5 million the tight rules are used
 #   PEER=yes make bench-full                 Splink on DuckDB on the same data after each run (see bench.sh)
+#   WORK_MEM=256MB make bench-full           less memory: what does not fit goes in passes (doc/engine.md)
+#   QUALITY=yes make bench-full              with the quality of the clusters, which takes longer than making them
+#
+# What was measured is kept in build/bench/full.* and not measured again: a call that was cut off is made once more.
+# FRESH=yes measures anew.
 #
 # Of each run: seconds from the table to clusters in a table, training included; pairs and seconds of scoring; memory of the run
 # and of the process at its highest.
@@ -45,7 +50,7 @@ load_persons() {
 # run_rules LABEL RULES: one run, its phases, the process's highest memory.
 run_rules() {
     say "$1:"
-    bench_psql -At -F ' ' -v rules="$2" -v work_mem="$WORK_MEM" -f bench/run_full.sql 2>"$work/full.err" || {
+    bench_psql -At -F ' ' -v rules="$2" -v work_mem="$WORK_MEM" -v quality="${QUALITY:-no}" -f bench/run_full.sql 2>"$work/full.err" || {
         cat "$work/full.err" >&2
         return 1
     }
@@ -58,15 +63,30 @@ theirs() {
     rm -f "$work/full.csv"
 }
 
-say "machine: $(processors) processors, $(memory_mb) MB, load $(cut -d ' ' -f 1 /proc/loadavg); $(date -u +%F)"
-for size in $SIZES; do
+# once NAME COMMAND...: prints what the command printed when it last came to its end.
+once() {
+    local kept=$work/full.$1.$WORK_MEM
+    shift
+    if [ ! -s "$kept" ] || [ "${FRESH:-no}" = yes ]; then
+        "$@" >"$kept.part"
+        mv "$kept.part" "$kept"
+    fi
+    cat "$kept"
+}
+
+measure_size() {
+    local size=$1 rules=$rules_standard preset=person
     load_persons "$size"
-    rules=$rules_standard preset=person
     [ "$size" -le 5000000 ] || { rules=$rules_tight preset=person_tight; }
-    run_rules "$size persons, $preset" "$rules"
+    run_rules "$size persons, $preset, $WORK_MEM, load $(cut -d ' ' -f 1 /proc/loadavg)" "$rules"
     [ "${PEER:-no}" != yes ] || theirs "$size" "$preset"
     if [ "$size" = "$LOOSE" ]; then
-        run_rules "$size persons, person_loose" "$rules_loose"
+        run_rules "$size persons, person_loose, $WORK_MEM" "$rules_loose"
         [ "${PEER:-no}" != yes ] || theirs "$size" person_loose
     fi
+}
+
+say "machine: $(processors) processors, $(memory_mb) MB, load $(cut -d ' ' -f 1 /proc/loadavg); $(date -u +%F)"
+for size in $SIZES; do
+    once "$size" measure_size "$size"
 done

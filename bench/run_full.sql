@@ -9,4 +9,6 @@ SELECT id, cluster_id FROM mastering.dedupe_as(NULL::bigint, 'SELECT unique_id A
 SELECT '  total', round(extract(epoch FROM clock_timestamp() - :'start'::timestamptz)::numeric, 2), 's, highest memory of the process',
     (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::bigint / 1024, 'MiB';
 SELECT '  ' || phase, facts, round(milliseconds), 'ms,', round(processor_milliseconds), 'ms of processor time,', memory_mb, 'MB' FROM mastering.last_run() ORDER BY step;
+\if :quality
 SELECT '  ' || metric, round(value::numeric, 4) FROM mastering.evaluate_clusters('SELECT * FROM clusters', 'SELECT unique_id AS id, cluster AS entity_id FROM person') WHERE metric LIKE 'pair\_%';
+\endif

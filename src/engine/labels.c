@@ -194,6 +194,22 @@ labels_read(match_run *run, const char *query)
     return reading.list;
 }
 
+static void
+note_row(HeapTuple row, TupleDesc description, const int *columns, void *context)
+{
+    *(bool *)context = true;
+}
+
+bool
+labels_any(const char *query)
+{
+    static const char *const names[] = {"id_a", "id_b", "is_match", NULL};
+    bool any = false;
+
+    read_rows(query, names, "labels", note_row, &any);
+    return any;
+}
+
 /* ---- entities ---- */
 
 typedef struct entity_reading {

@@ -28,6 +28,9 @@ typedef struct label_list {
  */
 extern label_list *labels_read(match_run *run, const char *query);
 
+/* Whether such a query returns any row. */
+extern bool labels_any(const char *query);
+
 /* Reads a query of id and entity_id: for each record of the run a number of its entity, 0 where unknown. */
 extern uint32 *entities_read(match_run *run, const char *query);
 

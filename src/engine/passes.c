@@ -29,6 +29,12 @@ passes_can(const match_spec *spec)
     return true;
 }
 
+bool
+passes_can_have_sources(const match_spec *spec)
+{
+    return spec->trained && (spec->one_per_source != ONE_PER_SOURCE_EVIDENT || spec->unique_sources.known);
+}
+
 /* The rest is for what comes after reading: indexes of blocks, profiles, clusters. */
 Size
 passes_read_limit(void)
@@ -109,6 +115,8 @@ load_record(loader *loader, const spool_record *record)
                                          : dictionary_add_kept(store->columns[i].values, value->text,
                                                                spool_value_hash(value), value->second_hash);
     }
+    if (store->source_slot >= 0)
+        row[store->source_slot] = record->source;
     if (loader->with_ids)
         keep_ids(loader, record);
     loader->numbers[loader->count++] = record->number;
@@ -569,6 +577,8 @@ passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_c
             continue;
         load_numbered(run, part->records, part->count);
         BufFileClose(part->records);
+        if (part->count > 2 * records_that_fit(run) && part->count > run->oversize[rule])
+            run->oversize[rule] = part->count;
         take_parts(run, rule);
         take_positions(run, rule, run->positions);
         blocks_of_entries(run, rule, run->store->data, sorted_entries(run, part), part->count, &statistics);

@@ -7,9 +7,9 @@
  * Nothing of a result depends on it: records keep their numbers, ranges of keys are taken in the order of
  * the keys, and what is summed are whole numbers.
  *
- * What is kept in memory throughout: about 2 bytes a record and rule for windowed blocks, 32 bytes a
- * link and some 40 bytes a linked record when clusters are made. A block that is larger than what fits, the
- * range of its key being no further divisible, is read as a whole.
+ * What is kept in memory throughout: 4 bytes a record for each rule with windowed blocks, 32 bytes a link and
+ * some 40 bytes a linked record when clusters are made. A block that is larger than what fits, the range of
+ * its key being no further divisible, is read as a whole, and that is said in a WARNING.
  */
 #ifndef MASTERING_ENGINE_PASSES_H
 #define MASTERING_ENGINE_PASSES_H
@@ -23,6 +23,9 @@
 
 /* Whether all that a specification asks for can be done in passes: no nearest neighbours, no TF-IDF. */
 extern bool passes_can(const match_spec *spec);
+
+/* Whether that holds with a column "source": what is to be known of sources is in the model. */
+extern bool passes_can_have_sources(const match_spec *spec);
 
 /* What rows and dictionaries may take while they are read. */
 extern Size passes_read_limit(void);

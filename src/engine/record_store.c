@@ -41,7 +41,8 @@ typedef struct store_receiver {
     char *id_slice;
     MemoryContext row_context;
     uint64 cut_lists;
-    Size limit; /* of memory, beyond which records go into the spool; 0: none */
+    bool sources_too; /* may go into the spool */
+    Size limit;       /* of memory, beyond which records go into the spool; 0: none */
 } store_receiver;
 
 int
@@ -321,7 +322,8 @@ start_receiving(DestReceiver *self, int operation, TupleDesc description)
         state->source_reader = value_reader_create(
             store->context, TupleDescAttr(description, state->source_attribute)->atttypid, FORM_NONE);
         store->sources = dictionary_create(store->context);
-        state->limit = 0;
+        if (!state->sources_too)
+            state->limit = 0;
     }
     if (state->probe_attribute >= 0)
         state->limit = 0;
@@ -602,13 +604,14 @@ record_store *
 record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
                   int column_count, bool want_source, const char *const only_ids[2], int threads)
 {
-    return record_store_read_within(context, shape, columns, column_count, want_source, only_ids, threads, 0);
+    return record_store_read_within(context, shape, columns, column_count, want_source, only_ids, threads, 0,
+                                    false);
 }
 
 record_store *
 record_store_read_within(MemoryContext context, const query_shape *shape, const store_column *columns,
                          int column_count, bool want_source, const char *const only_ids[2], int threads,
-                         Size limit)
+                         Size limit, bool sources_too)
 {
     MemoryContext reading = AllocSetContextCreate(context, "mastering reading", ALLOCSET_DEFAULT_SIZES);
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
@@ -630,6 +633,7 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
 
     state.store = store;
     state.limit = limit;
+    state.sources_too = sources_too;
     state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
     state.source_attribute = column_count + 1;
     state.probe_attribute = shape->want_probes ? column_count + (store->source_slot >= 0 ? 2 : 1) : -1;
@@ -675,9 +679,8 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
     }
     if (limit > 0 && state.limit == 0 && MemoryContextMemAllocated(store->data, true) > limit * 2)
         ereport(WARNING, (errmsg("the records take more memory than mastering.work_mem allows"),
-                          errdetail("They take about %zu MB. A query with a column \"source\", or with "
-                                    "arrays among its blocking "
-                                    "keys, is not done in passes.",
+                          errdetail("They take about %zu MB. A query with arrays among its blocking keys, or "
+                                    "with a column \"source\" and no trained model, is not done in passes.",
                                     MemoryContextMemAllocated(store->data, true) / 1024 / 1024),
                           errhint("Raise mastering.work_mem, or let the query return fewer records.")));
     if (state.cut_lists > 0)

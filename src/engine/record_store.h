@@ -68,12 +68,14 @@ extern record_store *record_store_read(MemoryContext context, const query_shape 
 
 /*
  * The same, and where limit is not 0, rows and dictionaries take no more memory than that, about: when they
- * do, all records go into the store's spool, and records has their number and no rows. A query with arrays or
- * with a column "source" does not fit through a spool: it is read as it is.
+ * do, all records go into the store's spool, and records has their number and no rows. A query with arrays
+ * among its columns does not fit through a spool, nor, unless sources_too, one with a column "source": it is
+ * read as it is.
  */
 extern record_store *record_store_read_within(MemoryContext context, const query_shape *shape,
                                               const store_column *columns, int column_count, bool want_source,
-                                              const char *const only_ids[2], int threads, Size limit);
+                                              const char *const only_ids[2], int threads, Size limit,
+                                              bool sources_too);
 
 /* Empties the store: no records, fresh dictionaries. What was there is freed. */
 extern void record_store_clear(record_store *store);

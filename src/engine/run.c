@@ -310,9 +310,9 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
     summary_begin();
     progress_begin();
     progress_phase("reading", 0);
-    run->store = record_store_read_within(context, run->shape, columns, column_count, run->shape->has_source,
-                                          options->only_ids, run->threads,
-                                          options->in_passes && passes_can(spec) ? passes_read_limit() : 0);
+    run->store = record_store_read_within(
+        context, run->shape, columns, column_count, run->shape->has_source, options->only_ids, run->threads,
+        options->in_passes && passes_can(spec) ? passes_read_limit() : 0, passes_can_have_sources(spec));
     match_run_phase(run, "read", "%u records", run->store->records.count);
 
     set_layout(run);
@@ -553,6 +553,13 @@ match_run_warn_of_cuts(match_run *run)
                                statistics->cut_pairs),
                      errhint("Add a further part to the key of %s, or raise its \"max_block\" or \"window\".",
                              run->spec->rules[r].path)));
+        if (run->oversize[r] > 0)
+            ereport(WARNING,
+                    (errmsg("blocking rule %d takes more memory than mastering.work_mem allows", r + 1),
+                     errdetail("%u records whose keys lie together were read at once, most of them having "
+                               "the same key.",
+                               run->oversize[r]),
+                     errhint("Add a further part to the key of %s.", run->spec->rules[r].path)));
         if (run->cut_keys[r] > 0)
             ereport(WARNING,
                     (errmsg("blocking rule %d: " UINT64_FORMAT " keys beyond %d a record were left out",

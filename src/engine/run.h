@@ -38,6 +38,7 @@ typedef struct match_run {
     struct link_list *kept_links;    /* of a clustering, for the next; or NULL */
     uint32 weights_set;              /* how often */
     uint32 *positions[MAX_RULES]; /* of runs in passes: of records in windowed blocks, by number; or NULL */
+    uint32 oversize[MAX_RULES];   /* the same: records of a part that was too large for the memory */
     uint64 pass_count;            /* the same: parts that were loaded */
     struct value_summary **summaries; /* by slot, once asked for */
     const match_spec *weights;        /* whose weights the scorer has; NULL: none yet */

@@ -26,6 +26,7 @@ typedef struct record_header {
     uint32 size;      /* with this header */
     uint32 id_length; /* with the end of the text; 0: an integer */
     uint64 id_hash;
+    uint64 source; /* its code; 0: none */
 } record_header;
 
 typedef struct value_header {
@@ -103,7 +104,8 @@ spool_add(spool *spool, const record_store *store)
         const uint32 *row = record_row(&store->records, record);
         char id_buffer[24];
         const char *id = record_store_id(store, record, id_buffer);
-        record_header header = {0, 0, hash_bytes(id, strlen(id))};
+        record_header header = {0, 0, hash_bytes(id, strlen(id)),
+                                store->source_slot < 0 ? 0 : row[store->source_slot]};
         /* The sort takes the parts one after the other: they are in the order of the hash. */
         int part = (int)(header.id_hash >> (64 - spool->part_bits));
 
@@ -339,6 +341,7 @@ spool_scan_next(spool_scan *scan)
     id = scan->bytes + sizeof header;
     record->bytes = scan->bytes;
     record->size = header.size;
+    record->source = (uint32)header.source;
     record->values = scan->values;
     record->text_id = header.id_length > 0 ? id : NULL;
     record->integer_id = header.id_length > 0 ? 0 : *(const int64 *)(const void *)id;

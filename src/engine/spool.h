@@ -29,6 +29,7 @@ spool_value_hash(const spool_value *value)
 /* A record as it is read; valid until the next one. */
 typedef struct spool_record {
     uint32 number; /* in the order of the store */
+    uint32 source;
     int64 integer_id;
     const char *text_id;       /* NULL: the id is an integer */
     const spool_value *values; /* by column */

@@ -330,7 +330,8 @@ write_all_clusters(match_run *run, const clustering *clusters, row_writer *write
 static void
 write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int threshold)
 {
-    match_run_options run_options = {.in_passes = PG_ARGISNULL(threshold + 1)};
+    char *labels = PG_ARGISNULL(threshold + 1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(threshold + 1));
+    match_run_options run_options = {.in_passes = labels == NULL || (spec->trained && !labels_any(labels))};
     row_writer writer;
     match_run *run;
     label_list *verdicts = NULL;
@@ -339,8 +340,8 @@ write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int
     (void)threshold_argument(fcinfo, threshold, spec); /* a wrong one is refused before the work */
     open_writer(fcinfo, &writer);
     run = match_run_open(query, spec, &run_options);
-    if (!PG_ARGISNULL(threshold + 1))
-        verdicts = labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(threshold + 1)));
+    if (labels != NULL && run->store->spool == NULL)
+        verdicts = labels_read(run, labels);
     if (!spec->trained)
         train_model(run, spec, verdicts);
     writer_set_store(&writer, run->store);
