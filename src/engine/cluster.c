@@ -9,6 +9,7 @@
 #include "engine/big_memory.h"
 #include "engine/cluster.h"
 #include "engine/progress.h"
+#include "engine/source_odds.h"
 #include "engine/value_reader.h"
 #include "kernel/radix_sort.h"
 #include "kernel/union_find.h"
@@ -621,6 +622,44 @@ cluster_freeze_sources(match_run *run, match_spec *spec)
         run->kept_links = list;
     }
     spec->unique_sources.known = true;
+    MemoryContextSwitchTo(before);
+}
+
+/* Whether each record is of a source that holds each thing once. */
+static bool
+all_unique(const cluster_maker *maker)
+{
+    for (uint32 record = 0; record < maker->run->store->records.count; record++)
+        if (!maker->unique[maker->sources[record]])
+            return false;
+    return true;
+}
+
+void
+cluster_weigh_sources(match_run *run, match_spec *spec)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    int64 least_weight = weight_from_probability(spec->threshold);
+    cluster_maker maker = {.run = run};
+
+    if (run->store->source_slot >= 0 && run->store->sources->count > 2)
+        maker.list = find_links(run, least_weight);
+    if (maker.list != NULL) {
+        run->kept_links = (link_list *)maker.list;
+        find_unique_sources(&maker);
+    }
+    if (maker.sources != NULL && all_unique(&maker)) {
+        source_links links = {maker.list->links, maker.list->count, maker.sources, maker.unique};
+        int32 odds = source_odds_learn(run, &links, least_weight);
+
+        if (odds > 0) {
+            spec->prior = probability_from_weight(weight_from_probability(spec->prior) + odds);
+            match_run_set_weights(run, spec);
+        }
+        match_run_phase(run, "sources", "odds of %.1f bits", weight_to_bits(odds));
+    }
+    if (maker.sources != NULL)
+        pfree((void *)maker.sources);
     MemoryContextSwitchTo(before);
 }
 

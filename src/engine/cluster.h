@@ -30,6 +30,12 @@ extern clustering *cluster_records(match_run *run, int64 least_weight, const lab
  */
 extern void cluster_freeze_sources(match_run *run, match_spec *spec);
 
+/*
+ * Raises the prior of a model that was learnt without labels by what it says that all sources hold each thing
+ * once (source_odds.h). spec is the run's own, and its weights are those of the run.
+ */
+extern void cluster_weigh_sources(match_run *run, match_spec *spec);
+
 /* The clusters for several thresholds, the least first, at the cost of visiting the pairs once. */
 extern void cluster_at_thresholds(match_run *run, const int64 *least_weights, int count,
                                   const label_list *verdicts, clustering **results);

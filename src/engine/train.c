@@ -846,5 +846,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     if (labels != NULL)
         lesson = supervise_model(run, spec, labels, cases, candidate_count);
     freeze(run, spec);
+    if (labels == NULL)
+        cluster_weigh_sources(run, spec);
     describe_training(run, spec, learnt->sessions, learnt->iterations, lesson);
 }
