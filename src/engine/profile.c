@@ -216,11 +216,13 @@ column_kind_name(column_kind kind)
 }
 
 column_profile *
-profile_query(MemoryContext context, const char *query, int *count, record_store **store)
+profile_query_with(MemoryContext context, const char *query, const char *const *expressions,
+                   const char *const *names, int expression_count, int *count, record_store **store)
 {
     query_shape *shape = query_describe(query);
-    store_column *columns = palloc0(Max(shape->columns->natts, 1) * sizeof(store_column));
-    column_profile *profiles = palloc0(Max(shape->columns->natts, 1) * sizeof(column_profile));
+    int most = shape->columns->natts + expression_count;
+    store_column *columns = palloc0(Max(most, 1) * sizeof(store_column));
+    column_profile *profiles = palloc0(Max(most, 1) * sizeof(column_profile));
 
     *count = 0;
     for (int i = 0; i < shape->columns->natts; i++) {
@@ -229,10 +231,23 @@ profile_query(MemoryContext context, const char *query, int *count, record_store
         if (strcmp(name, "id") == 0 || strcmp(name, "source") == 0)
             continue;
         profiles[*count].name = pstrdup(name);
-        (void)record_store_column(columns, count, pstrdup(quote_identifier(name)), FORM_NONE, "$", false);
+        profiles[*count].expression = pstrdup(quote_identifier(name));
+        (void)record_store_column(columns, count, profiles[*count].expression, FORM_NONE, "$", false);
+    }
+    for (int i = 0; i < expression_count; i++) {
+        profiles[*count].name = names[i];
+        profiles[*count].expression = expressions[i];
+        profiles[*count].is_group = true;
+        (void)record_store_column(columns, count, expressions[i], FORM_NONE, "$", false);
     }
     *store = record_store_read(context, shape, columns, *count, false, NULL, 1);
     for (int i = 0; i < *count; i++)
         profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
     return profiles;
+}
+
+column_profile *
+profile_query(MemoryContext context, const char *query, int *count, record_store **store)
+{
+    return profile_query_with(context, query, NULL, NULL, 0, count, store);
 }

@@ -23,6 +23,8 @@ typedef enum column_kind {
 
 typedef struct column_profile {
     const char *name;
+    const char *expression; /* SQL; of a column its quoted name */
+    bool is_group;          /* columns put together (column_groups.h) */
     column_kind kind;
     uint64 records;
     uint64 filled;
@@ -43,6 +45,11 @@ typedef struct column_profile {
 /* Profiles every column of the query but id and source. */
 extern column_profile *profile_query(MemoryContext context, const char *query, int *count,
                                      record_store **store);
+
+/* The same, and expressions over the columns behind them. */
+extern column_profile *profile_query_with(MemoryContext context, const char *query,
+                                          const char *const *expressions, const char *const *names,
+                                          int expression_count, int *count, record_store **store);
 
 extern const char *column_kind_name(column_kind kind);
 

@@ -8,6 +8,7 @@
  */
 #include "compat.h"
 
+#include "engine/column_groups.h"
 #include "engine/profile.h"
 #include "kernel/hash.h"
 #include "kernel/radix_sort.h"
@@ -19,6 +20,8 @@
 #define ALL_PAIRS_A_RECORD 150 /* that all rules together may give */
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
+#define MOST_PATTERN_BITS 55   /* of columns; others are for words with digits and the whole record */
+#define MOST_TELLING_SHARE 0.1 /* of pairs, that are equal in an identifier */
 #define LEAST_FILLED 0.02
 #define MOST_WHOLE_COLUMNS 64 /* a function has at most 100 arguments */
 #define NEIGHBOURS 10
@@ -99,7 +102,7 @@ typedef struct column_overlap {
 static bool
 has_words(const column_profile *profile)
 {
-    return profile->kind == KIND_NAME || profile->kind == KIND_TEXT;
+    return !profile->is_group && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT);
 }
 
 /*
@@ -176,8 +179,20 @@ is_row_number(const column_profile *profile)
 static void
 write_comparison(StringInfo out, const column_profile *profile, bool alone)
 {
-    appendStringInfoString(out, "{\"column\":");
-    append_json_string(out, profile->name);
+    if (profile->is_group) {
+        appendStringInfoString(out, "{\"name\":");
+        append_json_string(out, profile->name);
+        appendStringInfoString(out, ",\"expression\":");
+        append_json_string(out, profile->expression);
+    } else {
+        appendStringInfoString(out, "{\"column\":");
+        append_json_string(out, profile->name);
+    }
+    /* Words of several columns, in any order. */
+    if (profile->is_group && !alone && profile->kind == KIND_NAME) {
+        appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2]}");
+        return;
+    }
     if (alone && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT)) {
         appendStringInfoString(out,
                                ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
@@ -238,7 +253,7 @@ codes_expression(const column_profile *profile)
 {
     return psprintf("regexp_replace(regexp_replace(%s, '[^[:alnum:][:space:]]', '', 'g'), "
                     "'(^|[[:space:]])[^0-9[:space:]]+(?=[[:space:]]|$)', ' ', 'g')",
-                    quote_identifier(profile->name));
+                    profile->expression);
 }
 
 static void
@@ -347,7 +362,7 @@ write_rule_start(StringInfo out, int *written)
 static void
 write_key_column(StringInfo out, const column_profile *profile)
 {
-    append_json_string(out, quote_identifier(profile->name));
+    append_json_string(out, profile->expression);
 }
 
 static const char *
@@ -362,7 +377,7 @@ key_form(const column_profile *profile)
 static bool
 in_whole(const column_profile *profile)
 {
-    return usefulness(profile) > 0 && !is_row_number(profile) &&
+    return usefulness(profile) > 0 && !is_row_number(profile) && !profile->is_group &&
            (profile->kind == KIND_TEXT || profile->kind == KIND_NAME || profile->kind == KIND_CODE ||
             profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE);
 }
@@ -391,7 +406,7 @@ whole_expression(const column_profile *profiles, int count)
     initStringInfo(&expression);
     for (int i = 0; i < count && used < MOST_WHOLE_COLUMNS; i++)
         if (in_whole(&profiles[i]))
-            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", quote_identifier(profiles[i].name));
+            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", profiles[i].expression);
     return used == 0 ? NULL : psprintf("pg_catalog.concat_ws(' ', %s)", expression.data);
 }
 
@@ -462,26 +477,67 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
     }
 }
 
+/* What one comparison takes of a pair's pattern. */
+static int
+comparison_bits(const column_profile *profile)
+{
+    return profile->kind == KIND_CATEGORY || (profile->kind == KIND_NUMBER && profile->spread <= 0) ? 2 : 3;
+}
+
+/* A column that is rarely filled, but says much where it is: a passport number, an e-mail address. */
+static bool
+is_sparse_identifier(const column_profile *profile)
+{
+    return (profile->kind == KIND_CODE || profile->kind == KIND_PHONE || profile->kind == KIND_EMAIL ||
+            profile->kind == KIND_NUMBER) &&
+           profile->equal_share <= MOST_TELLING_SHARE && profile->mean_length >= 4;
+}
+
 /* The columns most worth comparing, in their order in the query. */
 static void
 choose_comparisons(const column_profile *profiles, int count, bool *chosen)
 {
-
-    int left = MAX_SUGGESTED_COMPARISONS;
+    int taken = 0, bits = 0;
 
     memset(chosen, 0, count * sizeof(bool));
-    for (; left > 0; left--) {
+    for (;;) {
         int best = -1;
 
         for (int i = 0; i < count; i++)
             if (!chosen[i] && !profiles[i].repeats && !is_row_number(&profiles[i]) &&
                 usefulness(&profiles[i]) > 0 &&
+                (taken < MAX_SUGGESTED_COMPARISONS || is_sparse_identifier(&profiles[i])) &&
                 (best < 0 || usefulness(&profiles[i]) > usefulness(&profiles[best])))
                 best = i;
-        if (best < 0)
+        if (best < 0 || bits + comparison_bits(&profiles[best]) > MOST_PATTERN_BITS)
             break;
         chosen[best] = true;
+        taken++;
+        bits += comparison_bits(&profiles[best]);
     }
+}
+
+/* The profiles once more, with the groups of columns that stand in for each other instead of their members.
+ */
+static column_profile *
+with_groups(MemoryContext context, const char *query, column_profile *profiles, int *count,
+            record_store **store)
+{
+    column_group groups[MOST_GROUPS];
+    const char *expressions[MOST_GROUPS], *names[MOST_GROUPS];
+    int found = column_groups_find(*store, profiles, *count, groups);
+
+    if (found == 0)
+        return profiles;
+    for (int i = 0; i < found; i++) {
+        expressions[i] = column_group_expression(&groups[i], profiles);
+        names[i] = column_group_name(&groups[i], profiles);
+    }
+    profiles = profile_query_with(context, query, expressions, names, found, count, store);
+    for (int i = 0; i < found; i++)
+        for (int k = 0; k < groups[i].count; k++)
+            profiles[groups[i].members[k]].repeats = !groups[i].in_parts;
+    return profiles;
 }
 
 Jsonb *
@@ -503,6 +559,7 @@ suggest_spec(const char *query)
     if (count == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column to compare"),
                         errhint("Return more columns than \"id\" and \"source\": SELECT id, name, ...")));
+    profiles = with_groups(context, query, profiles, &count, &store);
     chosen = palloc(count * sizeof(bool));
     mark_repeating(store, profiles, count);
     choose_comparisons(profiles, count, chosen);

@@ -55,6 +55,7 @@
 #define LEAST_RELATED 1e-9      /* where the share of related pairs begins */
 #define LEAST_U_SHARE 0.1       /* of what was seen, that taking out matches leaves */
 #define LEAST_MATCHES_ACROSS 10 /* that pairs across sources teach something */
+#define LEAST_A_COMPARISON 2.5  /* the same, for each comparison */
 #define LEAST_SHARED 0.05       /* matches a record that is not of the largest source */
 #define LEAST_TEXT_LEVELS 6     /* of a text alone, for its non-matches to be seen */
 #define LEAST_TEXT_MATCHES 0.5  /* of each level */
@@ -809,7 +810,8 @@ sources_share_things(match_run *run, const training *learnt)
     for (uint32 source = 0; source < store->sources->count; source++)
         largest = Max(largest, records[source]);
     pfree(records);
-    return matches >= LEAST_MATCHES_ACROSS && matches >= LEAST_SHARED * (store->records.count - largest);
+    return matches >= LEAST_MATCHES_ACROSS && matches >= LEAST_A_COMPARISON * run->spec->comparison_count &&
+           matches >= LEAST_SHARED * (store->records.count - largest);
 }
 
 /* What was decided from all the data goes into the model (frozen.h); terms and frequencies are there. */

@@ -18,3 +18,23 @@ SELECT (train_model('SELECT * FROM lists', :'lists_spec') ->> 'prior')::float8 A
     (train_model('SELECT * FROM lists WHERE id % 60 < 15 OR id <= 60 AND id % 2 = 0 OR id > 60 AND id % 2 = 1', jsonb_set(:'lists_spec', '{one_per_source}', '"never"')) ->> 'prior')::float8 AS half_never;
 SELECT prior > 20 * never AS much_higher, prior = always AS evident, half / half_never BETWEEN 1 AND 4 AS less_where_many_have_none FROM learnt;
 DROP TABLE lists, learnt;
+
+-- ---- columns that stand in for each other ----
+-- One list has the full name, the other its parts; "town" here is "suburb" there; codes of two systems stay apart.
+CREATE TABLE differ AS
+SELECT n AS id, CASE WHEN n <= 60 THEN 'a' ELSE 'b' END AS source, CASE WHEN n <= 60 THEN given || ' ' || family END AS name,
+    CASE WHEN n > 60 THEN given END AS first, CASE WHEN n > 60 THEN family END AS last,
+    CASE WHEN n <= 60 THEN city END AS suburb, CASE WHEN n > 60 THEN city END AS town,
+    CASE WHEN n <= 60 THEN 'A' || 1000 + n END AS customer_no, CASE WHEN n > 60 THEN 'B' || 7000 + n END AS account, 1940 + k AS born
+FROM generate_series(1, 120) AS n, LATERAL (SELECT (n - 1) % 60 AS k) AS t,
+    LATERAL (SELECT (ARRAY['anna', 'berta', 'carl', 'doris', 'emil', 'frieda', 'gustav'])[k % 7 + 1] AS given,
+        (ARRAY['meyer', 'kruse', 'vogt', 'lang', 'stein', 'roth', 'beck', 'hahn', 'wolf', 'arndt', 'busch'])[k % 11 + 1] AS family,
+        (ARRAY['north hill', 'old quay', 'mill lane', 'west end', 'stone bridge'])[k % 5 + 1] AS city) AS made;
+SELECT c ->> 'name' AS name, c ->> 'column' AS "column", c ->> 'expression' AS expression
+FROM jsonb_array_elements(suggest('SELECT * FROM differ') -> 'comparisons') AS c WHERE c ->> 'name' <> 'whole record' OR c ->> 'column' IS NOT NULL;
+SELECT count(*) FILTER (WHERE (a.id - 1) % 60 = (b.id - 1) % 60) AS right_pairs, count(*) AS pairs
+FROM dedupe_as(NULL::int, 'SELECT * FROM differ') AS a JOIN dedupe_as(NULL::int, 'SELECT * FROM differ') AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
+-- Quoted names; a column that is filled beside the other is none that stands in.
+SELECT c ->> 'expression' AS expression
+FROM jsonb_array_elements(suggest('SELECT id, suburb AS "Sub""urb", town AS "the town", first, last, first AS given FROM differ') -> 'comparisons') AS c WHERE c ->> 'expression' IS NOT NULL;
+DROP TABLE differ;
