@@ -95,6 +95,12 @@ CREATE FUNCTION mastering.initials_similarity(a text, b text) RETURNS float8
 COMMENT ON FUNCTION mastering.initials_similarity(text, text) IS
 'The share of tokens, of the longer list, that pair off in order, where two tokens pair off that are equal or of which one is the first letter of the other.';
 
+CREATE FUNCTION mastering.names_similarity(a text, b text) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_names_similarity';
+COMMENT ON FUNCTION mastering.names_similarity(text, text) IS
+'Names of persons, as normalize_text leaves them: words pair off in any order, at 1 where they are equal, 0.93 for a nickname (bob and robert, by a built-in English table), 0.85 for an initial, else by jaro_winkler_similarity from 0.8 on; their sum over the words of the shorter name, and 0.15 for each that the longer one has beyond.';
+
 CREATE FUNCTION mastering.numeric_similarity(a float8, b float8, scale float8) RETURNS float8
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'mastering_numeric_similarity';

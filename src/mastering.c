@@ -5,6 +5,7 @@
 #include "compat.h"
 
 #include "engine/progress.h"
+#include "kernel/nicknames.h"
 #include "settings.h"
 #include "storage/in_version.h"
 
@@ -16,6 +17,7 @@ void
 _PG_init(void)
 {
     mastering_define_settings();
+    nicknames_prepare();
     mastering_install_storage_hooks();
     progress_install_hooks();
 }

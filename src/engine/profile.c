@@ -5,6 +5,7 @@
 
 #include "engine/profile.h"
 #include "engine/value_reader.h"
+#include "kernel/nicknames.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -93,6 +94,29 @@ looks_measured(text_view text)
     return i > 1 && i < text.length &&
            (text_view_at(text, i - 1) == '.' || text_view_at(text, i - 1) == ',') &&
            text_view_at(text, i - 2) >= '0' && text_view_at(text, i - 2) <= '9';
+}
+
+/* Whether one of a value's words is a given name or a nickname of the table. */
+static bool
+has_given_name(text_view text)
+{
+    char word[32];
+    uint32 length = 0;
+
+    for (uint32 i = 0; i <= text.length; i++) {
+        uint32 character = i < text.length ? text_view_at(text, i) : ' ';
+
+        if ((character | 32) >= 'a' && (character | 32) <= 'z' && character < 128) {
+            if (length < sizeof word)
+                word[length] = (char)(character | 32);
+            length++;
+            continue;
+        }
+        if (length <= sizeof word && nickname_known((text_view){word, length, 1}))
+            return true;
+        length = 0;
+    }
+    return false;
 }
 
 static int
@@ -188,6 +212,8 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         number += looks_like_number(text, &look) ? weight : 0;
         measured += looks_measured(text) ? weight : 0;
         profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
+        if (look.words <= 4 && !look.has_digit && text.length <= 60)
+            profile->given_names += has_given_name(text) ? weight : 0;
         coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
         note_frequent(profile, code, values->records[code]);
         if ((code & 0xffff) == 0)
@@ -197,6 +223,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         profile->mean_length = length / profile->filled;
         profile->mean_words = words / profile->filled;
         profile->with_digits /= profile->filled;
+        profile->given_names /= profile->filled;
     }
     if (profile->filled > 1)
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));

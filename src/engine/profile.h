@@ -32,6 +32,7 @@ typedef struct column_profile {
     double mean_length; /* characters of a filled value */
     double mean_words;
     double with_digits; /* share of filled values that have letters and digits */
+    double given_names; /* share of filled values with a word that is a given name or a nickname */
     double equal_share; /* probability that two filled values are equal */
     double spread;      /* of numbers: from the lowest twentieth to the highest */
     uint32 longest;

@@ -29,6 +29,7 @@ const char *const comparison_method_names[] = {"exact",
                                                "numeric",
                                                "date",
                                                "tfidf",
+                                               "names",
                                                NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};

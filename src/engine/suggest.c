@@ -10,6 +10,7 @@
 
 #include "engine/column_groups.h"
 #include "engine/profile.h"
+#include "engine/swapped.h"
 #include "kernel/hash.h"
 #include "kernel/radix_sort.h"
 #include "miscadmin.h"
@@ -18,9 +19,10 @@
 
 #define PAIRS_A_RECORD 30      /* that one rule may give */
 #define ALL_PAIRS_A_RECORD 150 /* that all rules together may give */
+#define LEAST_GIVEN_NAMES 0.15 /* of a column that names persons */
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
-#define MOST_PATTERN_BITS 55   /* of columns; others are for words with digits and the whole record */
+#define MOST_PATTERN_BITS 46   /* of columns; others are for words with digits and the whole record */
 #define MOST_TELLING_SHARE 0.1 /* of pairs, that are equal in an identifier */
 #define LEAST_FILLED 0.02
 #define MOST_WHOLE_COLUMNS 64 /* a function has at most 100 arguments */
@@ -226,8 +228,8 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
         break;
     case KIND_NAME:
-        appendStringInfoString(out,
-                               ",\"method\":\"jaro_winkler\",\"levels\":[0.92,0.8],\"term_frequency\":true");
+        appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8],\"term_frequency\":true",
+                         profile->given_names >= LEAST_GIVEN_NAMES ? "names" : "jaro_winkler");
         break;
     case KIND_TEXT:
     case KIND_EMPTY:
@@ -433,8 +435,48 @@ wants_whole(const record_store *store, const column_profile *profiles, int count
     return store->records.count <= MOST_RECORDS_FOR_WHOLE || has_text(profiles, count);
 }
 
+/* Both values of columns that are swapped, the lesser first; "Mary" and "Smith" whoever is which. */
 static void
-write_blocking(StringInfo out, const record_store *store, const column_profile *profiles, int count)
+write_swapped_rules(StringInfo out, const column_profile *profiles, int swapped[MOST_SWAPPED][2],
+                    int swapped_count, int *written)
+{
+    static const char *const ends[] = {"LEAST", "GREATEST"};
+
+    for (int i = 0; i < swapped_count; i++) {
+        write_rule_start(out, written);
+        for (int end = 0; end < 2; end++) {
+            appendStringInfoString(out, end == 0 ? "{\"keys\":[" : ",");
+            append_json_string(out, psprintf("%s(%s::pg_catalog.text COLLATE pg_catalog.\"C\", "
+                                             "%s::pg_catalog.text COLLATE pg_catalog.\"C\")",
+                                             ends[end], profiles[swapped[i][0]].expression,
+                                             profiles[swapped[i][1]].expression));
+        }
+        appendStringInfoString(out, "],\"normalize\":\"text\"}");
+    }
+}
+
+/* Their values as one name: by themselves they would differ together where they are swapped. */
+static void
+write_swapped_comparisons(StringInfo out, const column_profile *profiles, int swapped[MOST_SWAPPED][2],
+                          int swapped_count, int *written)
+{
+    for (int i = 0; i < swapped_count; i++) {
+        const column_profile *first = &profiles[swapped[i][0]], *second = &profiles[swapped[i][1]];
+
+        write_rule_start(out, written);
+        appendStringInfoString(out, "{\"name\":");
+        append_json_string(out, psprintf("%s and %s in any order", first->name, second->name));
+        appendStringInfoString(out, ",\"expression\":");
+        append_json_string(
+            out, psprintf("pg_catalog.concat_ws(' ', %s, %s)", first->expression, second->expression));
+        appendStringInfoString(
+            out, ",\"method\":\"names\",\"levels\":[0.98,0.92,0.85,0.7,0.45],\"term_frequency\":true}");
+    }
+}
+
+static void
+write_blocking(StringInfo out, const record_store *store, const column_profile *profiles, int count,
+               int swapped[MOST_SWAPPED][2], int swapped_count)
 {
     candidate_rule *rules = palloc(sizeof(candidate_rule) * (count * (count + 1) / 2 + 1));
     int found = candidate_rules(store, profiles, count, rules), written = 0;
@@ -456,6 +498,7 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
         }
         appendStringInfo(out, "],\"normalize\":\"%s\"}", second == NULL ? key_form(first) : "text");
     }
+    write_swapped_rules(out, profiles, swapped, swapped_count, &written);
     if (wants_whole(store, profiles, count) && whole_expression(profiles, count) != NULL) {
         write_rule_start(out, &written);
         write_whole_rule(out, whole_expression(profiles, count));
@@ -551,7 +594,7 @@ suggest_spec(const char *query)
     column_profile *profiles;
     bool *chosen;
     Jsonb *spec;
-    int count, written = 0, codes = 0, chosen_count = 0;
+    int count, written = 0, codes = 0, chosen_count = 0, swapped[MOST_SWAPPED][2], swapped_count;
 
     initStringInfo(&out);
     MemoryContextSwitchTo(context);
@@ -565,7 +608,10 @@ suggest_spec(const char *query)
     choose_comparisons(profiles, count, chosen);
 
     appendStringInfoString(&out, "{\"blocking\":[");
-    write_blocking(&out, store, profiles, count);
+    swapped_count = swapped_columns_find(store, profiles, count, swapped);
+    write_blocking(&out, store, profiles, count, swapped, swapped_count);
+    for (int i = 0; i < swapped_count; i++)
+        chosen[swapped[i][0]] = chosen[swapped[i][1]] = false;
     appendStringInfoString(&out, "],\"comparisons\":[");
     for (int i = 0; i < count; i++)
         chosen_count += chosen[i];
@@ -580,6 +626,7 @@ suggest_spec(const char *query)
             codes++;
         }
     }
+    write_swapped_comparisons(&out, profiles, swapped, swapped_count, &written);
     if (has_text(profiles, count) && whole_columns(profiles, count) > 1) {
         write_rule_start(&out, &written);
         appendStringInfoString(&out, "{\"name\":\"whole record\",\"expression\":");

@@ -26,6 +26,8 @@ method_cost(comparison_method method)
     case METHOD_DAMERAU_DISTANCE:
     case METHOD_LCS:
         return 8;
+    case METHOD_NAMES:
+        return 12;
     case METHOD_QGRAM:
     case METHOD_TOKEN:
     case METHOD_INITIALS:
@@ -162,6 +164,9 @@ comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_
         break;
     case METHOD_INITIALS:
         status = initials_similarity(values->texts[a], values->texts[b], workspace, result);
+        break;
+    case METHOD_NAMES:
+        status = names_similarity(values->texts[a], values->texts[b], workspace, result);
         break;
     case METHOD_NUMERIC:
         *result = numeric_similarity(values->numbers[a], values->numbers[b], comparison->scale);

@@ -43,6 +43,7 @@ typedef enum comparison_method {
     METHOD_NUMERIC,
     METHOD_DATE,
     METHOD_TFIDF,
+    METHOD_NAMES,
 } comparison_method;
 
 /* The distinct values of one column; element 0 is the missing value and never read. */

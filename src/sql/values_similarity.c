@@ -71,6 +71,11 @@ MASTERING_FUNCTION(mastering_initials_similarity)
     return compare_texts(fcinfo, initials_similarity);
 }
 
+MASTERING_FUNCTION(mastering_names_similarity)
+{
+    return compare_texts(fcinfo, names_similarity);
+}
+
 MASTERING_FUNCTION(mastering_qgram_similarity)
 {
     text *a = PG_GETARG_TEXT_PP(0), *b = PG_GETARG_TEXT_PP(1);

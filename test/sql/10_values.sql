@@ -30,6 +30,13 @@ SELECT a, b, round(token_sort_similarity(a, b)::numeric, 3) AS sort, round(token
        round(token_similarity(a, b, 'overlap')::numeric, 3) AS overlap
 FROM pairs WHERE n >= 20 OR a = '' ORDER BY n;
 
+-- Names of persons: nicknames, initials, any order, a middle name that one side lacks; nothing for a longer list of words.
+SELECT a, b, round(names_similarity(a, b)::numeric, 3) AS names
+FROM (VALUES ('bob', 'robert'), ('peggy', 'margaret'), ('bert', 'albert'), ('bert', 'herbert'), ('bob', 'bill'), ('r', 'robert'), ('r', 'bob'), ('r', 'r'),
+    ('john smith', 'smith john'), ('john smith', 'john q smith'), ('j smith', 'john smith'), ('bob smith', 'smith robert'),
+    ('mary smith', 'john smith'), ('mary ann', 'maryann'), ('ann', 'mary ann'), ('', ''), ('', 'x'), ('Bob', 'Robert'), (NULL, 'x'),
+    ('a b c d e f g h i', 'a b c d e f g h j')) AS v(a, b);
+
 -- All of them are symmetric, 1 for equal texts, and within bounds.
 WITH v AS (
     SELECT p.n, p.a, p.b, f.*
@@ -44,7 +51,8 @@ WITH v AS (
         ('token_sort', token_sort_similarity(a, b), token_sort_similarity(b, a), token_sort_similarity(a, a)),
         ('token_set', token_set_similarity(a, b), token_set_similarity(b, a), token_set_similarity(a, a)),
         ('monge_elkan', monge_elkan_similarity(a, b), monge_elkan_similarity(b, a), monge_elkan_similarity(a, a)),
-        ('initials', initials_similarity(a, b), initials_similarity(b, a), initials_similarity(a, a))
+        ('initials', initials_similarity(a, b), initials_similarity(b, a), initials_similarity(a, a)),
+        ('names', names_similarity(a, b), names_similarity(b, a), names_similarity(a, a))
     ) AS f(name, there, back, self))
 SELECT count(*) AS compared, count(*) FILTER (WHERE there = back AND self = 1 AND there BETWEEN 0 AND 1) AS sound FROM v;
 

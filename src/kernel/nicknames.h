@@ -1,0 +1,21 @@
+/*
+ * nicknames.h: English given names and what people make of them, Bob of Robert.
+ *
+ * A compact table from general knowledge, of lower-case ASCII words as normalisation leaves them. A name may
+ * belong to several groups (bert). Two names of one group may be the same person's; they need not.
+ */
+#ifndef MASTERING_KERNEL_NICKNAMES_H
+#define MASTERING_KERNEL_NICKNAMES_H
+
+#include "kernel/text_view.h"
+
+/* Builds the look-up once, before there are threads; until then no name is known. */
+void nicknames_prepare(void);
+
+/* Whether the table has the name. */
+bool nickname_known(text_view name);
+
+/* Whether two different names are of one group. */
+bool nicknames_agree(text_view a, text_view b);
+
+#endif
