@@ -9,6 +9,24 @@ CREATE FUNCTION mastering.normalize_text(value text) RETURNS text
 COMMENT ON FUNCTION mastering.normalize_text(text) IS
 'The form in which texts are compared: Unicode NFKC and full case folding; other scripts romanised, but Han left as it is; Latin letters without marks, as ASCII; an apostrophe inside a word dropped; every other run of punctuation, symbols and white space one space. Depends on the version of ICU, as collations do: see normalize_versions().';
 
+CREATE FUNCTION mastering.normalize_address(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15
+    AS 'MODULE_PATHNAME', 'mastering_normalize_address';
+COMMENT ON FUNCTION mastering.normalize_address(text) IS
+'normalize_text with street types, directions, parts of buildings and ordinal numbers abbreviated by a built-in table: "12 North Main Street, Apartment 4" and "12 N. Main St Apt 4" are equal. NULL where nothing is left.';
+
+CREATE FUNCTION mastering.normalize_organization(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15
+    AS 'MODULE_PATHNAME', 'mastering_normalize_organization';
+COMMENT ON FUNCTION mastering.normalize_organization(text) IS
+'normalize_text without legal forms at the end (Inc, Ltd, GmbH, L.L.C. ...) and "the" at the start, and with common words abbreviated: "The Acme Manufacturing Company, Inc." and "ACME Mfg" are equal. A name that is nothing but a legal form stays. NULL where nothing is left.';
+
+CREATE FUNCTION mastering.normalize_phone(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'mastering_normalize_phone';
+COMMENT ON FUNCTION mastering.normalize_phone(text) IS
+'The last nine digits of a telephone number, so that those with and without the country are equal: "+39 0352 655 3537" and "0352 6553537". NULL without a digit.';
+
 CREATE FUNCTION mastering.normalize_versions() RETURNS text
     LANGUAGE C STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'mastering_normalize_versions';

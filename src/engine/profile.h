@@ -25,6 +25,7 @@ typedef struct column_profile {
     const char *name;
     const char *expression; /* SQL; of a column its quoted name */
     bool is_group;          /* columns put together (column_groups.h) */
+    bool in_form;           /* a function brings its values to one form (value_forms.h) */
     column_kind kind;
     uint64 records;
     uint64 filled;

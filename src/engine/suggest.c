@@ -11,6 +11,7 @@
 #include "engine/column_groups.h"
 #include "engine/profile.h"
 #include "engine/swapped.h"
+#include "engine/value_forms.h"
 #include "kernel/hash.h"
 #include "kernel/radix_sort.h"
 #include "miscadmin.h"
@@ -181,7 +182,7 @@ is_row_number(const column_profile *profile)
 static void
 write_comparison(StringInfo out, const column_profile *profile, bool alone)
 {
-    if (profile->is_group) {
+    if (profile->is_group || profile->in_form) {
         appendStringInfoString(out, "{\"name\":");
         append_json_string(out, profile->name);
         appendStringInfoString(out, ",\"expression\":");
@@ -229,7 +230,9 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         break;
     case KIND_NAME:
         appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8],\"term_frequency\":true",
-                         profile->given_names >= LEAST_GIVEN_NAMES ? "names" : "jaro_winkler");
+                         profile->given_names >= LEAST_GIVEN_NAMES || profile->mean_words >= 1.4
+                             ? "names"
+                             : "jaro_winkler");
         break;
     case KIND_TEXT:
     case KIND_EMPTY:
@@ -408,7 +411,7 @@ whole_expression(const column_profile *profiles, int count)
     initStringInfo(&expression);
     for (int i = 0; i < count && used < MOST_WHOLE_COLUMNS; i++)
         if (in_whole(&profiles[i]))
-            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", profiles[i].expression);
+            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", quote_identifier(profiles[i].name));
     return used == 0 ? NULL : psprintf("pg_catalog.concat_ws(' ', %s)", expression.data);
 }
 
@@ -583,6 +586,21 @@ with_groups(MemoryContext context, const char *query, column_profile *profiles, 
     return profiles;
 }
 
+/* Columns whose values are written in several ways are compared, and are keys, in one. */
+static void
+bring_to_form(column_profile *profiles, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *function =
+            profiles[i].repeats || usefulness(&profiles[i]) == 0 ? NULL : value_form_function(&profiles[i]);
+
+        if (function == NULL)
+            continue;
+        profiles[i].expression = psprintf("%s(%s::pg_catalog.text)", function, profiles[i].expression);
+        profiles[i].in_form = true;
+    }
+}
+
 Jsonb *
 suggest_spec(const char *query)
 {
@@ -605,6 +623,7 @@ suggest_spec(const char *query)
     profiles = with_groups(context, query, profiles, &count, &store);
     chosen = palloc(count * sizeof(bool));
     mark_repeating(store, profiles, count);
+    bring_to_form(profiles, count);
     choose_comparisons(profiles, count, chosen);
 
     appendStringInfoString(&out, "{\"blocking\":[");

@@ -30,6 +30,11 @@ SELECT a, b, round(token_sort_similarity(a, b)::numeric, 3) AS sort, round(token
        round(token_similarity(a, b, 'overlap')::numeric, 3) AS overlap
 FROM pairs WHERE n >= 20 OR a = '' ORDER BY n;
 
+-- One form of addresses, organisations and telephone numbers.
+SELECT v, normalize_address(v), normalize_organization(v), normalize_phone(v)
+FROM (VALUES ('12 North Main Street, Apt. #4'), ('12 N. Main St Apartment 4'), ('1st Ave.'), ('First Avenue'), ('The Acme Manufacturing Co., L.L.C.'), ('ACME Mfg'),
+    ('Mueller & Soehne GmbH & Co. KG'), ('Foo S.p.A'), ('Limited'), ('+39 0352 655-3537'), ('0352 6553537'), (''), ('--'), (NULL)) AS t(v);
+
 -- Names of persons: nicknames, initials, any order, a middle name that one side lacks; nothing for a longer list of words.
 SELECT a, b, round(names_similarity(a, b)::numeric, 3) AS names
 FROM (VALUES ('bob', 'robert'), ('peggy', 'margaret'), ('bert', 'albert'), ('bert', 'herbert'), ('bob', 'bill'), ('r', 'robert'), ('r', 'bob'), ('r', 'r'),

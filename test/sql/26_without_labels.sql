@@ -53,3 +53,17 @@ SELECT r -> 'keys' AS keys FROM jsonb_array_elements(suggest('SELECT * FROM peop
 SELECT count(*) FILTER (WHERE (a.id - 1) % 200 = (b.id - 1) % 200) AS right_pairs, count(*) AS pairs
 FROM dedupe_as(NULL::int, 'SELECT * FROM people') AS a JOIN dedupe_as(NULL::int, 'SELECT * FROM people') AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
 DROP TABLE people;
+
+-- ---- values that are written in several ways ----
+-- Addresses, organisations and telephone numbers are brought to one form where some values are in it and some are not.
+CREATE TABLE written AS
+SELECT n AS id, k || (CASE WHEN n > 40 THEN ' Oak Street ' ELSE ' Oak St. ' END) || chr(65 + k % 20) AS address,
+    'Firm X' || chr(65 + k % 26) || chr(65 + k % 7) || (CASE WHEN n > 40 THEN ', Inc.' ELSE '' END) AS firm,
+    (CASE WHEN n > 40 THEN '+44 20 ' ELSE '020 ' END) || 70000000 + k * 7919 AS phone, md5(k::text) AS note
+FROM generate_series(1, 80) AS n, LATERAL (SELECT (n - 1) % 40 AS k) AS t;
+SELECT coalesce(c ->> 'expression', c ->> 'column') AS compared FROM jsonb_array_elements(suggest('SELECT * FROM written') -> 'comparisons') AS c
+WHERE c ->> 'name' IS DISTINCT FROM 'whole record' AND c ->> 'method' <> 'tfidf' OR c ->> 'expression' LIKE 'mastering.%';
+SELECT coalesce(c ->> 'expression', c ->> 'column') AS compared FROM jsonb_array_elements(suggest('SELECT * FROM written WHERE id <= 40') -> 'comparisons') AS c
+WHERE c ->> 'expression' LIKE 'mastering.%';
+SELECT r -> 'keys' AS keys FROM jsonb_array_elements(suggest('SELECT * FROM written') -> 'blocking') AS r WHERE r ->> 'keys' LIKE '%phone%' AND NOT r ? 'top_k';
+DROP TABLE written;

@@ -1,0 +1,53 @@
+/*
+ * values_forms.c: addresses, organisations and telephone numbers in one form, in SQL.
+ */
+#include "compat.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "engine/normalize.h"
+#include "kernel/word_forms.h"
+#include "sql/values.h"
+
+typedef size_t (*form_function)(const char *text, size_t length, char *target);
+
+/* The argument as it is compared, in its form; NULL where nothing is left. */
+static Datum
+formed(FunctionCallInfo fcinfo, normalizer **state, normalize_mode mode, form_function form)
+{
+    text *value = PG_GETARG_TEXT_PP(0), *plain, *result;
+
+    if (*state == NULL)
+        *state = normalizer_create(TopMemoryContext, mode);
+    normalizer_trim(*state);
+    plain = text_view_to_text(normalizer_apply(*state, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+    result = palloc(VARSIZE(plain));
+    SET_VARSIZE(result, VARHDRSZ + form(VARDATA(plain), VARSIZE(plain) - VARHDRSZ, VARDATA(result)));
+    pfree(plain);
+    PG_FREE_IF_COPY(value, 0);
+    if (VARSIZE(result) == VARHDRSZ)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(result);
+}
+
+MASTERING_FUNCTION(mastering_normalize_address)
+{
+    static normalizer *state = NULL;
+
+    return formed(fcinfo, &state, NORMALIZE_TEXT, word_forms_address);
+}
+
+MASTERING_FUNCTION(mastering_normalize_organization)
+{
+    static normalizer *state = NULL;
+
+    return formed(fcinfo, &state, NORMALIZE_TEXT, word_forms_organization);
+}
+
+MASTERING_FUNCTION(mastering_normalize_phone)
+{
+    static normalizer *state = NULL;
+
+    return formed(fcinfo, &state, NORMALIZE_DIGITS, word_forms_phone);
+}

@@ -1,0 +1,81 @@
+/*
+ * test_word_forms.c: forms of addresses, organisations and telephone numbers, in a target as large as the
+ * text.
+ */
+#include <stdlib.h>
+
+#include "kernel/word_forms.h"
+#include "unit.h"
+
+typedef size_t (*form_function)(const char *text, size_t length, char *target);
+
+/* Text and target are allocated to size: what goes beyond shows. */
+static bool
+becomes(form_function form, const char *text, const char *expected)
+{
+    size_t length = strlen(text), written;
+    char *copy = malloc(length + 1), *target = malloc(length == 0 ? 1 : length);
+    bool same;
+
+    if (copy == NULL || target == NULL)
+        abort();
+    memcpy(copy, text, length + 1);
+    written = form(copy, length, target);
+    same = written == strlen(expected) && memcmp(target, expected, written) == 0;
+    free(copy);
+    free(target);
+    return same;
+}
+
+int
+main(void)
+{
+    static const char *const words[] = {"street", "st",   "l", "c", "inc",   "company",
+                                        "the",    "acme", "s", "a", "first", "12"};
+    uint64_t seed = 11;
+    bool sound = true;
+
+    unit_ok(becomes(word_forms_address, "12 north main street apartment 4", "12 n main st apt 4") &&
+                becomes(word_forms_address, "12 n main st apt 4", "12 n main st apt 4") &&
+                becomes(word_forms_address, "first avenue", "1st av") &&
+                becomes(word_forms_address, "hauptstrasse 3", "hauptstrasse 3"),
+            "addresses");
+    unit_ok(becomes(word_forms_organization, "the acme manufacturing company inc", "acme mfg") &&
+                becomes(word_forms_organization, "acme holdings l l c", "acme holdings") &&
+                becomes(word_forms_organization, "foo s p a", "foo") &&
+                becomes(word_forms_organization, "foo gmbh co kg", "foo"),
+            "legal forms go, one after the other, letters apart among them");
+    unit_ok(becomes(word_forms_organization, "company", "company") &&
+                becomes(word_forms_organization, "inc", "inc") &&
+                becomes(word_forms_organization, "a b c", "a b c") &&
+                becomes(word_forms_organization, "the", "the"),
+            "a name that is nothing else stays");
+    unit_ok(becomes(word_forms_phone, "3903526553537", "526553537") &&
+                becomes(word_forms_phone, "03526553537", "526553537") &&
+                becomes(word_forms_phone, "123", "123"),
+            "telephone numbers");
+    unit_ok(becomes(word_forms_address, "", "") && becomes(word_forms_organization, "", "") &&
+                becomes(word_forms_phone, "", ""),
+            "nothing");
+    unit_ok(word_forms_looks_like_address("12 main street", 14) &&
+                word_forms_looks_like_address("12 main st", 10) &&
+                !word_forms_looks_like_address("main street", 11) &&
+                !word_forms_looks_like_address("12 monkeys", 10) && word_forms_legal("acme ltd", 8) &&
+                !word_forms_legal("ltd", 3) && !word_forms_legal("", 0),
+            "what looks like an address, and like an organisation");
+    for (int trial = 0; trial < 20000; trial++) {
+        char text[256] = "", once[256], twice[256];
+        size_t length;
+
+        for (uint64_t n = unit_random(&seed) % 9; n > 0; n--) {
+            strcat(text, text[0] == '\0' ? "" : " ");
+            strcat(text, words[unit_random(&seed) % 12]);
+        }
+        length = word_forms_address(text, strlen(text), once);
+        sound &= length <= strlen(text) && word_forms_address(once, length, twice) == length &&
+                 memcmp(once, twice, length) == 0;
+        sound &= word_forms_organization(text, strlen(text), once) <= strlen(text);
+    }
+    unit_ok(sound, "never longer than the text, and an address in its form stays");
+    return unit_done();
+}
