@@ -139,8 +139,10 @@ work_on_profiles(void *context, int64_t item, int thread)
     dictionary *values = context;
     uint32 first = (uint32)item * PROFILES_AT_ONCE, end = Min(values->count, first + PROFILES_AT_ONCE);
 
-    for (uint32 code = Max(first, 1); code < end; code++)
+    for (uint32 code = Max(first, 1); code < end; code++) {
         values->profiles[code] = text_profile_of(values->texts[code]);
+        values->profiles[code].names = names_signature(values->texts[code]);
+    }
 }
 
 /* The profiles of a column's values, which most pairs are told apart by. */

@@ -251,6 +251,7 @@ method_has_bound(comparison_method method)
     case METHOD_DAMERAU:
     case METHOD_DAMERAU_DISTANCE:
     case METHOD_LCS:
+    case METHOD_NAMES:
         return true;
     default:
         return false;
@@ -293,6 +294,11 @@ ruled_out(const comparison *comparison, const text_profile *a, const text_profil
         return jaro_bound(common, a->length, b->length, 0) < last - BOUND_SLACK;
     case METHOD_JARO_WINKLER:
         return jaro_bound(common, a->length, b->length, text_profile_common_start(a, b)) < last - BOUND_SLACK;
+    case METHOD_NAMES:
+        /* One word each, no nicknames of each other, and neither an initial. */
+        return ((a->names | b->names) & NAMES_SEVERAL) == 0 && (a->names & b->names) == 0 && a->length > 1 &&
+               b->length > 1 &&
+               jaro_bound(common, a->length, b->length, text_profile_common_start(a, b)) < last - BOUND_SLACK;
     default:
         return false;
     }

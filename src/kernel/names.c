@@ -108,3 +108,12 @@ names_similarity(text_view a, text_view b, kernel_workspace *workspace, double *
     }
     return status;
 }
+
+uint32_t
+names_signature(text_view text)
+{
+    text_view words[MOST_WORDS];
+
+    return list_words(text, words) == 1 && words[0].length == text.length ? nickname_bits(words[0], 11)
+                                                                          : NAMES_SEVERAL;
+}

@@ -389,6 +389,17 @@ nickname_known(text_view name)
     return look_up(name) != NULL;
 }
 
+uint32_t
+nickname_bits(text_view name, uint32_t bits)
+{
+    const nickname *entry = look_up(name);
+    uint32_t mask = 0;
+
+    for (int i = 0; entry != NULL && i < entry->count; i++)
+        mask |= UINT32_C(1) << entry->groups[i] % bits;
+    return mask;
+}
+
 bool
 nicknames_agree(text_view a, text_view b)
 {

@@ -15,6 +15,9 @@ void nicknames_prepare(void);
 /* Whether the table has the name. */
 bool nickname_known(text_view name);
 
+/* A bit for each group that has the name, of so many bits. */
+uint32_t nickname_bits(text_view name, uint32_t bits);
+
 /* Whether two different names are of one group. */
 bool nicknames_agree(text_view a, text_view b);
 

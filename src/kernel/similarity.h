@@ -67,11 +67,20 @@ kernel_status monge_elkan_similarity(text_view a, text_view b, kernel_workspace 
 kernel_status initials_similarity(text_view a, text_view b, kernel_workspace *workspace, double *result);
 
 /*
- * Names of persons: words pair off in any order, the most alike first, at 1 where they are equal, 0.93 for two of
- * one group of nicknames, 0.85 for a word and its first letter, else by Jaro-Winkler from 0.8; their sum over the
- * number of words of the shorter name, and 0.15 for each that the longer one has beyond. At most 8 words of each.
+ * Names of persons: words pair off in any order, the most alike first, at 1 where they are equal, 0.93 for
+ * two of one group of nicknames, 0.85 for a word and its first letter, else by Jaro-Winkler from 0.8; their
+ * sum over the number of words of the shorter name, and 0.15 for each that the longer one has beyond. At most
+ * 8 words of each.
  */
 kernel_status names_similarity(text_view a, text_view b, kernel_workspace *workspace, double *result);
+
+/*
+ * What tells that two names of one word are no nicknames of each other: 11 bits of the groups that have it,
+ * and NAMES_SEVERAL for what is not one word. No common bit, and they are compared by Jaro-Winkler or as an
+ * initial alone.
+ */
+#define NAMES_SEVERAL (1 << 11)
+uint32_t names_signature(text_view text);
 
 /* max(0, 1 - |a - b| / scale); scale > 0. NaN compares like a missing value: 0, unless both are NaN: 1. */
 double numeric_similarity(double a, double b, double scale);

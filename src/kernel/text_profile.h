@@ -16,16 +16,19 @@
 
 #include "kernel/text_view.h"
 
+#define TEXT_PROFILE_LONGEST ((1 << 20) - 1) /* longer texts are compared to their beginnings */
+
 typedef struct text_profile {
     uint64_t counts; /* 16 classes, 4 bits each */
     uint32_t start;  /* the lowest bytes of the first four characters, the first one lowest */
-    uint32_t length;
+    uint32_t length : 20;
+    uint32_t names : 12; /* names_signature, where names are compared; else 0 */
 } text_profile;
 
 static inline text_profile
 text_profile_of(text_view text)
 {
-    text_profile profile = {0, 0, text.length};
+    text_profile profile = {0, 0, text.length < TEXT_PROFILE_LONGEST ? text.length : TEXT_PROFILE_LONGEST, 0};
 
     for (uint32_t i = 0; i < text.length; i++) {
         uint32_t character = text_view_at(text, i);
@@ -43,6 +46,7 @@ text_profile_of(text_view text)
 static inline void
 text_profile_surplus(const text_profile *a, const text_profile *b, uint32_t *of_a, uint32_t *of_b)
 {
+    uint32_t length_a = a->length, length_b = b->length;
 #if defined(__SSE2__)
     const __m128i low = _mm_set1_epi8(15), zero = _mm_setzero_si128();
     __m128i x = _mm_cvtsi64_si128((long long)a->counts), y = _mm_cvtsi64_si128((long long)b->counts), more,
@@ -63,10 +67,10 @@ text_profile_surplus(const text_profile *a, const text_profile *b, uint32_t *of_
         *of_b += y > x ? y - x : 0;
     }
 #endif
-    if (a->length > b->length && *of_a < a->length - b->length)
-        *of_a = a->length - b->length;
-    if (b->length > a->length && *of_b < b->length - a->length)
-        *of_b = b->length - a->length;
+    if (length_a > length_b && *of_a < length_a - length_b)
+        *of_a = length_a - length_b;
+    if (length_b > length_a && *of_b < length_b - length_a)
+        *of_b = length_b - length_a;
 }
 
 /* At most so many characters are common to the beginnings of both, and at most 4. */

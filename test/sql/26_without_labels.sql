@@ -41,18 +41,18 @@ DROP TABLE differ;
 
 -- ---- names of persons ----
 -- A column with given names is compared by names, one with surnames is not; swapped ones are compared together.
-CREATE TABLE people AS
+CREATE TABLE misplaced AS
 SELECT n AS id, CASE WHEN swapped THEN family ELSE given END AS given, CASE WHEN swapped THEN given ELSE family END AS family, 1930 + k % 61 AS born
 FROM generate_series(1, 300) AS n, LATERAL (SELECT (n - 1) % 200 AS k, n > 200 AND n % 10 = 0 AS swapped) AS t,
     LATERAL (SELECT (ARRAY['robert', 'bill', 'susan', 'peggy', 'jim', 'thomas', 'mary', 'ann', 'kate', 'henry', 'frank', 'nora', 'walter', 'emma', 'ruth', 'george', 'paul', 'jane', 'luke', 'otto', 'vera', 'carl', 'ida'])[k % 23 + 1] AS given,
         (ARRAY['kr', 'ste', 'ho', 'wa', 'li', 'mo', 'sch'])[k % 7 + 1] || (ARRAY['ander', 'berg', 'cker', 'dorf', 'eller', 'furt', 'gard', 'hausen', 'ing', 'junk', 'kamp'])[k % 11 + 1] AS family) AS made;
-SELECT c ->> 'column' AS "column", c ->> 'method' AS method FROM jsonb_array_elements(suggest('SELECT * FROM people WHERE id <= 200') -> 'comparisons') AS c;
+SELECT c ->> 'column' AS "column", c ->> 'method' AS method FROM jsonb_array_elements(suggest('SELECT * FROM misplaced WHERE id <= 200') -> 'comparisons') AS c;
 SELECT c ->> 'column' AS "column", c ->> 'name' AS name, c ->> 'expression' AS expression, c ->> 'method' AS method
-FROM jsonb_array_elements(suggest('SELECT * FROM people') -> 'comparisons') AS c;
-SELECT r -> 'keys' AS keys FROM jsonb_array_elements(suggest('SELECT * FROM people') -> 'blocking') AS r WHERE r ->> 'keys' LIKE '%GREATEST%';
+FROM jsonb_array_elements(suggest('SELECT * FROM misplaced') -> 'comparisons') AS c;
+SELECT r -> 'keys' AS keys FROM jsonb_array_elements(suggest('SELECT * FROM misplaced') -> 'blocking') AS r WHERE r ->> 'keys' LIKE '%GREATEST%';
 SELECT count(*) FILTER (WHERE (a.id - 1) % 200 = (b.id - 1) % 200) AS right_pairs, count(*) AS pairs
-FROM dedupe_as(NULL::int, 'SELECT * FROM people') AS a JOIN dedupe_as(NULL::int, 'SELECT * FROM people') AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
-DROP TABLE people;
+FROM dedupe_as(NULL::int, 'SELECT * FROM misplaced') AS a JOIN dedupe_as(NULL::int, 'SELECT * FROM misplaced') AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
+DROP TABLE misplaced;
 
 -- ---- values that are written in several ways ----
 -- Addresses, organisations and telephone numbers are brought to one form where some values are in it and some are not.

@@ -3,6 +3,7 @@
  * measure and the thresholds, every weight added, nothing skipped and nothing remembered.
  */
 #include "kernel/comparison.h"
+#include "kernel/nicknames.h"
 #include "unit.h"
 
 #define VALUES 60
@@ -27,6 +28,7 @@ static const comparison_method methods[] = {
     METHOD_INITIALS,
     METHOD_NUMERIC,
     METHOD_DATE,
+    METHOD_NAMES,
 };
 #define METHODS (int)(sizeof methods / sizeof *methods)
 
@@ -36,7 +38,9 @@ static double numbers[VALUES];
 static calendar_date dates[VALUES];
 static int32_t value_weights[MAX_COMPARISONS][VALUES];
 
-/* Distinct short texts of few letters, so that all levels occur. */
+static const char *const nicknames[] = {"bob", "robert", "bert", "al", "albert", "al smith"};
+
+/* Distinct short texts of few letters, so that all levels occur, and a few nicknames. */
 static void
 make_values(uint64_t *seed)
 {
@@ -50,6 +54,8 @@ make_values(uint64_t *seed)
                 text_bytes[i][j] =
                     (char)(j > 0 && unit_below(seed, 5) == 0 ? ' ' : 'a' + (int)unit_below(seed, 3));
             text_bytes[i][length] = '\0';
+            if (i <= (int)(sizeof nicknames / sizeof *nicknames))
+                strcpy(text_bytes[i], nicknames[i - 1]);
             fresh = true;
             for (int k = 1; k < i; k++)
                 fresh &= strcmp(text_bytes[i], text_bytes[k]) != 0;
@@ -226,13 +232,17 @@ test_batches(void)
     uint64_t seed = 12;
     uint32_t wrong = 0, chosen_pairs = 0, dropped_pairs = 0, bounds = 0;
 
+    nicknames_prepare();
+
     for (int model = 0; model < MODELS; model++) {
         comparison_thread thread = {0}, batch_thread = {0};
 
         make_values(&seed);
         make_model(&seed, &scorer);
-        for (int i = 1; i < VALUES; i++)
+        for (int i = 1; i < VALUES; i++) {
             profiles[i] = text_profile_of(texts[i]);
+            profiles[i].names = names_signature(texts[i]);
+        }
         for (int c = 0; c < scorer.comparison_count; c++)
             if (model % 4 != 0 && method_has_bound(scorer.comparisons[c].method)) {
                 scorer.comparisons[c].values.profiles = profiles;
