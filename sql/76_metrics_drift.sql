@@ -181,6 +181,10 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.audit_head', '');
 INSERT INTO mastering.audit_head (environment, seq, hash)
 SELECT DISTINCT ON (a.environment) a.environment, a.seq, a.hash FROM mastering.audit_entry a ORDER BY a.environment, a.seq DESC;
 
+CREATE FUNCTION mastering.log_line(line text) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_log_line';
+COMMENT ON FUNCTION mastering.log_line(text) IS 'A line in the server''s log, without the statement that it came of.';
+
 CREATE FUNCTION mastering.publish_audit_head() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -188,7 +192,8 @@ BEGIN
     ON CONFLICT ON CONSTRAINT audit_head_pkey DO UPDATE SET seq = EXCLUDED.seq, hash = EXCLUDED.hash, at = clock_timestamp() WHERE h.seq < EXCLUDED.seq;
     PERFORM mastering.notify('audit', NEW.environment, jsonb_strip_nulls(jsonb_build_object('action', NEW.action, 'seq', NEW.seq, 'hash', NEW.hash, 'role', NEW.role,
         'release_id', CASE WHEN jsonb_typeof(NEW.detail -> 'release_id') = 'number' THEN NEW.detail -> 'release_id' END)));
-    RAISE LOG 'audit of environment "%": entry % has hash %', NEW.environment, NEW.seq, NEW.hash;    -- the server's log may be kept where nobody here gets at it
+    -- The server's log may be kept where nobody here gets at it.
+    PERFORM mastering.log_line(format('audit of environment "%s": entry %s has hash %s', NEW.environment, NEW.seq, NEW.hash));
     RETURN NULL;
 END
 $$;
@@ -244,4 +249,4 @@ CREATE FUNCTION mastering.verify_audit(env text DEFAULT NULL, known_seq bigint D
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.verify_audit(text, bigint, text) IS 'Recomputes the hash chain of an environment''s log, or of all that one may see: entries that were changed, gaps, a tail that was cut off, releases that no entry tells of. With the number and hash of an entry that was kept elsewhere, whether that is still there. No row is good news.';
 
-REVOKE ALL ON FUNCTION mastering.loaded_at(text, text), mastering.golden_statistics(text, text, text[]), mastering.publish_audit_head() FROM PUBLIC;
+REVOKE ALL ON FUNCTION mastering.loaded_at(text, text), mastering.golden_statistics(text, text, text[]), mastering.publish_audit_head(), mastering.log_line(text) FROM PUBLIC;
