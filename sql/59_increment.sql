@@ -250,7 +250,7 @@ BEGIN
     SELECT DISTINCT f.source, f.key, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = f.source AND a.key = f.key);
     PERFORM mastering.read_scope(records);
     EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
-                   format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, %L) l', query, model), mastering.artifact_path(env.name));
+                   format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, (SELECT m.model FROM pg_temp.mastering_model m)) l', query), mastering.artifact_path(env.name));
     ANALYZE pg_temp.mastering_linked;
     INSERT INTO pg_temp.mastering_level SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2;
     EXECUTE format('INSERT INTO pg_temp.mastering_near
@@ -290,7 +290,11 @@ BEGIN
     CREATE TEMP TABLE mastering_affected (source text, key text, fresh boolean, PRIMARY KEY (source, key)) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_scope (source text, key text, probe boolean) ON COMMIT DROP;
     EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
-    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope, pg_temp.mastering_read TO %I', env.owner);
+    -- Not in the text of the queries: it is long, and would be taken apart each time.
+    CREATE TEMP TABLE mastering_model (model jsonb) ON COMMIT DROP;
+    ALTER TABLE pg_temp.mastering_model ALTER model SET STORAGE EXTERNAL;
+    INSERT INTO pg_temp.mastering_model VALUES (model);
+    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope, pg_temp.mastering_read, pg_temp.mastering_model TO %I', env.owner);
     -- Of a set that must be together the chain changes when one of its records goes.
     INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
      WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
@@ -334,7 +338,7 @@ BEGIN
         END IF;
         EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
-                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, %L, labels => %L) c', query, model, verdicts),
+                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, (SELECT m.model FROM pg_temp.mastering_model m), labels => %L) c', query, verdicts),
                        mastering.artifact_path(env.name));
         ANALYZE pg_temp.mastering_partition;
         -- Near clusters that came out otherwise than they were.
