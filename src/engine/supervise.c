@@ -45,6 +45,8 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 #define EQUALLY_GOOD 0.003     /* F1 that is not worth a change */
 #define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
 #define FEW_LABELS_GOOD 0.2    /* the same over the number of labels of the rarer kind */
+#define MOST_UNSEEN 0.2        /* of the pairs that a threshold below the default puts together */
+#define CLEARLY_BETTER 0.02    /* F1 that labels must promise for their model to be taken */
 #define WORTH_A_LOOK 0.5       /* precision of clusters that say how many matches there are */
 #define FEWEST_WITHIN                                                                                        \
     2 /* matches within a source that make it worth asking whether sources hold things once */
@@ -61,7 +63,8 @@ static const double thresholds_before[] = {0.1, 0.3, DEFAULT_THRESHOLD, 0.8, 0.9
 
 #define DEFAULT_PLACE 2 /* of the default in the second */
 
-#define LOOSE 2 /* the place of one that joins more than most */
+#define USUAL 5 /* the place of the default in the first */
+#define LOOSE 2 /* and of one that joins more than most */
 
 #define MOST_WAYS (2 * lengthof(thresholds) + lengthof(thresholds_before))
 
@@ -87,7 +90,10 @@ typedef struct lesson {
 
 /* ---- clusters as labels see them ---- */
 
-#define REFERENCES 3
+#define REFERENCES 7
+#define FIRST_SIZE 4
+#define SMALL_CLUSTER 4  /* records */
+#define LARGE_CLUSTER 20 /* records */
 
 /* Candidate pairs of one part of the score range that a clustering puts together, or does not. */
 typedef struct way_cell {
@@ -104,15 +110,16 @@ typedef struct way {
     clustering *clusters;
     double together,
         rate_within; /* pairs within clusters, and the share of matches among them by the model */
+    double unseen;   /* share of those that are no candidates, of which labels say nothing */
     double f1;
 } way;
 
 typedef struct way_search {
     int count;
     way ways[MOST_WAYS];
-    /* Pairs that the references keep apart, that the second puts together, and that the first does: all of
-     * them, and those that each way puts together. */
-    const clustering *references[2];
+    /* Pairs by what the references do with them (reference_of): all, and those that each way puts together.
+     */
+    const clustering *references[FIRST_SIZE];
     way_cell all[SCORE_PARTS][REFERENCES];
     way_cell together[MOST_WAYS][SCORE_PARTS][REFERENCES];
 } way_search;
@@ -131,12 +138,25 @@ puts_together(const clustering *clusters, uint32 a, uint32 b)
     return clusters->cluster[a] == clusters->cluster[b];
 }
 
+/*
+ * What the references do with a pair, 0: keep it apart; from 1 on: one of the looser ones puts it together,
+ * the least loose of them counts; from FIRST_SIZE on: the first does, in a small cluster or a large one, for
+ * of large ones few of the many pairs are asked for.
+ */
 static inline int
 reference_of(const way_search *search, uint32 a, uint32 b)
 {
-    if (puts_together(search->references[0], a, b))
-        return 2;
-    return search->references[1] != NULL && puts_together(search->references[1], a, b);
+    const clustering *first = search->references[0];
+
+    if (puts_together(first, a, b)) {
+        uint32 size = first->size[first->cluster[a]];
+
+        return FIRST_SIZE + (size > SMALL_CLUSTER) + (size > LARGE_CLUSTER);
+    }
+    for (int i = 1; i < FIRST_SIZE && search->references[i] != NULL; i++)
+        if (puts_together(search->references[i], a, b))
+            return i;
+    return 0;
 }
 
 static inline void
@@ -215,11 +235,17 @@ weigh_labels(match_run *run, const label_list *labels, const clustering *cluster
     for (size_t i = 0; i < labels->count; i++) {
         const label *label = &labels->labels[i];
         const way_cell *cells = search->all[score_part(label_weight(run, label))];
-        int in = reference_of(search, label->a, label->b);
-        double share = (cells[in].pairs + 1) / (cells[0].pairs + cells[2].pairs + 2);
-        double labelled = cells[in].labels / (cells[0].labels + cells[2].labels);
+        int in = puts_together(clusters, label->a, label->b);
+        double pairs[2] = {0}, labelled[2] = {0}, share;
 
-        weights[i] = Max(Min(share / labelled, MOST_LABEL_WEIGHT), 1 / MOST_LABEL_WEIGHT);
+        for (int reference = 0; reference < REFERENCES; reference++) {
+            pairs[reference >= FIRST_SIZE] += cells[reference].pairs;
+            labelled[reference >= FIRST_SIZE] += cells[reference].labels;
+        }
+        share = (pairs[in] + 1) / (pairs[0] + pairs[1] + 2);
+
+        weights[i] = Max(Min(share / (labelled[in] / (labelled[0] + labelled[1])), MOST_LABEL_WEIGHT),
+                         1 / MOST_LABEL_WEIGHT);
     }
     pfree(search);
 }
@@ -512,8 +538,9 @@ look_within(match_run *run, way_search *search)
         way *way = &search->ways[t];
 
         way->together = pairs_within(run, way->clusters, &way->rate_within);
-        pfree(way->clusters->size); /* there are many ways, and records */
-        pfree(way->clusters->weakest_link);
+        pfree(way->clusters->weakest_link); /* there are many ways, and records */
+        if (t != DEFAULT_PLACE)
+            pfree(way->clusters->size);
     }
 }
 
@@ -585,8 +612,8 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
             matches += rates[part][reference] * cell->pairs;
         }
     }
-    match_run_phase(run, "matches", "%.0f among candidates; shifts of %.1f, %.1f, %.1f bits", matches,
-                    shifts[0], shifts[1], shifts[2]);
+    match_run_phase(run, "matches", "%.0f among candidates; shifts of %.1f to %.1f bits", matches, shifts[0],
+                    shifts[REFERENCES - 1]);
     for (int t = 0; t < search->count; t++) {
         way *way = &search->ways[t];
         double candidates = 0, beyond = 0, expected = 0;
@@ -605,7 +632,10 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
         else
             beyond =
                 Min(Max(way->together * way->rate_within - expected, 0), Max(way->together - candidates, 0));
+        if (right[t] < expected) /* the model thinks too well of what is together, candidates or not */
+            beyond *= right[t] / expected;
         right[t] += beyond;
+        way->unseen = way->together > 0 ? Max(1 - candidates / way->together, 0) : 0;
         if (right[t] < WORTH_A_LOOK * way->together)
             continue; /* most of what these clusters hold by chance is taken for matches */
         most_beyond = Max(most_beyond, beyond);
@@ -622,6 +652,14 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
     }
 }
 
+/* Whether labels can say how good a way is: a low threshold that mostly joins what nobody asked for is none.
+ */
+static bool
+can_be_judged(const way *way)
+{
+    return way->threshold >= DEFAULT_THRESHOLD || way->unseen <= MOST_UNSEEN;
+}
+
 /* The best of the ways by the model before labels, or after; what is closest to the usual when equally good.
  */
 static const way *
@@ -630,13 +668,15 @@ best_of(const way_search *search, bool before, one_per_source usual, double equa
     const way *best = NULL, *chosen;
 
     for (int t = 0; t < search->count; t++)
-        if (search->ways[t].before == before && (best == NULL || search->ways[t].f1 > best->f1))
+        if (search->ways[t].before == before && can_be_judged(&search->ways[t]) &&
+            (best == NULL || search->ways[t].f1 > best->f1))
             best = &search->ways[t];
     chosen = best;
     for (int t = 0; t < search->count; t++) {
         const way *way = &search->ways[t];
 
-        if (way->before != before || way->f1 < best->f1 - equally_good || way->one_per_source != usual)
+        if (way->before != before || way->f1 < best->f1 - equally_good || way->one_per_source != usual ||
+            !can_be_judged(way))
             continue;
         if (chosen->one_per_source != usual ||
             fabs(way->threshold - DEFAULT_THRESHOLD) < fabs(chosen->threshold - DEFAULT_THRESHOLD))
@@ -656,7 +696,7 @@ best_way(const way_search *search, one_per_source usual, double equally_good)
     const way *before = best_of(search, true, usual, equally_good);
     const way *after = best_of(search, false, usual, equally_good);
 
-    return after != NULL && after->f1 > before->f1 + equally_good ? after : before;
+    return after != NULL && after->f1 > before->f1 + Max(equally_good, CLEARLY_BETTER) ? after : before;
 }
 
 /* Labels that say that a source holds a thing more than once. */
@@ -688,7 +728,9 @@ choose_way(match_run *run, match_spec *spec, const match_spec *unlabelled, const
     search->references[0] = search->ways[DEFAULT_PLACE].clusters;
     if (corrected) {
         add_ways(run, search, false, thresholds, lengthof(thresholds));
-        search->references[1] = search->ways[before + LOOSE].clusters;
+        search->references[1] = search->ways[before + USUAL].clusters;
+        search->references[2] = search->ways[0].clusters;
+        search->references[3] = search->ways[before + LOOSE].clusters;
         if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && run->store->source_slot >= 0 &&
             run->store->sources->count > 2 && matches_within_sources(run, labels) >= FEWEST_WITHIN) {
             spec->one_per_source = ONE_PER_SOURCE_NEVER;
