@@ -320,7 +320,7 @@ make_world(uint64_t *seed, uint32_t count, int rule_count)
 
     w.count = count;
     w.rule_count = rule_count;
-    w.records = (record_table){w.rows, STRIDE, count};
+    w.records = (record_table){w.rows, STRIDE, count, NULL};
     w.across_sources = unit_below(seed, 3) == 0;
     w.wrong_positions = 0;
     for (uint32_t i = 0; i < count * STRIDE; i++)
@@ -697,7 +697,7 @@ test_long_row(void)
     block one = {0, COUNT, false};
     blocking_rule rule = {.part_count = 1, .max_block = COUNT};
     block_index index = {entries, &one, 1, COUNT};
-    record_table records = {rows, 1, COUNT};
+    record_table records = {rows, 1, COUNT, NULL};
     pair_visit visit = {.records = &records,
                         .rules = &rule,
                         .rule_count = 1,

@@ -34,13 +34,14 @@ pairs_of(uint32_t count, uint32_t sources, bool every_pair)
 {
     static record_table records;
 
-    records = (record_table){rows, BITS + 1, count};
+    records = (record_table){rows, BITS + 1, count, NULL};
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t bit = 0; bit < BITS; bit++)
             rows[i * (BITS + 1) + bit] = 1 + (i >> bit & 1);
         rows[i * (BITS + 1) + BITS] = sources == 0 ? 1 : 1 + i % sources;
     }
     return (random_pairs){.records = &records,
+                          .record_count = count,
                           .scorer = &layout,
                           .source_slot = sources == 0 ? UINT32_MAX : BITS,
                           .seed = 7,
@@ -141,15 +142,52 @@ test_random(void)
     unit_ok(memcmp(kept, unit.patterns, 100 * sizeof *kept) != 0, "another seed gives other pairs");
 }
 
+/* The records that some pairs name, and no others, give what all records give. */
+static void
+test_numbers(void)
+{
+    enum { PAIRS = 150 };
+    static uint32_t few_rows[2 * PAIRS * (BITS + 1)], numbers[2 * PAIRS];
+    static uint64_t kept[RANDOM_PAIRS_UNIT];
+    random_pairs pairs = pairs_of(MOST, 3, false);
+    record_table few = {few_rows, BITS + 1, 0, numbers};
+    uint32_t count;
+
+    (void)work(&pairs, 0, PAIRS);
+    count = unit.pattern_count;
+    memcpy(kept, unit.patterns, sizeof kept);
+    for (uint32_t number = 0; number < MOST; number++)
+        for (uint64_t i = 0; i < PAIRS; i++) {
+            uint32_t a, b;
+
+            random_pairs_draw(&pairs, i, &a, &b);
+            if (a != number && b != number)
+                continue;
+            memcpy(&few_rows[few.count * (BITS + 1)], &rows[number * (BITS + 1)],
+                   sizeof(uint32_t) * (BITS + 1));
+            numbers[few.count++] = number;
+            break;
+        }
+    pairs.records = &few;
+    (void)work(&pairs, 0, PAIRS);
+    unit_ok(few.count < MOST && count > 0 && unit.pattern_count == count &&
+                memcmp(kept, unit.patterns, count * sizeof *kept) == 0,
+            "the records that pairs name are enough");
+}
+
 /* Numbers of pairs at the end of what 32-bit record numbers make. */
 static void
 test_far_end(void)
 {
     enum { COUNT = 3000000 };
     uint32_t *wide = calloc(COUNT, sizeof *wide);
-    record_table records = {wide, 1, COUNT};
+    record_table records = {wide, 1, COUNT, NULL};
     static scorer one;
-    random_pairs pairs = {.records = &records, .scorer = &one, .source_slot = UINT32_MAX, .every_pair = true};
+    random_pairs pairs = {.records = &records,
+                          .record_count = COUNT,
+                          .scorer = &one,
+                          .source_slot = UINT32_MAX,
+                          .every_pair = true};
     uint64_t all = (uint64_t)COUNT * (COUNT - 1) / 2;
 
     if (wide == NULL)
@@ -182,6 +220,7 @@ main(void)
         abort();
     test_every_pair();
     test_random();
+    test_numbers();
     test_far_end();
     return unit_done();
 }
