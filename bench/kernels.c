@@ -1,7 +1,7 @@
 /*
- * kernels.c: what one pair costs in the kernels, without SQL around them: names of about 16 characters, one of
- * them compared with many, the least of several turns of processor time. Built and run by kernels.sh; no part
- * of the library.
+ * kernels.c: what one pair costs in the kernels, without SQL around them: names of about 16 characters, one
+ * of them compared with many, the least of several turns of processor time. Built and run by kernels.sh; no
+ * part of the library.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

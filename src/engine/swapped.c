@@ -10,8 +10,9 @@
 #include "utils/memutils.h"
 
 #define RECORDS_LOOKED_AT 200000
-#define LEAST_SWAPPED 3          /* records that another has the other way round */
-#define LEAST_SWAPPED_SHARE 0.02 /* the same, of all: with fewer, to know which name differs is worth more   \
+#define LEAST_SWAPPED 3 /* records that another has the other way round */
+#define LEAST_SWAPPED_SHARE                                                                                  \
+    0.02                         /* the same, of all: with fewer, to know which name differs is worth more   \
                                   */
 #define MOST_BY_CHANCE 0.3       /* of those, that would be there by chance */
 #define MOST_EQUAL 0.05          /* of pairs of values of either column */
