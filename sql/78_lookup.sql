@@ -147,7 +147,8 @@ BEGIN
            array_agg(format('SELECT s."#source", s."#key"%s FROM mastering.%I s WHERE s."#row" = ANY ($1)%s', attributes, 'segment_' || p.record_segment,
                             CASE WHEN p.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', p.vector) ELSE '' END) ORDER BY p.part)
       INTO keys_query, rows_queries FROM mastering.key_parts(keys, records) p HAVING count(*) > 0;
-    members_query := format('SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = $1 AND s."#key" = $2 AND %s', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    members_query := format('SELECT a.n, m."#cluster" FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (source, key, n) CROSS JOIN LATERAL (SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = a.source AND s."#key" = a.key AND %s OFFSET 0) m',
+                            'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
 END
 $$;
 COMMENT ON FUNCTION mastering.lookup_state(text, text) IS 'The queries with which look-ups read what an environment publishes of an entity, and the name of the model.';

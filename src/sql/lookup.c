@@ -373,21 +373,36 @@ static void
 answer(FunctionCallInfo fcinfo, lookup_state *state, const candidate *candidates, uint32 count, bool wide)
 {
     ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
+    Datum *sources = palloc(sizeof(Datum) * Max(count, 1)), *keys = palloc(sizeof(Datum) * Max(count, 1));
+    Datum *clusters = palloc(sizeof(Datum) * Max(count, 1)), arguments[2];
+    bool *without = palloc(sizeof(bool) * Max(count, 1));
 
     for (uint32 i = 0; i < count; i++) {
-        const candidate *best = &candidates[i];
-        Datum key[2] = {CStringGetTextDatum(best->source), CStringGetTextDatum(best->key)};
-        Datum values[6] = {0};
-        bool nulls[6] = {true, false, false, !wide, !wide, !wide};
+        sources[i] = CStringGetTextDatum(candidates[i].source);
+        keys[i] = CStringGetTextDatum(candidates[i].key);
+        without[i] = true;
+    }
+    arguments[0] = PointerGetDatum(construct_array(sources, (int)count, TEXTOID, -1, false, TYPALIGN_INT));
+    arguments[1] = PointerGetDatum(construct_array(keys, (int)count, TEXTOID, -1, false, TYPALIGN_INT));
+    if (state->members_plan != NULL &&
+        SPI_execute_plan(state->members_plan, arguments, NULL, true, 0) == SPI_OK_SELECT)
+        for (uint64 i = 0; i < SPI_processed; i++) {
+            HeapTuple tuple = SPI_tuptable->vals[i];
+            bool isnull;
+            int64 n = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)) - 1;
 
-        if (state->members_plan != NULL &&
-            SPI_execute_plan(state->members_plan, key, NULL, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
-            values[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &nulls[0]);
+            clusters[n] = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &without[n]);
+        }
+    for (uint32 i = 0; i < count; i++) {
+        const candidate *best = &candidates[i];
+        Datum values[6] = {without[i] ? (Datum)0 : clusters[i]};
+        bool nulls[6] = {without[i], false, false, !wide, !wide, !wide};
+
         values[1] = Float8GetDatum(probability_from_weight(best->weight));
         values[2] = Float8GetDatum(weight_to_bits(best->weight));
         if (wide) {
-            values[3] = key[0];
-            values[4] = key[1];
+            values[3] = sources[i];
+            values[4] = keys[i];
             values[5] = explanation(state->model->probe, best->pattern);
         }
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

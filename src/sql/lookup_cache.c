@@ -203,7 +203,7 @@ make_state(const char *environment, const char *entity, Oid owner, int64 generat
     lookup_state *state = palloc0(sizeof(lookup_state));
     Datum arguments[2] = {CStringGetTextDatum(environment), CStringGetTextDatum(entity)};
     Oid argument_types[2] = {TEXTOID, TEXTOID}, arrays[2] = {INT4ARRAYOID, INT8ARRAYOID},
-        numbers = INT4ARRAYOID;
+        numbers = INT4ARRAYOID, texts[2] = {TEXTARRAYOID, TEXTARRAYOID};
     char *name, *keys_query, *members_query, **rows_queries;
 
     state->context = context;
@@ -224,7 +224,7 @@ make_state(const char *environment, const char *entity, Oid owner, int64 generat
     if (keys_query != NULL)
         state->keys_plan = prepare(keys_query, 2, arrays);
     if (members_query != NULL)
-        state->members_plan = prepare(members_query, 2, argument_types);
+        state->members_plan = prepare(members_query, 2, texts);
     for (int i = 0; i < state->part_count; i++)
         state->rows_plans[i] = prepare(rows_queries[i], 1, &numbers);
     state->model = find_model(name, environment, entity, owner);

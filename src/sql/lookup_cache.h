@@ -38,7 +38,7 @@ typedef struct lookup_state {
         keys_plan;  /* rules, keys: part, place of the key among those asked, entries; NULL: no segment */
     int part_count; /* segments of records */
     SPIPlanPtr *rows_plans;  /* by part; row numbers: source, key, attributes */
-    SPIPlanPtr members_plan; /* source, key: cluster; NULL: no members */
+    SPIPlanPtr members_plan; /* sources, keys: place among them, cluster; NULL: no members */
 } lookup_state;
 
 /* Checks the caller's rights and finds or makes the state; wide: the caller may see records. Connected to
