@@ -29,8 +29,6 @@
 #define DISPUTE 0.5    /* that clusters and pair disagree, in doubt */
 #define PER_CLUSTER_PAIR 1
 #define PER_RECORD 3
-#define SHIFT_RIDGE 0.05 /* of a shift in bits: labels that say nothing are worth about as much */
-#define MOST_SHIFT 30.0
 #define KEPT_A_PAIR 20 /* of those that teach most, for one that is taken */
 
 /* The best pairs that have passed. */
@@ -44,10 +42,8 @@ typedef struct search {
     match_run *run;
     int64 least_weight;
     const clustering *clusters;
-    const clustering *unlabelled; /* the clusters if there were no labels */
-    double shifts[2];             /* bits, of pairs that these keep apart, and put together */
-    union_find labelled;          /* records that labels call the same */
-    HTAB *known;                  /* pairs of such groups that labels tell apart, and undecided pairs */
+    union_find labelled; /* records that labels call the same */
+    HTAB *known;         /* pairs of such groups that labels tell apart, and undecided pairs */
     shortlist teaching, parts[2][SCORE_PARTS]; /* of pairs apart, and together */
     double pairs[2][SCORE_PARTS];              /* that passed */
 } search;
@@ -163,70 +159,12 @@ score_part(const search *search, int64 weight)
     return (int)Max(Min(part, SCORE_PARTS - 1), 0);
 }
 
-/* The probability of a match as labels have shifted it. */
-static double
-shifted_probability(const search *search, int64 weight, double shift)
-{
-    return probability_from_weight(weight - search->least_weight + (int64)floor(shift * WEIGHT_UNITS + 0.5));
-}
-
-static int
-together(const clustering *clusters, uint32 a, uint32 b)
-{
-    return clusters->cluster[a] == clusters->cluster[b];
-}
-
-/*
- * The shifts that make as many of the labelled pairs matches as there are; few labels shift little
- * (SHIFT_RIDGE).
- */
-static void
-find_shifts(search *search, const label_list *labels)
-{
-    match_run *run = search->run;
-    int64 *weights = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(labels->count, sizeof(int64)));
-
-    for (size_t i = 0; i < labels->count; i++) {
-        bool qualifies;
-        uint64 pattern;
-
-        while (kernel_must_repeat(
-            scorer_score(&run->scorer, record_row(&run->store->records, labels->labels[i].a),
-                         record_row(&run->store->records, labels->labels[i].b), PG_INT64_MIN,
-                         &run->thread_memory[0], &qualifies, &weights[i], &pattern)))
-            ;
-    }
-    for (int side = 0; side < 2; side++) {
-        double low = -MOST_SHIFT, high = MOST_SHIFT;
-
-        while (high - low > 0.01) {
-            double shift = (low + high) / 2, slope = -SHIFT_RIDGE * shift;
-
-            for (size_t i = 0; i < labels->count; i++) {
-                const label *label = &labels->labels[i];
-
-                if (together(search->unlabelled, label->a, label->b) == side)
-                    slope += label->is_match - shifted_probability(search, weights[i], shift);
-            }
-            if (slope > 0)
-                low = shift;
-            else
-                high = shift;
-        }
-        search->shifts[side] = low;
-    }
-    match_run_phase(run, "doubt", "shifted by %.1f bits apart, %.1f together", search->shifts[0],
-                    search->shifts[1]);
-    pfree(weights);
-}
-
 static void
 judge(const search *search, uncertain_pair *pair)
 {
     const clustering *clusters = search->clusters;
     uint32 a = clusters->cluster[pair->a], b = clusters->cluster[pair->b];
-    double shift = search->shifts[together(search->unlabelled, pair->a, pair->b)];
-    double p = shifted_probability(search, pair->weight, shift), doubt = 4 * p * (1 - p);
+    double p = probability_from_weight(pair->weight - search->least_weight), doubt = 4 * p * (1 - p);
     bool disputed = (a == b) != (pair->weight >= search->least_weight);
     double half = clusters->size[a] / 2.0;
     double hangs = a == b ? half * half : (double)clusters->size[a] * clusters->size[b];
@@ -247,14 +185,14 @@ look_at_pairs(match_run *run, int rule, const scored_pair *pairs, uint32 count, 
         uncertain_pair pair = {
             .a = pairs[i].a, .b = pairs[i].b, .weight = pairs[i].weight, .pattern = pairs[i].pattern};
         int part = score_part(search, pair.weight);
-        int side = together(search->clusters, pair.a, pair.b);
+        int together = search->clusters->cluster[pair.a] == search->clusters->cluster[pair.b];
 
         if (is_known(search, pair.a, pair.b))
             continue;
         judge(search, &pair);
-        search->pairs[side][part]++;
+        search->pairs[together][part]++;
         offer(&search->teaching, &pair);
-        offer(&search->parts[side][part], &pair);
+        offer(&search->parts[together][part], &pair);
     }
 }
 
@@ -314,14 +252,14 @@ take(choice *choice, const uncertain_pair *pair, bool limits)
  * the model is in doubt, but not much more: what the model takes for certain may be wrong.
  */
 static void
-draw_lots(choice *choice, search *search, int side, uint32 left)
+draw_lots(choice *choice, search *search, int together, uint32 left)
 {
     double share[SCORE_PARTS], sum = 0;
     uint32 parts = 0, first = choice->count;
 
     for (int part = 0; part < SCORE_PARTS; part++) {
         double p = probability_from_weight((part - SCORE_PARTS / 2) * (int64)WEIGHT_UNITS + WEIGHT_UNITS / 2);
-        double pairs = search->pairs[side][part];
+        double pairs = search->pairs[together][part];
 
         share[part] = pairs == 0 ? 0 : portable_log2(pairs + 1) * (0.5 + sqrt(p * (1 - p)));
         sum += share[part];
@@ -330,7 +268,7 @@ draw_lots(choice *choice, search *search, int side, uint32 left)
     for (int part = SCORE_PARTS - 1; part >= 0 && sum > 0; part--) {
         double extra = left > parts ? (left - parts) * share[part] / sum : 0;
         uint32 quota = share[part] == 0 ? 0 : 1 + (uint32)extra, before = choice->count;
-        shortlist *list = &search->parts[side][part];
+        shortlist *list = &search->parts[together][part];
 
         if (left < parts && part % ((parts + left - 1) / Max(left, 1)) != 0)
             continue; /* there are fewer lots than parts: every other part, or fewer */
@@ -352,11 +290,7 @@ uncertain_pairs(match_run *run, int64 least_weight, uint32 wanted, const label_l
     search search = {.run = run, .least_weight = least_weight};
     choice choice = {.search = &search, .per_pattern = Max(wanted / 20, 1)};
 
-    search.clusters = search.unlabelled = cluster_records(run, least_weight, NULL);
-    if (labels != NULL && labels->count > 0) {
-        search.clusters = cluster_records(run, least_weight, labels);
-        find_shifts(&search, labels);
-    }
+    search.clusters = cluster_records(run, least_weight, labels);
     note_labels(&search, labels);
     open_shortlist(&search.teaching, wanted * KEPT_A_PAIR, false);
     for (int part = 0; part < 2 * SCORE_PARTS; part++)
