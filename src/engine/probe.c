@@ -289,8 +289,10 @@ set_value(const probe *probe, int column, uint32 code, text_view kept)
         values->numbers[code] = value_number(kept);
     if (values->dates != NULL)
         values->dates[code] = value_date(kept);
-    if (values->profiles != NULL)
+    if (values->profiles != NULL) {
         values->profiles[code] = text_profile_of(kept);
+        values->profiles[code].names = names_signature(kept);
+    }
 }
 
 static bool

@@ -18,17 +18,20 @@
 
 #define TEXT_PROFILE_LONGEST ((1 << 20) - 1) /* longer texts are compared to their beginnings */
 
+#define TEXT_PROFILE_ANY_NAME 0xfff /* nothing is known of nicknames */
+
 typedef struct text_profile {
     uint64_t counts; /* 16 classes, 4 bits each */
     uint32_t start;  /* the lowest bytes of the first four characters, the first one lowest */
     uint32_t length : 20;
-    uint32_t names : 12; /* names_signature, where names are compared; else 0 */
+    uint32_t names : 12; /* names_signature, where names are compared */
 } text_profile;
 
 static inline text_profile
 text_profile_of(text_view text)
 {
-    text_profile profile = {0, 0, text.length < TEXT_PROFILE_LONGEST ? text.length : TEXT_PROFILE_LONGEST, 0};
+    text_profile profile = {0, 0, text.length < TEXT_PROFILE_LONGEST ? text.length : TEXT_PROFILE_LONGEST,
+                            TEXT_PROFILE_ANY_NAME};
 
     for (uint32_t i = 0; i < text.length; i++) {
         uint32_t character = text_view_at(text, i);
