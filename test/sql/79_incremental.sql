@@ -110,6 +110,17 @@ SELECT master('i1', 'p') #>> '{how,run}' AS run;
 UPDATE inc.crm SET city = 'Ulm' WHERE id BETWEEN 60 AND 79;
 SELECT count(*) FROM load('i1', 'p');
 SELECT master('i1', 'p') #>> '{how,because}' AS because;
+SELECT set_blocking('i1', 'p', '["email", "name"]'), train('i1', 'p') IS NOT NULL AS trained;
+SELECT master('i1', 'p') #>> '{how,because}' AS because;
+-- A promotion, too, goes over what changed where it can, and the plan says so.
+SELECT create_environment('i2', 'i1', owner => 'i_owner');
+SELECT promote('i1', 'i2') > 0 AS promoted;
+UPDATE inc.crm SET city = 'Ulm' WHERE id BETWEEN 80 AND 82;
+SELECT count(*) FROM load('i2', 'p');
+SELECT set_survivorship('i1', 'p', '{"default": "longest"}');
+SELECT action, detail FROM plan('i1', 'i2') WHERE action = 'master';
+SELECT promote('i1', 'i2') > 0 AS promoted;
+SELECT kind, how FROM runs WHERE environment = 'i2' ORDER BY run_id DESC LIMIT 1;
 -- What comes in is held against what the model was made of: towns that it does not know, and ages that are missing.
 CREATE TABLE inc.people AS SELECT i AS id, 'First' || i % 37 || ' Last' || md5((i % 1200)::text) AS name, (ARRAY['Ulm', 'Bonn', 'Kiel', 'Hof'])[1 + i % 4] AS town, 20 + i % 60 AS age FROM generate_series(1, 1500) i;
 GRANT SELECT ON inc.people TO i_owner;
@@ -137,7 +148,7 @@ SET client_min_messages = error;
 SET ROLE i_none;
 SELECT master('i1', 'p', dry_run => true);
 RESET ROLE;
-SELECT drop_environment('i1');
+SELECT drop_environment('i2'), drop_environment('i1');
 DROP SCHEMA inc CASCADE;
 DROP ROLE i_owner, i_loader, i_none;
 \c :home
