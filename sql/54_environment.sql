@@ -103,6 +103,8 @@ BEGIN
     DELETE FROM mastering.policy p WHERE p.environment = env_name;
     DELETE FROM mastering.label l WHERE l.environment = env_name;
     DELETE FROM mastering.label_queue q WHERE q.environment = env_name;
+    DELETE FROM mastering.source_loading l WHERE l.environment = env_name;
+    DELETE FROM mastering.keep_up_stop k WHERE k.environment = env_name;
     DELETE FROM mastering.configuration c WHERE c.environment = env_name;
     DELETE FROM mastering.environment e WHERE e.name = env_name;
     PERFORM mastering.audit(env_name, 'drop environment', '{}');

@@ -10,7 +10,7 @@
 -- the first load that changes data which version 0.1.0 loaded or of which records were erased (it computes the state again).
 
 CREATE TABLE mastering.source_loading (
-    environment text COLLATE "C" NOT NULL REFERENCES mastering.environment (name) ON DELETE CASCADE,
+    environment text COLLATE "C" NOT NULL,
     entity      text COLLATE "C" NOT NULL,
     source      text COLLATE "C" NOT NULL,
     relation    text NOT NULL,

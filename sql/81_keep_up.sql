@@ -2,7 +2,7 @@
 -- keep_up(); what fails for good stops it until a person has said to go on: not one bad load after another.
 
 CREATE TABLE mastering.keep_up_stop (
-    environment text COLLATE "C" NOT NULL REFERENCES mastering.environment (name) ON DELETE CASCADE,
+    environment text COLLATE "C" NOT NULL,
     entity      text COLLATE "C" NOT NULL,
     stopped_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     step        text NOT NULL,
