@@ -229,8 +229,10 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
         break;
     case KIND_NAME:
+        /* Words and numbers, a street say, are no name: there the order counts, and the number. */
         appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8],\"term_frequency\":true",
-                         profile->given_names >= LEAST_GIVEN_NAMES || profile->mean_words >= 1.4
+                         profile->given_names >= LEAST_GIVEN_NAMES ||
+                                 (profile->mean_words >= 1.4 && profile->with_digits < LEAST_WITH_DIGITS)
                              ? "names"
                              : "jaro_winkler");
         break;
