@@ -11,7 +11,7 @@ CREATE ROLE x_owner; CREATE ROLE x_author;
 CREATE SCHEMA far; CREATE SCHEMA near;
 CREATE TABLE far.people AS SELECT i AS id, 'name ' || i % 20 AS name, 'mail' || i % 20 AS email FROM generate_series(1, 40) i;
 DO $$ BEGIN
-    EXECUTE format('CREATE SERVER crm_server FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)', split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database());
+    EXECUTE format('CREATE SERVER crm_server FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)', btrim(split_part(current_setting('unix_socket_directories'), ',', 1), '"'), current_setting('port'), current_database());
     EXECUTE format('CREATE USER MAPPING FOR x_owner SERVER crm_server OPTIONS (user %L, password %L, password_required ''false'')', session_user, 'Sesame-4711');
 END $$;
 CREATE FOREIGN TABLE near.people (id int, name text, email text) SERVER crm_server OPTIONS (schema_name 'far', table_name 'people');
