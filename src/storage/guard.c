@@ -14,10 +14,14 @@
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
+#include "parser/parse_expr.h"
 #include "parser/parse_func.h"
+#include "parser/parser.h"
 #include "storage/guard.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
 
 typedef struct GuardedFunction {
@@ -65,6 +69,30 @@ find_guarded_function(FmgrInfo *flinfo)
     return guarded;
 }
 
+/*
+ * What a text means must not hang on the session that it is run in: with standard_conforming_strings = off a
+ * loader would map records otherwise than the artifact says, under the artifact's hash, and an expression that
+ * was one when it was checked would be something else when it is run. Returns the level of settings to go back
+ * to; 0 where all are what they are nearly always, so that nothing is to be done.
+ */
+static pg_noinline int
+pin_grammar(void)
+{
+    static const char *const pinned[][2] = {{"standard_conforming_strings", "on"},
+                                            {"transform_null_equals", "off"},
+                                            {"array_nulls", "on"},
+                                            {"quote_all_identifiers", "off"}};
+    int level;
+
+    if (standard_conforming_strings && !Transform_null_equals && Array_nulls && !quote_all_identifiers)
+        return 0;
+    level = NewGUCNestLevel();
+    for (size_t i = 0; i < lengthof(pinned); i++)
+        (void)set_config_option(pinned[i][0], pinned[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                                0, false);
+    return level;
+}
+
 MASTERING_FUNCTION(mastering_guard)
 {
     GuardedFunction *guarded = find_guarded_function(fcinfo->flinfo);
@@ -72,12 +100,14 @@ MASTERING_FUNCTION(mastering_guard)
     Oid outer_caller = caller;
     Oid user;
     int security_context;
+    int grammar;
     Datum result;
 
     InitFunctionCallInfoData(*inner, &guarded->function, fcinfo->nargs, fcinfo->fncollation, NULL,
                              fcinfo->resultinfo);
     memcpy(inner->args, fcinfo->args, sizeof(NullableDatum) * fcinfo->nargs);
 
+    grammar = pin_grammar();
     GetUserIdAndSecContext(&user, &security_context);
     PG_TRY();
     {
@@ -91,6 +121,8 @@ MASTERING_FUNCTION(mastering_guard)
         caller = outer_caller; /* after an error the transaction's end restores the user */
     }
     PG_END_TRY();
+    if (grammar != 0)
+        AtEOXact_GUC(true, grammar);
     fcinfo->isnull = inner->isnull;
     return result;
 }

@@ -1,0 +1,42 @@
+-- What a text means hangs on no setting of the session: neither when it is checked nor when it is run.
+-- In a database of its own: what it makes is not for other tests.
+SELECT current_database() AS home \gset
+CREATE DATABASE session_settings;
+\c session_settings
+CREATE EXTENSION mastering;
+SET client_min_messages = error;
+\set SHOW_CONTEXT never
+CREATE ROLE ss_loader;
+CREATE SCHEMA ss;
+CREATE TABLE ss.people AS SELECT i AS id, format('+49 (%s) %s-%s', 100 + i % 5, i, i) AS phone FROM generate_series(1, 20) i;
+CREATE TABLE ss.secret AS SELECT 'secret' AS word;
+SET search_path = mastering, pg_catalog;
+SELECT create_environment('ss1'), grant_role('ss1', 'loader', 'ss_loader');
+SELECT define_entity('ss1', 'p', '{"phone": "text"}'), map_source('ss1', 'p', 'crm', 'ss.people', 'id', '{"phone": "regexp_replace(phone, ''\\D'', '''', ''g'')"}'),
+       set_blocking('ss1', 'p', '["phone"]'), set_comparisons('ss1', 'p', '[{"column": "phone", "method": "exact"}]');
+SELECT change FROM load('ss1', 'p');
+SELECT train('ss1', 'p') IS NOT NULL AS trained;
+INSERT INTO ss.people VALUES (21, '+49 (100) 21-21'), (22, 'DD 49 (100) 22-22');
+-- A loader's session maps records as everybody's does.
+SET ROLE ss_loader;
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET transform_null_equals = on;
+SET array_nulls = off;
+SET quote_all_identifiers = on;
+SELECT change, inserted FROM load('ss1', 'p');
+SELECT master('ss1', 'p') -> 'records' AS records;
+RESET ROLE;
+SELECT record_key, phone FROM ss1.p_records WHERE record_key::int > 20 ORDER BY 1;
+-- What the caller has set stays set.
+SHOW standard_conforming_strings;
+SHOW quote_all_identifiers;
+-- One string here, a string and a subquery where it would be run.
+SELECT is_expression($$'\' || (SELECT word FROM ss.secret) --'$$) AS here;
+SELECT map_source('ss1', 'p', 'web', 'ss.people', 'id', json_build_object('phone', $$'\' || (SELECT word FROM ss.secret) --'$$));
+-- After an error as well.
+SHOW standard_conforming_strings;
+RESET standard_conforming_strings;
+\c :home
+DROP DATABASE session_settings;
+DROP ROLE ss_loader;
