@@ -72,6 +72,8 @@ BEGIN
     IF FOUND THEN
         IF taken.state = 'void' THEN
             RAISE EXCEPTION 'the release was given up before it came here' USING ERRCODE = '55000';
+        ELSIF taken.target <> target THEN
+            RAISE EXCEPTION 'the token is of another environment' USING ERRCODE = '42501';
         END IF;
         RETURN taken.result;
     END IF;
@@ -156,15 +158,18 @@ COMMENT ON FUNCTION mastering.receive_conflicts(text, text) IS 'The conflicts of
 -- ---- rows -------------------------------------------------------------------------------------------------------------
 
 -- Rows land in a table of the stand-in's schema, of types of PostgreSQL's own and text: a type of somebody's would run
--- somebody's functions with the rights of the extension's owner.
+-- somebody's functions with the rights of the extension's owner. They are without length; "character" alone would be one long.
 CREATE FUNCTION mastering.do_receive_rows(env_name text, link uuid, place text, step text, content jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' AS $$
 DECLARE
     stand mastering.stand_in := mastering.stand_in_of(env_name, link);
     name text := mastering.step(place, 1) || '_' || mastering.step(place, 2);
-    relation text := format('%I.%I', env_name, CASE WHEN octet_length(name) > 63 THEN left(mastering.text_hash(name), 40) ELSE name END);
+    relation text := format('%I.%I', env_name, name);
     target record;
 BEGIN
+    IF octet_length(name) > 63 OR EXISTS (SELECT FROM jsonb_each(stand.landing) l WHERE l.key <> place AND l.value ->> 'relation' = relation) THEN    -- a/b_c and a_b/c
+        relation := format('%I.%I', env_name, left(mastering.text_hash(place), 40));
+    END IF;
     IF step = 'begin' THEN
         PERFORM mastering.take_lock(env_name);
         IF stand.landing -> place ->> 'content' = content ->> 'content' AND to_regclass(relation) IS NOT NULL THEN
@@ -172,7 +177,7 @@ BEGIN
         END IF;
         EXECUTE format('DROP TABLE IF EXISTS %s', relation);
         EXECUTE format('CREATE TABLE %s (%s)', relation, (SELECT string_agg(format('%I %s', c.value ->> 'name',
-            coalesce((SELECT format_type(t.oid, NULL) FROM pg_type t WHERE t.oid = to_regtype(c.value ->> 'type') AND t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'r', 'm')), 'text')), ', ' ORDER BY c.ordinality)
+            coalesce((SELECT format_type(t.oid, -1) FROM pg_type t WHERE t.oid = to_regtype(c.value ->> 'type') AND t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'r', 'm')), 'text')), ', ' ORDER BY c.ordinality)
             FROM jsonb_array_elements(content -> 'columns') WITH ORDINALITY c));
         EXECUTE format('COMMENT ON TABLE %s IS %L', relation, format('Rows of source %s, sent from database %s', place, stand.origin ->> 'database'));
         UPDATE mastering.stand_in s SET landing = s.landing || jsonb_build_object(place, jsonb_build_object('relation', relation)) WHERE s.environment = env_name;

@@ -1,0 +1,31 @@
+-- Rows that another database sends: as they were there, each source in a relation of its own, releases under their own tokens.
+SELECT current_database() AS home \gset
+CREATE DATABASE remote_rows;
+\c remote_rows
+CREATE EXTENSION mastering;
+SET client_min_messages = error;
+\set SHOW_CONTEXT never
+SET search_path = mastering, pg_catalog;
+SELECT receive_environment('prod', 'test', NULL, '00000000-0000-0000-0000-000000000001', '{"database": "elsewhere"}');
+CREATE FUNCTION public.send(place text, columns jsonb, rows jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', mastering.receive_rows('test', '00000000-0000-0000-0000-000000000001', place, 'begin', jsonb_build_object('columns', columns, 'content', mastering.json_hash(rows))),
+                          mastering.receive_rows('test', '00000000-0000-0000-0000-000000000001', place, 'rows', rows),
+                          mastering.receive_rows('test', '00000000-0000-0000-0000-000000000001', place, 'end', jsonb_build_object('content', mastering.json_hash(rows), 'rows', jsonb_array_length(rows))))
+$$;
+-- Types whose name alone means a length of one.
+SELECT public.send('a/b_c', '[{"name": "id", "type": "integer"}, {"name": "code", "type": "character(10)"}, {"name": "flags", "type": "bit(4)"}, {"name": "more", "type": "bit varying(8)"}, {"name": "kind", "type": "\"char\""}]',
+                   '[["1", "abc", "1010", "111", "x"], ["2", null, null, null, null]]');
+TABLE test.a_b_c;
+-- a/b_c and a_b/c are two.
+SELECT public.send('a_b/c', '[{"name": "id", "type": "integer"}]', '[["7"]]');
+SELECT count(*) FROM test.a_b_c;
+SELECT l.key, l.value ->> 'relation' = 'test.a_b_c' AS plain, (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = (l.value ->> 'relation')::regclass AND a.attnum > 0) AS columns FROM stand_in s, jsonb_each(s.landing) l ORDER BY 1;
+SELECT receive_rows('test', '00000000-0000-0000-0000-000000000001', 'a_b/c', 'begin', (SELECT jsonb_build_object('content', s.landing -> 'a_b/c' -> 'content') FROM stand_in s));
+-- A token answers for the environment that it was used for.
+SELECT settle_release('00000000-0000-0000-0000-00000000000a', 'prod');
+SELECT receive_environment('prod 2', NULL, NULL, '00000000-0000-0000-0000-000000000002', '{"database": "elsewhere"}');
+SELECT receive_release('00000000-0000-0000-0000-00000000000b', '{"kind": "rollback", "source": "test", "target": "prod", "what": "config"}') -> 'error' ->> 'message' AS answer;
+SELECT receive_release('00000000-0000-0000-0000-00000000000b', '{"kind": "rollback", "source": "test", "target": "prod 2", "what": "config"}');
+SELECT receive_release('00000000-0000-0000-0000-00000000000a', '{"kind": "rollback", "source": "test", "target": "prod", "what": "config"}');
+\c :home
+DROP DATABASE remote_rows;
