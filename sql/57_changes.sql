@@ -89,6 +89,9 @@ BEGIN
         EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
             RAISE EXCEPTION 'overlap "%" cannot be taken from a value of type %', given ->> 'overlap', type USING ERRCODE = '22023', HINT = 'Write an interval such as "5 minutes" for times, a number for numbers.';
         END;
+        IF (CASE mastering.overlap_type(type) WHEN 'interval' THEN (given ->> 'overlap')::interval < '0' ELSE given ->> 'overlap' ~ '^[[:space:]]*-' END) THEN    -- changes would be skipped
+            RAISE EXCEPTION 'overlap "%" is negative', given ->> 'overlap' USING ERRCODE = '22023', HINT = 'It says how far a load goes back behind the last position.';
+        END IF;
     END IF;
     RETURN options;
 END
@@ -190,6 +193,7 @@ DECLARE
     type text;
     until text;
     since text;
+    behind boolean;
     bad record;
 BEGIN
     way := 'all';
@@ -203,7 +207,15 @@ BEGIN
            AND (last ->> 'loads')::int + 1 < coalesce((options ->> 'compare_every')::int, 2147483647) THEN
             way := CASE WHEN options ? 'changes' THEN 'changes' ELSE 'column' END;
         END IF;
-        SELECT p.at INTO until FROM mastering.query_as(env.owner::name, format('SELECT r.%1$I::text FROM %2$s AS r WHERE r.%1$I IS NOT NULL ORDER BY r.%1$I DESC LIMIT 1', moving, read_from), search_path, true) AS p (at text);
+        -- Nothing is newer than infinity; rows that lie there are read by every load.
+        SELECT p.at, p.behind INTO until, behind
+          FROM mastering.query_as(env.owner::name, format('SELECT r.%1$I::text, coalesce(r.%1$I < CAST(%3$L AS %4$s), false) FROM %2$s AS r WHERE r.%1$I IS NOT NULL%5$s ORDER BY r.%1$I DESC LIMIT 1', moving, read_from,
+                                                          CASE WHEN way <> 'all' THEN last ->> 'at' END, type,
+                                                          CASE WHEN options ? 'change_column' AND type ~ '^(timestamp|date$|numeric|real$|double)' THEN format(' AND r.%I < ''infinity''', moving) ELSE '' END),
+                                  search_path, true) AS p (at text, behind boolean);
+        IF way = 'changes' AND behind THEN    -- changes are numbered anew, or are not those that were read last
+            way := 'all';
+        END IF;
         position_after := jsonb_build_object('of', mastering.json_hash(options), 'at', CASE WHEN way = 'all' THEN until ELSE coalesce(until, last ->> 'at') END,
                                              'loads', CASE WHEN way = 'all' THEN 0 ELSE (last ->> 'loads')::int + 1 END);
         since := CASE WHEN options ? 'overlap' THEN format('(CAST(%L AS %s) - CAST(%L AS %s))', last ->> 'at', type, options ->> 'overlap', mastering.overlap_type(type))
@@ -224,8 +236,7 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_feed ON COMMIT DROP AS SELECT f.* FROM mastering.query_as(%L, %L, %L, true) AS f ("#key" text, "#operation" text, "#position" text, "#nth" bigint, %s)', env.owner,
                        format('SELECT %1$s, CAST(r.%2$I AS text), CAST(r.%3$I AS text), rank() OVER (PARTITION BY %4$s ORDER BY r.%3$I DESC), %5$s FROM (SELECT r.* FROM %6$s AS r WHERE %7$s UNION ALL SELECT r.* FROM %6$s AS r WHERE r.%3$I IS NULL) r',
                               key, options ->> 'operation', moving, (SELECT string_agg(format('r.%I', k), ', ') FROM jsonb_array_elements_text(source -> 'key') k), stored_as, read_from,
-                              coalesce(CASE WHEN last -> 'at' <> 'null' THEN format('r.%I > %s', moving, since) END || CASE WHEN until IS NOT NULL THEN ' AND ' ELSE '' END, '')
-                              || coalesce(format('r.%I <= CAST(%L AS %s)', moving, until, type), CASE WHEN last -> 'at' = 'null' THEN 'false' ELSE '' END)),
+                              CASE WHEN until IS NULL THEN 'false' ELSE CASE WHEN last -> 'at' <> 'null' THEN format('r.%I > %s AND ', moving, since) ELSE '' END || format('r.%I <= CAST(%L AS %s)', moving, until, type) END),
                        search_path, mastering.column_list(columns, true));
         SELECT f."#key", f."#operation", f."#position" INTO bad FROM pg_temp.mastering_feed f
          WHERE f."#key" IS NULL OR f."#position" IS NULL OR lower(f."#operation") IN ('insert', 'update', 'delete', 'upsert', 'i', 'u', 'd') IS NOT TRUE ORDER BY f."#position" NULLS FIRST, f."#key" LIMIT 1;
