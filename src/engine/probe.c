@@ -35,13 +35,13 @@ key_part_slot(probe_model *model, const query_shape *shape, const rule_spec *rul
 {
     char *plain = query_plain_column(rule->parts[part], rule->part_paths[part]);
     const char *expression = rule->parts[part];
-    bool may_be_list = true;
+    bool may_be_list = rule->top_k == 0; /* the terms of an array are those of its text */
 
     if (plain != NULL) {
         int position = query_column(shape, plain);
 
         expression = pstrdup(quote_identifier(plain));
-        may_be_list = position >= 0 &&
+        may_be_list = may_be_list && position >= 0 &&
                       OidIsValid(get_base_element_type(TupleDescAttr(shape->columns, position)->atttypid));
     }
     return record_store_column(model->columns, &model->column_count, expression, rule->form,

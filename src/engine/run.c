@@ -101,14 +101,14 @@ key_part_slot(const match_run *run, const rule_spec *rule, int part, store_colum
 {
     char *plain = query_plain_column(rule->parts[part], rule->part_paths[part]);
     const char *expression = rule->parts[part];
-    bool may_be_list = true;
+    bool may_be_list = rule->top_k == 0; /* the terms of an array are those of its text */
 
     if (plain != NULL) {
         int position = query_column(run->shape, plain);
 
         expression = pstrdup(quote_identifier(plain));
         may_be_list =
-            position >= 0 &&
+            may_be_list && position >= 0 &&
             OidIsValid(get_base_element_type(TupleDescAttr(run->shape->columns, position)->atttypid));
     }
     return record_store_column(columns, count, expression, rule->form, rule->part_paths[part], may_be_list);

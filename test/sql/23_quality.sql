@@ -19,6 +19,9 @@ SELECT * FROM candidate_pairs('SELECT *, CASE WHEN id IN (2, 5) THEN ''b'' ELSE 
 SELECT * FROM candidate_pairs('SELECT * FROM titles', '{"blocking": [{"keys": ["title", "id"], "top_k": 1}], "comparisons": ["title"]}');
 SELECT * FROM candidate_pairs('SELECT * FROM titles', '{"blocking": [{"keys": "title", "q": 2}], "comparisons": ["title"]}');
 SELECT * FROM candidate_pairs('SELECT * FROM titles WHERE false', '{"blocking": [{"keys": "title", "top_k": 3}], "comparisons": ["title"]}');
+-- The terms of an array are those of its text, beside a rule that takes its elements for keys.
+SELECT * FROM candidate_pairs('SELECT id, string_to_array(title, '' '') AS words FROM titles', '{"blocking": [{"keys": "words", "top_k": 1, "q": 0}, "words"], "comparisons": ["words"]}') ORDER BY id_a::int, id_b::int;
+SELECT * FROM candidate_pairs('SELECT * FROM titles', '{"blocking": [{"keys": "string_to_array(title, '' '')", "top_k": 1, "q": 0}], "comparisons": ["title"]}') ORDER BY id_a::int, id_b::int;
 
 -- ---- two shops that each sell a thing once, in versions that look alike ----
 CREATE TABLE goods AS
