@@ -74,15 +74,20 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
     summary->frequent_count = candidates;
 }
 
-/* Counts the values whose hashes are in a range; false when they do not fit. */
+/*
+ * Counts the values whose hashes are in a range; false when they do not fit. What the other columns' empty
+ * dictionaries take does not count: with many columns no range would ever fit.
+ */
 static bool
 count_range(match_run *run, int slot, uint64 first, uint64 last, dictionary **counted)
 {
     spool_scan scan;
     bool fits = true;
     uint32 records = 0;
+    Size empty;
 
     record_store_clear(run->store);
+    empty = MemoryContextMemAllocated(run->store->data, true);
     *counted = run->store->columns[slot].values;
     spool_scan_open(&scan, run->store->spool, NULL);
     while (fits && spool_scan_next(&scan)) {
@@ -98,7 +103,7 @@ count_range(match_run *run, int slot, uint64 first, uint64 last, dictionary **co
         (void)dictionary_add_kept(*counted, value->text, hash, value->second_hash);
         if ((++records & 0xff) == 0)
             fits = first == last ||
-                   MemoryContextMemAllocated(run->store->data, true) <= mastering_memory_budget() / 2;
+                   MemoryContextMemAllocated(run->store->data, true) - empty <= mastering_memory_budget() / 2;
     }
     spool_scan_close(&scan);
     return fits;
