@@ -171,8 +171,9 @@ probe_model_query(const probe_model *model, const char *source, bool only_comput
 void
 probe_model_set_types(probe_model *model, TupleDesc types)
 {
-    model->readers =
+    value_reader **readers =
         MemoryContextAllocZero(model->context, sizeof(value_reader *) * Max(model->column_count, 1));
+
     for (int i = 0; i < model->column_count; i++) {
         store_column *column = &model->columns[i];
         Oid element;
@@ -180,9 +181,10 @@ probe_model_set_types(probe_model *model, TupleDesc types)
         column->type = TupleDescAttr(types, i)->atttypid;
         element = get_base_element_type(column->type);
         column->is_list = column->allow_list && OidIsValid(element);
-        model->readers[i] =
+        readers[i] =
             value_reader_create(model->context, column->is_list ? element : column->type, column->form);
     }
+    model->readers = readers; /* all of them, or an error on the way leaves none */
 }
 
 /* ---- a probe ---- */

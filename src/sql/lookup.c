@@ -121,10 +121,11 @@ begin_probe(lookup_model *model, Jsonb *record, MemoryContext context)
         probe_model_set_types(model->probe, rows->tupdesc);
     for (int i = 0; i < model->probe->column_count; i++)
         if (TupleDescAttr(rows->tupdesc, i)->atttypid != model->probe->columns[i].type) {
-            lookup_forget_all();
+            char *expression = pstrdup(model->probe->columns[i].expression);
+
+            lookup_forget_all(); /* the model goes, too */
             ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                            errmsg("the type of %s has changed since this session first used it",
-                                   model->probe->columns[i].expression),
+                            errmsg("the type of %s has changed since this session first used it", expression),
                             errhint("Call it again.")));
         }
     values = MemoryContextAlloc(context, sizeof(Datum) * Max(rows->tupdesc->natts, 1));

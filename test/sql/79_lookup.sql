@@ -60,6 +60,14 @@ SELECT * FROM lookup('l1', 'p', '{"mail": "x"}');
 SELECT * FROM lookup('l1', 'p', '["x"]');
 SELECT * FROM lookup('l1', 'p', '{"name": "x"}', 0);
 SELECT * FROM lookup('l1', 'q', '{"name": "x"}');
+-- A function in the model that comes back with another type: what the session keeps goes, said once.
+CREATE FUNCTION looked.half(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT pg_catalog.left(t, 5) $$;
+SELECT set_blocking('l1', 'p', '["looked.half(email)"]'), train('l1', 'p') IS NOT NULL AS trained, master('l1', 'p') IS NOT NULL AS run;
+SELECT count(*) > 1 AS found FROM lookup('l1', 'p', '{"email": "mail9@example.org"}');
+DROP FUNCTION looked.half(text);
+CREATE FUNCTION looked.half(t text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY[pg_catalog.left(t, 5)] $$;
+SELECT count(*) > 1 AS found FROM lookup('l1', 'p', '{"email": "mail9@example.org"}');
+SELECT count(*) > 1 AS found FROM lookup('l1', 'p', '{"email": "mail9@example.org"}');
 SELECT drop_environment('l2'), drop_environment('l1');
 DROP SCHEMA looked CASCADE;
 DROP ROLE l_owner, l_consumer, l_none;
