@@ -410,7 +410,8 @@ answer(FunctionCallInfo fcinfo, lookup_state *state, const candidate *candidates
     }
 }
 
-MASTERING_FUNCTION(mastering_lookup)
+static void
+look_up(FunctionCallInfo fcinfo)
 {
     MemoryContext context;
     lookup_state *state;
@@ -455,5 +456,19 @@ MASTERING_FUNCTION(mastering_lookup)
         answer(fcinfo, state, candidates, Min(count, (uint32)wanted), wide);
     }
     SPI_finish();
+}
+
+MASTERING_FUNCTION(mastering_lookup)
+{
+    lookup_enter();
+    PG_TRY();
+    {
+        look_up(fcinfo);
+    }
+    PG_FINALLY();
+    {
+        lookup_leave();
+    }
+    PG_END_TRY();
     return (Datum)0;
 }

@@ -19,6 +19,8 @@
 static lookup_state *states;
 static lookup_model *models;
 static SPIPlanPtr rights_plan;
+static int under_way;     /* look-ups: the expressions of a model may look up, too */
+static bool forget_later; /* everything, when none is under way */
 
 static void
 free_plan(SPIPlanPtr plan)
@@ -69,9 +71,28 @@ trim(int most_states, int most_models)
 }
 
 void
+lookup_enter(void)
+{
+    if (under_way == 0 && forget_later) {
+        forget_later = false;
+        trim(0, 0);
+    }
+    under_way++;
+}
+
+void
+lookup_leave(void)
+{
+    under_way--;
+}
+
+void
 lookup_forget_all(void)
 {
-    trim(0, 0);
+    if (under_way > 1)
+        forget_later = true;
+    else
+        trim(0, 0);
 }
 
 /* A plan that is made once and fits all parameters. */
@@ -239,7 +260,8 @@ make_state(const char *environment, const char *entity, Oid owner, int64 generat
     state->next = states;
     states = state;
     MemoryContextSwitchTo(before);
-    trim(MOST_STATES, MOST_MODELS);
+    if (under_way == 1) /* others may be using any of them */
+        trim(MOST_STATES, MOST_MODELS);
     return state;
 }
 

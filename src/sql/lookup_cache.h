@@ -45,6 +45,11 @@ typedef struct lookup_state {
  * SPI. */
 extern lookup_state *lookup_state_for(char *environment, char *entity, bool *wide);
 
+/* Around each look-up, whether it fails or not: nothing that one of them uses is freed by one within it. */
+extern void lookup_enter(void);
+extern void lookup_leave(void);
+
+/* Frees what is kept, if no look-up but one is under way; else before the next one. */
 extern void lookup_forget_all(void);
 
 #endif
