@@ -16,7 +16,7 @@ run() {
         sed "s/work_mem = '1GB'/work_mem = '$2'/" bench/run_person.sql
         echo "SELECT sum(milliseconds) FILTER (WHERE phase = 'pairs' AND step > learnt)::int, round(sum(processor_milliseconds)::numeric / 1000, 1) FROM mastering.last_run(), (SELECT max(step) AS learnt FROM mastering.last_run() WHERE phase = 'learning') AS learning;"
         echo "SELECT md5(string_agg(id || ':' || cluster_id, ',' ORDER BY id)) FROM clusters;"
-    } | bench_psql -At -F ' ' -f - 2>/dev/null | tail -n 3 | tr '\n' ' '
+    } | bench_psql -At -F ' ' -f - 2>/dev/null | tail -n 3 | paste -s -d ' '
 }
 
 say "machine: $(processors) processors, load $(cut -d ' ' -f 1 /proc/loadavg); $(date -u +%F)"
