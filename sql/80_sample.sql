@@ -325,6 +325,7 @@ DECLARE
     key bytea := mastering.mask_key_bytes(key_text);
     entity_name text;
     masks jsonb;
+    hidden jsonb;
     item record;
     other jsonb;
     version jsonb;
@@ -354,6 +355,7 @@ BEGIN
     FOR entity_name IN SELECT e FROM mastering.entities_of(config.tree) e WHERE state.versions ? (e || '_members') LOOP
         entity := entity_name;
         other := mastering.artifact_at(state.versions -> entity_name -> 'tree', mastering.path('entity', entity_name));
+        hidden := '{}';
         masks := CASE WHEN mask IS NULL THEN '{}' ELSE mastering.mask_of_entity(mask, entity_name, other) END;
         PERFORM mastering.choose_sample(state, entity_name, wanted, mastering.strata_of_entity(strata, entity_name, other), seed, problem_weight);
         FOR item IN SELECT s.name, s.content, o.content AS mine FROM mastering.sources_of(state.tree, entity_name) s JOIN mastering.sources_of(config.tree, entity_name) o ON o.name = s.name
@@ -364,9 +366,14 @@ BEGIN
             version := mastering.sample_source(state, entity_name, item.name, other, masks, key);
             version := jsonb_set(version, '{sample,seed}', to_jsonb(seed));
             loaded := loaded || jsonb_build_object(mastering.path(entity_name, item.name), version);
+            -- What is read from a masked column is not shown either, however that came to be masked.
+            IF mask IS NOT NULL AND version #> '{sample,masked}' <> '{}' THEN
+                hidden := hidden || (SELECT coalesce(jsonb_object_agg(m.key, 'hidden'), '{}') FROM jsonb_each_text(other -> 'mapping') m
+                                      WHERE EXISTS (SELECT FROM unnest(mastering.expression_columns(m.value)) c WHERE c IN ('*', item.name) OR version #> '{sample,masked}' ? c));
+            END IF;
             counts := counts || jsonb_build_object(mastering.path(entity_name, item.name), version -> 'rows');
         END LOOP;
-        FOR aspect, subject, value, population, sampled, population_share, sample_share, distance IN SELECT * FROM mastering.describe_sample(state, entity_name, masks) LOOP
+        FOR aspect, subject, value, population, sampled, population_share, sample_share, distance IN SELECT * FROM mastering.describe_sample(state, entity_name, masks || hidden) LOOP
             RETURN NEXT;
         END LOOP;
         PERFORM mastering.drop_sample_tables();
