@@ -34,7 +34,10 @@ $$;
 COMMENT ON FUNCTION mastering.index_rows(int) IS 'Lets the rows of a segment be found by their numbers.';
 
 CREATE FUNCTION mastering.index_keys(env mastering.environment, entity_name text, tree jsonb, records jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE
+-- As a run reads them, whoever compacts: keys are kept and found again.
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
     model jsonb := mastering.model_of(tree, env.name, entity_name);

@@ -37,6 +37,26 @@ SELECT map_source('ss1', 'p', 'web', 'ss.people', 'id', json_build_object('phone
 -- After an error as well.
 SHOW standard_conforming_strings;
 RESET standard_conforming_strings;
+RESET transform_null_equals; RESET array_nulls; RESET quote_all_identifiers;
+-- Keys are written by whoever compacts, and found again by whoever looks up or runs.
+CREATE TABLE ss.dated AS SELECT i AS id, 'First' || i % 20 || ' Last' || i % 45 AS name, '1960-01-13'::date + i % 45 AS born FROM generate_series(1, 200) i;
+SELECT define_entity('ss1', 'd', '{"name": "text", "born": "date"}'), map_source('ss1', 'd', 'a', 'ss.dated', 'id'),
+       set_blocking('ss1', 'd', '[{"keys": ["born::text"]}]'), set_comparisons('ss1', 'd', '[{"column": "name", "method": "exact"}, {"column": "born", "method": "exact"}]');
+SELECT change FROM load('ss1', 'd');
+SELECT train('ss1', 'd') IS NOT NULL AS trained;
+SELECT master('ss1', 'd') -> 'records' AS records;
+DELETE FROM ss.dated WHERE id % 20 = 0;
+INSERT INTO ss.dated VALUES (900, 'x', '1980-01-01');
+SELECT change FROM load('ss1', 'd');
+SELECT master('ss1', 'd') -> 'records' AS records;
+SET DateStyle = 'German';
+SELECT count(*) > 0 AS compacted FROM compact('ss1', 'd', everything => true) c WHERE c.name = 'd_records';
+RESET DateStyle;
+SELECT count(*) > 0 AS found FROM lookup('ss1', 'd', '{"name": "First5 Last5", "born": "1960-01-18"}');
+INSERT INTO ss.dated VALUES (1001, 'First5 Last5', '1960-01-18');
+SELECT change FROM load('ss1', 'd');
+SELECT master('ss1', 'd') #>> '{how,run}' AS run;
+SELECT count(DISTINCT m.cluster_id) AS clusters FROM ss1.d_members m WHERE m.record_key IN ('5', '1001');
 \c :home
 DROP DATABASE session_settings;
 DROP ROLE ss_loader;
