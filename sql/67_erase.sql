@@ -160,6 +160,12 @@ BEGIN
     UPDATE mastering.release r SET error = jsonb_build_object('sqlstate', r.error -> 'sqlstate', 'message', 'erased')
      WHERE EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(r.error::text, h) > 0);
     GET DIAGNOSTICS touched = ROW_COUNT;
+    UPDATE mastering.release_token t SET result = jsonb_set(t.result, '{error}', jsonb_build_object('sqlstate', t.result #> '{error,sqlstate}', 'message', 'erased'))
+     WHERE EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(t.result ->> 'error', h) > 0);
+    UPDATE mastering.remote_release r SET error = jsonb_build_object('sqlstate', r.error -> 'sqlstate', 'message', 'erased'), result = r.result - 'error'
+     WHERE EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND strpos(concat(r.error, r.result -> 'error'), h) > 0);
+    UPDATE mastering.keep_up_stop s SET message = 'erased', detail = NULL
+     WHERE EXISTS (SELECT FROM unnest(hidden) h WHERE length(h) >= 5 AND (strpos(s.message, h) > 0 OR strpos(s.detail, h) > 0));
     RETURN NEXT;
     -- An artifact is its hash; what was learnt goes with the next training and garbage collection.
     place := 'models';
