@@ -27,6 +27,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.loading_in_force(text, text, text, text) IS 'How a source is read from the relation that it is bound to; NULL: by comparing all keys.';
 
+-- A position is one of a relation read in a way: it says nothing of another one, which a source is bound to later or in another
+-- environment that data are restored from.
+CREATE FUNCTION mastering.loading_hash(relation text, options jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT mastering.json_hash(jsonb_build_object('relation', relation, 'options', options)) $$;
+COMMENT ON FUNCTION mastering.loading_hash(text, jsonb) IS 'What a position is of.';
+
 CREATE FUNCTION mastering.column_type(relation text, name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = to_regclass(relation) AND a.attname = name AND a.attnum > 0 AND NOT a.attisdropped
@@ -154,7 +160,7 @@ BEGIN
       FROM jsonb_object_keys(config.tree) t (path)
      CROSS JOIN LATERAL (SELECT config.bindings ->> mastering.path(mastering.step(t.path, 2), mastering.step(t.path, 4))) b (relation)
      CROSS JOIN LATERAL (SELECT mastering.loading_in_force(env_name, mastering.step(t.path, 2), mastering.step(t.path, 4), b.relation)) l (options)
-      LEFT JOIN LATERAL (SELECT config.data -> mastering.path(mastering.step(t.path, 2), mastering.step(t.path, 4)) -> 'position') p (position) ON p.position ->> 'of' = mastering.json_hash(l.options)
+      LEFT JOIN LATERAL (SELECT config.data -> mastering.path(mastering.step(t.path, 2), mastering.step(t.path, 4)) -> 'position') p (position) ON p.position ->> 'of' = mastering.loading_hash(b.relation, l.options)
      WHERE t.path LIKE 'entity/%/source/%' ORDER BY 1, 2;
 END
 $$;
@@ -202,7 +208,7 @@ BEGIN
         read_from := coalesce(options ->> 'changes', relation);
         moving := coalesce(options ->> 'position', options ->> 'change_column');
         type := mastering.column_type(read_from, moving);
-        IF (current ->> 'store')::int = store AND last ->> 'of' = mastering.json_hash(options) AND (last -> 'at' <> 'null' OR options ? 'changes')
+        IF (current ->> 'store')::int = store AND last ->> 'of' = mastering.loading_hash(relation, options) AND (last -> 'at' <> 'null' OR options ? 'changes')
            AND split_part(current ->> 'content', ':', 3) = left(mastering.json_hash(source -> 'key'), 16)    -- keys are written as they were
            AND (last ->> 'loads')::int + 1 < coalesce((options ->> 'compare_every')::int, 2147483647) THEN
             way := CASE WHEN options ? 'changes' THEN 'changes' ELSE 'column' END;
@@ -216,7 +222,7 @@ BEGIN
         IF way = 'changes' AND behind THEN    -- changes are numbered anew, or are not those that were read last
             way := 'all';
         END IF;
-        position_after := jsonb_build_object('of', mastering.json_hash(options), 'at', CASE WHEN way = 'all' THEN until ELSE coalesce(until, last ->> 'at') END,
+        position_after := jsonb_build_object('of', mastering.loading_hash(relation, options), 'at', CASE WHEN way = 'all' THEN until ELSE coalesce(until, last ->> 'at') END,
                                              'loads', CASE WHEN way = 'all' THEN 0 ELSE (last ->> 'loads')::int + 1 END);
         since := CASE WHEN options ? 'overlap' THEN format('(CAST(%L AS %s) - CAST(%L AS %s))', last ->> 'at', type, options ->> 'overlap', mastering.overlap_type(type))
                       ELSE format('CAST(%L AS %s)', last ->> 'at', type) END;
@@ -291,6 +297,6 @@ END
 $$;
 COMMENT ON FUNCTION mastering.content_state_of(int, jsonb, jsonb) IS 'The state of the content of loaded data: kept with it, or computed from its rows where it was not.';
 
-REVOKE ALL ON FUNCTION mastering.loading_in_force(text, text, text, text), mastering.column_type(text, text), mastering.loading_document(mastering.environment, text, jsonb, jsonb), mastering.overlap_type(text),
+REVOKE ALL ON FUNCTION mastering.loading_in_force(text, text, text, text), mastering.loading_hash(text, jsonb), mastering.column_type(text, text), mastering.loading_document(mastering.environment, text, jsonb, jsonb), mastering.overlap_type(text),
     mastering.drop_load_tables(), mastering.read_source(mastering.environment, text, text, jsonb, text, jsonb, int, jsonb),
     mastering.content_row(jsonb, text), mastering.content_state_of(int, jsonb, jsonb) FROM PUBLIC;

@@ -43,5 +43,22 @@ SELECT set_loading('le', 'p', 's', '{"change_column": "at", "overlap": "5 minute
 SELECT set_loading('le', 'p', 's', '{"changes": "edges.changes", "operation": "op", "position": "seq", "overlap": " -1"}');
 SELECT set_loading('le', 'p', 's', '{"changes": "edges.changes", "operation": "op", "position": "seq", "overlap": "0"}');
 
-SELECT drop_environment('le');
+-- A position is of one relation: not of another that the source is bound to, nor of another environment's.
+CREATE TABLE edges.others (LIKE edges.people);
+INSERT INTO edges.others SELECT i, 'other' || i, '2025-01-01' FROM generate_series(3, 9) i;
+SELECT set_loading('le', 'p', 's', '{"change_column": "at"}');
+SELECT count(*) FROM load('le', 'p');
+SELECT change FROM load('le', 'p');
+SELECT create_environment('le2', 'le'), promote('le', 'le2') IS NOT NULL AS promoted, bind_source('le2', 'p', 's', 'edges.others'), set_loading('le2', 'p', 's', '{"change_column": "at"}');
+SELECT change, total FROM load('le2', 'p');
+SELECT change FROM load('le2', 'p');
+SELECT restore('le2', 'le') IS NOT NULL AS restored;
+SELECT last_position FROM loading('le2');
+SELECT change, total FROM load('le2', 'p');
+SELECT bind_source('le', 'p', 's', 'edges.others'), set_loading('le', 'p', 's', '{"change_column": "at"}');
+SELECT change, total FROM load('le', 'p');
+SELECT change FROM load('le', 'p');
+SELECT loads_since_comparison FROM loading('le');
+
+SELECT drop_environment('le2'), drop_environment('le');
 DROP SCHEMA edges CASCADE;
