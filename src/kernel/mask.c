@@ -6,12 +6,14 @@
 #include <string.h>
 
 #define ROUNDS 10
+#define PLACES_A_LOOK 4096 /* between two looks at the stop flag; a power of two */
 
 void
 mask_key_set(mask_key *key, const void *bytes, size_t length)
 {
     uint8_t block[64] = {0}, pad[64];
 
+    key->stop = NULL;
     if (length > sizeof block) {
         sha256_start(&key->inner);
         sha256_add(&key->inner, bytes, length);
@@ -57,7 +59,13 @@ add_number(sha256_state *state, uint32_t number)
     sha256_add(state, bytes, sizeof bytes);
 }
 
-/* Adds a keyed hash of the one half to the other. */
+static inline bool
+is_stopped(const mask_key *key, size_t i)
+{
+    return i % PLACES_A_LOOK == 0 && key->stop != NULL && *key->stop;
+}
+
+/* Adds a keyed hash of the one half to the other; unless it is stopped. */
 static void
 add_round(const mask_key *key, uint32_t round, uint32_t tweak, const mask_place *from, size_t from_count,
           mask_place *to, size_t to_count)
@@ -69,13 +77,13 @@ add_round(const mask_key *key, uint32_t round, uint32_t tweak, const mask_place 
     add_number(&half, round);
     add_number(&half, tweak);
     add_number(&half, (uint32_t)to_count);
-    for (size_t i = 0; i < to_count; i++)
+    for (size_t i = 0; i < to_count && !is_stopped(key, i); i++)
         add_number(&half, to[i].fold);
-    for (size_t i = 0; i < from_count; i++) {
+    for (size_t i = 0; i < from_count && !is_stopped(key, i); i++) {
         add_number(&half, from[i].fold);
         add_number(&half, from[i].digit);
     }
-    for (size_t i = 0; i < to_count; i++) {
+    for (size_t i = 0; i < to_count && !is_stopped(key, i); i++) {
         size_t at = i % (SHA256_BYTES / 4) * 4;
 
         if (at == 0) {
@@ -131,7 +139,7 @@ is_space(uint32_t c)
     return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0 || (c >= 0x2000 && c <= 0x200a) || c == 0x3000;
 }
 
-void
+bool
 mask_format(const mask_key *key, uint32_t *text, size_t length, bool letters, bool ascii, mask_place *places)
 {
     size_t count = 0, start = 0, at = 0;
@@ -163,33 +171,43 @@ mask_format(const mask_key *key, uint32_t *text, size_t length, bool letters, bo
             permute(key, 0, places + start, at - start);
         start = at;
     }
+    if (is_stopped(key, 0))
+        return false;
     for (size_t i = 0; i < count; i++)
         text[places[i].place] = places[i].base + places[i].digit;
+    return true;
+}
+
+uint64_t
+mask_digits(const mask_key *key, uint64_t number)
+{
+    mask_place places[20];
+    uint32_t count = 0;
+    uint64_t rest;
+
+    for (rest = number; rest > 0 || count == 0; rest /= 10)
+        count++;
+    rest = number;
+    for (uint32_t i = count; i-- > 0; rest /= 10) {
+        bool leads = i == 0 && count > 1; /* no number begins with 0 */
+
+        places[i] =
+            (mask_place){i, leads ? 1 : 0, 0, leads ? 9 : 10, (uint32_t)(rest % 10) - (leads ? 1 : 0)};
+    }
+    permute(key, 1, places, count);
+    number = 0;
+    for (uint32_t i = 0; i < count; i++)
+        number = number * 10 + places[i].base + places[i].digit;
+    return number;
 }
 
 uint64_t
 mask_number(const mask_key *key, uint64_t number, uint64_t limit)
 {
-    mask_place places[20];
-    uint32_t count = 0;
-
-    for (uint64_t rest = number; rest > 0 || count == 0; rest /= 10)
-        count++;
     /* Where it lands beyond the limit, it goes on from there until it does not: still a permutation. */
-    do {
-        uint64_t rest = number;
-
-        for (uint32_t i = count; i-- > 0; rest /= 10) {
-            bool leads = i == 0 && count > 1; /* no number begins with 0 */
-
-            places[i] =
-                (mask_place){i, leads ? 1 : 0, 0, leads ? 9 : 10, (uint32_t)(rest % 10) - (leads ? 1 : 0)};
-        }
-        permute(key, 1, places, count);
-        number = 0;
-        for (uint32_t i = 0; i < count; i++)
-            number = number * 10 + places[i].base + places[i].digit;
-    } while (number > limit);
+    do
+        number = mask_digits(key, number);
+    while (number > limit);
     return number;
 }
 

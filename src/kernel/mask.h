@@ -17,6 +17,7 @@
 #ifndef MASTERING_KERNEL_MASK_H
 #define MASTERING_KERNEL_MASK_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@
 typedef struct mask_key {
     sha256_state inner;
     sha256_state outer;
+    const volatile sig_atomic_t *stop; /* looked at now and then; NULL: nobody stops it */
 } mask_key;
 
 typedef struct mask_place {
@@ -44,12 +46,18 @@ void mask_digest(const mask_key *key, const void *bytes, size_t length, uint8_t 
 /*
  * Masks a text of code points in place. letters: letters, too, not the digits 0 to 9 alone. ascii: letters
  * beyond ASCII become letters of ASCII, as where the server's encoding may not have the others. places: room
- * for length.
+ * for length. False: it was stopped, and the text is as it was.
  */
-void mask_format(const mask_key *key, uint32_t *text, size_t length, bool letters, bool ascii,
+bool mask_format(const mask_key *key, uint32_t *text, size_t length, bool letters, bool ascii,
                  mask_place *places);
 
-/* A whole number of as many digits, not above limit; number <= limit <= 2^63. Also a permutation. */
+/* A whole number of as many digits. A permutation of these numbers. */
+uint64_t mask_digits(const mask_key *key, uint64_t number);
+
+/*
+ * The same, not above limit: mask_digits over and over until it is not; number <= limit <= 2^63. Also a
+ * permutation. Where limit is just above a power of ten, that takes as good as for ever.
+ */
 uint64_t mask_number(const mask_key *key, uint64_t number, uint64_t limit);
 
 /* A day of a year of so many days (0 is the first), for a day of that year. Also a permutation. */

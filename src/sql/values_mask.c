@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -52,7 +53,9 @@ MASTERING_FUNCTION(mastering_mask_format)
             points[count++] = utf8_to_unicode((unsigned char *)at);
         else /* a byte that may be part of any letter is one of none known */
             points[count++] = IS_HIGHBIT_SET(*at) ? 0x10000 + (unsigned char)*at : (unsigned char)*at;
-    mask_format(&key, points, count, PG_GETARG_BOOL(2), GetDatabaseEncoding() != PG_UTF8, places);
+    key.stop = &InterruptPending;
+    while (!mask_format(&key, points, count, PG_GETARG_BOOL(2), GetDatabaseEncoding() != PG_UTF8, places))
+        CHECK_FOR_INTERRUPTS();
     masked = result = palloc_extended(add_size(mul_size(count, 4), 1), MCXT_ALLOC_HUGE);
     for (size_t i = 0; i < count; i++) {
         if (!has_characters) {
@@ -90,7 +93,10 @@ MASTERING_FUNCTION(mastering_mask_number)
 
     if (limit < 0 || size > (uint64)limit)
         PG_RETURN_INT64(value); /* the least of all numbers has no counterpart */
-    size = mask_number(&key, size, (uint64)limit);
+    do {                        /* as mask_number() does, which does not look at interrupts */
+        CHECK_FOR_INTERRUPTS();
+        size = mask_digits(&key, size);
+    } while (size > (uint64)limit);
     PG_RETURN_INT64(value < 0 ? -(int64)size : (int64)size);
 }
 
@@ -104,7 +110,7 @@ MASTERING_FUNCTION(mastering_mask_date)
     if (DATE_NOT_FINITE(date))
         PG_RETURN_DATEADT(date);
     j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-    first = date2j(year, 1, 1) - POSTGRES_EPOCH_JDATE;
+    first = Max(date2j(year, 1, 1), DATETIME_MIN_JULIAN) - POSTGRES_EPOCH_JDATE; /* dates begin in November */
     last = date2j(year, 12, 31) - POSTGRES_EPOCH_JDATE;
     PG_RETURN_DATEADT(first +
                       (DateADT)mask_day(&key, year, (uint32)(date - first), (uint32)(last - first + 1)));

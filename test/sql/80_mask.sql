@@ -36,3 +36,10 @@ DROP DATABASE mask_latin2;
 DROP DATABASE mask_euc_jp;
 DROP DATABASE mask_ascii;
 DROP DATABASE mask_mule;
+-- A long text and a limit that hardly a number stays below: a cancel is answered. The first year of dates begins late.
+SET search_path = mastering, public;
+SET statement_timeout = '200ms';
+SELECT length(mask_format(repeat('abcdefgh12', 1000000), :key));
+SELECT mask_number(1000000000000000000, :key, 1000000000000000001);
+RESET statement_timeout;
+SELECT mask_date('4714-11-24 BC', :key) BETWEEN '4714-11-24 BC' AND '4714-12-31 BC' AS is_a_date;
