@@ -282,7 +282,8 @@ list_keys(match_run *run, int rule)
             keys = keys == NULL ? big_alloc(run->context, mul_size(allocated, sizeof(uint64)))
                                 : big_realloc(keys, mul_size(allocated, sizeof(uint64)));
         }
-        memcpy(keys + used, keys_of_record, found * sizeof(uint64));
+        if (found > 0)
+            memcpy(keys + used, keys_of_record, found * sizeof(uint64));
         used += found;
         if ((record & 0xff) == 0) /* a record may have a thousand keys */
             CHECK_FOR_INTERRUPTS();
