@@ -247,7 +247,7 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
     slot_getallattrs(slot);
     if (store->records.count == state->allocated)
         grow_records(state);
-    if (store->records.count >= PG_INT32_MAX)
+    if (store->records.count + (store->spool == NULL ? 0 : (uint64)store->spool->count) >= PG_INT32_MAX)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                         errmsg("more than %d records in one run", PG_INT32_MAX)));
 
@@ -613,8 +613,8 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
                          int column_count, bool want_source, const char *const only_ids[2], int threads,
                          Size limit, bool sources_too)
 {
-    MemoryContext reading = AllocSetContextCreate(context, "mastering reading", ALLOCSET_DEFAULT_SIZES);
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
+    MemoryContext reading;
     store_receiver state = {
         .receiver = {receive_record, start_receiving, finish_receiving, ignore_receiver, DestNone}};
     SPIExecuteOptions options = {0};
@@ -624,6 +624,11 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
 
     store->context = context;
     store->data = AllocSetContextCreate(context, "mastering records", ALLOCSET_DEFAULT_SIZES);
+    /*
+     * After store->data: of the children of a context the latest goes first, and until this one has gone,
+     * after an error, threads may be writing to the dictionaries (see abandon() in value_batch.c).
+     */
+    reading = AllocSetContextCreate(context, "mastering reading", ALLOCSET_DEFAULT_SIZES);
     store->column_count = column_count;
     store->columns = MemoryContextAllocZero(context, sizeof(store_column) * Max(column_count, 1));
     memcpy(store->columns, columns, sizeof(store_column) * column_count);

@@ -50,7 +50,10 @@ struct value_batch {
 static void
 abandon(void *argument)
 {
-    parallel_abandon();
+    value_batch *batch = argument;
+
+    for (int p = 0; p < 2; p++)
+        parallel_abandon(&batch->parts[p]);
 }
 
 value_batch *
@@ -74,7 +77,7 @@ value_batch_create(MemoryContext context, record_store *store, int threads)
         }
     }
     callback->func = abandon;
-    callback->arg = NULL;
+    callback->arg = batch;
     MemoryContextRegisterResetCallback(context, callback);
     return batch;
 }

@@ -221,9 +221,9 @@ parallel_end(void)
 }
 
 void
-parallel_abandon(void)
+parallel_abandon(const void *context)
 {
-    if (!pool.is_open)
+    if (!pool.is_open || pool.context != context)
         return;
     atomic_store(&pool.next, pool.items);
     wait_for_workers();
@@ -244,7 +244,7 @@ parallel_for(int threads, int64_t items, parallel_work work, void *context)
 void
 parallel_release(void)
 {
-    parallel_abandon();
+    parallel_end();
     pthread_mutex_lock(&pool.lock);
     pool.ending = true;
     pthread_cond_broadcast(&pool.start);

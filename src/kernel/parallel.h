@@ -26,10 +26,13 @@ void parallel_for(int threads, int64_t items, parallel_work work, void *context)
 void parallel_begin(int threads, int64_t items, parallel_work work, void *context);
 void parallel_end(void);
 
-/* Ends without doing what nobody has begun to do. */
-void parallel_abandon(void);
+/* Ends the job of this context, if it is the one, without doing what nobody has begun to do. */
+void parallel_abandon(const void *context);
 
-/* Ends the pool that parallel_for keeps between calls; to be called at the end of a run. */
+/*
+ * Ends the pool that parallel_for keeps between calls; to be called at the end of a run. A job that there is
+ * then is of a run around that one (a query may call functions that run), and is done.
+ */
 void parallel_release(void);
 
 #endif

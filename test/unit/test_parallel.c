@@ -280,15 +280,22 @@ test_steps(void)
             shared.threads = threads < 1 ? 1 : threads;
             shared.main_thread = pthread_self();
             parallel_begin(threads, items, note_item, &shared);
+            parallel_abandon(&once); /* another job */
             parallel_end();
             parallel_end(); /* nothing is left to end */
+            once &= each_once(items);
+            memset(&shared, 0, sizeof shared);
+            shared.threads = threads < 1 ? 1 : threads;
+            shared.main_thread = pthread_self();
+            parallel_begin(threads, items, note_item, &shared);
+            parallel_release(); /* with the pool ends what it does */
             once &= each_once(items);
         }
         memset(&shared, 0, sizeof shared);
         shared.threads = threads < 1 ? 1 : threads;
         shared.main_thread = pthread_self();
         parallel_begin(threads, ITEMS, note_item, &shared);
-        parallel_abandon();
+        parallel_abandon(&shared);
         {
             uint32_t done = atomic_load(&shared.worker_items);
 
