@@ -155,3 +155,24 @@ SELECT count(*) FROM mastering.match_clusters('SELECT id, name, id % 7 AS city F
     jsonb_build_object('other', 1e-300, 'values', (SELECT jsonb_object_agg('v' || g, 1e-5) FROM generate_series(1, 50000) AS g))), '{comparisons,0,term_frequency}', 'true'));
 SELECT count(*) > 0 AS found FROM mastering.candidate_pairs('SELECT * FROM list', jsonb_build_object('comparisons', '["name"]'::jsonb,
     'blocking', (SELECT jsonb_agg((SELECT jsonb_agg(format('left(name, %s) || id %% %s', i, r)) FROM generate_series(1, 8) AS i)) FROM generate_series(1, 64) AS r)));
+
+-- A run within the query of another, that fails and is forgiven, takes nothing from the other's.
+CREATE FUNCTION forgiving(i int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF i % 700 = 3 THEN
+        PERFORM mastering.dedupe('SELECT 1 AS id, 2 AS x', '{"blocking": ["y"], "comparisons": ["y"]}');
+    END IF;
+    RETURN 'v' || i / 2;
+EXCEPTION WHEN invalid_parameter_value OR undefined_column THEN
+    RETURN 'v' || i / 2;
+END $$;
+SET mastering.threads = 1;
+SELECT count(*) FROM mastering.candidate_pairs('SELECT i AS id, forgiving(i) AS x FROM generate_series(0, 19999) AS i', '{"blocking": ["x"], "comparisons": ["x"]}');
+SET mastering.threads = 4;
+SELECT count(*) FROM mastering.candidate_pairs('SELECT i AS id, forgiving(i) AS x FROM generate_series(0, 19999) AS i', '{"blocking": ["x"], "comparisons": ["x"]}');
+-- A cancel while records are read and threads look values up.
+SELECT format('SET statement_timeout = %s', 40 + i * 15),
+    'SELECT count(*) FROM mastering.candidate_pairs(''SELECT i AS id, md5(i::text) AS a, md5((i * 7)::text) AS b, ''''x'''' || i AS c, ''''y'''' || i * 3 AS d FROM (SELECT generate_series(1, 10000000) AS i) AS s'', ''{"blocking": ["a", "b", "c", "d"], "comparisons": ["a"]}'')'
+FROM generate_series(1, 12) AS i \gexec
+RESET statement_timeout;
+RESET mastering.threads;
