@@ -73,7 +73,7 @@ make_vocabulary(const column_profile *profile, bool whole_values)
 {
     const dictionary *values = profile->values;
     vocabulary made = {0};
-    uint32 allocated = 0, kept = 0;
+    uint32 allocated = 0, kept = 0, looked_at = 0;
     uint32 step = values->count / MOST_VALUES + 1;
 
     for (uint32 code = 1; code < values->count; code += step) {
@@ -95,7 +95,7 @@ make_vocabulary(const column_profile *profile, bool whole_values)
                 in_word = false;
             }
         }
-        if ((code & 0xfff) == 0)
+        if ((++looked_at & 0xff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
     if (made.count > 1)
