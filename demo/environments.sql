@@ -1,5 +1,6 @@
 -- ---- 7. From a result to a service: Dev, Test and Prod -------------------------------------------------
 -- What was tried above becomes configuration of an environment: attributes, sources, rules. Each source is bound to a relation.
+\set SHOW_CONTEXT never
 SELECT create_environment('dev'), create_environment('test', promotes_from => 'dev'), create_environment('prod', promotes_from => 'test');
 SELECT define_entity('dev', 'customer', '{"given_name": "text", "family_name": "text", "birth_date": "date", "street": "text",
     "postcode": "text", "city": "text", "phone": "text", "email": "text", "updated_at": "timestamp"}');
@@ -27,7 +28,7 @@ SELECT count(*) AS golden_records_in_prod, sum(records) AS records FROM prod.cus
 SELECT add_check('dev', 'customer', 'no giant cluster', 'SELECT id, records FROM customer WHERE records > 10');
 \set ON_ERROR_STOP off
 -- Somebody makes matching far too generous. Test's gate stops it, and Prod never hears of it.
-SELECT set_clustering('dev', 'customer', '{"threshold": 0.0001, "linkage": "single"}');
+SELECT set_clustering('dev', 'customer', '{"threshold": 0.0001, "linkage": "single", "one_per_source": "never"}');
 SELECT promote('dev', 'test', 'find more duplicates');
 \set ON_ERROR_STOP on
 SELECT environment, check_name, severity, passed, row_count FROM check_results;

@@ -41,6 +41,9 @@ if [ -z "$DATA" ]; then
     demo_psql -f demo/sources.sql
     rm -f build/demo/{crm,shop,billing,truth}.csv
     tell -f demo/demo.sql -f demo/environments.sql
+    # What the story says must have happened. Few records make no giant cluster.
+    [ "$ROWS" -lt 30000 ] || [ "$(demo_psql -Atc 'SELECT count(*) FROM mastering.check_results WHERE NOT passed')" = 1 ] ||
+        fail "the demo's check was to stop one release, and did not"
 else
     demo/read_csv.pl "$DATA" "$ENCODING" build/demo/names >build/demo/records.csv
     demo_psql -c 'CREATE SCHEMA data'
