@@ -71,9 +71,9 @@ find_guarded_function(FmgrInfo *flinfo)
 
 /*
  * What a text means must not hang on the session that it is run in: with standard_conforming_strings = off a
- * loader would map records otherwise than the artifact says, under the artifact's hash, and an expression that
- * was one when it was checked would be something else when it is run. Returns the level of settings to go back
- * to; 0 where all are what they are nearly always, so that nothing is to be done.
+ * loader would map records otherwise than the artifact says, under the artifact's hash, and an expression
+ * that was one when it was checked would be something else when it is run. Returns the level of settings to
+ * go back to; 0 where all are what they are nearly always, so that nothing is to be done.
  */
 static pg_noinline int
 pin_grammar(void)
