@@ -148,8 +148,20 @@ run_isolation() {
     run_regress_program "$PGXS_TEST/isolation/pg_isolation_regress" isolation --inputdir=test
 }
 
+# tap_file NAME: runs one and keeps its exit status beside its output.
+tap_file() {
+    local name=$1 status=0
+    (
+        export PATH=$PLACE$PG_BIN:$PATH PG_REGRESS=$PGXS_TEST/regress/pg_regress TESTDIR=$PLACE/tap/$name PGPORT=65432
+        as_server mkdir -p "$TESTDIR"
+        # pg_upgrade writes where it stands.
+        as_server timeout $((600 + 2 * ${MASTERING_SOAK:-0})) env -C "$TESTDIR" perl -I "$PGXS_TEST/perl" -I "$PLACE/tap/t" "$PLACE/tap/t/$name.pl"
+    ) >"$RESULTS/$name.tap" 2>"$RESULTS/$name.err" </dev/null || status=$?
+    echo "$status" >"$RESULTS/$name.status"
+}
+
 run_tap() {
-    local file status name
+    local file status name waiting=
     compgen -G 'test/t/*.pl' >/dev/null || return 0
     heading tap
     # The server's user must be able to read the tests and to write beside its clusters.
@@ -158,15 +170,23 @@ run_tap() {
     cp -R test/t/. "$PLACE/tap/t/"
     cp -R contrib "$PLACE/tap/"
     [ "$(id -u)" -ne 0 ] || chown -R "$SERVER_UID:$SERVER_GID" "$PLACE/tap"
+    # Some wait for the minute that a schedule names, and nothing else: they do it beside the others.
+    for file in ${TAP_FILES:-test/t/*.pl}; do
+        case $file in
+        *_schedule.pl)
+            tap_file "$(basename "$file" .pl)" &
+            waiting="$waiting $!"
+            ;;
+        esac
+    done
     for file in ${TAP_FILES:-test/t/*.pl}; do
         name=$(basename "$file" .pl)
-        status=0
-        (
-            export PATH=$PLACE$PG_BIN:$PATH PG_REGRESS=$PGXS_TEST/regress/pg_regress TESTDIR=$PLACE/tap/$name PGPORT=65432
-            as_server mkdir -p "$TESTDIR"
-            # pg_upgrade writes where it stands.
-            as_server timeout $((600 + 2 * ${MASTERING_SOAK:-0})) env -C "$TESTDIR" perl -I "$PGXS_TEST/perl" -I "$PLACE/tap/t" "$PLACE/tap/t/$name.pl"
-        ) >"$RESULTS/$name.tap" 2>"$RESULTS/$name.err" </dev/null || status=$?
+        case $file in
+        *_schedule.pl) # shellcheck disable=SC2086 # a list
+            wait $waiting ;;
+        *) tap_file "$name" ;;
+        esac
+        status=$(cat "$RESULTS/$name.status")
         count_tap "$file" "$status" "$RESULTS/$name.tap"
         [ "$status" -eq 0 ] || tail -n 50 "$RESULTS/$name.err"
     done
