@@ -172,14 +172,6 @@ sort_entries(match_run *run, index_job *job)
     job->count = kept;
 }
 
-static int
-compare_keys(const void *a, const void *b)
-{
-    uint64 x = *(const uint64 *)a, y = *(const uint64 *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* A record's parts for a rule: where their codes are, and how many of each; the number of combinations. */
 static uint64
 key_combinations(const match_run *run, int rule, uint32 record, const uint32 **codes, uint32 *counts,
@@ -229,18 +221,6 @@ blocks_find_key(const match_run *run, int rule, uint32 record, uint64 key, uint3
     return false;
 }
 
-static uint32
-sort_keys(uint64 *keys, uint32 count)
-{
-    uint32 kept = 0;
-
-    qsort(keys, count, sizeof(uint64), compare_keys);
-    for (uint32 i = 0; i < count; i++)
-        if (kept == 0 || keys[kept - 1] != keys[i])
-            keys[kept++] = keys[i];
-    return kept;
-}
-
 uint32
 blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
 {
@@ -251,7 +231,7 @@ blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
     run->cut_keys[rule] += cut;
     for (uint64 combination = 0; combination < total; combination++)
         keys[combination] = key_of_combination(run, rule, lists, counts, combination, codes);
-    used = sort_keys(keys, (uint32)total);
+    used = (uint32)sort_distinct(keys, total);
     split_prepare(run, rule);
     if (split_any(run, rule)) {
         for (uint32 i = 0; i < used; i++) {
@@ -260,7 +240,7 @@ blocks_record_keys(match_run *run, int rule, uint32 record, uint64 *keys)
             split_count(run, rule, keys[i], part);
             keys[i] = part;
         }
-        used = sort_keys(keys, used);
+        used = (uint32)sort_distinct(keys, used);
     }
     return used;
 }

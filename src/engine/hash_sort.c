@@ -128,3 +128,23 @@ hash_sort_all(int threads, keyed_record *from, Size count, keyed_record *to)
     hash_sort(threads, from, counts, ranges, to);
     pfree(counts);
 }
+
+int
+compare_uint64(const void *a, const void *b)
+{
+    uint64 x = *(const uint64 *)a, y = *(const uint64 *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+uint64
+sort_distinct(uint64 *numbers, uint64 count)
+{
+    uint64 kept = 0;
+
+    qsort(numbers, count, sizeof(uint64), compare_uint64);
+    for (uint64 i = 0; i < count; i++)
+        if (kept == 0 || numbers[kept - 1] != numbers[i])
+            numbers[kept++] = numbers[i];
+    return kept;
+}

@@ -28,6 +28,11 @@ extern void hash_sort(int threads, keyed_record *from, const uint32 *counts, Siz
 /* The same where all of "count" entries are there. */
 extern void hash_sort_all(int threads, keyed_record *from, Size count, keyed_record *to);
 
+/* Few numbers, on the caller's thread: for qsort and bsearch, and sorted with each kept once; returns how
+ * many are. */
+extern int compare_uint64(const void *a, const void *b);
+extern uint64 sort_distinct(uint64 *numbers, uint64 count);
+
 /* Calls work for each item on threads, some at a time, and answers cancel requests in between. */
 extern void parallel_in_turns(int threads, int64 items, int64 items_at_once,
                               void (*work)(void *context, int64_t item, int thread), void *context);

@@ -214,20 +214,11 @@ struct random_parts {
     uint32 *counts;
 };
 
-static int
-compare_words(const void *a, const void *b)
-{
-    uint64 x = *(const uint64 *)a, y = *(const uint64 *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* What is drawn, as the number of a record and the part that wants it, in order; each once. */
 static uint64 *
 draw_records(match_run *run, const random_pairs *pairs, const random_parts *parts, uint64 *count)
 {
     uint64 *drawn = big_alloc(run->context, mul_size(Max(pairs->total, 1), 2 * sizeof(uint64)));
-    uint64 kept = 0;
 
     for (uint64 i = 0; i < pairs->total; i++) {
         uint32 a, b;
@@ -237,11 +228,7 @@ draw_records(match_run *run, const random_pairs *pairs, const random_parts *part
         drawn[2 * i + 1] = (uint64)b << 32 | i / parts->pairs_each;
     }
     CHECK_FOR_INTERRUPTS();
-    qsort(drawn, pairs->total * 2, sizeof(uint64), compare_words);
-    for (uint64 i = 0; i < pairs->total * 2; i++)
-        if (kept == 0 || drawn[kept - 1] != drawn[i])
-            drawn[kept++] = drawn[i];
-    *count = kept;
+    *count = sort_distinct(drawn, pairs->total * 2);
     return drawn;
 }
 

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "engine/hash_sort.h"
 #include "engine/probe.h"
 #include "engine/run.h"
 #include "engine/term_index.h"
@@ -232,26 +233,6 @@ read_part(probe *probe, int column, Datum value, bool is_null)
             probe->part_hashes[column][probe->part_counts[column]++] = dictionary_hash(text);
 }
 
-static int
-compare_words(const void *a, const void *b)
-{
-    uint64 x = *(const uint64 *)a, y = *(const uint64 *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static uint32
-sort_distinct(uint64 *words, uint32 count)
-{
-    uint32 kept = 0;
-
-    qsort(words, count, sizeof(uint64), compare_words);
-    for (uint32 i = 0; i < count; i++)
-        if (kept == 0 || words[kept - 1] != words[i])
-            words[kept++] = words[i];
-    return kept;
-}
-
 uint32
 probe_keys(const probe *probe, int rule, uint64 *keys)
 {
@@ -278,7 +259,7 @@ probe_keys(const probe *probe, int rule, uint64 *keys)
         }
         keys[combination] = key;
     }
-    return sort_distinct(keys, (uint32)total);
+    return (uint32)sort_distinct(keys, total);
 }
 
 static void

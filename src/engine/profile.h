@@ -44,6 +44,15 @@ typedef struct column_profile {
     const dictionary *values;
 } column_profile;
 
+/* What columns are compared by: a character of a word, ASCII in lower case; 0 for what parts words. */
+static inline uint32
+word_character(uint32 c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c + ('a' - 'A');
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c > 127 ? c : 0;
+}
+
 /* Profiles every column of the query but id and source. */
 extern column_profile *profile_query(MemoryContext context, const char *query, int *count,
                                      record_store **store);

@@ -65,11 +65,9 @@ value_words(text_view text, uint64 *words)
     int count = 0;
 
     for (uint32 i = 0; i <= text.length && count < WORDS_COMPARED; i++) {
-        uint32 c = i < text.length ? text_view_at(text, i) : ' ';
+        uint32 c = i < text.length ? word_character(text_view_at(text, i)) : 0;
 
-        if (c >= 'A' && c <= 'Z')
-            c += 'a' - 'A';
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c > 127) {
+        if (c != 0) {
             hash = hash_combine(hash, c);
             in_word = true;
         } else if (in_word) {

@@ -4,6 +4,7 @@
  */
 #include "compat.h"
 
+#include "engine/hash_sort.h"
 #include "engine/swapped.h"
 #include "kernel/hash.h"
 #include "miscadmin.h"
@@ -38,18 +39,10 @@ codes_in(const dictionary *from, const dictionary *to)
     return codes;
 }
 
-static int
-compare_keys(const void *a, const void *b)
-{
-    uint64 x = *(const uint64 *)a, y = *(const uint64 *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static bool
 has_key(const uint64 *keys, uint32 count, uint64 key)
 {
-    return count > 0 && bsearch(&key, keys, count, sizeof(uint64), compare_keys) != NULL;
+    return count > 0 && bsearch(&key, keys, count, sizeof(uint64), compare_uint64) != NULL;
 }
 
 static bool
@@ -67,7 +60,7 @@ are_swapped(const record_store *store, const column_profile *profiles, int i, in
         if (there[row[i]] != 0 && back[row[j]] != 0 && there[row[i]] != row[j])
             keys[keys_count++] = (uint64)row[i] << 32 | row[j];
     }
-    qsort(keys, keys_count, sizeof(uint64), compare_keys);
+    qsort(keys, keys_count, sizeof(uint64), compare_uint64);
     for (uint32 record = 0; record < count; record++) {
         const uint32 *row = record_row(&store->records, record);
 
