@@ -49,7 +49,7 @@ BEGIN
     INSERT INTO measured.span VALUES (times, clock_timestamp() - began, collecting);
 END $$;
 CREATE FUNCTION measured.size(relation text) RETURNS text LANGUAGE sql AS $$ SELECT round(pg_total_relation_size(relation::regclass) / 1e6, 1)::text $$;
-CREATE FUNCTION measured.report(loads int) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION measured.report(loads int, every int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     first float8;
     next float8;
@@ -66,7 +66,7 @@ BEGIN
     SELECT max(s.n)::text INTO partitions
       FROM (SELECT count(*) AS n FROM mastering.store t JOIN pg_inherits i ON i.inhparent = ('mastering.store_' || t.store_id)::regclass GROUP BY t.store_id) s;
     SELECT string_agg(format('%s %s', w.kind, round(w.rows::numeric / greatest(loads, 1), 1)), ', ' ORDER BY w.kind) INTO written FROM measured.written w;
-    SELECT format('%s | %s', round(extract(epoch FROM sum(s.taken - s.collecting)) * 1000 / sum(s.loads), 1), round(extract(epoch FROM sum(s.collecting)) * 12000 / sum(s.loads), 1)) INTO spent FROM measured.span s;
+    SELECT format('%s | %s', round(extract(epoch FROM sum(s.taken - s.collecting)) * 1000 / sum(s.loads), 1), round(extract(epoch FROM sum(s.collecting)) * 1000 * every / sum(s.loads), 1)) INTO spent FROM measured.span s;
     TRUNCATE measured.span;
     SELECT concat_ws(', ', 'segment ' || (SELECT count(*) FROM mastering.segment), 'vector ' || (SELECT count(*) FROM mastering.deletion_vector), 'output ' || (SELECT count(*) FROM mastering.output),
                      'data ' || (SELECT count(*) FROM mastering.data_version), 'run ' || (SELECT count(*) FROM mastering.run), 'audit ' || (SELECT count(*) FROM mastering.audit_entry),
