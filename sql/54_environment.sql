@@ -30,7 +30,7 @@ BEGIN
     EXECUTE format('CREATE SCHEMA %I', new_name || '_next');
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', new_name, 'Environment of the extension mastering');
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', new_name || '_next', 'What environment ' || new_name || ' is going to be: runs and releases in preparation');
-    PERFORM mastering.apply_grants(new_name);
+    EXECUTE format('GRANT USAGE ON SCHEMA %I, %I TO %I', new_name, new_name || '_next', owner);    -- as apply_grants() would: there is no view and no other role yet
     PERFORM mastering.audit(new_name, 'create environment', jsonb_build_object('promotes_from', from_name, 'owner', owner));
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'environment "%" already exists', new_name USING ERRCODE = '42710';

@@ -81,21 +81,26 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     named text := 'mastering.in_version(''' || quote_ident(origin_name) || '.';
     renamed text := 'mastering.in_version(''' || quote_ident(schema_name) || '.';
+    named_pairs text := format('mastering.scored_pairs(%L, ', origin_name);
+    renamed_pairs text := format('mastering.scored_pairs(%L, ', schema_name);
 BEGIN
     IF (origin_name || schema_name) ~ '[''\\]' THEN    -- as a literal they are written differently
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT e.name || '_pairs', mastering.pairs_query(schema_name, e.name) FROM unnest(entities) e (name)
-    UNION ALL
-    SELECT v.view_name, replace(v.definition, named, renamed)
-      FROM unnest(entities) e (name) CROSS JOIN unnest('{"",_members,_lineage,_history,_records}'::text[]) k (suffix)
+    SELECT v.view_name, replace(v.definition, c.before, c.after)
+      FROM unnest(entities) e (name) CROSS JOIN unnest('{"",_members,_lineage,_history,_records,_pairs}'::text[]) k (suffix)
       JOIN mastering.environment_view v ON v.environment = origin_name AND v.view_name = e.name || k.suffix
+     CROSS JOIN LATERAL (SELECT CASE k.suffix WHEN '_pairs' THEN named_pairs ELSE named END, CASE k.suffix WHEN '_pairs' THEN renamed_pairs ELSE renamed END) c (before, after)
      -- Nothing else in it, a name of a column, say, is to be taken for one.
-     WHERE octet_length(v.definition) - octet_length(replace(v.definition, named, '')) = octet_length(named) * CASE k.suffix WHEN '_records' THEN 2 ELSE 1 END;
+     WHERE octet_length(v.definition) - octet_length(replace(v.definition, c.before, '')) = octet_length(c.before) * CASE k.suffix WHEN '_records' THEN 2 ELSE 1 END;
 END
 $$;
 COMMENT ON FUNCTION mastering.copied_views(text, text, text[]) IS 'The definitions of the views of an environment for another schema; those that cannot be told that way are left out.';
+
+CREATE FUNCTION mastering.copy_views(from_schema text, to_schema text, names text[]) RETURNS boolean
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_copy_views';
+COMMENT ON FUNCTION mastering.copy_views(text, text, text[]) IS 'Makes the views of an environment for another one without their text; false where they have to be made from that, and none was made.';
 
 -- All views of a schema that has none yet, in one go. like_name: an environment that is in this state, if there is one.
 CREATE FUNCTION mastering.make_views(schema_name text, tree jsonb, versions jsonb, like_name text DEFAULT NULL) RETURNS void
@@ -107,11 +112,13 @@ DECLARE
     definitions text[];
     stores jsonb;
     compression text := current_setting('default_toast_compression');
+    alike boolean := false;
 BEGIN
     IF like_name IS NOT NULL THEN
         SELECT array_agg(c.name), array_agg(c.definition) INTO names, definitions FROM mastering.copied_views(schema_name, like_name, entities) c;
+        alike := coalesce(cardinality(names), 0) = 6 * cardinality(entities);
     END IF;
-    IF coalesce(cardinality(names), 0) <> 6 * cardinality(entities) THEN
+    IF NOT alike THEN
         names := '{}';
         definitions := '{}';
         FOR item IN SELECT e.name, coalesce(mastering.artifact_at(versions -> e.name -> 'tree', mastering.path('entity', e.name)),
@@ -137,7 +144,9 @@ BEGIN
         EXCEPTION WHEN invalid_parameter_value THEN
             NULL;
         END;
-        EXECUTE (SELECT string_agg(format('CREATE VIEW %I.%I AS %s', schema_name, u.name, u.definition), ';') FROM unnest(names, definitions) u (name, definition));
+        IF NOT alike OR NOT mastering.copy_views(like_name, schema_name, names) THEN
+            EXECUTE (SELECT string_agg(format('CREATE VIEW %I.%I AS %s', schema_name, u.name, u.definition), ';') FROM unnest(names, definitions) u (name, definition));
+        END IF;
         PERFORM set_config('default_toast_compression', compression, true);
         INSERT INTO mastering.environment_view (environment, view_name, definition) SELECT schema_name, u.name, u.definition FROM unnest(names, definitions) u (name, definition);
     END IF;

@@ -21,7 +21,7 @@ BEGIN
                     'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'key_expression',
                     'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',
                     'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller',
-                    'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'copied_views', 'make_views', 'complete_next_views', 'drop_forks',
+                    'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'copied_views', 'copy_views', 'make_views', 'complete_next_views', 'drop_forks',
                     'ancestors', 'begun_from', 'merge_base', 'base_in_log', 'base_tree', 'merged_labels', 'brought_by', 'holds_of', 'note_left_out', 'checked_artifact', 'stored_resolutions', 'conflicts_of',
                     'require_same_readers', 'frozen_query', 'needed_snapshots', 'problems_of_segments', 'shown_value', 'side_query', 'keys_query', 'lost_query', 'diff_versions',
                     'run_inputs', 'golden_keys', 'brief_inputs', 'decisions_in_force', 'why_full', 'note_changes', 'note_decided', 'scope_query', 'read_scope', 'note_near', 'regroup', 'increment', 'plan_run', 'ask_keys', 'present_shares', 'measure_drift', 'key_spec', 'large_block', 'tally', 'changed_tally', 'tally_counters', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',

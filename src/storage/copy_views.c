@@ -1,0 +1,320 @@
+/*
+ * copy_views.c: views of an environment made again for another one, from the trees that PostgreSQL keeps of
+ * them instead of from their text. For forks, which are as quick as their views are made.
+ *
+ * The relations are made by heap_create_with_catalog(), as CREATE VIEW makes them; what is spared is parsing
+ * and analysing the same text again, and three visits of the catalog's caches for each view. It is not gone
+ * below that: since 15.20 that function writes versions of attributes that minor releases before did not
+ * know, which shows what copies of the catalog's rows would lack one day. The rule of a view is its
+ * original's with two things changed: the view's own oid, and the environment's name in the calls of
+ * in_version() and scored_pairs(). Dependencies are found in the tree, not copied.
+ *
+ * All or nothing: where an original is not what CREATE VIEW makes of its definition (columns that it lost
+ * are kept as NULL, it has a rule more, somebody replaces it just now), or where somebody watches for CREATE
+ * VIEW (event triggers, a module with object hooks, Citus), nothing is made and the caller takes the usual
+ * way.
+ */
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_func.h"
+#include "rewrite/prs2lock.h"
+#include "rewrite/rewriteSupport.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/evtcache.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#define RULE_NAME "_RETURN"
+
+typedef struct Copying {
+    const char *from_name; /* environments, which are schemas too */
+    const char *to_name;
+    Oid from;
+    Oid to;
+    Oid in_version;
+    Oid scored_pairs;
+    int calls; /* of in_version and scored_pairs in the view that is looked at */
+    bool unlike;
+} Copying;
+
+typedef struct ViewCopy {
+    char *name;
+    Oid original;
+    Oid oid;
+    TupleDesc columns;
+    Query *query;
+} ViewCopy;
+
+/* Whoever is told of commands, or changes them, must not miss these. */
+static bool
+somebody_watches(void)
+{
+    return object_access_hook != NULL || object_access_hook_str != NULL || creating_extension ||
+           EventCacheLookup(EVT_DDLCommandStart) != NIL || EventCacheLookup(EVT_DDLCommandEnd) != NIL ||
+           OidIsValid(get_extension_oid("citus", true));
+}
+
+/* 'prod.person' of environment prod as 'mine.person'; NULL where it is not of that environment. */
+static Const *
+renamed(Copying *copying, Node *argument, bool qualified)
+{
+    Const *constant = (Const *)argument;
+    const char *from = copying->from_name, *to = copying->to_name;
+    char *value;
+    size_t length;
+
+    if (!IsA(argument, Const) || constant->constisnull || constant->consttype != TEXTOID)
+        return NULL;
+    value = TextDatumGetCString(constant->constvalue);
+    if (!qualified)
+        return strcmp(value, from) == 0
+                   ? makeConst(TEXTOID, -1, constant->constcollid, -1, CStringGetTextDatum(to), false, false)
+                   : NULL;
+    from = quote_identifier(from);
+    length = strlen(from);
+    if (strncmp(value, from, length) != 0 || value[length] != '.')
+        return NULL;
+    return makeConst(TEXTOID, -1, constant->constcollid, -1,
+                     CStringGetTextDatum(psprintf("%s%s", quote_identifier(to), value + length)), false,
+                     false);
+}
+
+static bool
+rename_in(Node *node, void *context)
+{
+    Copying *copying = context;
+
+    if (node == NULL)
+        return false;
+    if (IsA(node, RangeTblEntry)) {
+        RangeTblEntry *entry = (RangeTblEntry *)node;
+
+        entry->checkAsUser = InvalidOid; /* the relation cache wrote it there */
+        if (entry->rtekind == RTE_SUBQUERY || entry->rtekind == RTE_CTE)
+            copying->unlike = true;
+        return false; /* the walker of the query goes into it */
+    }
+    if (IsA(node, Query) || IsA(node, SubLink)) {
+        copying->unlike = true;
+        return true;
+    }
+    if (IsA(node, FuncExpr)) {
+        FuncExpr *call = (FuncExpr *)node;
+
+        if (call->funcid == copying->in_version || call->funcid == copying->scored_pairs) {
+            Const *name = renamed(copying, linitial(call->args), call->funcid == copying->in_version);
+
+            if (name == NULL) {
+                copying->unlike = true;
+                return true;
+            }
+            name->location = ((Const *)linitial(call->args))->location;
+            linitial(call->args) = name;
+            copying->calls++;
+            return false;
+        }
+    }
+    return expression_tree_walker(node, rename_in, context);
+}
+
+/* The columns as CREATE VIEW would describe them: name, type and collation. */
+static TupleDesc
+plain_columns(TupleDesc original)
+{
+    TupleDesc columns = CreateTemplateTupleDesc(original->natts);
+
+    for (int i = 0; i < original->natts; i++) {
+        Form_pg_attribute column = TupleDescAttr(original, i);
+
+        TupleDescInitEntry(columns, (AttrNumber)(i + 1), NameStr(column->attname), column->atttypid,
+                           column->atttypmod, 0);
+        TupleDescInitEntryCollation(columns, (AttrNumber)(i + 1), column->attcollation);
+    }
+    return columns;
+}
+
+/* Reads a view and changes a copy of its tree; false where it is not what CREATE VIEW made. */
+static bool
+read_view(Copying *copying, const char *name, ViewCopy *copy)
+{
+    Relation view;
+    RewriteRule *rule;
+    bool alike;
+
+    copying->calls = 0;
+    copying->unlike = false;
+    copy->original = get_relname_relid(name, copying->from);
+    if (!OidIsValid(copy->original) || !ConditionalLockRelationOid(copy->original, AccessShareLock))
+        return false;
+    view = try_relation_open(copy->original, NoLock);
+    if (view == NULL)
+        return false;
+    alike = view->rd_rel->relkind == RELKIND_VIEW &&
+            view->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT && view->rd_rel->relnatts > 0 &&
+            view->rd_rules != NULL && view->rd_rules->numLocks == 1;
+    if (alike) {
+        rule = view->rd_rules->rules[0];
+        alike = rule->event == CMD_SELECT && rule->isInstead && rule->qual == NULL && rule->enabled == 'O' &&
+                list_length(rule->actions) == 1 && IsA(linitial(rule->actions), Query);
+    }
+    if (alike) {
+        copy->name = pstrdup(name);
+        copy->columns = plain_columns(RelationGetDescr(view));
+        copy->query = copyObject(linitial_node(Query, rule->actions));
+        alike =
+            !copy->query->hasSubLinks && copy->query->cteList == NIL && copy->query->setOperations == NULL;
+        if (alike)
+            query_tree_walker(copy->query, rename_in, copying, QTW_EXAMINE_RTES_BEFORE);
+        alike = alike && !copying->unlike && copying->calls > 0;
+    }
+    relation_close(view, NoLock);
+    return alike;
+}
+
+/* What the copies read is not to be dropped before they are there. */
+static bool
+lock_read_relations(Query *query, Oid self)
+{
+    ListCell *cell;
+
+    foreach (cell, query->rtable) {
+        RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+        if (entry->rtekind != RTE_RELATION || entry->relid == self)
+            continue;
+        LockRelationOid(entry->relid, AccessShareLock);
+        if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->relid)))
+            return false;
+    }
+    return true;
+}
+
+static void
+make_relation(Copying *copying, ViewCopy *copy, Relation classes)
+{
+    /* Given an oid, nobody looks whether there is a file of that number. */
+    copy->oid = GetNewOidWithIndex(classes, ClassOidIndexId, Anum_pg_class_oid);
+    heap_create_with_catalog(copy->name, copying->to, InvalidOid, copy->oid, InvalidOid, InvalidOid,
+                             GetUserId(), InvalidOid, copy->columns, NIL, RELKIND_VIEW,
+                             RELPERSISTENCE_PERMANENT, false, false, ONCOMMIT_NOOP, (Datum)0, true, false,
+                             false, InvalidOid, NULL);
+}
+
+/* Columns of a row of pg_rewrite for a view's own rule. */
+static HeapTuple
+rule_row(Relation rules, Oid oid, const ViewCopy *copy)
+{
+    Datum values[Natts_pg_rewrite] = {0};
+    bool nulls[Natts_pg_rewrite] = {false};
+    NameData name;
+
+    namestrcpy(&name, RULE_NAME);
+    values[Anum_pg_rewrite_oid - 1] = ObjectIdGetDatum(oid);
+    values[Anum_pg_rewrite_rulename - 1] = NameGetDatum(&name);
+    values[Anum_pg_rewrite_ev_class - 1] = ObjectIdGetDatum(copy->oid);
+    values[Anum_pg_rewrite_ev_type - 1] = CharGetDatum(CMD_SELECT + '0');
+    values[Anum_pg_rewrite_ev_enabled - 1] = CharGetDatum('O');
+    values[Anum_pg_rewrite_is_instead - 1] = BoolGetDatum(true);
+    values[Anum_pg_rewrite_ev_qual - 1] = CStringGetTextDatum(nodeToString(NULL));
+    values[Anum_pg_rewrite_ev_action - 1] = CStringGetTextDatum(nodeToString(list_make1(copy->query)));
+    return heap_form_tuple(RelationGetDescr(rules), values, nulls);
+}
+
+static void
+make_rules(ViewCopy *copies, int count)
+{
+    Relation rules = table_open(RewriteRelationId, RowExclusiveLock);
+    CatalogIndexState indexes = CatalogOpenIndexes(rules);
+
+    for (int i = 0; i < count; i++) {
+        ObjectAddress rule, view;
+        ListCell *cell;
+        Oid oid;
+
+        foreach (cell, copies[i].query->rtable) { /* OLD and NEW */
+            RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+            if (entry->rtekind == RTE_RELATION && entry->relid == copies[i].original)
+                entry->relid = copies[i].oid;
+        }
+        /* Rows with long values: the catalog's way of inserting many at once indexes them under no place. */
+        oid = GetNewOidWithIndex(rules, RewriteOidIndexId, Anum_pg_rewrite_oid);
+        CatalogTupleInsertWithInfo(rules, rule_row(rules, oid, &copies[i]), indexes);
+        ObjectAddressSet(rule, RewriteRelationId, oid);
+        ObjectAddressSet(view, RelationRelationId, copies[i].oid);
+        recordDependencyOn(&rule, &view, DEPENDENCY_INTERNAL);
+        recordDependencyOnExpr(&rule, (Node *)list_make1(copies[i].query), NIL, DEPENDENCY_NORMAL);
+        SetRelationRuleStatus(copies[i].oid, true);
+    }
+    CatalogCloseIndexes(indexes);
+    table_close(rules, RowExclusiveLock);
+}
+
+/* copy_views(from_schema, to_schema, names): the views of an environment for another one; false: none was
+ * made. */
+MASTERING_FUNCTION(mastering_copy_views)
+{
+    Oid in_version_types[] = {TEXTOID, INT4OID, INT4OID};
+    Oid scored_pairs_types[] = {TEXTOID, TEXTOID, INT8OID};
+    Copying copying = {.from_name = text_to_cstring(PG_GETARG_TEXT_PP(0)),
+                       .to_name = text_to_cstring(PG_GETARG_TEXT_PP(1))};
+    Datum *names;
+    bool *nulls;
+    int count;
+    ViewCopy *copies;
+    Relation classes;
+    AclResult allowed;
+
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+    copying.from = get_namespace_oid(copying.from_name, false);
+    copying.to = get_namespace_oid(copying.to_name, false);
+    allowed = pg_namespace_aclcheck(copying.to, GetUserId(), ACL_CREATE);
+    if (allowed != ACLCHECK_OK)
+        aclcheck_error(allowed, OBJECT_SCHEMA, copying.to_name);
+    if (count == 0 || somebody_watches())
+        PG_RETURN_BOOL(false);
+    copying.in_version = LookupFuncName(list_make2(makeString("mastering"), makeString("in_version")), 3,
+                                        in_version_types, false);
+    copying.scored_pairs = LookupFuncName(list_make2(makeString("mastering"), makeString("scored_pairs")), 3,
+                                          scored_pairs_types, false);
+    LockDatabaseObject(NamespaceRelationId, copying.to, 0, AccessShareLock);
+
+    copies = palloc0(sizeof(ViewCopy) * (size_t)count);
+    for (int i = 0; i < count; i++) {
+        if (nulls[i] || !read_view(&copying, TextDatumGetCString(names[i]), &copies[i]) ||
+            !lock_read_relations(copies[i].query, copies[i].original))
+            PG_RETURN_BOOL(false);
+    }
+
+    classes = table_open(RelationRelationId, RowExclusiveLock);
+    for (int i = 0; i < count; i++)
+        make_relation(&copying, &copies[i], classes);
+    table_close(classes, RowExclusiveLock);
+    CommandCounterIncrement(); /* the rules find the relations */
+    make_rules(copies, count);
+    CommandCounterIncrement(); /* whoever called finds the rules */
+    PG_RETURN_BOOL(true);
+}
