@@ -60,6 +60,26 @@ typedef struct RunText {
     const char *role;
 } RunText;
 
+/*
+ * Settings that STABLE functions and casts ask for, at PostgreSQL's own defaults: what an artifact's text
+ * gives must not hang on whose session runs it. Times and floats are settled by the functions that call us.
+ */
+static void
+pin_settings(void)
+{
+    static const char *const pinned[][2] = {{"default_text_search_config", "pg_catalog.simple"},
+                                            {"lc_monetary", "C"},
+                                            {"lc_numeric", "C"},
+                                            {"lc_time", "C"},
+                                            {"xmlbinary", "base64"},
+                                            {"xmloption", "content"}};
+
+    for (size_t i = 0; i < lengthof(pinned); i++)
+        if (strcmp(GetConfigOption(pinned[i][0], false, false), pinned[i][1]) != 0)
+            (void)set_config_option(pinned[i][0], pinned[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+                                    true, 0, false);
+}
+
 Disguise
 put_on(Oid role, const char *search_path)
 {
@@ -69,6 +89,7 @@ put_on(Oid role, const char *search_path)
     before.nest_level = NewGUCNestLevel();
     (void)set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                             false);
+    pin_settings();
     SetUserIdAndSecContext(role, before.security_context | SECURITY_LOCAL_USERID_CHANGE |
                                      SECURITY_RESTRICTED_OPERATION);
     return before;
