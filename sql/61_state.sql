@@ -61,10 +61,12 @@ END
 $$;
 COMMENT ON FUNCTION mastering.resolve_state(text) IS 'The state that a name means, if the caller may see it.';
 
--- What a state is, told in one hash: equal hashes, equal states.
+-- What a state is, told in one hash: equal hashes, equal states. How far sources have been read (57_changes.sql) is no part
+-- of it: a load that finds nothing leaves the head what somebody has seen and promotes from. View environments tells the same.
 CREATE FUNCTION mastering.state_hash(state mastering.state) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.json_hash(jsonb_build_object('tree', state.tree, 'bindings', state.bindings, 'data', state.data, 'versions', state.versions))
+    SELECT mastering.json_hash(jsonb_build_object('tree', state.tree, 'bindings', state.bindings, 'versions', state.versions,
+        'data', (SELECT coalesce(jsonb_object_agg(d.key, d.value - 'position'), '{}') FROM jsonb_each(state.data) d)))
 $$;
 COMMENT ON FUNCTION mastering.state_hash(mastering.state) IS 'The hash of what a state consists of.';
 
@@ -217,7 +219,8 @@ COMMENT ON FUNCTION mastering.visible(text, timestamptz) IS 'Whether the current
 
 CREATE VIEW mastering.environments WITH (security_barrier) AS
     SELECT e.name, e.promotes_from, e.owner, e.created_at, c.changed_at, '#' || left(c.snapshot, 12) AS snapshot,
-           coalesce(i.known ->> 'head', left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'data', c.data, 'versions', h.versions)), 12)) AS head,
+           coalesce(i.known ->> 'head', left(mastering.json_hash(jsonb_build_object('tree', c.tree, 'bindings', c.bindings, 'versions', h.versions,
+               'data', (SELECT coalesce(jsonb_object_agg(d.key, d.value - 'position'), '{}') FROM jsonb_each(c.data) d))), 12)) AS head,
            coalesce((i.known ->> 'entities')::bigint, (SELECT count(*) FROM jsonb_object_keys(c.tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%')) AS entities
       FROM mastering.environment e JOIN mastering.configuration c ON c.environment = e.name JOIN mastering.head h ON h.environment = e.name LEFT JOIN mastering.stand_in i ON i.environment = e.name WHERE mastering.visible(e.name, e.created_at);
 COMMENT ON VIEW mastering.environments IS 'The stages that the current user may see. head: the first digits of the hash of what a stage is now, or was when it was last seen where it lives in another database (remote_environments).';

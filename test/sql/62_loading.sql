@@ -73,6 +73,12 @@ SELECT change, inserted, updated, deleted, total FROM load('w1', 'p');
 -- The fourth compares all.
 SELECT change, inserted, updated, deleted, total FROM load('w1', 'p');
 SELECT pg_temp.differs('w1', 'crm.people') AS differ, loads_since_comparison FROM loading('w1');
+-- A load that finds nothing leaves the head as it is, though it goes on in counting; and the head is the one that a promotion compares.
+SELECT change FROM load('w1', 'p');
+SELECT e.head AS head, c.data #> '{p/s,position,loads}' AS loads FROM environments e JOIN mastering.configuration c ON c.environment = e.name WHERE e.name = 'w1' \gset idle_
+SELECT change FROM load('w1', 'p');
+SELECT e.head = :'idle_head' AS same_head, c.data #> '{p/s,position,loads}' <> :'idle_loads' AS counted, starts_with(mastering.state_hash(mastering.current_state('w1')), e.head) AS same_hash
+  FROM environments e JOIN mastering.configuration c ON c.environment = e.name WHERE e.name = 'w1';
 -- As in an environment that compares all.
 SELECT change FROM load('w2', 'p');
 SELECT pg_temp.content('w1') = pg_temp.content('w2') AS same_content;
