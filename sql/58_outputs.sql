@@ -257,7 +257,8 @@ COMMENT ON FUNCTION mastering.model_of(jsonb, text, text) IS 'The model of an en
 -- pg_temp.mastering_partition (source, key, label) gets the column cluster: each new cluster takes the old id with which
 -- it shares most records, each old id goes to one cluster, the largest overlap first; the others are born.
 CREATE FUNCTION mastering.assign_ids(members text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+-- How many groups have one row the planner cannot know; it takes them for few.
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     assigned bigint;
 BEGIN
@@ -266,9 +267,8 @@ BEGIN
     ANALYZE pg_temp.mastering_overlap;
     -- Nearly all clusters are what they were: one old one in one new one. Only the others take part in the rounds.
     CREATE TEMP TABLE mastering_identity ON COMMIT DROP AS
-    SELECT o.label, o.cluster FROM pg_temp.mastering_overlap o
-     WHERE o.label IN (SELECT x.label FROM pg_temp.mastering_overlap x GROUP BY x.label HAVING count(*) = 1)
-       AND o.cluster IN (SELECT x.cluster FROM pg_temp.mastering_overlap x GROUP BY x.cluster HAVING count(*) = 1);
+    SELECT l.label, l.cluster FROM (SELECT o.label, min(o.cluster) AS cluster FROM pg_temp.mastering_overlap o GROUP BY o.label HAVING count(*) = 1) l
+      JOIN (SELECT o.cluster FROM pg_temp.mastering_overlap o GROUP BY o.cluster HAVING count(*) = 1) c ON c.cluster = l.cluster;
     ANALYZE pg_temp.mastering_identity;
     CREATE TEMP TABLE mastering_candidate ON COMMIT DROP AS
     SELECT o.* FROM pg_temp.mastering_overlap o WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = o.cluster);
@@ -312,7 +312,7 @@ $$;
 COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the rows of a query; NULL where there are none.';
 
 -- The version after a run: rows of the wanted state that the old version has stay where they are.
-CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
@@ -323,30 +323,45 @@ DECLARE
     segment int;
     version jsonb;
     lost bigint;
+    n bigint;
 BEGIN
     IF NOT same THEN
         segment := mastering.write_segment(store, wanted);
         RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END);
     END IF;
-    live := format('(SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM mastering.%I s WHERE %s%s)', columns, 'store_' || store, mastering.version_condition(old, 's'),
-                   CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (%L::bigint[])', scope) END);
     IF append_only THEN
         segment := mastering.write_segment(store, wanted);
         deletions := '{}';
     ELSE
         EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
-        ANALYZE pg_temp.mastering_wanted;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        live := format('SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s', columns, coalesce(scope_rows, format('mastering.%I s WHERE %s%s', 'store_' || store, mastering.version_condition(old, 's'),
+                       CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (%L::bigint[])', scope) END)));
+        IF scope IS NULL THEN
+            ANALYZE pg_temp.mastering_wanted;
+            live := '(' || live || ')';
+        ELSE    -- a few rows are noted, all of them are read twice
+            EXECUTE 'CREATE TEMP TABLE mastering_live ON COMMIT DROP AS ' || live;
+            live := 'pg_temp.mastering_live';
+            IF n > 1000 THEN
+                ANALYZE pg_temp.mastering_wanted ("#hash");
+                ANALYZE pg_temp.mastering_live (hash);
+            END IF;
+        END IF;
         segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM %s o WHERE o.hash = s."#hash")', columns, live));
         EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}''), coalesce(sum(d.n), 0) FROM (
             SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost, count(*) AS n FROM %s o
              WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_wanted w WHERE w."#hash" = o.hash) GROUP BY 1) d', live) INTO deletions, lost;
         DROP TABLE pg_temp.mastering_wanted;
+        IF scope IS NOT NULL THEN
+            DROP TABLE pg_temp.mastering_live;
+        END IF;
     END IF;
     version := mastering.changed_version(old, deletions, segment);
     RETURN mastering.compacted_version(version);
 END
 $$;
-COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were.';
+COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean, text) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were. scope_rows: a FROM item s with the old rows of the scope, where they were read already.';
 
 -- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest

@@ -61,8 +61,8 @@ COMMENT ON FUNCTION mastering.why_full(mastering.environment, text, jsonb, jsonb
 
 -- ---- what changed --------------------------------------------------------------------------------------------------
 
--- pg_temp.mastering_gone and mastering_come (source, key): records of the one version that the other has not, or has with other
--- values. What both have in the same segments is not read.
+-- pg_temp.mastering_gone and mastering_come (source, key, hash, segment, row_no): records of the one version that the other has not, or
+-- has with other values, and where they lie in it. What both have in the same segments is not read.
 CREATE FUNCTION mastering.note_changes(entity jsonb, old jsonb, new jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
@@ -74,8 +74,8 @@ DECLARE
     changes bigint := 0;
     n bigint;
 BEGIN
-    CREATE TEMP TABLE mastering_gone (source text, key text, hash uuid) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_come (source text, key text, hash uuid) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_gone (source text, key text, hash uuid, segment int, row_no int) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_come (source text, key text, hash uuid, segment int, row_no int) ON COMMIT DROP;
     FOR part IN
         SELECT t.name, t.segment, t.vector, t.other, g.row_count
           FROM (SELECT o.segment, o.vector AS old_vector, w.vector AS new_vector
@@ -90,32 +90,26 @@ BEGIN
          WHERE p.old_vector IS DISTINCT FROM p.new_vector AND t.vector IS NOT NULL AND t.other IS DISTINCT FROM 0 LOOP
         -- Of a segment that both have, the rows in which they differ are found by their numbers, if these are few.
         rows := CASE WHEN part.other IS NOT NULL THEN mastering.deletion_vector_rows(part.other, part.vector) END;
+        CONTINUE WHEN cardinality(rows) = 0;
         IF cardinality(rows) < part.row_count / 20 THEN
-            EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)) FROM mastering.%I s WHERE s."#row" = ANY ($1)', part.name, hashed, 'segment_' || part.segment) USING rows;
+            EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)), %s, s."#row" FROM mastering.%I s WHERE s."#row" = ANY ($1)', part.name, hashed, part.segment, 'segment_' || part.segment) USING rows;
         ELSE
-            EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)) FROM mastering.%I s WHERE true%s%s', part.name, hashed, 'segment_' || part.segment,
+            EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)), %s, s."#row" FROM mastering.%I s WHERE true%s%s', part.name, hashed, part.segment, 'segment_' || part.segment,
                            CASE WHEN part.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', part.vector) ELSE '' END,
                            CASE WHEN part.other <> 0 THEN format(' AND mastering.is_deleted(%s, s."#row")', part.other) ELSE '' END);
         END IF;
         GET DIAGNOSTICS n = ROW_COUNT;
         changes := changes + n;
     END LOOP;
-    ANALYZE pg_temp.mastering_gone;
-    ANALYZE pg_temp.mastering_come;
-    -- The same record in another segment has not changed.
-    IF changes > 0 THEN
-        CREATE TEMP TABLE mastering_same ON COMMIT DROP AS
-        SELECT g.source, g.key FROM pg_temp.mastering_gone g JOIN pg_temp.mastering_come c ON c.source = g.source AND c.key = g.key AND c.hash = g.hash;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        IF n > 0 THEN
-            ANALYZE pg_temp.mastering_same;
-            DELETE FROM pg_temp.mastering_gone g USING pg_temp.mastering_same s WHERE s.source = g.source AND s.key = g.key;
-            DELETE FROM pg_temp.mastering_come c USING pg_temp.mastering_same s WHERE s.source = c.source AND s.key = c.key;
-            changes := changes - 2 * n;
-        END IF;
-        DROP TABLE pg_temp.mastering_same;
+    IF changes > 1000 THEN    -- of fewer rows the planner knows enough by the size of their tables
+        ANALYZE pg_temp.mastering_gone;
+        ANALYZE pg_temp.mastering_come;
     END IF;
-    RETURN changes;
+    -- The same record in another segment has not changed.
+    WITH same AS (DELETE FROM pg_temp.mastering_gone g USING pg_temp.mastering_come c WHERE c.source = g.source AND c.key = g.key AND c.hash = g.hash RETURNING g.source, g.key)
+    DELETE FROM pg_temp.mastering_come c USING same s WHERE s.source = c.source AND s.key = c.key;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN changes - 2 * n;
 END
 $$;
 COMMENT ON FUNCTION mastering.note_changes(jsonb, jsonb, jsonb) IS 'Lists the records that differ between two versions of an entity''s records in temporary tables; returns how many, a changed one twice.';
@@ -156,34 +150,66 @@ BEGIN
     UNION ALL
     SELECT -p.ordinality, e.source, e.key FROM jsonb_array_elements(coalesce(labels -> 'matches', '[]')) WITH ORDINALITY p
      CROSS JOIN LATERAL (VALUES (p.value ->> 0, p.value ->> 1), (p.value ->> 2, p.value ->> 3)) e (source, key);
-    ANALYZE pg_temp.mastering_tie;
 END
 $$;
 COMMENT ON FUNCTION mastering.note_decided(text, text, jsonb, jsonb, jsonb) IS 'Lists the records whose decisions or labels changed, those of locked clusters, and what must be together, in temporary tables.';
 
 -- ---- clustering what is affected -----------------------------------------------------------------------------------
 
+-- What an increment works with, in temporary tables:
+--   mastering_read       records of the new version that it looked at, as they lie in their store: each is fetched once
+--   mastering_member     the members of the last run's clusters that it looked at, likewise
+--   mastering_touched    clusters of the last run that it makes anew, and in which round it came to that
+--   mastering_near       clusters that links lead to
+--   mastering_affected   records that it clusters anew, and since which round
+--   mastering_scope      records that the engine is to read now
+
 -- The records in pg_temp.mastering_scope as a query for the environment's owner.
 CREATE FUNCTION mastering.scope_query(entity jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('SELECT r."#source" || '':'' || r."#key" AS id, r."#source" AS source, w.probe AS "#probe", %s FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#source" = w.source AND r."#key" = w.key',
+    SELECT format('SELECT r."#source" || '':'' || r."#key" AS id, r."#source" AS source, w.probe AS "#probe", %s FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no',
                   (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a))
 $$;
 COMMENT ON FUNCTION mastering.scope_query(jsonb) IS 'The query with which the engine reads the records of an increment.';
 
--- Each record is fetched once, however often the engine looks at it.
-CREATE FUNCTION mastering.read_scope(records jsonb) RETURNS void
+-- Those in pg_temp.mastering_scope that were not read yet, by where they lie.
+CREATE FUNCTION mastering.read_rows() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part record;
 BEGIN
-    ANALYZE pg_temp.mastering_scope;
-    EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM (SELECT w.source, w.key FROM pg_temp.mastering_scope w WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = w.source AND r."#key" = w.key)) w
+    FOR part IN SELECT w.segment, array_agg(w.row_no) AS rows FROM pg_temp.mastering_scope w
+                 WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#segment" = w.segment AND r."#row" = w.row_no) GROUP BY 1 LOOP
+        EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM mastering.%I s WHERE s."#row" = ANY ($1)', 'segment_' || part.segment) USING part.rows;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.read_rows() IS 'Brings the records in pg_temp.mastering_scope that are not there yet into pg_temp.mastering_read.';
+
+-- Clusters (of a query) that were not looked at yet: their members, and the records that these are.
+CREATE FUNCTION mastering.read_clusters(clusters text, members jsonb, records jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    n bigint;
+BEGIN
+    EXECUTE format('INSERT INTO pg_temp.mastering_member SELECT s.* FROM (SELECT c.cluster FROM (%s) c WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_member m WHERE m."#cluster" = c.cluster)) c
+                      JOIN mastering.%I s ON s."#cluster" = c.cluster WHERE %s', clusters, 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n > 1000 THEN
+        ANALYZE pg_temp.mastering_member;
+    END IF;
+    -- Records with other values are not what was a member, and are read by where they lie.
+    EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM (SELECT m."#source" AS source, m."#key" AS key FROM pg_temp.mastering_member m
+                        WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = m."#source" AND r."#key" = m."#key")
+                          AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key")) w
                       JOIN mastering.%I s ON s."#source" = w.source AND s."#key" = w.key WHERE %s', 'store_' || (records ->> 'store'), mastering.version_condition(records, 's'));
-    IF FOUND THEN
-        ANALYZE pg_temp.mastering_read ("#source", "#key");
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n > 1000 THEN
+        ANALYZE pg_temp.mastering_read ("#source", "#key", "#segment", "#row");
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mastering.read_scope(jsonb) IS 'Brings the records in pg_temp.mastering_scope that are not there yet into pg_temp.mastering_read.';
+COMMENT ON FUNCTION mastering.read_clusters(text, jsonb, jsonb) IS 'Brings clusters of the last run into pg_temp.mastering_member, and their records into pg_temp.mastering_read.';
 
 -- Which columns are compared decides how large keys are divided; what was learnt of them is long and decides nothing here.
 CREATE FUNCTION mastering.key_spec(model jsonb) RETURNS jsonb
@@ -208,7 +234,6 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('CREATE TEMP TABLE mastering_asked ON COMMIT DROP AS SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
                    format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, mastering.key_spec(model)), mastering.artifact_path(env.name));
-    ANALYZE pg_temp.mastering_asked;
 END
 $$;
 COMMENT ON FUNCTION mastering.ask_keys(mastering.environment, text, jsonb) IS 'Lists the blocking keys of the records of an increment in a temporary table.';
@@ -226,47 +251,51 @@ END
 $$;
 COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
 
--- Clusters that links, or what must be together, lead to from affected records that were not looked at yet.
-CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members text) RETURNS text
+-- Clusters that links, or what must be together, lead to from the records that became affected in this round.
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members text, this_round int, OUT reason text, OUT compared bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     query text := mastering.scope_query(entity);
-    reason text;
+    n bigint;
 BEGIN
+    compared := 0;
     TRUNCATE pg_temp.mastering_scope;
-    INSERT INTO pg_temp.mastering_scope SELECT a.source, a.key, true FROM pg_temp.mastering_affected a WHERE a.fresh;
-    IF NOT FOUND THEN
-        RETURN NULL;
+    INSERT INTO pg_temp.mastering_scope SELECT a.segment, a.row_no, true FROM pg_temp.mastering_affected a WHERE a.round = this_round;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n = 0 THEN
+        RETURN;
     END IF;
-    PERFORM mastering.read_scope(records);
+    PERFORM mastering.read_rows();
     PERFORM mastering.ask_keys(env, query, model);
-    CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT r.source, r.key, r.rule, r.hash FROM mastering.records_of_keys(keys, records, 'pg_temp.mastering_asked') r;
-    ANALYZE pg_temp.mastering_found;
+    CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT f.segment, f.row_no, f.rule, f.hash FROM mastering.rows_of_keys(keys, records, 'pg_temp.mastering_asked') f;
     reason := mastering.large_block(model);
     IF reason IS NOT NULL THEN
-        RETURN reason;
+        RETURN;
     END IF;
     INSERT INTO pg_temp.mastering_scope
-    SELECT DISTINCT f.source, f.key, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = f.source AND a.key = f.key);
-    PERFORM mastering.read_scope(records);
+    SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.segment = f.segment AND a.row_no = f.row_no);
+    GET DIAGNOSTICS compared = ROW_COUNT;
+    compared := compared + n;
+    PERFORM mastering.read_rows();
+    IF compared > 1000 THEN
+        ANALYZE pg_temp.mastering_read ("#source", "#key", "#segment", "#row");
+        ANALYZE pg_temp.mastering_scope;
+    END IF;
     EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
                    format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, (SELECT m.model FROM pg_temp.mastering_model m)) l', query), mastering.artifact_path(env.name));
-    ANALYZE pg_temp.mastering_linked;
     INSERT INTO pg_temp.mastering_level SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2;
     EXECUTE format('INSERT INTO pg_temp.mastering_near
         SELECT DISTINCT m."#cluster" FROM (
-            SELECT w.source, w.key FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.source || '':'' || w.key IN (SELECT e.id FROM pg_temp.mastering_linked l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id))
+            SELECT r."#source" AS source, r."#key" AS key FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no
+             WHERE NOT w.probe AND r."#source" || '':'' || r."#key" IN (SELECT e.id FROM pg_temp.mastering_linked l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id))
             UNION ALL
-            SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.fresh)) f
+            SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = %s)) f
           JOIN %s m ON m."#source" = f.source AND m."#key" = f.key
-        ON CONFLICT DO NOTHING', members);
-    ANALYZE pg_temp.mastering_near;
-    DROP TABLE pg_temp.mastering_linked;
-    DROP TABLE pg_temp.mastering_asked, pg_temp.mastering_found;
-    RETURN NULL;
+        ON CONFLICT DO NOTHING', this_round, members);
+    DROP TABLE pg_temp.mastering_linked, pg_temp.mastering_asked, pg_temp.mastering_found;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, text) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from fresh affected records; returns why that cannot be told, or NULL.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, text, int) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, and how many records were compared.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
 -- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
@@ -275,20 +304,26 @@ CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, e
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     query text := mastering.scope_query(entity);
-    members text := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (old -> '_members' ->> 'store'), mastering.version_condition(old -> '_members', 's'));
+    last_members jsonb := old -> '_members';
+    members text := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (last_members ->> 'store'), mastering.version_condition(last_members, 's'));
     -- Only of records that are there; others would be told of.
-    verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w) AND v.id_b IN (SELECT w.source || '':'' || w.key FROM pg_temp.mastering_scope w)', q)
-                        FROM mastering.verdicts_query(labels, curation, query) q WHERE q IS NOT NULL);
+    ids constant text := '(SELECT r."#source" || '':'' || r."#key" FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no)';
+    verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN %s AND v.id_b IN %s', q, ids, ids) FROM mastering.verdicts_query(labels, curation, query) q WHERE q IS NOT NULL);
+    tied boolean;
+    this_round int := 0;
+    seen bigint;
     reached bigint;
     n bigint;
 BEGIN
     compared := 0;
     PERFORM mastering.note_decided(env.name, entity_name, curation, labels, old -> '' -> 'increment');
-    CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, fresh boolean) ON COMMIT DROP;
+    tied := EXISTS (SELECT FROM pg_temp.mastering_tie);
+    CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, round int) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_affected (source text, key text, fresh boolean, PRIMARY KEY (source, key)) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_scope (source text, key text, probe boolean) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
+    EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (last_members ->> 'store'));
     EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
     -- Not in the text of the queries: it is long, and would be taken apart each time.
     CREATE TEMP TABLE mastering_model (model jsonb) ON COMMIT DROP;
@@ -296,42 +331,50 @@ BEGIN
     INSERT INTO pg_temp.mastering_model VALUES (model);
     EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope, pg_temp.mastering_read, pg_temp.mastering_model TO %I', env.owner);
     -- Of a set that must be together the chain changes when one of its records goes.
-    INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
-     WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
-    INSERT INTO pg_temp.mastering_affected SELECT c.source, c.key, true FROM pg_temp.mastering_come c;
-    EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT DISTINCT m."#cluster", true FROM (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION SELECT n.source, n.key FROM pg_temp.mastering_named n) c JOIN %s m ON m."#source" = c.source AND m."#key" = c.key', members);
-    INSERT INTO pg_temp.mastering_touched SELECT c::bigint, true FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
+    IF tied THEN
+        INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
+         WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
+    END IF;
+    INSERT INTO pg_temp.mastering_affected SELECT c.source, c.key, c.segment, c.row_no, 0 FROM pg_temp.mastering_come c;
+    EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT DISTINCT m."#cluster", 0 FROM (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION SELECT n.source, n.key FROM pg_temp.mastering_named n) c JOIN %s m ON m."#source" = c.source AND m."#key" = c.key', members);
+    INSERT INTO pg_temp.mastering_touched SELECT c::bigint, 0 FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
+    PERFORM mastering.read_clusters('SELECT t.cluster FROM pg_temp.mastering_touched t', last_members, records);
     LOOP
-        EXECUTE format('INSERT INTO pg_temp.mastering_affected SELECT m."#source", m."#key", true FROM pg_temp.mastering_touched t JOIN %s m ON m."#cluster" = t.cluster
-                         WHERE t.fresh AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key") ON CONFLICT DO NOTHING', members);
-        ANALYZE pg_temp.mastering_affected;
+        INSERT INTO pg_temp.mastering_affected
+        SELECT r."#source", r."#key", r."#segment", r."#row", this_round
+          FROM pg_temp.mastering_touched t JOIN pg_temp.mastering_member m ON m."#cluster" = t.cluster JOIN pg_temp.mastering_read r ON r."#source" = m."#source" AND r."#key" = m."#key"
+         WHERE t.round = this_round AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key");
         SELECT count(*) INTO reached FROM pg_temp.mastering_affected;
         IF reached > at_most THEN
             reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
             RETURN;
         END IF;
-        reason := mastering.note_near(env, entity, model, keys, records, members);
+        IF reached > 1000 THEN
+            ANALYZE pg_temp.mastering_affected;
+        END IF;
+        SELECT f.reason, f.compared INTO reason, seen FROM mastering.note_near(env, entity, model, keys, records, members, this_round) f;
         IF reason IS NOT NULL THEN
             RETURN;
         END IF;
-        compared := compared + (SELECT count(*) FROM pg_temp.mastering_scope);
-        UPDATE pg_temp.mastering_touched SET fresh = false WHERE fresh;
-        UPDATE pg_temp.mastering_affected SET fresh = false WHERE fresh;
+        compared := compared + seen;
         DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
+        PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', last_members, records);
         -- What must be together is there as a whole or not at all.
-        LOOP
-            TRUNCATE pg_temp.mastering_scope;
-            INSERT INTO pg_temp.mastering_scope SELECT a.source, a.key, false FROM pg_temp.mastering_affected a;
-            EXECUTE format('INSERT INTO pg_temp.mastering_scope SELECT m."#source", m."#key", true FROM pg_temp.mastering_near n JOIN %s m ON m."#cluster" = n.cluster', members);
-            ANALYZE pg_temp.mastering_scope;
+        WHILE tied LOOP
             EXECUTE format('INSERT INTO pg_temp.mastering_near SELECT DISTINCT m."#cluster" FROM pg_temp.mastering_tie t JOIN %s m ON m."#source" = t.source AND m."#key" = t.key
-                             WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_scope w ON w.source = x.source AND w.key = x.key)
+                             WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT a.source, a.key FROM pg_temp.mastering_affected a
+                                                UNION ALL SELECT k."#source", k."#key" FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster) w ON w.source = x.source AND w.key = x.key)
                                AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d WHERE d.cluster = m."#cluster") ON CONFLICT DO NOTHING', members);
             GET DIAGNOSTICS n = ROW_COUNT;
             EXIT WHEN n = 0;
+            PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', last_members, records);
         END LOOP;
-        PERFORM mastering.read_scope(records);
-        SELECT count(*) INTO reached FROM pg_temp.mastering_scope;
+        TRUNCATE pg_temp.mastering_scope;
+        INSERT INTO pg_temp.mastering_scope
+        SELECT a.segment, a.row_no, false FROM pg_temp.mastering_affected a
+        UNION ALL
+        SELECT r."#segment", r."#row", true FROM pg_temp.mastering_near n JOIN pg_temp.mastering_member m ON m."#cluster" = n.cluster JOIN pg_temp.mastering_read r ON r."#source" = m."#source" AND r."#key" = m."#key";
+        GET DIAGNOSTICS reached = ROW_COUNT;
         IF reached > at_most THEN
             reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
             RETURN;
@@ -340,12 +383,16 @@ BEGIN
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
                        format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, (SELECT m.model FROM pg_temp.mastering_model m), labels => %L) c', query, verdicts),
                        mastering.artifact_path(env.name));
-        ANALYZE pg_temp.mastering_partition;
+        IF reached > 1000 THEN
+            ANALYZE pg_temp.mastering_partition;
+        END IF;
+        this_round := this_round + 1;
         -- Near clusters that came out otherwise than they were.
-        EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT m."#cluster", true FROM pg_temp.mastering_near n JOIN %s m ON m."#cluster" = n.cluster
-                          JOIN pg_temp.mastering_partition p ON p.source = m."#source" AND p.key = m."#key"
-                          JOIN (SELECT q.label, count(*) AS records FROM pg_temp.mastering_partition q GROUP BY 1) l ON l.label = p.label
-                         GROUP BY m."#cluster" HAVING count(DISTINCT p.label) > 1 OR count(*) <> max(l.records)', members);
+        INSERT INTO pg_temp.mastering_touched
+        SELECT m."#cluster", this_round FROM pg_temp.mastering_near n JOIN pg_temp.mastering_member m ON m."#cluster" = n.cluster
+          JOIN pg_temp.mastering_partition p ON p.source = m."#source" AND p.key = m."#key"
+          JOIN (SELECT q.label, count(*) AS records FROM pg_temp.mastering_partition q GROUP BY 1) l ON l.label = p.label
+         GROUP BY m."#cluster" HAVING count(DISTINCT p.label) > 1 OR count(*) <> max(l.records);
         GET DIAGNOSTICS n = ROW_COUNT;
         EXIT WHEN n = 0;
         DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
@@ -375,7 +422,7 @@ COMMENT ON FUNCTION mastering.present_shares(jsonb, jsonb) IS 'The share of an e
 -- drift.present.<attribute>: share of the new and changed records with a value, less that among all records of then;
 -- drift.unlisted.<comparison>: share of their values that are not among the frequent ones that the model knows, less what it expects;
 -- drift.levels.<comparison>: of the links of affected records, how far the shares of levels lie from the model's m (half the sum of differences).
-CREATE FUNCTION mastering.measure_drift(env_name text, entity_name text, entity jsonb, model jsonb, records jsonb, last jsonb) RETURNS jsonb
+CREATE FUNCTION mastering.measure_drift(env_name text, entity_name text, entity jsonb, model jsonb, last jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     enough constant int := 200;    -- records or links; of fewer, nothing is said
@@ -390,12 +437,12 @@ DECLARE
     trained jsonb;
     distance numeric;
     shares jsonb;
-    some_come constant text := '(SELECT x.source, x.key FROM pg_temp.mastering_come x LIMIT 5000)';
+    some_come constant text := '(SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT 5000) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no)';
 BEGIN
     IF come >= enough THEN
-        EXECUTE format('SELECT jsonb_build_object(%s) FROM %s c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s',
+        EXECUTE format('SELECT jsonb_build_object(%s) FROM %s s',
                        (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
-                       some_come, 'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
+                       some_come) INTO shares;
         SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
           FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;
     END IF;
@@ -407,8 +454,8 @@ BEGIN
         IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
            AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
             EXECUTE format('SELECT count(v.value) FILTER (WHERE $1 ? v.value), count(v.value)
-                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM %s c JOIN mastering.%I s ON s."#source" = c.source AND s."#key" = c.key WHERE %s) v',
-                           model #>> ARRAY['comparisons', i::text, 'column'], some_come, 'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO found, values_seen USING listed;
+                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM %s s) v',
+                           model #>> ARRAY['comparisons', i::text, 'column'], some_come) INTO found, values_seen USING listed;
             IF values_seen >= enough THEN
                 counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
             END IF;
@@ -431,7 +478,7 @@ BEGIN
     RETURN counters;
 END
 $$;
-COMMENT ON FUNCTION mastering.measure_drift(text, text, jsonb, jsonb, jsonb, jsonb) IS 'How far the records of an increment are from what the model assumes, as counters; warns where that is much.';
+COMMENT ON FUNCTION mastering.measure_drift(text, text, jsonb, jsonb, jsonb) IS 'How far the records of an increment are from what the model assumes, as counters; warns where that is much.';
 
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
@@ -455,7 +502,7 @@ BEGIN
         PERFORM mastering.drop_work_tables();
         RETURN jsonb_build_object('run', 'full', 'because', reason);
     END IF;
-    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared, 'drift', mastering.measure_drift(env.name, entity_name, entity, model, records, old -> '' -> 'increment'));
+    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared, 'drift', mastering.measure_drift(env.name, entity_name, entity, model, old -> '' -> 'increment'));
 END
 $$;
 COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS 'Clusters the records that a change can have touched, or says why all of them have to be gone over.';

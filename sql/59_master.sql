@@ -33,7 +33,7 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
         pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
-        pg_temp.mastering_scope, pg_temp.mastering_asked, pg_temp.mastering_found, pg_temp.mastering_linked, pg_temp.mastering_level, pg_temp.mastering_read, pg_temp.mastering_model;
+        pg_temp.mastering_scope, pg_temp.mastering_asked, pg_temp.mastering_found, pg_temp.mastering_linked, pg_temp.mastering_level, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_model, pg_temp.mastering_live;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
@@ -157,6 +157,7 @@ DECLARE
     keys jsonb;
     reused boolean := false;
     scope bigint[];
+    decided bigint[];           -- clusters whose overrides changed
     query text;
     members_now text;
     members_old text := CASE WHEN old ? '_members'
@@ -215,7 +216,7 @@ BEGIN
         IF how ->> 'run' = 'incremental' THEN
             touched := ARRAY(SELECT t.cluster FROM pg_temp.mastering_touched t);
             PERFORM set_config('random_page_cost', '1.1', true);
-            members_old := format('(SELECT m.* FROM %s m WHERE m."#cluster" = ANY (%L::bigint[]))', members_old, touched);
+            members_old := '(SELECT k.* FROM pg_temp.mastering_member k JOIN pg_temp.mastering_touched t ON t.cluster = k."#cluster")';
         ELSE
             reused := mastering.make_partition(env, entity_name, model, labels, curation, run_key);
         END IF;
@@ -237,7 +238,7 @@ BEGIN
         END IF;
         members := mastering.next_version(mastering.entity_store('members', entity_name, entity), old -> '_members',
             'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label ORDER BY 1, 2',
-            's."#source", s."#key", s."#cluster"', touched);
+            's."#source", s."#key", s."#cluster"', touched, false, CASE WHEN how ->> 'run' = 'incremental' THEN members_old || ' s' END);
         IF to_regclass('pg_temp.mastering_under_lock') IS NOT NULL THEN
             basis := basis || jsonb_build_object('under_locks', (SELECT jsonb_agg(DISTINCT i.cluster) FROM pg_temp.mastering_under_lock u
                 JOIN pg_temp.mastering_partition p ON p.source = u.source AND p.key = u.key JOIN pg_temp.mastering_identity i ON i.label = p.label));
@@ -258,12 +259,21 @@ BEGIN
     IF old -> '' ->> 'rules' = rules_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
         scope := coalesce(touched, mastering.changed_clusters(old -> '_members', members, old -> '_records', records));
         IF scope IS NOT NULL THEN
-            scope := scope || mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), marks);
+            decided := coalesce(mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), marks), '{}');
+            scope := scope || decided;
         END IF;
     END IF;
-    query := format('SELECT r.source || '':'' || r.record_key AS id, r.source, %s, r.cluster_id AS "#cluster" FROM %I.%I r%s',
-                    (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-                    env.name || '_next', entity_name || '_records', CASE WHEN scope IS NULL THEN '' ELSE format(' WHERE r.cluster_id = ANY (%L::bigint[])', scope) END);
+    -- What an increment clustered it has read.
+    IF touched IS NOT NULL AND decided <@ touched THEN
+        EXECUTE format('GRANT SELECT ON pg_temp.mastering_partition, pg_temp.mastering_identity TO %I', env.owner);
+        query := format('SELECT r."#source" || '':'' || r."#key" AS id, r."#source" AS source, %s, i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label
+                           JOIN pg_temp.mastering_read r ON r."#source" = p.source AND r."#key" = p.key',
+                        (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a));
+    ELSE
+        query := format('SELECT r.source || '':'' || r.record_key AS id, r.source, %s, r.cluster_id AS "#cluster" FROM %I.%I r%s',
+                        (SELECT string_agg(format('r.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+                        env.name || '_next', entity_name || '_records', CASE WHEN scope IS NULL THEN '' ELSE format(' WHERE r.cluster_id = ANY (%L::bigint[])', scope) END);
+    END IF;
     EXECUTE format('CREATE TEMP TABLE mastering_golden ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS g ("#cluster" bigint, "#records" bigint, "#sources" bigint, %s, "#lineage" jsonb)',
                    env.owner, format('SELECT g.cluster_id, g.record_count, g.source_count, %s, g.lineage FROM (%s) g',
                                      -- Aggregates give a domain's base type, and values without length.

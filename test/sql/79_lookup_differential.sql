@@ -84,12 +84,15 @@ SELECT by_hand.keys_of_erased();
 SELECT master('a1', 'p') ->> 'records' AS records;
 SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
 -- What an increment asks the keys: few by look-up, many by reading all.
+SELECT h.versions -> 'p_records' ->> 'store' AS store FROM head h WHERE h.environment = 'a1' \gset
 CREATE TEMP TABLE asked AS SELECT DISTINCT k.rule, k.key FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k;
 CREATE TEMP TABLE some_asked AS SELECT * FROM asked ORDER BY key LIMIT 2;
 CREATE TEMP TABLE all_keys AS SELECT k.* FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k;
-SELECT count(*) > 500 AS many, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r.source || ':' || r.key AS id, r.rule, r.hash AS key FROM head h CROSS JOIN LATERAL records_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.asked') r WHERE h.environment = 'a1') f
+SELECT count(*) > 500 AS many, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r."#source" || ':' || r."#key" AS id, f.rule, f.hash AS key FROM head h CROSS JOIN LATERAL rows_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.asked') f
+  JOIN mastering.store_:store r ON r."#segment" = f.segment AND r."#row" = f.row_no WHERE h.environment = 'a1') f
   FULL JOIN all_keys k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
-SELECT count(*) > 1 AS some, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r.source || ':' || r.key AS id, r.rule, r.hash AS key FROM head h CROSS JOIN LATERAL records_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.some_asked') r WHERE h.environment = 'a1') f
+SELECT count(*) > 1 AS some, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r."#source" || ':' || r."#key" AS id, f.rule, f.hash AS key FROM head h CROSS JOIN LATERAL rows_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.some_asked') f
+  JOIN mastering.store_:store r ON r."#segment" = f.segment AND r."#row" = f.row_no WHERE h.environment = 'a1') f
   FULL JOIN (SELECT k.* FROM all_keys k JOIN some_asked USING (rule, key)) k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
 -- Batches in parallel workers, and a worker for a single one.
 CREATE TABLE by_hand.asked AS SELECT p.n, l.source, l.record_key, l.weight FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 3) l;
