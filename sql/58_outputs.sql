@@ -336,7 +336,7 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
         GET DIAGNOSTICS n = ROW_COUNT;
         live := format('SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s', columns, coalesce(scope_rows, format('mastering.%I s WHERE %s%s', 'store_' || store, mastering.version_condition(old, 's'),
-                       CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (%L::bigint[])', scope) END)));
+                       CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (ARRAY(SELECT unnest(%L::bigint[])))', scope) END)));
         IF scope IS NULL THEN
             ANALYZE pg_temp.mastering_wanted;
             live := '(' || live || ')';

@@ -115,13 +115,17 @@ $$;
 COMMENT ON FUNCTION mastering.note_changes(jsonb, jsonb, jsonb) IS 'Lists the records that differ between two versions of an entity''s records in temporary tables; returns how many, a changed one twice.';
 
 -- pg_temp.mastering_named (source, key): records of decisions and labels that were added or ended since the last run, and of
--- all locks.
-CREATE FUNCTION mastering.note_decided(env_name text, entity_name text, curation jsonb, labels jsonb, last jsonb) RETURNS void
+-- all locks. pg_temp.mastering_tie (tie, source, key): sets of records that must be together. False, and no tables, where there are neither
+-- decisions nor labels.
+CREATE FUNCTION mastering.note_decided(env_name text, entity_name text, curation jsonb, labels jsonb, last jsonb) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     old_curation jsonb := (SELECT jsonb_agg(DISTINCT jsonb_build_array(c.kind, c.records)) FROM jsonb_array_elements_text(last -> 'decisions') d JOIN mastering.curation c ON c.curation_id = d::bigint);
     old_labels jsonb := (SELECT a.content FROM mastering.artifact a WHERE a.hash = last ->> 'labels');
 BEGIN
+    IF coalesce(old_curation, curation, old_labels, labels) IS NULL THEN
+        RETURN false;
+    END IF;
     CREATE TEMP TABLE mastering_named (source text, key text) ON COMMIT DROP;
     IF old_curation IS NOT NULL OR curation IS NOT NULL THEN
         INSERT INTO pg_temp.mastering_named
@@ -150,9 +154,10 @@ BEGIN
     UNION ALL
     SELECT -p.ordinality, e.source, e.key FROM jsonb_array_elements(coalesce(labels -> 'matches', '[]')) WITH ORDINALITY p
      CROSS JOIN LATERAL (VALUES (p.value ->> 0, p.value ->> 1), (p.value ->> 2, p.value ->> 3)) e (source, key);
+    RETURN true;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_decided(text, text, jsonb, jsonb, jsonb) IS 'Lists the records whose decisions or labels changed, those of locked clusters, and what must be together, in temporary tables.';
+COMMENT ON FUNCTION mastering.note_decided(text, text, jsonb, jsonb, jsonb) IS 'Lists the records whose decisions or labels changed, those of locked clusters, and what must be together, in temporary tables; false where nothing was ever decided.';
 
 -- ---- clustering what is affected -----------------------------------------------------------------------------------
 
@@ -172,39 +177,60 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.scope_query(jsonb) IS 'The query with which the engine reads the records of an increment.';
 
+-- What is wanted of a store goes into a scan of its index as an array that the planner knows nothing of: it need not weigh each of
+-- its values, and has no choice of joins to make with sizes that it guesses. Joins of the tables above are never nested loops.
+
 -- Those in pg_temp.mastering_scope that were not read yet, by where they lie.
 CREATE FUNCTION mastering.read_rows() RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     part record;
 BEGIN
     FOR part IN SELECT w.segment, array_agg(w.row_no) AS rows FROM pg_temp.mastering_scope w
                  WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#segment" = w.segment AND r."#row" = w.row_no) GROUP BY 1 LOOP
-        EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM mastering.%I s WHERE s."#row" = ANY ($1)', 'segment_' || part.segment) USING part.rows;
+        EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM mastering.%I s WHERE s."#row" = ANY (ARRAY(SELECT unnest($1)))', 'segment_' || part.segment) USING part.rows;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION mastering.read_rows() IS 'Brings the records in pg_temp.mastering_scope that are not there yet into pg_temp.mastering_read.';
 
+-- columns: of rows s of the version whose source and key are in pg_temp.mastering_want.
+CREATE FUNCTION mastering.read_wanted(version jsonb, columns text, target text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_source text;
+    n bigint;
+    total bigint := 0;
+BEGIN
+    FOR of_source IN SELECT DISTINCT w.source FROM pg_temp.mastering_want w LOOP
+        EXECUTE format('INSERT INTO pg_temp.%I SELECT %s FROM mastering.%I s WHERE s."#source" = %L AND s."#key" = ANY (ARRAY(SELECT w.key FROM pg_temp.mastering_want w WHERE w.source = %4$L)) AND %s ON CONFLICT DO NOTHING',
+                       target, columns, 'store_' || (version ->> 'store'), of_source, mastering.version_condition(version, 's'));
+        GET DIAGNOSTICS n = ROW_COUNT;
+        total := total + n;
+    END LOOP;
+    RETURN total;
+END
+$$;
+COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text) IS 'Brings rows of a version into a temporary table, by the sources and keys in pg_temp.mastering_want; says how many.';
+
 -- Clusters (of a query) that were not looked at yet: their members, and the records that these are.
 CREATE FUNCTION mastering.read_clusters(clusters text, members jsonb, records jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     n bigint;
 BEGIN
-    EXECUTE format('INSERT INTO pg_temp.mastering_member SELECT s.* FROM (SELECT c.cluster FROM (%s) c WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_member m WHERE m."#cluster" = c.cluster)) c
-                      JOIN mastering.%I s ON s."#cluster" = c.cluster WHERE %s', clusters, 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    EXECUTE format('INSERT INTO pg_temp.mastering_member SELECT s.* FROM mastering.%I s WHERE s."#cluster" = ANY (ARRAY(SELECT c.cluster FROM (%s) c WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_member m WHERE m."#cluster" = c.cluster))) AND %s',
+                   'store_' || (members ->> 'store'), clusters, mastering.version_condition(members, 's'));
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n > 1000 THEN
         ANALYZE pg_temp.mastering_member;
     END IF;
     -- Records with other values are not what was a member, and are read by where they lie.
-    EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM (SELECT m."#source" AS source, m."#key" AS key FROM pg_temp.mastering_member m
-                        WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = m."#source" AND r."#key" = m."#key")
-                          AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key")) w
-                      JOIN mastering.%I s ON s."#source" = w.source AND s."#key" = w.key WHERE %s', 'store_' || (records ->> 'store'), mastering.version_condition(records, 's'));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n > 1000 THEN
+    TRUNCATE pg_temp.mastering_want;
+    INSERT INTO pg_temp.mastering_want SELECT m."#source", m."#key" FROM pg_temp.mastering_member m
+     WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = m."#source" AND r."#key" = m."#key")
+       AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key");
+    IF mastering.read_wanted(records, 's.*', 'mastering_read') > 1000 THEN
         ANALYZE pg_temp.mastering_read ("#source", "#key", "#segment", "#row");
     END IF;
 END
@@ -252,8 +278,8 @@ $$;
 COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from the records that became affected in this round.
-CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members text, this_round int, OUT reason text, OUT compared bigint)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
     n bigint;
@@ -284,46 +310,50 @@ BEGIN
     EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
                    format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, (SELECT m.model FROM pg_temp.mastering_model m)) l', query), mastering.artifact_path(env.name));
     INSERT INTO pg_temp.mastering_level SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2;
-    EXECUTE format('INSERT INTO pg_temp.mastering_near
-        SELECT DISTINCT m."#cluster" FROM (
-            SELECT r."#source" AS source, r."#key" AS key FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no
-             WHERE NOT w.probe AND r."#source" || '':'' || r."#key" IN (SELECT e.id FROM pg_temp.mastering_linked l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id))
-            UNION ALL
-            SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = %s)) f
-          JOIN %s m ON m."#source" = f.source AND m."#key" = f.key
-        ON CONFLICT DO NOTHING', this_round, members);
+    TRUNCATE pg_temp.mastering_want;
+    INSERT INTO pg_temp.mastering_want
+    SELECT r."#source", r."#key" FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no
+     WHERE NOT w.probe AND r."#source" || ':' || r."#key" IN (SELECT e.id FROM pg_temp.mastering_linked l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id));
+    IF tied THEN
+        INSERT INTO pg_temp.mastering_want
+        SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = this_round);
+    END IF;
+    PERFORM mastering.read_wanted(members, 's."#cluster"', 'mastering_near');
     DROP TABLE pg_temp.mastering_linked, pg_temp.mastering_asked, pg_temp.mastering_found;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, text, int) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, and how many records were compared.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, and how many records were compared.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
 -- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
 -- key with them.
 CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
-    last_members jsonb := old -> '_members';
-    members text := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (last_members ->> 'store'), mastering.version_condition(last_members, 's'));
+    members jsonb := old -> '_members';
     -- Only of records that are there; others would be told of.
     ids constant text := '(SELECT r."#source" || '':'' || r."#key" FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no)';
     verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN %s AND v.id_b IN %s', q, ids, ids) FROM mastering.verdicts_query(labels, curation, query) q WHERE q IS NOT NULL);
-    tied boolean;
+    decided boolean;
+    tied boolean := false;
     this_round int := 0;
     seen bigint;
     reached bigint;
     n bigint;
 BEGIN
     compared := 0;
-    PERFORM mastering.note_decided(env.name, entity_name, curation, labels, old -> '' -> 'increment');
-    tied := EXISTS (SELECT FROM pg_temp.mastering_tie);
+    decided := mastering.note_decided(env.name, entity_name, curation, labels, old -> '' -> 'increment');
+    IF decided THEN
+        tied := EXISTS (SELECT FROM pg_temp.mastering_tie);
+    END IF;
     CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, round int) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
-    EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (last_members ->> 'store'));
+    CREATE TEMP TABLE mastering_want (source text, key text) ON COMMIT DROP;
+    EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (members ->> 'store'));
     EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
     -- Not in the text of the queries: it is long, and would be taken apart each time.
     CREATE TEMP TABLE mastering_model (model jsonb) ON COMMIT DROP;
@@ -336,9 +366,13 @@ BEGIN
          WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION ALL SELECT c.source, c.key FROM pg_temp.mastering_come c) g ON g.source = x.source AND g.key = x.key);
     END IF;
     INSERT INTO pg_temp.mastering_affected SELECT c.source, c.key, c.segment, c.row_no, 0 FROM pg_temp.mastering_come c;
-    EXECUTE format('INSERT INTO pg_temp.mastering_touched SELECT DISTINCT m."#cluster", 0 FROM (SELECT g.source, g.key FROM pg_temp.mastering_gone g UNION SELECT n.source, n.key FROM pg_temp.mastering_named n) c JOIN %s m ON m."#source" = c.source AND m."#key" = c.key', members);
+    INSERT INTO pg_temp.mastering_want SELECT g.source, g.key FROM pg_temp.mastering_gone g;
+    IF decided THEN
+        INSERT INTO pg_temp.mastering_want SELECT n.source, n.key FROM pg_temp.mastering_named n;
+    END IF;
+    PERFORM mastering.read_wanted(members, 's."#cluster", 0', 'mastering_touched');
     INSERT INTO pg_temp.mastering_touched SELECT c::bigint, 0 FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
-    PERFORM mastering.read_clusters('SELECT t.cluster FROM pg_temp.mastering_touched t', last_members, records);
+    PERFORM mastering.read_clusters('SELECT t.cluster FROM pg_temp.mastering_touched t', members, records);
     LOOP
         INSERT INTO pg_temp.mastering_affected
         SELECT r."#source", r."#key", r."#segment", r."#row", this_round
@@ -352,22 +386,23 @@ BEGIN
         IF reached > 1000 THEN
             ANALYZE pg_temp.mastering_affected;
         END IF;
-        SELECT f.reason, f.compared INTO reason, seen FROM mastering.note_near(env, entity, model, keys, records, members, this_round) f;
+        SELECT f.reason, f.compared INTO reason, seen FROM mastering.note_near(env, entity, model, keys, records, members, this_round, tied) f;
         IF reason IS NOT NULL THEN
             RETURN;
         END IF;
         compared := compared + seen;
         DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
-        PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', last_members, records);
+        PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', members, records);
         -- What must be together is there as a whole or not at all.
         WHILE tied LOOP
-            EXECUTE format('INSERT INTO pg_temp.mastering_near SELECT DISTINCT m."#cluster" FROM pg_temp.mastering_tie t JOIN %s m ON m."#source" = t.source AND m."#key" = t.key
-                             WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT a.source, a.key FROM pg_temp.mastering_affected a
-                                                UNION ALL SELECT k."#source", k."#key" FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster) w ON w.source = x.source AND w.key = x.key)
-                               AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d WHERE d.cluster = m."#cluster") ON CONFLICT DO NOTHING', members);
-            GET DIAGNOSTICS n = ROW_COUNT;
+            TRUNCATE pg_temp.mastering_want;
+            INSERT INTO pg_temp.mastering_want SELECT t.source, t.key FROM pg_temp.mastering_tie t
+             WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT a.source, a.key FROM pg_temp.mastering_affected a
+                                UNION ALL SELECT k."#source", k."#key" FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster) w ON w.source = x.source AND w.key = x.key)
+               AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d JOIN pg_temp.mastering_member k ON k."#cluster" = d.cluster WHERE k."#source" = t.source AND k."#key" = t.key);
+            n := mastering.read_wanted(members, 's."#cluster"', 'mastering_near');
             EXIT WHEN n = 0;
-            PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', last_members, records);
+            PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', members, records);
         END LOOP;
         TRUNCATE pg_temp.mastering_scope;
         INSERT INTO pg_temp.mastering_scope
@@ -562,7 +597,7 @@ BEGIN
                         FROM (SELECT s."#records" AS size, count(*) AS n, %s FROM mastering.%I s WHERE %s%s GROUP BY 1) g$q$,
         (SELECT string_agg(format('%L, coalesce(sum(g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
         (SELECT string_agg(format('count(s.%I) AS %I', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-        'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's'), CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (%L::bigint[])', scope) END) INTO result;
+        'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's'), CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (ARRAY(SELECT unnest(%L::bigint[])))', scope) END) INTO result;
     RETURN result;
 END
 $$;

@@ -38,6 +38,14 @@ key_entry_row(const uint8 *place)
                    (uint32)place[11] << 24);
 }
 
+static inline int
+key_chunk_count(const bytea *entries)
+{
+    if (VARSIZE_ANY_EXHDR(entries) % KEY_ENTRY_BYTES != 0)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a chunk of keys has an entry in part")));
+    return (int)(VARSIZE_ANY_EXHDR(entries) / KEY_ENTRY_BYTES);
+}
+
 /* The place of the first entry whose key is not less; count when there is none. */
 static inline int
 key_chunk_find(const uint8 *entries, int count, int64 key)

@@ -9,7 +9,6 @@
 #include "engine/hash_sort.h"
 #include "engine/key_chunks.h"
 #include "engine/run.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "settings.h"
@@ -165,21 +164,13 @@ MASTERING_FUNCTION(mastering_key_chunks)
 
 /* ---- reading ---- */
 
-static int
-chunk_count(const bytea *entries)
-{
-    if (VARSIZE_ANY_EXHDR(entries) % KEY_ENTRY_BYTES != 0)
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a chunk of keys has an entry in part")));
-    return (int)(VARSIZE_ANY_EXHDR(entries) / KEY_ENTRY_BYTES);
-}
-
 /* key_chunk_rows(entries, key): the rows that have a key. */
 MASTERING_FUNCTION(mastering_key_chunk_rows)
 {
     const bytea *entries = PG_GETARG_BYTEA_PP(0);
     int64 key = PG_GETARG_INT64(1);
     const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
-    int count = chunk_count(entries), first = key_chunk_find(bytes, count, key), end = first;
+    int count = key_chunk_count(entries), first = key_chunk_find(bytes, count, key), end = first;
     Datum *rows;
 
     while (end < count && key_entry_key(bytes + end * KEY_ENTRY_BYTES) == key)
@@ -203,7 +194,7 @@ MASTERING_FUNCTION(mastering_key_chunk_entries)
         return (Datum)0;
     entries = PG_GETARG_BYTEA_PP(0);
     bytes = (const uint8 *)VARDATA_ANY(entries);
-    count = chunk_count(entries);
+    count = key_chunk_count(entries);
     for (int i = 0; i < count; i++) {
         Datum values[2] = {Int64GetDatum(key_entry_key(bytes + i * KEY_ENTRY_BYTES)),
                            Int32GetDatum(key_entry_row(bytes + i * KEY_ENTRY_BYTES))};
@@ -214,179 +205,13 @@ MASTERING_FUNCTION(mastering_key_chunk_entries)
     return (Datum)0;
 }
 
-/* ---- many keys at once ---- */
-
-#define CHUNKS_AT_A_TIME 256
-
-typedef struct asked_entry {
-    int32 rule;
-    int64 key;
-} asked_entry;
-
-static int
-compare_asked(const void *a, const void *b)
-{
-    const asked_entry *x = a, *y = b;
-
-    if (x->rule != y->rule)
-        return x->rule < y->rule ? -1 : 1;
-    return x->key < y->key ? -1 : x->key > y->key;
-}
-
-static int64
-spi_integer(uint64 row, int column, const char *what)
-{
-    bool isnull;
-    Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-
-    if (isnull)
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what)));
-    return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID ? DatumGetInt64(value)
-                                                                   : DatumGetInt32(value);
-}
-
-static Portal
-open_query(const char *query, int column_count, const Oid *types)
-{
-    SPIPlanPtr plan = SPI_prepare(query, 0, NULL);
-    Portal portal;
-
-    if (plan == NULL)
-        elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-    portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
-    if (portal->tupDesc == NULL || portal->tupDesc->natts != column_count)
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a query for keys has other columns")));
-    for (int i = 0; i < column_count; i++)
-        if (TupleDescAttr(portal->tupDesc, i)->atttypid != types[i])
-            ereport(ERROR,
-                    (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a query for keys has other columns")));
-    return portal;
-}
-
-static asked_entry *
-read_asked(const char *query, Size *count)
-{
-    const Oid types[2] = {INT4OID, INT8OID};
-    Portal portal = open_query(query, 2, types);
-    MemoryContext context = CurrentMemoryContext;
-    Size room = 1024;
-    asked_entry *asked = palloc(room * sizeof(asked_entry));
-
-    *count = 0;
-    for (;;) {
-        SPI_cursor_fetch(portal, true, 10000);
-        if (SPI_processed == 0)
-            break;
-        if (*count + SPI_processed > room) {
-            room = Max(room * 2, *count + SPI_processed);
-            MemoryContextSwitchTo(context);
-            asked = repalloc_huge(asked, mul_size(room, sizeof(asked_entry)));
-        }
-        for (uint64 i = 0; i < SPI_processed; i++)
-            asked[(*count)++] = (asked_entry){(int32)spi_integer(i, 1, "a rule"), spi_integer(i, 2, "a key")};
-        SPI_freetuptable(SPI_tuptable);
-        CHECK_FOR_INTERRUPTS();
-    }
-    SPI_cursor_close(portal);
-    qsort(asked, *count, sizeof(asked_entry), compare_asked);
-    return asked;
-}
-
-/* The place of the first asked key that is not less. */
-static Size
-find_asked(const asked_entry *asked, Size count, asked_entry wanted)
-{
-    Size low = 0, high = count;
-
-    while (low < high) {
-        Size middle = low + (high - low) / 2;
-
-        if (compare_asked(asked + middle, &wanted) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Entries and asked keys go forward together. */
-static void
-match_chunk(ReturnSetInfo *result, const asked_entry *asked, Size asked_count, int32 rule,
-            const bytea *entries)
-{
-    const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
-    int count = chunk_count(entries), at = 0;
-    Size next;
-
-    if (count == 0)
-        return;
-    next = find_asked(asked, asked_count, (asked_entry){rule, key_entry_key(bytes)});
-    while (next < asked_count && asked[next].rule == rule && at < count) {
-        int64 key = key_entry_key(bytes + at * KEY_ENTRY_BYTES);
-
-        if (key < asked[next].key)
-            at++;
-        else if (key > asked[next].key)
-            next++;
-        else {
-            Datum values[3] = {Int32GetDatum(rule), Int64GetDatum(key),
-                               Int32GetDatum(key_entry_row(bytes + at * KEY_ENTRY_BYTES))};
-            bool nulls[3] = {false};
-
-            tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-            at++;
-        }
-    }
-}
-
-/* key_matches(chunks, asked): which of the asked keys chunks hold, and the rows that have them. Chunks come
- * in any order, are read once, and looked at only where an asked key may lie.
- */
-MASTERING_FUNCTION(mastering_key_matches)
-{
-    const Oid types[2] = {INT4OID, BYTEAOID};
-    char *chunks = text_to_cstring(PG_GETARG_TEXT_PP(0)), *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-    ReturnSetInfo *result;
-    asked_entry *asked;
-    Size asked_count;
-    Portal portal;
-
-    InitMaterializedSRF(fcinfo, 0);
-    result = (ReturnSetInfo *)fcinfo->resultinfo;
-    SPI_connect();
-    asked = read_asked(query, &asked_count);
-    portal = open_query(chunks, 2, types);
-    while (asked_count > 0) {
-        SPI_cursor_fetch(portal, true, CHUNKS_AT_A_TIME);
-        if (SPI_processed == 0)
-            break;
-        for (uint64 i = 0; i < SPI_processed; i++) {
-            bool isnull;
-            Datum value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
-
-            if (!isnull) {
-                bytea *entries = DatumGetByteaPP(value);
-
-                match_chunk(result, asked, asked_count, (int32)spi_integer(i, 1, "a rule"), entries);
-                if ((Pointer)entries != DatumGetPointer(value))
-                    pfree(entries);
-            }
-        }
-        SPI_freetuptable(SPI_tuptable);
-        CHECK_FOR_INTERRUPTS();
-    }
-    SPI_cursor_close(portal);
-    SPI_finish();
-    return (Datum)0;
-}
-
 /* key_chunk_without(entries, rows): what is left of a chunk without the entries of some rows. */
 MASTERING_FUNCTION(mastering_key_chunk_without)
 {
     const bytea *entries = PG_GETARG_BYTEA_PP(0);
     const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
     ArrayType *rows = PG_GETARG_ARRAYTYPE_P(1);
-    int count = chunk_count(entries), row_count, kept = 0;
+    int count = key_chunk_count(entries), row_count, kept = 0;
     bytea *left = palloc(VARHDRSZ + (Size)count * KEY_ENTRY_BYTES);
     Datum *gone;
     bool *nulls;
