@@ -60,10 +60,15 @@ typedef struct index_job {
     uint32 *counts; /* of entries in each range */
     uint64 keys;    /* entries before those of a single record were left out */
 
-    /* A bit each for keys that were seen, and seen twice: keys of one record alone need not be sorted. */
+    /*
+     * A bit each for keys that were seen, and seen twice: keys of one record alone need not be sorted. The
+     * words of both lie side by side, so that a key costs one wait for memory.
+     */
     uint64 mask;
-    _Atomic uint64 *seen, *seen_twice;
+    _Atomic uint64 *seen;
 } index_job;
+
+#define AHEAD 24 /* records whose hashes, and keys whose bits, are fetched before they are needed */
 
 /* Entries of a rule whose parts are single values, at most one a record; returns their number. */
 static uint32
@@ -77,10 +82,14 @@ fill_single_entries(const index_job *job, uint32 first, uint32 end, keyed_record
         uint64 key = 0;
         bool whole = true;
 
-        for (int i = 0; i < rule->part_count && whole; i++) {
+        if (record + AHEAD < end)
+            for (int i = 0; i < rule->part_count; i++)
+                __builtin_prefetch(
+                    &job->part_hashes[i][record_row(job->records, record + AHEAD)[rule->slots[i]]]);
+        for (int i = 0; i < rule->part_count; i++) {
             uint32 code = row[rule->slots[i]];
 
-            whole = code != 0;
+            whole &= code != 0;
             key = hash_combine(key, job->part_hashes[i][code]);
         }
         if (rule->parts != NULL)
@@ -91,18 +100,24 @@ fill_single_entries(const index_job *job, uint32 first, uint32 end, keyed_record
     return count;
 }
 
+static inline _Atomic uint64 *
+word_of(const index_job *job, uint64 key)
+{
+    return &job->seen[(key & job->mask) >> 6 << 1];
+}
+
 /* Notes a key; threads meet in the words, so that order does not matter. */
 static inline void
 note_key(const index_job *job, uint64 key)
 {
-    uint64 place = key & job->mask, bit = UINT64_C(1) << (place & 63);
-    _Atomic uint64 *seen = &job->seen[place >> 6];
+    uint64 bit = UINT64_C(1) << (key & 63);
+    _Atomic uint64 *seen = word_of(job, key), *seen_twice = seen + 1;
 
     if ((atomic_load_explicit(seen, memory_order_relaxed) & bit) == 0 &&
         (atomic_fetch_or_explicit(seen, bit, memory_order_relaxed) & bit) == 0)
         return;
-    if ((atomic_load_explicit(&job->seen_twice[place >> 6], memory_order_relaxed) & bit) == 0)
-        atomic_fetch_or_explicit(&job->seen_twice[place >> 6], bit, memory_order_relaxed);
+    if ((atomic_load_explicit(seen_twice, memory_order_relaxed) & bit) == 0)
+        atomic_fetch_or_explicit(seen_twice, bit, memory_order_relaxed);
 }
 
 static void
@@ -116,8 +131,11 @@ fill_range(void *context, int64_t range, int thread)
     if (!job->filled)
         job->counts[range] =
             fill_single_entries(job, (uint32)first, (uint32)first + job->counts[range], entries);
-    for (uint32 i = 0; i < job->counts[range]; i++)
+    for (uint32 i = 0; i < job->counts[range]; i++) {
+        if (i + AHEAD < job->counts[range])
+            __builtin_prefetch((const void *)word_of(job, entries[i + AHEAD].key), 1);
         note_key(job, entries[i].key);
+    }
 }
 
 /* Leaves out the entries whose key certainly no other has. */
@@ -129,16 +147,51 @@ sift_range(void *context, int64_t range, int thread)
     uint32 kept = 0;
 
     for (uint32 i = 0; i < job->counts[range]; i++) {
-        uint64 place = entries[i].key & job->mask;
-        uint64 word = atomic_load_explicit(&job->seen_twice[place >> 6], memory_order_relaxed);
+        uint64 word = atomic_load_explicit(word_of(job, entries[i].key) + 1, memory_order_relaxed);
 
+        if (i + AHEAD < job->counts[range])
+            __builtin_prefetch((const void *)word_of(job, entries[i + AHEAD].key));
+        word >>= entries[i].key & 63;
         entries[kept] = entries[i];
-        kept += word >> (place & 63) & 1;
+        kept += word & 1;
     }
     job->counts[range] = kept;
 }
 
 #define RANGES_AT_ONCE 32
+
+/* Room for unsorted entries, the same for one rule after the other: fresh memory costs more than the entries.
+ */
+static void
+make_entries(match_run *run, index_job *job)
+{
+    Size size = mul_size(Max(job->count, 1), sizeof(keyed_record));
+
+    if (run->entry_room_size < size) {
+        if (run->entry_room != NULL)
+            pfree(run->entry_room);
+        run->entry_room = NULL;
+        run->entry_room = big_alloc(run->context, size);
+        run->entry_room_size = size;
+    }
+    job->entries = run->entry_room;
+}
+
+static void
+free_entries(match_run *run, index_job *job)
+{
+    if (job->entries != run->entry_room)
+        pfree(job->entries);
+}
+
+void
+blocks_end_making(match_run *run)
+{
+    if (run->entry_room != NULL)
+        pfree(run->entry_room);
+    run->entry_room = NULL;
+    run->entry_room_size = 0;
+}
 
 /* The entries of keys that several records have, in order. */
 static void
@@ -154,7 +207,6 @@ sort_entries(match_run *run, index_job *job)
         job->mask = job->mask * 2 + 1;
     words = (Size)(job->mask / 64 + 1);
     job->seen = big_alloc_zero(run->context, mul_size(words, 2 * sizeof(uint64)));
-    job->seen_twice = job->seen + words;
 
     parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, fill_range, job);
     for (Size r = 0; r < ranges; r++)
@@ -166,7 +218,7 @@ sort_entries(match_run *run, index_job *job)
 
     sorted = big_alloc(run->context, mul_size(Max(kept, 1), sizeof(keyed_record)));
     hash_sort(run->threads, job->entries, job->counts, ranges, sorted);
-    pfree(job->entries);
+    free_entries(run, job);
     pfree(job->counts);
     job->entries = sorted;
     job->count = kept;
@@ -316,7 +368,7 @@ fill_list_entries(match_run *run, index_job *job)
     uint32 count = run->store->records.count;
 
     job->count = rule->list_starts[count];
-    job->entries = big_alloc(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
+    make_entries(run, job);
     for (uint32 record = 0; record < count; record++) {
         for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
             job->entries[i] = (keyed_record){rule->list_keys[i], record, 0};
@@ -420,7 +472,7 @@ prepare_job(match_run *run, int r, index_job *job)
         return;
     }
     job->count = run->store->records.count;
-    job->entries = big_alloc(run->context, mul_size(Max(job->count, 1), sizeof(keyed_record)));
+    make_entries(run, job);
     for (int i = 0; i < rule->part_count; i++)
         job->part_hashes[i] = part_values(run, r, i)->hashes;
 }

@@ -24,6 +24,9 @@ extern void blocks_prepare_rule(match_run *run, int rule);
 extern void blocks_of_entries(match_run *run, int rule, MemoryContext context, keyed_record *entries,
                               uint64 count, block_statistics *statistics);
 
+/* No more blocks are made for now: lets go of what is made once for all of them. */
+extern void blocks_end_making(match_run *run);
+
 /* Lets go of run->indexes[rule] when memory is short; what rules need to be asked for pairs stays. */
 extern void blocks_release(match_run *run, int rule);
 

@@ -520,6 +520,7 @@ match_run_visit(match_run *run, const visit_options *options, pair_consumer cons
         match_run_phase(run, "pairs", "rule %d, " UINT64_FORMAT " blocks, " UINT64_FORMAT " pairs", r + 1,
                         run->statistics[r].blocks, run->statistics[r].pairs);
     }
+    blocks_end_making(run);
     MemoryContextSwitchTo(before);
 }
 

@@ -24,9 +24,11 @@ typedef struct match_run {
     scorer scorer;
     int comparison_slots[MAX_COMPARISONS];
     int rule_slots[MAX_RULES][MAX_KEY_PARTS];
-    blocking_rule rules[MAX_RULES];         /* part_count 0: not prepared yet */
-    block_index indexes[MAX_RULES];         /* entries NULL: not there */
-    Size index_bytes;                       /* of the indexes that are there */
+    blocking_rule rules[MAX_RULES]; /* part_count 0: not prepared yet */
+    block_index indexes[MAX_RULES]; /* entries NULL: not there */
+    Size index_bytes;               /* of the indexes that are there */
+    keyed_record *entry_room;       /* where entries are put in order; NULL: not made */
+    Size entry_room_size;
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
     uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */

@@ -6,10 +6,18 @@
 #include "engine/value_batch.h"
 #include "kernel/parallel.h"
 #include "miscadmin.h"
+#include "settings.h"
 #include "utils/memutils.h"
 
-#define BATCH_VALUES 4096 /* of one column */
-#define BATCH_CHARACTERS (512 * 1024)
+/*
+ * Values of one column, and characters of all, that wait together. Each batch costs a change of threads, so
+ * they are large where there is memory; the values of many columns share it.
+ */
+#define FEW_VALUES 4096
+#define MANY_VALUES 16384
+#define MUCH_MEMORY ((Size)256 * 1024 * 1024)
+#define COLUMNS_IN_FULL 8
+#define CHARACTERS_A_VALUE 128
 
 /* Values whose look-ups a thread lets overlap. */
 #define LOOK_UPS 256
@@ -26,7 +34,7 @@ typedef struct waiting_column {
     uint32 count;
     Size bytes; /* of all values */
     normalize_mode mode;
-    waiting_value *values; /* BATCH_VALUES */
+    waiting_value *values; /* batch->most_values */
 } waiting_column;
 
 /* One of two: while one is looked up, the other is filled. */
@@ -42,6 +50,8 @@ struct value_batch {
     record_store *store;
     int threads;
     int column_count;
+    uint32 most_values;   /* of one column, in a part */
+    Size most_characters; /* in a part */
     batch_part parts[2];
     int filling; /* the part that takes values */
 };
@@ -65,15 +75,19 @@ value_batch_create(MemoryContext context, record_store *store, int threads)
     batch->store = store;
     batch->threads = threads;
     batch->column_count = store->column_count;
+    batch->most_values = mastering_memory_budget() < MUCH_MEMORY ? FEW_VALUES : MANY_VALUES;
+    batch->most_characters = (Size)batch->most_values * CHARACTERS_A_VALUE;
+    if (store->column_count > COLUMNS_IN_FULL)
+        batch->most_values = batch->most_values * COLUMNS_IN_FULL / (uint32)store->column_count;
     for (int p = 0; p < 2; p++) {
         batch_part *part = &batch->parts[p];
 
         part->batch = batch;
         part->columns = MemoryContextAllocZero(context, Max(store->column_count, 1) * sizeof(waiting_column));
-        part->characters = MemoryContextAlloc(context, BATCH_CHARACTERS);
+        part->characters = MemoryContextAlloc(context, batch->most_characters);
         for (int i = 0; i < store->column_count; i++) {
             part->columns[i].column = i;
-            part->columns[i].values = MemoryContextAlloc(context, BATCH_VALUES * sizeof(waiting_value));
+            part->columns[i].values = MemoryContextAlloc(context, batch->most_values * sizeof(waiting_value));
         }
     }
     callback->func = abandon;
@@ -213,11 +227,12 @@ value_batch_add(value_batch *batch, value_reader *reader, int i, uint32 record, 
             return;
     }
     size = (Size)text.length * text.width;
-    if (size > BATCH_CHARACTERS / 4) {
+    if (size > batch->most_characters / 4) {
         add_at_once(batch, i, record, text);
         return;
     }
-    if (column->count == BATCH_VALUES || MAXALIGN(size) > BATCH_CHARACTERS - part->characters_used) {
+    if (column->count == batch->most_values ||
+        MAXALIGN(size) > batch->most_characters - part->characters_used) {
         start_looking_up(batch);
         part = &batch->parts[batch->filling];
         column = &part->columns[i];

@@ -389,7 +389,9 @@ value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32
     if (reader->form == FORM_NUMBER || reader->form == FORM_DATE || reader->output.fn_oid != InvalidOid ||
         reader->type == NAMEOID || reader->type == DATEOID)
         return false;
-    packed = PG_DETOAST_DATUM_PACKED(value);
+    packed = (struct varlena *)DatumGetPointer(value);
+    if (VARATT_IS_COMPRESSED(packed) || VARATT_IS_EXTERNAL(packed))
+        packed = PG_DETOAST_DATUM_PACKED(value);
     *bytes = VARDATA_ANY(packed);
     *length = (uint32)VARSIZE_ANY_EXHDR(packed);
     *mode = reader->mode;
