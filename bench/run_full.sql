@@ -4,8 +4,8 @@ SET client_min_messages = warning;
 DROP TABLE IF EXISTS clusters;
 SET mastering.work_mem = :'work_mem';
 SELECT clock_timestamp() AS start \gset
-CREATE TABLE clusters AS
-SELECT id, cluster_id FROM mastering.dedupe_as(NULL::bigint, 'SELECT unique_id AS id, first_name, surname, dob, city, postcode, email FROM person', :'spec');
+CREATE TABLE clusters (id bigint, cluster_id bigint);
+SELECT mastering.dedupe_into('clusters', 'SELECT unique_id AS id, first_name, surname, dob, city, postcode, email FROM person', :'spec') AS records \gset
 SELECT '  total', round(extract(epoch FROM clock_timestamp() - :'start'::timestamptz)::numeric, 2), 's, highest memory of the process',
     (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::bigint / 1024, 'MiB';
 SELECT '  ' || phase, facts, round(milliseconds), 'ms,', round(processor_milliseconds), 'ms of processor time,', memory_mb, 'MB' FROM mastering.last_run() ORDER BY step;

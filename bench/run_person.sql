@@ -5,6 +5,6 @@ DROP TABLE IF EXISTS clusters;
 SET mastering.log_progress = on;
 SET mastering.work_mem = '1GB';
 SELECT clock_timestamp() AS start \gset
-CREATE TABLE clusters AS
-SELECT id, cluster_id FROM mastering.dedupe_as(NULL::bigint, 'SELECT unique_id AS id, first_name, surname, dob, city, postcode, email FROM person', :'spec');
+CREATE TABLE clusters (id bigint, cluster_id bigint);
+SELECT mastering.dedupe_into('clusters', 'SELECT unique_id AS id, first_name, surname, dob, city, postcode, email FROM person', :'spec') AS records \gset
 SELECT round(extract(epoch FROM clock_timestamp() - :'start'::timestamptz)::numeric, 2);

@@ -93,6 +93,13 @@ AS 'MODULE_PATHNAME', 'mastering_dedupe';
 COMMENT ON FUNCTION mastering.dedupe_as(anyelement, text, jsonb, double precision, text) IS
 'dedupe with ids in the type of the first argument: dedupe_as(NULL::bigint, query).';
 
+CREATE FUNCTION mastering.dedupe_into(target regclass, query text, spec jsonb DEFAULT NULL, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'mastering_dedupe_into';
+COMMENT ON FUNCTION mastering.dedupe_into(regclass, text, jsonb, double precision, text) IS
+'dedupe into a table, for millions of records: pages of rows at a time, where INSERT and CREATE TABLE AS write row by row. The table is one that the caller may insert into, without index, trigger or constraint yet, and has the columns id and cluster_id of the ids'' type, and size bigint and weakest_link double precision where these are wanted. Returns the number of rows.';
+
 CREATE FUNCTION mastering.uncertain_pairs(query text, model jsonb, n integer DEFAULT 100, labels text DEFAULT NULL)
 RETURNS TABLE (id_a text, id_b text, weight double precision, probability double precision, reason text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100

@@ -2,7 +2,7 @@
  * matching.c: the set functions: candidate_pairs, match_pairs, match_clusters, blocking_report,
  * train_model, uncertain_pairs, and the twins that return ids in their own type.
  *
- * Rows go through a tuplestore, which spills to temporary files by itself.
+ * Rows go through a tuplestore, which spills to temporary files by itself, or into a table (dedupe_into).
  */
 #include "compat.h"
 
@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "sql/arguments.h"
+#include "sql/table_writer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -34,13 +35,15 @@ typedef struct id_writer {
     bool as_bigint; /* as they are in the store */
     FmgrInfo input;
     Oid input_parameter;
+    int32 typmod; /* -1, or a limit of the column that they go into */
 } id_writer;
 
 typedef struct row_writer {
-    ReturnSetInfo *result;
+    ReturnSetInfo *result; /* NULL: rows go into the table */
+    table_writer *table;
     id_writer ids;
     MemoryContext row_context; /* reset now and then */
-    uint32 rows;
+    uint64 rows;
 } row_writer;
 
 static void
@@ -50,7 +53,7 @@ open_writer(FunctionCallInfo fcinfo, row_writer *writer)
     MemoryContext before;
 
     InitMaterializedSRF(fcinfo, 0);
-    writer->result = result;
+    *writer = (row_writer){.result = result};
     /* A run was given memory, and at its end most of that is free: rows need not go through a file. */
     tuplestore_end(result->setResult);
     before = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
@@ -59,14 +62,26 @@ open_writer(FunctionCallInfo fcinfo, row_writer *writer)
     MemoryContextSwitchTo(before);
     writer->row_context =
         AllocSetContextCreate(CurrentMemoryContext, "mastering rows", ALLOCSET_DEFAULT_SIZES);
-    writer->rows = 0;
+}
+
+static void
+open_table_writer(Oid relation, row_writer *writer)
+{
+    *writer = (row_writer){.table = table_writer_open(relation)};
+    writer->row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "mastering rows", ALLOCSET_DEFAULT_SIZES);
 }
 
 static void
 writer_set_store(row_writer *writer, const record_store *store)
 {
-    Oid type = TupleDescAttr(writer->result->setDesc, 0)->atttypid, function;
+    Oid type, function;
 
+    writer->ids.typmod = -1;
+    if (writer->result != NULL)
+        type = TupleDescAttr(writer->result->setDesc, 0)->atttypid;
+    else
+        type = table_writer_id_type(writer->table, &writer->ids.typmod);
     writer->ids.store = store;
     writer->ids.as_text = type == TEXTOID;
     writer->ids.as_bigint = type == INT8OID && store->id_type == INT8OID;
@@ -87,13 +102,16 @@ id_datum(id_writer *writer, uint32 record)
     id = record_store_id(writer->store, record, buffer);
     if (writer->as_text)
         return CStringGetTextDatum(id);
-    return InputFunctionCall(&writer->input, unconstify(char *, id), writer->input_parameter, -1);
+    return InputFunctionCall(&writer->input, unconstify(char *, id), writer->input_parameter, writer->typmod);
 }
 
 static void
 put_row(row_writer *writer, Datum *values, bool *nulls)
 {
-    tuplestore_putvalues(writer->result->setResult, writer->result->setDesc, values, nulls);
+    if (writer->result != NULL)
+        tuplestore_putvalues(writer->result->setResult, writer->result->setDesc, values, nulls);
+    else
+        table_writer_put(writer->table, values, nulls);
     if ((++writer->rows & 0x3ff) == 0) {
         MemoryContextReset(writer->row_context);
         CHECK_FOR_INTERRUPTS();
@@ -286,7 +304,8 @@ given_id_datum(id_writer *writer, int64 number, const char *text)
     }
     if (writer->as_text)
         return CStringGetTextDatum(text);
-    return InputFunctionCall(&writer->input, unconstify(char *, text), writer->input_parameter, -1);
+    return InputFunctionCall(&writer->input, unconstify(char *, text), writer->input_parameter,
+                             writer->typmod);
 }
 
 static void
@@ -328,28 +347,27 @@ write_all_clusters(match_run *run, const clustering *clusters, row_writer *write
 /* Clusters of a query's records, by the model or by one learnt on the way. Behind argument threshold: labels.
  */
 static void
-write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int threshold)
+write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int threshold,
+               row_writer *writer)
 {
     char *labels = PG_ARGISNULL(threshold + 1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(threshold + 1));
     match_run_options run_options = {.in_passes = labels == NULL || (spec->trained && !labels_any(labels))};
-    row_writer writer;
     match_run *run;
     label_list *verdicts = NULL;
     int64 least_weight;
 
     (void)threshold_argument(fcinfo, threshold, spec); /* a wrong one is refused before the work */
-    open_writer(fcinfo, &writer);
     run = match_run_open(query, spec, &run_options);
     if (labels != NULL && run->store->spool == NULL)
         verdicts = labels_read(run, labels);
     if (!spec->trained)
         train_model(run, spec, verdicts);
-    writer_set_store(&writer, run->store);
+    writer_set_store(writer, run->store);
     least_weight = threshold_argument(fcinfo, threshold, spec);
     if (run->store->spool != NULL)
-        (void)cluster_in_passes(run, least_weight, write_clustered_record, &writer);
+        (void)cluster_in_passes(run, least_weight, write_clustered_record, writer);
     else
-        write_all_clusters(run, cluster_records(run, least_weight, verdicts), &writer);
+        write_all_clusters(run, cluster_records(run, least_weight, verdicts), writer);
     match_run_phase(run, "result", "%u rows", run->store->records.count);
     match_run_warn_of_cuts(run);
     match_run_close(run);
@@ -360,24 +378,53 @@ MASTERING_FUNCTION(mastering_match_clusters)
     int first = first_argument(fcinfo);
     char *query = query_argument(fcinfo, first);
     match_spec *spec = spec_argument(fcinfo, first + 1, "model");
+    row_writer writer;
 
     spec_require_trained(spec);
-    write_clusters(fcinfo, query, spec, first + 2);
+    (void)threshold_argument(fcinfo, first + 2, spec);
+    open_writer(fcinfo, &writer);
+    write_clusters(fcinfo, query, spec, first + 2, &writer);
     return (Datum)0;
 }
 
-/* ---- dedupe(query, spec, threshold, labels) ---- */
+/* ---- dedupe(query, spec, threshold, labels), dedupe_into(target, ...) ---- */
+
+/* The specification given, or one that the data suggest. */
+static match_spec *
+given_or_suggested(FunctionCallInfo fcinfo, int argument, const char *query)
+{
+    return PG_ARGISNULL(argument) ? spec_read(suggest_spec(query), "specification")
+                                  : spec_argument(fcinfo, argument, "specification");
+}
 
 MASTERING_FUNCTION(mastering_dedupe)
 {
     int first = first_argument(fcinfo);
     char *query = query_argument(fcinfo, first);
-    match_spec *spec;
+    match_spec *spec = given_or_suggested(fcinfo, first + 1, query);
+    row_writer writer;
 
-    spec = PG_ARGISNULL(first + 1) ? spec_read(suggest_spec(query), "specification")
-                                   : spec_argument(fcinfo, first + 1, "specification");
-    write_clusters(fcinfo, query, spec, first + 2);
+    (void)threshold_argument(fcinfo, first + 2, spec);
+    open_writer(fcinfo, &writer);
+    write_clusters(fcinfo, query, spec, first + 2, &writer);
     return (Datum)0;
+}
+
+MASTERING_FUNCTION(mastering_dedupe_into)
+{
+    char *query;
+    match_spec *spec;
+    row_writer writer;
+
+    if (PG_ARGISNULL(0))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the target must not be NULL"),
+                        errhint("CREATE TABLE clusters (id bigint, cluster_id bigint), and pass its name.")));
+    query = query_argument(fcinfo, 1);
+    open_table_writer(PG_GETARG_OID(0), &writer); /* a wrong one is refused before the work */
+    spec = given_or_suggested(fcinfo, 2, query);
+    write_clusters(fcinfo, query, spec, 3, &writer);
+    table_writer_close(writer.table);
+    PG_RETURN_INT64(writer.rows);
 }
 
 /* ---- blocking_report(query, spec, truth) ---- */

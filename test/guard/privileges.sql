@@ -9,7 +9,7 @@ WHERE p.pronamespace = 'mastering'::regnamespace
        -- functions of the environments that are neither doors nor read what their caller may read
        OR l.lanname = 'c' AND p.provolatile = 'v' AND p.prosrc <> 'mastering_guard'
           AND p.proname <> ALL (ARRAY['profile', 'suggest', 'block_keys', 'candidate_pairs', 'candidate_pairs_as', 'match_pairs', 'match_pairs_as', 'match_links', 'match_clusters',
-              'match_clusters_as', 'blocking_report', 'train_model', 'explain_pair', 'dedupe', 'dedupe_as', 'uncertain_pairs', 'uncertain_pairs_as', 'query_columns']))
+              'match_clusters_as', 'blocking_report', 'train_model', 'explain_pair', 'dedupe', 'dedupe_as', 'dedupe_into', 'uncertain_pairs', 'uncertain_pairs_as', 'query_columns']))
 UNION ALL
 SELECT format('PUBLIC has %s on %s', a.privilege_type, c.oid::regclass)
 FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a

@@ -1,0 +1,84 @@
+-- 26_dedupe_into.sql: clusters written straight into a table are those that dedupe returns; tables where that would pass
+-- by a rule of theirs are refused before any work.
+SET client_min_messages = error;
+CREATE SCHEMA into_table;
+SET search_path = into_table, pg_catalog;
+CREATE TABLE person AS
+SELECT n AS id, 'name' || n / 3 AS name, 'city' || n % 7 AS city, md5((n / 3)::text) AS email
+FROM generate_series(1, 5000) AS n;
+\set spec '{"blocking": ["name", "email"], "comparisons": ["name", "city", "email"]}'
+
+-- Two columns, in another order, one of them dropped, and all four.
+CREATE UNLOGGED TABLE two (gone int, cluster_id bigint, id bigint);
+ALTER TABLE two DROP COLUMN gone;
+SELECT mastering.dedupe_into('two', 'SELECT * FROM person', :'spec');
+CREATE TEMP TABLE four (id text NOT NULL, cluster_id text, size bigint, weakest_link double precision);
+SELECT mastering.dedupe_into('four', 'SELECT * FROM person', :'spec');
+CREATE TABLE asked AS SELECT * FROM mastering.dedupe('SELECT * FROM person', :'spec');
+SELECT count(*), count(DISTINCT cluster_id) FROM two;
+SELECT count(*) AS differences FROM (TABLE four EXCEPT ALL TABLE asked) AS one_way;
+SELECT count(*) AS differences FROM (SELECT id::text, cluster_id::text FROM two EXCEPT ALL SELECT id, cluster_id FROM asked) AS one_way;
+
+-- In passes it is the same; rows are added to those that are there.
+SET mastering.work_mem = '1MB';
+SELECT mastering.dedupe_into('two', 'SELECT * FROM person', :'spec');
+RESET mastering.work_mem;
+SELECT count(*), count(DISTINCT (id, cluster_id)) FROM two;
+
+-- Types of their own, and limits of a column.
+CREATE DOMAIN small_number AS int CHECK (VALUE < 6000);
+CREATE TABLE numbers (id small_number, cluster_id small_number);
+SELECT mastering.dedupe_into('numbers', 'SELECT * FROM person', :'spec');
+SELECT count(*) AS differences FROM (SELECT id::bigint, cluster_id::bigint FROM numbers EXCEPT SELECT id, cluster_id FROM two) AS one_way;
+SELECT mastering.dedupe_into('numbers', 'SELECT id + 5000 AS id, name, city, email FROM person', :'spec');
+CREATE TABLE short (id varchar(3), cluster_id varchar(3));
+SELECT mastering.dedupe_into('short', 'SELECT * FROM person', :'spec');
+
+-- No records, no rows; an error leaves none.
+SELECT mastering.dedupe_into('two', 'SELECT * FROM person WHERE false', :'spec');
+SELECT count(*) FROM short;
+
+-- What INSERT would look at.
+CREATE TABLE keyed (id bigint PRIMARY KEY, cluster_id bigint);
+SELECT mastering.dedupe_into('keyed', 'SELECT * FROM person', :'spec');
+CREATE TABLE checked (id bigint CHECK (id > 0), cluster_id bigint);
+SELECT mastering.dedupe_into('checked', 'SELECT * FROM person', :'spec');
+CREATE TABLE more (id bigint, cluster_id bigint, note text);
+SELECT mastering.dedupe_into('more', 'SELECT * FROM person', :'spec');
+CREATE TABLE fewer (id bigint);
+SELECT mastering.dedupe_into('fewer', 'SELECT * FROM person', :'spec');
+CREATE TABLE mixed (id bigint, cluster_id text);
+SELECT mastering.dedupe_into('mixed', 'SELECT * FROM person', :'spec');
+CREATE TABLE sized (id bigint, cluster_id bigint, size int);
+SELECT mastering.dedupe_into('sized', 'SELECT * FROM person', :'spec');
+CREATE TABLE linked (id bigint, cluster_id bigint, weakest_link double precision NOT NULL);
+SELECT mastering.dedupe_into('linked', 'SELECT * FROM person', :'spec');
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TABLE watched (id bigint, cluster_id bigint);
+CREATE TRIGGER watch BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT mastering.dedupe_into('watched', 'SELECT * FROM person', :'spec');
+CREATE VIEW seen AS SELECT id, cluster_id FROM two;
+SELECT mastering.dedupe_into('seen', 'SELECT * FROM person', :'spec');
+CREATE TABLE parted (id bigint, cluster_id bigint) PARTITION BY HASH (id);
+SELECT mastering.dedupe_into('parted', 'SELECT * FROM person', :'spec');
+SELECT mastering.dedupe_into(NULL, 'SELECT * FROM person', :'spec');
+BEGIN TRANSACTION READ ONLY;
+SELECT mastering.dedupe_into('two', 'SELECT * FROM person', :'spec');
+ROLLBACK;
+
+-- As the caller, with the caller's rights and under row security.
+CREATE ROLE into_table_reader;
+GRANT USAGE ON SCHEMA into_table TO into_table_reader;
+GRANT USAGE ON SCHEMA mastering TO into_table_reader;
+GRANT SELECT ON person, two TO into_table_reader;
+CREATE TABLE guarded (id bigint, cluster_id bigint);
+GRANT INSERT ON guarded TO into_table_reader;
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+SET ROLE into_table_reader;
+SELECT mastering.dedupe_into('two', 'SELECT * FROM person', :'spec');
+SELECT mastering.dedupe_into('guarded', 'SELECT * FROM person', :'spec');
+RESET ROLE;
+
+DROP SCHEMA into_table CASCADE;
+DROP OWNED BY into_table_reader;
+DROP ROLE into_table_reader;
