@@ -40,7 +40,9 @@ refuse(Relation relation, const char *reason)
 {
     ereport(
         ERROR,
-        (errcode(ERRCODE_WRONG_OBJECT_TYPE), errdetail("%s", reason),
+        (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+         errmsg("rows cannot be put into \"%s\" directly", RelationGetRelationName(relation)),
+         errdetail("%s", reason),
          errhint("Use INSERT INTO %s SELECT id, cluster_id FROM mastering.dedupe_as(...), or write into a "
                  "table without it and add it afterwards.",
                  quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
