@@ -11,6 +11,7 @@
 #include "engine/progress.h"
 #include "engine/source_odds.h"
 #include "engine/value_reader.h"
+#include "kernel/hash.h"
 #include "kernel/radix_sort.h"
 #include "kernel/union_find.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
+#define REFUSALS_KEPT 65536               /* a power of two */
 
 void
 cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
@@ -45,6 +47,12 @@ cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32
 
 /* ---- joining ---- */
 
+/* Two clusters, by roots, that are not alike on average. Clusters only grow, so size says which state it was.
+ */
+typedef struct refusal {
+    uint32 a, b, size_a, size_b; /* a < b; size_a 0: none */
+} refusal;
+
 typedef struct cluster_maker {
     match_run *run;
     const link_list *list;
@@ -56,7 +64,8 @@ typedef struct cluster_maker {
     const label_list *verdicts; /* or NULL */
     uint32 *apart_starts; /* by record: where those begin that it must not be with; NULL: there are none */
     uint32 *apart;
-    bool *barred; /* by root: a member must not be with somebody */
+    bool *barred;      /* by root: a member must not be with somebody */
+    refusal *refusals; /* by hash: links between clusters that were refused come by the dozen */
 } cluster_maker;
 
 /* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
@@ -296,6 +305,23 @@ alike_on_average(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
     return sum >= 0;
 }
 
+/* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
+static bool
+alike_on_average_kept(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
+{
+    uint32 low = Min(a, b), high = Max(a, b);
+    refusal *kept = &maker->refusals[hash_word((uint64)low << 32 | high) % REFUSALS_KEPT];
+    refusal asked = {low, high, maker->forest.size[low], maker->forest.size[high]};
+
+    if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
+        kept->size_b == asked.size_b)
+        return false;
+    if (alike_on_average(maker, a, b, least_weight))
+        return true;
+    *kept = asked;
+    return false;
+}
+
 /* Writes for each record those it must not be with. */
 static void
 note_apart(cluster_maker *maker)
@@ -446,7 +472,7 @@ try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight)
 
     if (a == b || sources_clash(maker, a, b) || kept_apart(maker, a, b))
         return;
-    if (maker->run->spec->linkage == LINKAGE_AVERAGE && !alike_on_average(maker, a, b, least_weight))
+    if (maker->run->spec->linkage == LINKAGE_AVERAGE && !alike_on_average_kept(maker, a, b, least_weight))
         return;
     join(maker, a, b, (int32)link_weight(link));
 }
@@ -497,6 +523,7 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
 
     maker.next = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     maker.weakest = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int32)));
+    maker.refusals = big_alloc_zero(run->context, REFUSALS_KEPT * sizeof(refusal));
     while (heavy.count > 0 && link_weight(&heavy.links[heavy.count - 1]) < least_weight)
         heavy.count--;
     find_unique_sources(&maker);
@@ -524,6 +551,7 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
     pfree(size);
     pfree(maker.next);
     pfree(maker.weakest);
+    pfree(maker.refusals);
     if (maker.apart_starts != NULL) {
         pfree(maker.apart_starts);
         pfree(maker.apart);
