@@ -845,8 +845,10 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
     match_run_set_weights(run, spec);
-    if (labels != NULL)
+    if (labels != NULL) {
+        cluster_weigh_sources(run, spec); /* so that labels correct the model that there is without them */
         lesson = supervise_model(run, spec, labels, cases, candidate_count);
+    }
     freeze(run, spec);
     if (labels == NULL)
         cluster_weigh_sources(run, spec);
