@@ -20,6 +20,7 @@
 #include "engine/hash_sort.h"
 #include "engine/cluster.h"
 #include "engine/labels.h"
+#include "engine/mixed.h"
 #include "engine/model_weights.h"
 #include "engine/normalize.h"
 #include "engine/passes.h"
@@ -46,13 +47,8 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
-#define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
-#define MIXED_CORRELATION                                                                                    \
-    0.5                         /* of differences in two attributes, from which matches are of several kinds \
-                                 */
-#define LEAST_MIXED_SHARE 0.1   /* of the matches, that differ in each */
-#define LEAST_MIXED_PAIRS 20    /* matches that say so */
 #define LEAST_RELATED 1e-9      /* where the share of related pairs begins */
+#define CLEARLY_BETTER 0.0005   /* bits of likelihood for each pair */
 #define LEAST_U_SHARE 0.1       /* of what was seen, that taking out matches leaves */
 #define LEAST_MATCHES_ACROSS 10 /* that pairs across sources teach something */
 #define LEAST_A_COMPARISON 2.5  /* the same, for each comparison */
@@ -611,44 +607,6 @@ prior_share(const match_spec *spec)
     return list_length(columns) < (int)lengthof(shares) ? shares[Max(list_length(columns), 2)] : 0;
 }
 
-/*
- * EM from the start values, three times: each time the share of matches that was found is taken out of u.
- * with_related: non-matches of a rule may be of two kinds (kernel/em.h). Returns the share of matches among
- * all pairs.
- */
-static double
-learn(match_run *run, sample *sample, em_session *sessions, const em_parameters *start,
-      double all[MAX_COMPARISONS][MAX_LEVELS], bool with_related, em_parameters *parameters,
-      em_report *report, int *iterations)
-{
-    double prior = 0;
-    bool all_known = false;
-
-    *parameters = *start;
-    for (int round = 0; round < 3; round++) {
-        take_out_matches(run, all, prior, parameters);
-        for (int r = 0; r < run->spec->rule_count; r++) {
-            sessions[r].match_share = 0.3;
-            if (with_related) {
-                if (sessions[r].related == NULL)
-                    sessions[r].related = palloc0(sizeof parameters->u);
-                sessions[r].related_share = LEAST_RELATED;
-                halfway(run, start, parameters, sessions[r].related);
-            }
-            memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
-            if (start->m_prior_share > 0)
-                sessions[r].u_known = non_matches_of_text(run, &sessions[r], parameters);
-            all_known |= sessions[r].u_known != 0 && run->scorer.comparison_count == 1;
-        }
-        if (all_known)
-            report->expected_matches[0] = 1.0;
-        else
-            *iterations += run_em(run, sessions, start, parameters, report);
-        prior = match_prior(run, sample, sessions, parameters);
-    }
-    return prior;
-}
-
 /* What one training holds. */
 typedef struct training {
     double all[MAX_COMPARISONS][MAX_LEVELS];
@@ -662,79 +620,94 @@ typedef struct training {
     int iterations;
 } training;
 
-/* Of two comparisons, how often both, each, or none find no likeness in what EM took for matches. */
-typedef struct joint_shares {
-    double all, first, second, both;
-} joint_shares;
-
-static joint_shares
-joint_differences(const match_run *run, const training *learnt, int i, int j)
+/*
+ * EM from the start values, three times: each time the share of matches that was found is taken out of u.
+ * with_related: non-matches of a rule may be of two kinds (kernel/em.h); apart: EM begins with matches that
+ * were taken apart. Sets the share of matches among all pairs.
+ */
+static void
+learn(match_run *run, training *learnt, bool with_related, const mixed_start *apart)
 {
-    joint_shares sums = {0};
+    em_session *sessions = learnt->sessions;
+    em_parameters *parameters = &learnt->parameters;
+    bool all_known = false;
 
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        const em_session *session = &learnt->sessions[r];
-
-        if ((session->left_out >> i & 1) || (session->left_out >> j & 1))
-            continue;
-        for (size_t k = 0; k < session->pattern_count; k++) {
-            uint64 pattern = session->patterns[k].pattern;
-            int first = pattern_level(&run->scorer.comparisons[i], pattern);
-            int second = pattern_level(&run->scorer.comparisons[j], pattern);
-            double matches;
-
-            if (first == LEVEL_MISSING || second == LEVEL_MISSING)
-                continue;
-            matches = session->patterns[k].count *
-                      em_match_probability(&run->scorer, &learnt->parameters, session, pattern);
-            sums.all += matches;
-            sums.first += first == run->scorer.comparisons[i].level_count ? matches : 0;
-            sums.second += second == run->scorer.comparisons[j].level_count ? matches : 0;
-            sums.both += first == run->scorer.comparisons[i].level_count &&
-                                 second == run->scorer.comparisons[j].level_count
-                             ? matches
-                             : 0;
+    *parameters = learnt->start;
+    learnt->prior = 0;
+    for (int round = 0; round < 3; round++) {
+        take_out_matches(run, learnt->all, learnt->prior, parameters);
+        if (apart != NULL)
+            memcpy(parameters->m, apart->m, sizeof parameters->m);
+        for (int r = 0; r < run->spec->rule_count; r++) {
+            sessions[r].match_share = apart != NULL ? Max(apart->match_shares[r], LEAST_RELATED) : 0.3;
+            if (with_related) {
+                if (sessions[r].related == NULL)
+                    sessions[r].related = palloc0(sizeof parameters->u);
+                sessions[r].related_share = LEAST_RELATED;
+                if (apart == NULL)
+                    halfway(run, &learnt->start, parameters, sessions[r].related);
+                else {
+                    sessions[r].related_share = Max(apart->related_shares[r], LEAST_RELATED);
+                    memcpy(sessions[r].related, apart->related, sizeof parameters->u);
+                }
+            }
+            memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
+            if (learnt->start.m_prior_share > 0)
+                sessions[r].u_known = non_matches_of_text(run, &sessions[r], parameters);
+            all_known |= sessions[r].u_known != 0 && run->scorer.comparison_count == 1;
         }
+        if (all_known)
+            learnt->report.expected_matches[0] = 1.0;
+        else
+            learnt->iterations += run_em(run, sessions, &learnt->start, parameters, &learnt->report);
+        learnt->prior = match_prior(run, &learnt->sample, sessions, parameters);
     }
-    return sums;
+}
+
+/* What EM arrived at, with the sessions' own. */
+static training *
+keep_learnt(const match_run *run, const training *learnt)
+{
+    training *kept = palloc(sizeof(training));
+
+    *kept = *learnt;
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        kept->sessions[r].u = palloc(sizeof learnt->parameters.u);
+        memcpy(kept->sessions[r].u, learnt->sessions[r].u, sizeof learnt->parameters.u);
+        kept->sessions[r].related = palloc(sizeof learnt->parameters.u);
+        memcpy(kept->sessions[r].related, learnt->sessions[r].related, sizeof learnt->parameters.u);
+    }
+    return kept;
 }
 
 /*
- * Whether what EM took for matches seems to be several kinds of pairs: two attributes that tell things apart
- * differ together or not at all. Given name and birth date of people of one household do; errors in two dirty
- * records of one thing, and values that two sources write differently, come by themselves.
+ * Learns again when the matches are of several kinds. EM then ends at one of two answers by where it begins:
+ * with related pairs that are next to none and grow, or with the matches taken apart. The second is taken
+ * where it explains the pairs clearly better.
  */
-static bool
-matches_are_mixed(match_run *run, const training *learnt)
+static training *
+learn_with_related(match_run *run, training *learnt)
 {
-    const em_parameters *parameters = &learnt->parameters;
-    bool mixed = false;
+    mixed_attributes mixed;
+    mixed_start apart;
+    training *begun_small;
+    double before;
 
-    for (int i = 0; i < run->scorer.comparison_count; i++) {
-        for (int j = 0; j < i; j++) {
-            joint_shares sums;
-            double p, q, spread;
-
-            if (parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
-                run->scorer.comparisons[i].method == METHOD_TFIDF ||
-                run->scorer.comparisons[j].method == METHOD_TFIDF)
-                continue;
-            sums = joint_differences(run, learnt, i, j);
-            if (sums.all < LEAST_MIXED_PAIRS)
-                continue;
-            p = sums.first / sums.all;
-            q = sums.second / sums.all;
-            spread = sqrt(p * (1.0 - p) * q * (1.0 - q));
-            if (p < LEAST_MIXED_SHARE || q < LEAST_MIXED_SHARE || spread <= 0)
-                continue;
-            if ((sums.both / sums.all - p * q) / spread > MIXED_CORRELATION) {
-                match_run_phase(run, "mixed", "\"%s\" and \"%s\" differ together",
-                                run->spec->comparisons[i].name, run->spec->comparisons[j].name);
-                mixed = true;
-            }
-        }
+    if (!mixed_find(run, learnt->sessions, &learnt->parameters, &mixed))
+        return learnt;
+    mixed_take_apart(run, &mixed, learnt->sessions, &learnt->parameters, &apart);
+    learn(run, learnt, true, NULL);
+    if (mixed.count == 0)
+        return learnt;
+    begun_small = keep_learnt(run, learnt);
+    before = mixed_likelihood(run, learnt->sessions, &learnt->parameters);
+    learn(run, learnt, true, &apart);
+    if (mixed_likelihood(run, learnt->sessions, &learnt->parameters) < before + CLEARLY_BETTER) {
+        begun_small->iterations = learnt->iterations;
+        return begun_small;
     }
-    return mixed;
+    match_run_phase(run, "related", "begun with matches taken apart");
+    return learnt;
 }
 
 /* Pairs of records; across: of different sources. */
@@ -786,12 +759,8 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
     learnt->start.in_order = true;
     learnt->start.m_prior_share = prior_share(spec);
     start_values(run, &learnt->start);
-    learnt->prior = learn(run, &learnt->sample, learnt->sessions, &learnt->start, learnt->all, false,
-                          &learnt->parameters, &learnt->report, &learnt->iterations);
-    if (matches_are_mixed(run, learnt))
-        learnt->prior = learn(run, &learnt->sample, learnt->sessions, &learnt->start, learnt->all, true,
-                              &learnt->parameters, &learnt->report, &learnt->iterations);
-    return learnt;
+    learn(run, learnt, false, NULL);
+    return learn_with_related(run, learnt);
 }
 
 /*

@@ -3,6 +3,8 @@
  */
 #include "kernel/em.h"
 
+#include "kernel/fixed_point.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -226,4 +228,29 @@ em_expected_matches(const scorer *layout, const em_parameters *parameters, const
     for (size_t i = 0; i < count; i++)
         matches += patterns[i].count * posterior(layout, parameters, session, patterns[i].pattern).match;
     return matches;
+}
+
+double
+em_log_likelihood(const scorer *layout, const em_parameters *parameters, const em_session *session)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < session->pattern_count; i++) {
+        double match = session->match_share, related = session->related == NULL ? 0 : session->related_share;
+        double stranger = 1.0 - match - related;
+
+        for (int c = 0; c < layout->comparison_count; c++) {
+            int level = pattern_level(&layout->comparisons[c], session->patterns[i].pattern);
+
+            if (level == LEVEL_MISSING || (session->left_out >> c & 1))
+                continue;
+            match *= parameters->m[c][level];
+            stranger *= session->u[c][level];
+            if (session->related != NULL)
+                related *= session->related[c][level];
+        }
+        sum += session->patterns[i].count *
+               portable_log2(match + related + (stranger > 0 ? stranger : 0) + 1e-300);
+    }
+    return sum;
 }

@@ -68,4 +68,7 @@ double em_match_probability(const scorer *layout, const em_parameters *parameter
 double em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
                            const pattern_count *patterns, size_t count);
 
+/* How well the parameters explain what the session holds: log2 of the likelihood of its patterns. */
+double em_log_likelihood(const scorer *layout, const em_parameters *parameters, const em_session *session);
+
 #endif

@@ -1,0 +1,196 @@
+/*
+ * mixed.c: see mixed.h.
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "engine/mixed.h"
+
+#define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
+#define MIXED_CORRELATION                                                                                    \
+    0.5                       /* of differences in two attributes, from which matches are of several kinds   \
+                               */
+#define LEAST_MIXED_SHARE 0.1 /* of the matches, that differ in each */
+#define LEAST_MIXED_PAIRS 20  /* matches that say so */
+#define LEAST_RELATED_SHARE                                                                                  \
+    0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
+            swapped */
+
+/* Of two comparisons, how often both, each, or none find no likeness in what EM took for matches. */
+typedef struct joint_shares {
+    double all, first, second, both;
+} joint_shares;
+
+static joint_shares
+joint_differences(const match_run *run, const em_session *sessions, const em_parameters *parameters, int i,
+                  int j)
+{
+    joint_shares sums = {0};
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        const em_session *session = &sessions[r];
+
+        if ((session->left_out >> i & 1) || (session->left_out >> j & 1))
+            continue;
+        for (size_t k = 0; k < session->pattern_count; k++) {
+            uint64 pattern = session->patterns[k].pattern;
+            int first = pattern_level(&run->scorer.comparisons[i], pattern);
+            int second = pattern_level(&run->scorer.comparisons[j], pattern);
+            double matches;
+
+            if (first == LEVEL_MISSING || second == LEVEL_MISSING)
+                continue;
+            matches =
+                session->patterns[k].count * em_match_probability(&run->scorer, parameters, session, pattern);
+            sums.all += matches;
+            sums.first += first == run->scorer.comparisons[i].level_count ? matches : 0;
+            sums.second += second == run->scorer.comparisons[j].level_count ? matches : 0;
+            sums.both += first == run->scorer.comparisons[i].level_count &&
+                                 second == run->scorer.comparisons[j].level_count
+                             ? matches
+                             : 0;
+        }
+    }
+    return sums;
+}
+
+/*
+ * Given name and birth date of people of one household differ together; errors in two dirty records of one
+ * thing, and values that two sources write differently, come by themselves.
+ */
+bool
+mixed_find(match_run *run, const em_session *sessions, const em_parameters *parameters,
+           mixed_attributes *found)
+{
+    bool mixed = false;
+
+    found->count = 0;
+    for (int i = 0; i < run->scorer.comparison_count; i++) {
+        for (int j = 0; j < i; j++) {
+            joint_shares sums;
+            double p, q, spread;
+
+            if (parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
+                run->scorer.comparisons[i].method == METHOD_TFIDF ||
+                run->scorer.comparisons[j].method == METHOD_TFIDF)
+                continue;
+            sums = joint_differences(run, sessions, parameters, i, j);
+            if (sums.all < LEAST_MIXED_PAIRS)
+                continue;
+            p = sums.first / sums.all;
+            q = sums.second / sums.all;
+            spread = sqrt(p * (1.0 - p) * q * (1.0 - q));
+            if (p < LEAST_MIXED_SHARE || q < LEAST_MIXED_SHARE || spread <= 0)
+                continue;
+            if ((sums.both / sums.all - p * q) / spread > MIXED_CORRELATION) {
+                match_run_phase(run, "mixed", "\"%s\" and \"%s\" differ together",
+                                run->spec->comparisons[i].name, run->spec->comparisons[j].name);
+                mixed = true;
+                if (sums.both >= LEAST_RELATED_SHARE * sums.all)
+                    found->pairs[found->count++] = UINT32_C(1) << i | UINT32_C(1) << j;
+            }
+        }
+    }
+    return mixed;
+}
+
+/* ---- taking apart ---- */
+
+#define PAIRS_BEFORE 1.0 /* what the matches are worth in the levels of each kind before any is counted */
+
+/* The comparisons that find no likeness in a pattern, and those that find some. */
+static void
+differing(const scorer *layout, uint64 pattern, uint32 *differ, uint32 *agree)
+{
+    *differ = *agree = 0;
+    for (int c = 0; c < layout->comparison_count; c++) {
+        int level = pattern_level(&layout->comparisons[c], pattern);
+
+        if (level == layout->comparisons[c].level_count)
+            *differ |= UINT32_C(1) << c;
+        else if (level != LEVEL_MISSING)
+            *agree |= UINT32_C(1) << c;
+    }
+}
+
+/* Whether a pair differs in two attributes that differ together; *whole: it agrees in both of two. */
+static bool
+differs_together(const mixed_attributes *attributes, uint32 differ, uint32 agree, bool *whole)
+{
+    bool together = false;
+
+    *whole = false;
+    for (int i = 0; i < attributes->count; i++) {
+        together |= (differ & attributes->pairs[i]) == attributes->pairs[i];
+        *whole |= (agree & attributes->pairs[i]) == attributes->pairs[i];
+    }
+    return together;
+}
+
+/* Shares of levels; each comparison's are worth something before any is counted, too. */
+static void
+shares_of_levels(const scorer *layout, double (*counts)[MAX_LEVELS], const double (*before)[MAX_LEVELS],
+                 double (*shares)[MAX_LEVELS])
+{
+    for (int c = 0; c < layout->comparison_count; c++) {
+        double total = PAIRS_BEFORE;
+
+        for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
+            total += counts[c][level];
+        for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
+            shares[c][level] = (counts[c][level] + PAIRS_BEFORE * before[c][level]) / total;
+    }
+}
+
+void
+mixed_take_apart(const match_run *run, const mixed_attributes *attributes, const em_session *sessions,
+                 const em_parameters *parameters, mixed_start *start)
+{
+    const scorer *layout = &run->scorer;
+    double(*whole)[MAX_LEVELS] = palloc0(sizeof start->m);
+    double(*apart)[MAX_LEVELS] = palloc0(sizeof start->m);
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        const em_session *session = &sessions[r];
+        double matches = 0, related = 0;
+
+        for (size_t k = 0; k < session->pattern_count; k++) {
+            uint64 pattern = session->patterns[k].pattern;
+            double count =
+                session->patterns[k].count * em_match_probability(layout, parameters, session, pattern);
+            uint32 differ, agree;
+            bool agrees, differs;
+
+            differing(layout, pattern, &differ, &agree);
+            differs = differs_together(attributes, differ & ~session->left_out, agree & ~session->left_out,
+                                       &agrees);
+            if (differs == agrees)
+                continue;
+            *(differs ? &related : &matches) += count;
+            for (int c = 0; c < layout->comparison_count; c++)
+                if (!(session->left_out >> c & 1))
+                    (differs ? apart : whole)[c][pattern_level(&layout->comparisons[c], pattern)] += count;
+        }
+        start->related_shares[r] =
+            matches + related > 0 ? session->match_share * (related / (matches + related)) : 0;
+        start->match_shares[r] = session->match_share - start->related_shares[r];
+    }
+    shares_of_levels(layout, whole, parameters->m, start->m);
+    shares_of_levels(layout, apart, parameters->m, start->related);
+    pfree(whole);
+    pfree(apart);
+}
+
+double
+mixed_likelihood(const match_run *run, const em_session *sessions, const em_parameters *parameters)
+{
+    double bits = 0, pairs = 0;
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        bits += em_log_likelihood(&run->scorer, parameters, &sessions[r]);
+        for (size_t k = 0; k < sessions[r].pattern_count; k++)
+            pairs += sessions[r].patterns[k].count;
+    }
+    return pairs > 0 ? bits / pairs : 0;
+}

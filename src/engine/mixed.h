@@ -1,0 +1,43 @@
+/*
+ * mixed.h: whether what EM took for matches is several kinds of pairs, and where it learns again from then.
+ *
+ * For train.c. People of one household, and versions of one product, share attributes that strangers do not
+ * share: EM with two classes takes them and the copies for one kind of pair.
+ */
+#ifndef MASTERING_ENGINE_MIXED_H
+#define MASTERING_ENGINE_MIXED_H
+
+#include "engine/run.h"
+#include "kernel/em.h"
+
+/* Comparisons that differ together among enough of the matches, two by two: bits of the two. */
+typedef struct mixed_attributes {
+    int count;
+    uint32 pairs[MAX_COMPARISONS * MAX_COMPARISONS / 2];
+} mixed_attributes;
+
+/*
+ * Whether two attributes that tell things apart differ together or not at all among the matches; found: where
+ * that is so for enough of them to be a kind of pairs of its own.
+ */
+extern bool mixed_find(match_run *run, const em_session *sessions, const em_parameters *parameters,
+                       mixed_attributes *found);
+
+/* Where EM begins again when the matches were taken apart. */
+typedef struct mixed_start {
+    double m[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];
+    double match_shares[MAX_RULES], related_shares[MAX_RULES];
+} mixed_start;
+
+/*
+ * Takes the matches apart: those that agree in two attributes which differ together, and those that differ in
+ * both. The former are what m begins with, the latter the related of all rules.
+ */
+extern void mixed_take_apart(const match_run *run, const mixed_attributes *attributes,
+                             const em_session *sessions, const em_parameters *parameters, mixed_start *start);
+
+/* How well what was learnt explains the candidates: bits of likelihood for each pair. */
+extern double mixed_likelihood(const match_run *run, const em_session *sessions,
+                               const em_parameters *parameters);
+
+#endif
