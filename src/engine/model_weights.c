@@ -25,7 +25,7 @@ record_frequencies(const value_summary *values, comparison_spec *comparison)
     term_frequencies *frequencies = &comparison->frequencies;
     const value_frequency *list = values->frequent;
     uint32 listed = Min(values->frequent_count, LISTED_VALUES);
-    double rest = values->filled, rest_values = values->values;
+    double rest = values->held, rest_values = values->values;
 
     /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
     while (listed > 0 && listed < values->frequent_count && list[listed - 1].records == list[listed].records)
@@ -115,7 +115,10 @@ model_set_weights(match_run *run, match_spec *spec, const em_parameters *paramet
         if (comparison->term_frequency) {
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
 
-            record_frequencies(value_summary_of(run, run->comparison_slots[c]), comparison);
+            record_frequencies(comparison->elements == ELEMENTS_NONE
+                                   ? value_summary_of(run, run->comparison_slots[c])
+                                   : value_summary_of_elements(run, run->comparison_slots[c]),
+                               comparison);
             comparison->frequencies.scale = Max(Min(share, 1.0), 0.0);
         }
     }

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "engine/elements.h"
 #include "engine/hash_sort.h"
 #include "engine/probe.h"
 #include "engine/run.h"
@@ -68,6 +69,8 @@ list_frequencies(probe_model *model, int c)
     model->listed[c] = dictionary_create(model->context);
     model->listed_weights[c] =
         MemoryContextAllocZero(model->context, sizeof(int32) * (frequencies->count + 1));
+    model->listed_shares[c] =
+        MemoryContextAllocZero(model->context, sizeof(double) * (frequencies->count + 1));
     for (int i = 0; i < frequencies->count; i++) {
         text_view text;
         uint32 code;
@@ -76,6 +79,7 @@ list_frequencies(probe_model *model, int c)
             continue;
         code = dictionary_add(model->listed[c], text);
         model->listed_weights[c][code] = scaled_weight(u, frequencies->shares[i], frequencies->scale);
+        model->listed_shares[c][code] = frequencies->shares[i];
         if ((i & 0xff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
@@ -93,6 +97,7 @@ set_scorer(probe_model *model)
         comparison *to = &model->scorer.comparisons[c];
 
         to->method = from->method;
+        to->elements = from->elements;
         to->slot = (uint32)model->comparison_slots[c];
         to->level_count = spec_level_count(from);
         memcpy(to->thresholds, from->thresholds, sizeof to->thresholds);
@@ -123,8 +128,8 @@ probe_model_create(MemoryContext parent, Jsonb *document, const query_shape *sha
     model->columns = palloc0(sizeof(store_column) * MOST_COLUMNS);
     for (int c = 0; c < spec->comparison_count; c++)
         model->comparison_slots[c] =
-            record_store_column(model->columns, &model->column_count, spec->comparisons[c].expression,
-                                spec->comparisons[c].form, spec->comparisons[c].path, false);
+            record_store_column(model->columns, &model->column_count, spec->comparisons[c].evaluated,
+                                comparison_form(&spec->comparisons[c]), spec->comparisons[c].path, false);
     model->compared_count = model->column_count;
     for (int r = 0; r < spec->rule_count; r++)
         for (int i = 0; i < spec->rules[r].part_count; i++)
@@ -343,9 +348,11 @@ probe_expect(probe *probe, uint32 candidates)
             values->numbers = room_for(probe, sizeof(double));
         if (model->columns[slot].form == FORM_DATE && values->dates == NULL)
             values->dates = room_for(probe, sizeof(calendar_date));
-        if (method_has_bound(comparison->method) && comparison->level_count > 2 && values->profiles == NULL)
+        if (method_has_bound(comparison->method) && comparison->level_count > 2 &&
+            comparison->elements == ELEMENTS_NONE && values->profiles == NULL)
             values->profiles = room_for(probe, sizeof(text_profile));
-        if (comparison->method == METHOD_TFIDF && values->dictionary == NULL)
+        if ((comparison->method == METHOD_TFIDF || comparison->elements != ELEMENTS_NONE) &&
+            values->dictionary == NULL)
             values->dictionary = dictionary_create(probe->context);
     }
     for (int i = 0; i < model->compared_count; i++) {
@@ -391,6 +398,28 @@ probe_add(probe *probe, const Datum *values, const bool *nulls)
     MemoryContextReset(probe->value_context);
 }
 
+/* The elements of the values, and what rare ones add. */
+static void
+set_elements(const probe *probe, int c, comparison *comparison)
+{
+    const probe_model *model = probe->model;
+    const comparison_spec *spec = &model->spec->comparisons[c];
+    element_index *index = element_index_create(
+        probe->context, probe->values[model->comparison_slots[c]].dictionary, spec->form);
+    double *shares;
+
+    comparison->values.elements = &index->table;
+    if (model->listed[c] == NULL)
+        return;
+    shares = palloc(sizeof(double) * index->elements->count);
+    for (uint32 code = 0; code < index->elements->count; code++) {
+        uint32 listed = code == 0 ? 0 : dictionary_find(model->listed[c], index->elements->texts[code]);
+
+        shares[code] = listed != 0 ? model->listed_shares[c][listed] : spec->frequencies.other;
+    }
+    comparison->value_weights = element_weights(index, probe->context, spec, shares);
+}
+
 /* Gives the scorer the values, now that all are there. */
 static void
 make_ready(probe *probe)
@@ -414,7 +443,9 @@ make_ready(probe *probe)
 
         comparison->values =
             (value_table){values->texts, values->numbers, values->dates, NULL, values->profiles};
-        if (model->listed[c] != NULL && values->whole.chars != NULL) {
+        if (comparison->elements != ELEMENTS_NONE)
+            set_elements(probe, c, comparison);
+        else if (model->listed[c] != NULL && values->whole.chars != NULL) {
             int32 *weights = palloc0(sizeof(int32) * 2);
             uint32 code = dictionary_find(model->listed[c], values->whole);
 

@@ -29,6 +29,7 @@ typedef struct probe_model {
     scorer scorer;                       /* without values */
     dictionary *listed[MAX_COMPARISONS]; /* values whose frequencies the model knows */
     int32 *listed_weights[MAX_COMPARISONS];
+    double *listed_shares[MAX_COMPARISONS]; /* of the records, that have them */
     int32 other_weight[MAX_COMPARISONS];
     comparison_thread thread;
 } probe_model;

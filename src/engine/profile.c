@@ -3,11 +3,13 @@
  */
 #include "compat.h"
 
+#include "engine/elements.h"
 #include "engine/profile.h"
 #include "engine/value_reader.h"
 #include "kernel/nicknames.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #define FEW_VALUES 60
@@ -233,6 +235,24 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
     profile->spread = profile->kind == KIND_NUMBER ? spread_of(values) : 0;
 }
 
+/* An array by its elements; two records are equal in it when they share one. */
+static void
+profile_list(column_profile *profile, MemoryContext context, const store_column *column, uint64 records)
+{
+    const element_index *index = element_index_create(context, column->values, column->form);
+    double held, filled;
+
+    profile_column(profile, index->elements, records);
+    held = profile->filled;
+    profile->is_list = true;
+    profile->filled = 0;
+    for (uint32 code = 1; code < column->values->count; code++)
+        profile->filled += column->values->records[code];
+    filled = profile->filled;
+    if (filled > 1)
+        profile->equal_share = Min(profile->equal_share * held * (held - 1) / (filled * (filled - 1)), 1.0);
+}
+
 const char *
 column_kind_name(column_kind kind)
 {
@@ -259,7 +279,12 @@ profile_query_with(MemoryContext context, const char *query, const char *const *
             continue;
         profiles[*count].name = pstrdup(name);
         profiles[*count].expression = pstrdup(quote_identifier(name));
-        (void)record_store_column(columns, count, profiles[*count].expression, FORM_NONE, "$", false);
+        (void)record_store_column(
+            columns, count, profiles[*count].expression,
+            OidIsValid(get_base_element_type(TupleDescAttr(shape->columns, i)->atttypid))
+                ? (value_form)(FORM_NONE | FORM_ELEMENTS)
+                : FORM_NONE,
+            "$", false);
     }
     for (int i = 0; i < expression_count; i++) {
         profiles[*count].name = names[i];
@@ -268,8 +293,12 @@ profile_query_with(MemoryContext context, const char *query, const char *const *
         (void)record_store_column(columns, count, expressions[i], FORM_NONE, "$", false);
     }
     *store = record_store_read(context, shape, columns, *count, false, NULL, 1);
-    for (int i = 0; i < *count; i++)
-        profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
+    for (int i = 0; i < *count; i++) {
+        if (((int)(*store)->columns[i].form & FORM_ELEMENTS) != 0)
+            profile_list(&profiles[i], context, &(*store)->columns[i], (*store)->records.count);
+        else
+            profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
+    }
     return profiles;
 }
 

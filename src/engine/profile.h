@@ -26,6 +26,7 @@ typedef struct column_profile {
     const char *expression; /* SQL; of a column its quoted name */
     bool is_group;          /* columns put together (column_groups.h) */
     bool in_form;           /* a function brings its values to one form (value_forms.h) */
+    bool is_list;           /* an array: what is said of its values is said of its elements */
     column_kind kind;
     uint64 records;
     uint64 filled;
@@ -41,7 +42,7 @@ typedef struct column_profile {
     uint32 top_codes[5];
     uint32 top_records[5];
     bool repeats; /* says again what other columns say; set when a specification is suggested */
-    const dictionary *values;
+    const dictionary *values; /* of an array its elements, which no row has codes of */
 } column_profile;
 
 /* What columns are compared by: a character of a word, ASCII in lower case; 0 for what parts words. */

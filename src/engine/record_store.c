@@ -5,6 +5,7 @@
 
 #include "catalog/pg_type.h"
 #include "engine/big_memory.h"
+#include "engine/elements.h"
 #include "engine/hash_sort.h"
 #include "engine/json_reader.h"
 #include "engine/progress.h"
@@ -538,11 +539,12 @@ record_store_finish_values(record_store *store)
 
 /* A word about what was not as it should be. */
 static void
-report_columns(const record_store *store)
+report_columns(const record_store *store, value_reader *const *readers)
 {
     for (int i = 0; i < store->column_count; i++) {
         const store_column *column = &store->columns[i];
         uint64 long_values = column->long_values + column->values->long_values;
+        uint64 cut = readers[i] != NULL ? value_reader_cut(readers[i]) : 0;
 
         if (long_values > 0)
             ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters",
@@ -551,6 +553,14 @@ report_columns(const record_store *store)
         if (column->unreadable > 0)
             ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are no %s and count as missing",
                                     column->expression, column->unreadable, value_form_name(column->form))));
+        if (cut > 0)
+            ereport(WARNING,
+                    (errmsg("%s: " UINT64_FORMAT " records have more than %d elements, or more than %d "
+                            "characters in them",
+                            column->expression, cut, MAX_ELEMENTS, ELEMENT_CHARACTERS),
+                     errdetail("The others, in the order of their text, are not compared."),
+                     errhint("Compare fewer: column[1:%d], or what the elements have in common as a key.",
+                             MAX_ELEMENTS)));
     }
 }
 
@@ -577,6 +587,26 @@ reading_query(const query_shape *shape, const store_column *columns, int column_
     return sql.data;
 }
 
+/* What is compared by elements has some; an array that is compared as one text is worth a word. */
+static void
+check_elements(const store_column *column, Oid type)
+{
+    json_node node = {{.type = jbvNull}, column->path};
+
+    if (((int)column->form & FORM_ELEMENTS) != 0 && !type_has_elements(type))
+        json_error(
+            &node,
+            psprintf("%s is of type %s, which has no elements", column->expression, format_type_be(type)),
+            "Elements are those of an array, or of a jsonb array.",
+            "Leave \"elements\" out, or say what stands between the elements of the text: "
+            "\"separator\": \";\".");
+    if (((int)column->form & FORM_ELEMENTS) == 0 && OidIsValid(get_base_element_type(type)) &&
+        strncmp(column->path, "$.comparisons", strlen("$.comparisons")) == 0)
+        ereport(NOTICE, (errmsg("%s is an array and is compared as one text", column->expression),
+                         errdetail("At %s.", column->path),
+                         errhint("Add \"elements\": \"best\" to compare its elements.")));
+}
+
 static void
 check_columns_exist(const query_shape *shape, store_column *columns, int column_count)
 {
@@ -597,6 +627,7 @@ check_columns_exist(const query_shape *shape, store_column *columns, int column_
             json_error(&node, psprintf("%s is a row, not a value", columns[i].expression), NULL,
                        "Take one of its fields.");
         }
+        check_elements(&columns[i], type);
     }
 }
 
@@ -672,7 +703,7 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
     if (store->spool != NULL)
         spill(&state);
     MemoryContextDelete(reading);
-    report_columns(store);
+    report_columns(store, state.readers);
     if (store->spool != NULL) {
         record_store_clear(store);
         spool_sort(store->spool);

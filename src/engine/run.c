@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "engine/big_memory.h"
 #include "engine/blocks.h"
+#include "engine/elements.h"
 #include "engine/normalize.h"
 #include "engine/passes.h"
 #include "engine/progress.h"
@@ -123,8 +124,8 @@ collect_columns(match_run *run, store_column *columns)
 
     for (int c = 0; c < spec->comparison_count; c++)
         run->comparison_slots[c] =
-            record_store_column(columns, &count, spec->comparisons[c].expression, spec->comparisons[c].form,
-                                spec->comparisons[c].path, false);
+            record_store_column(columns, &count, spec->comparisons[c].evaluated,
+                                comparison_form(&spec->comparisons[c]), spec->comparisons[c].path, false);
     for (int r = 0; r < spec->rule_count; r++)
         for (int i = 0; i < spec->rules[r].part_count; i++)
             run->rule_slots[r][i] = key_part_slot(run, &spec->rules[r], i, columns, &count);
@@ -168,6 +169,7 @@ set_layout(match_run *run)
         comparison *to = &run->scorer.comparisons[c];
 
         to->method = from->method;
+        to->elements = from->elements;
         to->slot = (uint32)run->comparison_slots[c];
         to->level_count = spec_level_count(from);
         memcpy(to->thresholds, from->thresholds, sizeof to->thresholds);
@@ -184,9 +186,14 @@ set_values(match_run *run)
     for (int c = 0; c < run->spec->comparison_count; c++) {
         comparison *to = &run->scorer.comparisons[c];
 
-        if (method_has_bound(to->method) && to->level_count > 2)
+        if (method_has_bound(to->method) && to->level_count > 2 && to->elements == ELEMENTS_NONE)
             make_profiles(run, run->store->columns[run->comparison_slots[c]].values);
         to->values = record_store_values(run->store, run->comparison_slots[c]);
+        if (to->elements != ELEMENTS_NONE)
+            to->values.elements =
+                &element_index_create(run->store->data, run->store->columns[run->comparison_slots[c]].values,
+                                      run->spec->comparisons[c].form)
+                     ->table;
         if (to->method == METHOD_TFIDF)
             to->values.vectors =
                 term_index_vectors(run, run->comparison_slots[c], run->spec->comparisons[c].q);
@@ -236,6 +243,25 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     return weights;
 }
 
+/* The same of arrays, by how rare their elements are. */
+static int32 *
+weights_by_elements(match_run *run, const comparison_spec *comparison, element_index *index)
+{
+    const term_frequencies *frequencies = &comparison->frequencies;
+    double *shares = big_alloc(run->store->data, mul_size(index->elements->count, sizeof(double)));
+    value_reader *reader = value_reader_create(run->context, TEXTOID, FORM_NONE);
+
+    for (uint32 code = 0; code < index->elements->count; code++)
+        shares[code] = frequencies->other;
+    for (int i = 0; i < frequencies->count; i++) {
+        text_view text;
+
+        if (value_reader_read(reader, CStringGetTextDatum(frequencies->values[i]), &text) == VALUE_READ)
+            shares[dictionary_find(index->elements, text)] = frequencies->shares[i];
+    }
+    return element_weights(index, run->store->data, comparison, shares);
+}
+
 /* Adjustments of exact levels, of the values that the store has. */
 static void
 set_value_weights(match_run *run, const match_spec *spec)
@@ -243,7 +269,12 @@ set_value_weights(match_run *run, const match_spec *spec)
     for (int c = 0; c < spec->comparison_count; c++) {
         const comparison_spec *comparison = &spec->comparisons[c];
 
-        if (comparison->term_frequency && comparison->frequencies.other > 0)
+        if (!comparison->term_frequency || comparison->frequencies.other <= 0)
+            continue;
+        if (comparison->elements != ELEMENTS_NONE)
+            run->scorer.comparisons[c].value_weights = weights_by_elements(
+                run, comparison, (element_index *)run->scorer.comparisons[c].values.elements);
+        else
             run->scorer.comparisons[c].value_weights =
                 value_weights(run, comparison, run->comparison_slots[c]);
     }

@@ -32,16 +32,11 @@ const char *const comparison_method_names[] = {"exact",
                                                "names",
                                                NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
+static const char *const element_modes[] = {"best", "set", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
 static const char *const linkage_names[] = {"average", "single", NULL};
 static const char *const one_per_source_names[] = {"evident", "always", "never", NULL};
 static const char *const link_names[] = {"all", "across_sources", NULL};
-
-bool
-method_is_distance(comparison_method method)
-{
-    return method == METHOD_LEVENSHTEIN_DISTANCE || method == METHOD_DAMERAU_DISTANCE;
-}
 
 const char *
 method_name(comparison_method method)
@@ -52,13 +47,13 @@ method_name(comparison_method method)
 const char *
 value_form_name(value_form form)
 {
-    switch (form) {
+    switch ((int)form & ~FORM_ELEMENTS) {
     case FORM_NUMBER:
         return "number";
     case FORM_DATE:
         return "date";
     default:
-        return form_names[form];
+        return form_names[(int)form & ~FORM_ELEMENTS];
     }
 }
 
@@ -168,6 +163,15 @@ default_thresholds(comparison_spec *comparison)
         break;
     }
     memcpy(comparison->thresholds, defaults, comparison->threshold_count * sizeof(double));
+    if (comparison->elements == ELEMENTS_SET) {
+        comparison->threshold_count = 2;
+        memcpy(comparison->thresholds, loose, sizeof loose);
+    } else if (comparison->elements == ELEMENTS_BEST) {
+        memmove(comparison->thresholds + 1, comparison->thresholds,
+                comparison->threshold_count * sizeof(double));
+        comparison->thresholds[0] = method_is_distance(comparison->method) ? 0.0 : 1.0;
+        comparison->threshold_count++;
+    }
 }
 
 static void
@@ -179,14 +183,16 @@ read_levels(const json_node *node, comparison_spec *comparison)
     if (comparison->threshold_count > MAX_THRESHOLDS)
         json_error(node, psprintf("at most %d levels, found %d", MAX_THRESHOLDS, comparison->threshold_count),
                    NULL, NULL);
-    if (comparison->method == METHOD_EXACT && comparison->threshold_count > 0)
+    if (comparison->method == METHOD_EXACT && comparison->elements == ELEMENTS_NONE &&
+        comparison->threshold_count > 0)
         json_error(node, "method \"exact\" has no levels", "Two values are equal or they are not.",
                    "Leave \"levels\" out, or choose a method that measures similarity.");
     for (int i = 0; i < comparison->threshold_count; i++) {
         json_node level = json_element(node, i);
 
         comparison->thresholds[i] =
-            distance ? json_integer(&level, 1, 1000000) : json_number(&level, 0.0, 1.0);
+            distance ? json_integer(&level, comparison->elements == ELEMENTS_NONE ? 1 : 0, 1000000)
+                     : json_number(&level, 0.0, 1.0);
         if (i > 0 && (distance ? comparison->thresholds[i] <= comparison->thresholds[i - 1]
                                : comparison->thresholds[i] >= comparison->thresholds[i - 1]))
             json_error(&level,
@@ -245,13 +251,51 @@ read_trained(const json_node *node, comparison_spec *comparison)
     comparison->trained = true;
 }
 
+/* How the elements of an array are compared. */
+static void
+read_elements(const json_node *node, const json_node *method, comparison_spec *comparison)
+{
+    json_node member;
+
+    if (!json_member(node, "elements", &member)) {
+        if (json_member(node, "separator", &member))
+            json_error(&member, "\"separator\" goes with \"elements\"", NULL,
+                       "Add \"elements\": \"best\", or leave the separator out.");
+        return;
+    }
+    comparison->elements =
+        (element_mode)(json_choice(&member, "way of comparing elements", element_modes) + ELEMENTS_BEST);
+    if (comparison->elements == ELEMENTS_SET && method == NULL)
+        comparison->method = METHOD_EXACT;
+    if (comparison->elements == ELEMENTS_SET && comparison->method != METHOD_EXACT)
+        json_error(
+            method,
+            psprintf("method \"%s\" compares elements, not sets of them", method_name(comparison->method)),
+            "In a set, elements are equal or they are not.",
+            "Leave \"method\" out, or take \"elements\": \"best\".");
+    if (comparison->method == METHOD_TFIDF)
+        json_error(method,
+                   psprintf("method \"%s\" does not compare elements", method_name(comparison->method)),
+                   "It weighs the words of one text.",
+                   "Leave \"elements\" out and put them into one text: array_to_string(authors, ' ').");
+    if (json_member(node, "separator", &member)) {
+        comparison->separator = json_string(&member);
+        if (comparison->separator[0] == '\0')
+            json_error(&member, "the separator is empty", NULL,
+                       "Give what stands between two elements: \";\".");
+        comparison->evaluated = psprintf("pg_catalog.string_to_array((%s\n)::pg_catalog.text, %s)",
+                                         comparison->expression, quote_literal_cstr(comparison->separator));
+    }
+}
+
 static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
     static const char *const members[] = {
-        "name",    "column", "expression",     "method",  "levels",      "normalize", "q",
-        "measure", "scale",  "term_frequency", "trained", "frequencies", "terms",     NULL};
-    json_node member;
+        "name",  "column",         "expression", "method",      "levels", "normalize", "q",         "measure",
+        "scale", "term_frequency", "trained",    "frequencies", "terms",  "elements",  "separator", NULL};
+    json_node member, method;
+    bool has_method;
 
     comparison->path = node->path;
     comparison->method = METHOD_JARO_WINKLER;
@@ -262,6 +306,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
         comparison->column = json_string(node);
         comparison->expression = pstrdup(quote_identifier(comparison->column));
         comparison->name = comparison->column;
+        comparison->evaluated = comparison->expression;
         default_thresholds(comparison);
         return;
     }
@@ -284,8 +329,11 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
                    "Name the column to compare: {\"column\": \"surname\"}.");
     if (json_member(node, "name", &member))
         comparison->name = json_string(&member);
-    if (json_member(node, "method", &member))
-        comparison->method = (comparison_method)json_choice(&member, "method", comparison_method_names);
+    has_method = json_member(node, "method", &method);
+    if (has_method)
+        comparison->method = (comparison_method)json_choice(&method, "method", comparison_method_names);
+    comparison->evaluated = comparison->expression;
+    read_elements(node, has_method ? &method : NULL, comparison);
 
     if (comparison->method == METHOD_NUMERIC)
         comparison->form = FORM_NUMBER;
@@ -306,7 +354,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
         comparison->q = json_integer(&member, comparison->method == METHOD_TFIDF ? 0 : 1, MAX_TERM_Q);
     if (json_member(node, "measure", &member))
         comparison->measure = (set_measure)json_choice(&member, "measure", measure_names);
-    else if (comparison->method == METHOD_TOKEN)
+    else if (comparison->method == METHOD_TOKEN || comparison->elements == ELEMENTS_SET)
         comparison->measure = MEASURE_JACCARD;
     if (json_member(node, "scale", &member)) {
         comparison->scale = json_number(&member, 0, DBL_MAX);
@@ -442,6 +490,9 @@ spec_level_label(const comparison_spec *comparison, int level)
         return pstrdup("exact");
     if (level == spec_level_count(comparison))
         return pstrdup("else");
+    if (comparison->elements == ELEMENTS_BEST && level == 2 &&
+        comparison->thresholds[0] == (method_is_distance(comparison->method) ? 0.0 : 1.0))
+        return pstrdup("an element is equal");
     initStringInfo(&label);
     appendStringInfoString(&label, method_is_distance(comparison->method) ? "<= " : ">= ");
     append_json_number(&label, comparison->thresholds[level - 2]);
@@ -507,7 +558,13 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
     appendStringInfoString(out, comparison->column != NULL ? ",\"column\":" : ",\"expression\":");
     append_json_string(out, comparison->column != NULL ? comparison->column : comparison->expression);
     appendStringInfo(out, ",\"method\":\"%s\"", method_name(comparison->method));
-    if (comparison->method != METHOD_EXACT) {
+    if (comparison->elements != ELEMENTS_NONE)
+        appendStringInfo(out, ",\"elements\":\"%s\"", element_modes[comparison->elements - ELEMENTS_BEST]);
+    if (comparison->separator != NULL) {
+        appendStringInfoString(out, ",\"separator\":");
+        append_json_string(out, comparison->separator);
+    }
+    if (comparison->method != METHOD_EXACT || comparison->elements != ELEMENTS_NONE) {
         appendStringInfoString(out, ",\"levels\":[");
         for (int i = 0; i < comparison->threshold_count; i++) {
             if (i > 0)
@@ -520,7 +577,8 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
         appendStringInfo(out, ",\"normalize\":\"%s\"", value_form_name(comparison->form));
     if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TFIDF)
         appendStringInfo(out, ",\"q\":%d", comparison->q);
-    if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TOKEN)
+    if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TOKEN ||
+        comparison->elements == ELEMENTS_SET)
         appendStringInfo(out, ",\"measure\":\"%s\"", measure_names[comparison->measure]);
     if (comparison->method == METHOD_NUMERIC) {
         appendStringInfoString(out, ",\"scale\":");

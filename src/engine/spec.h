@@ -27,6 +27,9 @@ typedef enum value_form {
     FORM_DATE,         /* the date in the text */
 } value_form;
 
+/* Beside a form: the value is an array, and each of its elements is brought to the form. */
+#define FORM_ELEMENTS 0x100
+
 #define DEFAULT_MAX_BLOCK 5000
 #define DEFAULT_WINDOW 50
 #define DEFAULT_THRESHOLD 0.5
@@ -72,8 +75,11 @@ typedef struct comparison_spec {
     char *name;
     char *column;     /* or NULL */
     char *expression; /* SQL; of a column its quoted name */
-    value_form form;
+    value_form form;  /* of each element where elements are compared */
     comparison_method method;
+    element_mode elements;
+    char *separator; /* between the elements of a text; NULL: it is an array */
+    char *evaluated; /* what is evaluated: the expression, divided where there is a separator */
     int threshold_count;
     double thresholds[MAX_THRESHOLDS];
     int q;
@@ -117,8 +123,15 @@ extern Jsonb *spec_write(const match_spec *spec);
 /* Level as people read it: "missing", "exact", ">= 0.92", "else". */
 extern char *spec_level_label(const comparison_spec *comparison, int level);
 
+/* The form of a comparison's column in the store. */
+static inline value_form
+comparison_form(const comparison_spec *comparison)
+{
+    return comparison->elements == ELEMENTS_NONE ? comparison->form
+                                                 : (value_form)(comparison->form | FORM_ELEMENTS);
+}
+
 extern int spec_level_count(const comparison_spec *comparison);
-extern bool method_is_distance(comparison_method method);
 extern const char *method_name(comparison_method method);
 extern const char *const comparison_method_names[];
 extern const char *value_form_name(value_form form);

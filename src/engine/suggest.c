@@ -10,6 +10,7 @@
 
 #include "engine/column_groups.h"
 #include "engine/profile.h"
+#include "engine/suggest_lists.h"
 #include "engine/swapped.h"
 #include "engine/value_forms.h"
 #include "kernel/hash.h"
@@ -103,7 +104,8 @@ typedef struct column_overlap {
 static bool
 has_words(const column_profile *profile)
 {
-    return !profile->is_group && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT);
+    return !profile->is_group && !profile->is_list &&
+           (profile->kind == KIND_NAME || profile->kind == KIND_TEXT);
 }
 
 /*
@@ -172,7 +174,7 @@ mark_repeating(const record_store *store, column_profile *profiles, int count)
 static bool
 is_row_number(const column_profile *profile)
 {
-    return profile->distinct == profile->filled && profile->filled > 100 &&
+    return !profile->is_list && profile->distinct == profile->filled && profile->filled > 100 &&
            (profile->kind == KIND_NUMBER || profile->kind == KIND_CODE);
 }
 
@@ -188,6 +190,11 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
     } else {
         appendStringInfoString(out, "{\"column\":");
         append_json_string(out, profile->name);
+    }
+    if (profile->is_list) {
+        write_list_comparison(out, profile, profile->given_names >= LEAST_GIVEN_NAMES);
+        appendStringInfoChar(out, '}');
+        return;
     }
     /* Words of several columns, in any order. */
     if (profile->is_group && !alone && profile->kind == KIND_NAME) {
@@ -249,7 +256,7 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
 static bool
 has_codes(const column_profile *profile)
 {
-    return profile->kind == KIND_TEXT && usefulness(profile) > 0 && !profile->repeats &&
+    return profile->kind == KIND_TEXT && !profile->is_list && usefulness(profile) > 0 && !profile->repeats &&
            profile->with_digits >= LEAST_WITH_DIGITS;
 }
 
@@ -333,11 +340,16 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
 
         if (!can_block(&profiles[i]))
             continue;
-        count_rule_pairs(store, entries, scratch, &rule);
+        if (profiles[i].is_list) {
+            rule.pairs = list_pairs(&profiles[i]);
+            rule.filled = (double)profiles[i].filled / records;
+        } else
+            count_rule_pairs(store, entries, scratch, &rule);
         if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0) {
             rules[used++] = rule;
             single[i] = true;
         }
+        single[i] |= profiles[i].is_list; /* a key of its own, or none */
     }
     for (int i = 0; i < count; i++) {
         for (int j = i + 1; j < count; j++) {
@@ -527,6 +539,8 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
 static int
 comparison_bits(const column_profile *profile)
 {
+    if (profile->is_list)
+        return 3;
     return profile->kind == KIND_CATEGORY || (profile->kind == KIND_NUMBER && profile->spread <= 0) ? 2 : 3;
 }
 
@@ -592,7 +606,9 @@ bring_to_form(column_profile *profiles, int count)
 {
     for (int i = 0; i < count; i++) {
         const char *function =
-            profiles[i].repeats || usefulness(&profiles[i]) == 0 ? NULL : value_form_function(&profiles[i]);
+            profiles[i].repeats || profiles[i].is_list || usefulness(&profiles[i]) == 0
+                ? NULL
+                : value_form_function(&profiles[i]);
 
         if (function == NULL)
             continue;

@@ -7,6 +7,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
+#include "engine/elements.h"
 #include "engine/normalize.h"
 #include "engine/value_reader.h"
 #include "miscadmin.h"
@@ -31,7 +32,8 @@ struct value_reader {
     value_form form;
     normalize_mode mode;
     normalizer *normalizer;
-    FmgrInfo output; /* of types that are not text */
+    FmgrInfo output;          /* of types that are not text */
+    element_reader *elements; /* of an array whose elements are read; NULL: a value */
     char buffer[MAXDATELEN + 1];
 };
 
@@ -45,6 +47,11 @@ value_reader_create(MemoryContext context, Oid type, value_form form)
                           : form == FORM_DIGITS       ? NORMALIZE_DIGITS
                                                       : NORMALIZE_NONE;
 
+    if ((int)form & FORM_ELEMENTS) {
+        reader->elements = element_reader_create(context, type, form);
+        MemoryContextSwitchTo(before);
+        return reader;
+    }
     reader->type = getBaseType(type);
     reader->form = form;
     reader->mode = mode;
@@ -386,8 +393,8 @@ value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32
 {
     struct varlena *packed;
 
-    if (reader->form == FORM_NUMBER || reader->form == FORM_DATE || reader->output.fn_oid != InvalidOid ||
-        reader->type == NAMEOID || reader->type == DATEOID)
+    if (reader->elements != NULL || reader->form == FORM_NUMBER || reader->form == FORM_DATE ||
+        reader->output.fn_oid != InvalidOid || reader->type == NAMEOID || reader->type == DATEOID)
         return false;
     packed = (struct varlena *)DatumGetPointer(value);
     if (VARATT_IS_COMPRESSED(packed) || VARATT_IS_EXTERNAL(packed))
@@ -405,6 +412,8 @@ value_reader_read(value_reader *reader, Datum value, text_view *text)
     int length;
     value_state state;
 
+    if (reader->elements != NULL)
+        return element_reader_read(reader->elements, value, text);
     if (read_calendar_type(reader, value, text, &state))
         return state;
     if (reader->output.fn_oid != InvalidOid) {
@@ -442,4 +451,10 @@ value_reader_read(value_reader *reader, Datum value, text_view *text)
         return parse_date(*text, &date) ? read_date(reader, date, text) : VALUE_UNREADABLE;
     }
     return VALUE_READ;
+}
+
+uint64
+value_reader_cut(const value_reader *reader)
+{
+    return reader->elements != NULL ? element_reader_cut(reader->elements) : 0;
 }

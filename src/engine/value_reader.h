@@ -13,7 +13,8 @@
 
 typedef struct value_reader value_reader;
 
-/* For values of one type in one form; type is the element type for arrays. */
+/* For values of one type in one form; type is the element type for arrays, but the array's with
+ * FORM_ELEMENTS. */
 extern value_reader *value_reader_create(MemoryContext context, Oid type, value_form form);
 
 typedef enum value_state { VALUE_READ, VALUE_MISSING, VALUE_UNREADABLE } value_state;
@@ -31,6 +32,9 @@ extern value_state value_reader_read(value_reader *reader, Datum value, text_vie
  */
 extern bool value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32 *length,
                                normalize_mode *mode);
+
+/* With FORM_ELEMENTS: values that had more elements than are compared. */
+extern uint64 value_reader_cut(const value_reader *reader);
 
 /* The number or date of a text in its form. */
 extern double value_number(text_view text);

@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include "engine/big_memory.h"
+#include "engine/elements.h"
 #include "engine/passes.h"
 #include "engine/value_summary.h"
 #include "miscadmin.h"
@@ -41,6 +42,7 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
         double records = values->records[code];
 
         summary->filled += records;
+        summary->held += records;
         summary->equal_pairs += records * (records - 1) / 2;
         candidates += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
@@ -74,13 +76,31 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
     summary->frequent_count = candidates;
 }
 
+/* Adds the elements of a spooled array whose hashes are in a range. */
+static void
+count_elements(dictionary *counted, text_view value, uint64 first, uint64 last, uint8 *buffer)
+{
+    uint32 place = 0;
+    text_view element;
+
+    while (next_element(value, &place, &element)) {
+        uint64 hash;
+
+        element = narrow_element(element, buffer);
+        hash = dictionary_hash(element);
+        if (hash >= first && hash <= last)
+            (void)dictionary_add(counted, element);
+    }
+}
+
 /*
  * Counts the values whose hashes are in a range; false when they do not fit. What the other columns' empty
  * dictionaries take does not count: with many columns no range would ever fit.
  */
 static bool
-count_range(match_run *run, int slot, uint64 first, uint64 last, dictionary **counted)
+count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, dictionary **counted)
 {
+    uint8 buffer[ELEMENT_CHARACTERS];
     spool_scan scan;
     bool fits = true;
     uint32 records = 0;
@@ -97,10 +117,14 @@ count_range(match_run *run, int slot, uint64 first, uint64 last, dictionary **co
 
         if (value->text.length == 0)
             continue;
-        hash = spool_value_hash(value);
-        if (hash < first || hash > last)
-            continue;
-        (void)dictionary_add_kept(*counted, value->text, hash, value->second_hash);
+        if (elements)
+            count_elements(*counted, value->text, first, last, buffer);
+        else {
+            hash = spool_value_hash(value);
+            if (hash < first || hash > last)
+                continue;
+            (void)dictionary_add_kept(*counted, value->text, hash, value->second_hash);
+        }
         if ((++records & 0xff) == 0)
             fits = first == last ||
                    MemoryContextMemAllocated(run->store->data, true) - empty <= mastering_memory_budget() / 2;
@@ -110,7 +134,7 @@ count_range(match_run *run, int slot, uint64 first, uint64 last, dictionary **co
 }
 
 static void
-count_in_passes(match_run *run, int slot, value_summary *summary)
+count_in_passes(match_run *run, int slot, bool elements, value_summary *summary)
 {
     uint64 first = 0, width = PG_UINT64_MAX;
 
@@ -118,7 +142,7 @@ count_in_passes(match_run *run, int slot, value_summary *summary)
         uint64 last = PG_UINT64_MAX - first < width ? PG_UINT64_MAX : first + width;
         dictionary *counted;
 
-        if (!count_range(run, slot, first, last, &counted)) {
+        if (!count_range(run, slot, elements, first, last, &counted)) {
             width /= 2;
             continue;
         }
@@ -146,9 +170,27 @@ value_summary_of(match_run *run, int slot)
         summary->wants_frequent |=
             run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
     if (run->store->spool != NULL)
-        count_in_passes(run, slot, summary);
+        count_in_passes(run, slot, false, summary);
     else
         add_values(run, summary, run->store->columns[slot].values);
     run->summaries[slot] = summary;
+    return summary;
+}
+
+const value_summary *
+value_summary_of_elements(match_run *run, int slot)
+{
+    value_summary *summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
+
+    summary->wants_frequent = true;
+    if (run->store->spool != NULL)
+        count_in_passes(run, slot, true, summary);
+    else {
+        const store_column *column = &run->store->columns[slot];
+
+        add_values(run, summary,
+                   element_index_create(run->store->data, column->values, column->form)->elements);
+    }
+    summary->filled = value_summary_of(run, slot)->filled;
     return summary;
 }

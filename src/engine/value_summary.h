@@ -19,6 +19,7 @@ typedef struct value_frequency {
 
 typedef struct value_summary {
     double filled;       /* records that have a value */
+    double held;         /* values that they have: more of elements */
     double values;       /* distinct ones */
     double equal_pairs;  /* of records that have the same value */
     bool wants_frequent; /* a comparison has term frequencies */
@@ -29,5 +30,8 @@ typedef struct value_summary {
 
 /* Of one slot of the run's store; kept for the next call. */
 extern const value_summary *value_summary_of(match_run *run, int slot);
+
+/* The same of the elements of a slot that has arrays; filled is the number of records with an array. */
+extern const value_summary *value_summary_of_elements(match_run *run, int slot);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "kernel/elements.h"
 #include "kernel/hash.h"
 #include "kernel/term_vectors.h"
 
@@ -47,7 +48,8 @@ decisiveness(const comparison *comparison)
 {
     int32_t otherwise = comparison->weights[comparison->level_count];
 
-    return (double)(comparison->best_inexact - otherwise) / method_cost(comparison->method);
+    return (double)(comparison->best_inexact - otherwise) /
+           (method_cost(comparison->method) * (comparison->elements == ELEMENTS_BEST ? 4 : 1));
 }
 
 /* What eight columns that are the same, or differ, come to. Several comparisons may read one column. */
@@ -100,6 +102,9 @@ scorer_prepare(scorer *scorer)
         for (int level = 3; level <= comparison->level_count; level++)
             if (comparison->weights[level] > comparison->best_inexact)
                 comparison->best_inexact = comparison->weights[level];
+        if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL &&
+            comparison->weights[2] + comparison->values.elements->best_weight > comparison->best_inexact)
+            comparison->best_inexact = comparison->weights[2] + comparison->values.elements->best_weight;
 
         for (; position > 0 &&
                decisiveness(&scorer->comparisons[scorer->order[position - 1]]) < decisiveness(comparison);
@@ -119,6 +124,8 @@ comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_
     kernel_status status = KERNEL_OK;
     uint32_t distance = 0;
 
+    if (comparison->elements != ELEMENTS_NONE)
+        return elements_measure(comparison, a, b, workspace, result, NULL);
     switch (comparison->method) {
     case METHOD_EXACT:
         *result = a == b ? 1.0 : 0.0;
@@ -181,39 +188,43 @@ comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_
     return status;
 }
 
-static inline bool
-is_distance(comparison_method method)
+bool
+method_is_distance(comparison_method method)
 {
     return method == METHOD_LEVENSHTEIN_DISTANCE || method == METHOD_DAMERAU_DISTANCE;
 }
 
-/* The level of two unequal values that are both there, measured. */
+/* The level of two unequal values that are both there, measured, and what a rare shared element adds. */
 static kernel_status
-measured_level(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace, int *level)
+measured_level(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace, int *level,
+               int32_t *extra)
 {
     double measure = 0;
     kernel_status status;
     int thresholds = comparison->level_count - 2;
 
     *level = comparison->level_count;
+    *extra = 0;
     if (thresholds == 0)
         return KERNEL_OK;
     status = comparison_measure(comparison, a, b, workspace, &measure);
     if (status != KERNEL_OK)
         return status;
     for (int t = 0; t < thresholds; t++) {
-        if (is_distance(comparison->method) ? measure <= comparison->thresholds[t]
-                                            : measure >= comparison->thresholds[t]) {
+        if (method_is_distance(comparison->method) ? measure <= comparison->thresholds[t]
+                                                   : measure >= comparison->thresholds[t]) {
             *level = t + 2;
             break;
         }
     }
+    *extra = comparison->elements != ELEMENTS_NONE ? comparison_rarity(comparison, a, b, *level) : 0;
     return KERNEL_OK;
 }
 
 /* The same, looked up among what this thread measured last. */
 static inline kernel_status
-remembered_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread, int *level)
+remembered_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread, int *level,
+                 int32_t *extra)
 {
     const comparison *comparison = &scorer->comparisons[c];
     uint64_t codes = a < b ? (uint64_t)a << 32 | b : (uint64_t)b << 32 | a;
@@ -221,16 +232,17 @@ remembered_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison
     kernel_status status;
 
     if (thread->cache == NULL || comparison->level_count == 2)
-        return measured_level(comparison, a, b, &thread->workspace, level);
+        return measured_level(comparison, a, b, &thread->workspace, level, extra);
     entry = &thread->cache[(size_t)c * LEVEL_CACHE_SIZE + (hash_word(codes) & (LEVEL_CACHE_SIZE - 1))];
     if (entry->codes == codes && entry->level != 0) {
-        *level = (int)entry->level;
+        *level = (int)(entry->level & 0xff);
+        *extra = (int32_t)(uint32_t)(entry->level >> 32);
         return KERNEL_OK;
     }
-    status = measured_level(comparison, a, b, &thread->workspace, level);
+    status = measured_level(comparison, a, b, &thread->workspace, level, extra);
     if (status == KERNEL_OK) {
         entry->codes = codes;
-        entry->level = (uint64_t)*level;
+        entry->level = (uint64_t)(uint32_t)*extra << 32 | (uint64_t)*level;
     }
     return status;
 }
@@ -309,6 +321,8 @@ ruled_out(const comparison *comparison, const text_profile *a, const text_profil
 kernel_status
 comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread, int *level)
 {
+    int32_t extra;
+
     if (a == 0 || b == 0) {
         *level = LEVEL_MISSING;
         return KERNEL_OK;
@@ -317,7 +331,20 @@ comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison
         *level = LEVEL_EXACT;
         return KERNEL_OK;
     }
-    return remembered_level(scorer, c, a, b, thread, level);
+    return remembered_level(scorer, c, a, b, thread, level, &extra);
+}
+
+int32_t
+comparison_rarity(const comparison *comparison, uint32_t a, uint32_t b, int level)
+{
+    const element_table *elements = comparison->values.elements;
+
+    if (level == LEVEL_EXACT)
+        return comparison->value_weights != NULL ? comparison->value_weights[a] : 0;
+    /* Weights of elements are there only where the first threshold asks for a shared one. */
+    return level == 2 && elements != NULL && elements->weights != NULL
+               ? elements_shared_weight(elements, a, b)
+               : 0;
 }
 
 kernel_status
@@ -352,15 +379,16 @@ scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t
         const comparison *comparison = &scorer->comparisons[pending[i]];
         kernel_status status;
         int level;
+        int32_t extra;
 
         if (sum + bound < least_weight)
             return KERNEL_OK;
-        status =
-            remembered_level(scorer, pending[i], a[comparison->slot], b[comparison->slot], thread, &level);
+        status = remembered_level(scorer, pending[i], a[comparison->slot], b[comparison->slot], thread,
+                                  &level, &extra);
         if (status != KERNEL_OK)
             return status;
         bound -= comparison->best_inexact;
-        sum += comparison->weights[level];
+        sum += comparison->weights[level] + extra;
         levels |= (uint64_t)level << comparison->pattern_shift;
     }
     if (sum < least_weight)
@@ -425,10 +453,10 @@ batch_open(const scorer *scorer, const uint32_t *const *a, const row_mask *masks
 }
 
 static inline void
-settle(const comparison *comparison, batch_state *state, uint32_t pair, int level)
+settle(const comparison *comparison, batch_state *state, uint32_t pair, int level, int32_t extra)
 {
     state->bound[pair] -= comparison->best_inexact;
-    state->sum[pair] += comparison->weights[level];
+    state->sum[pair] += comparison->weights[level] + extra;
     state->levels[pair] |= (uint64_t)level << comparison->pattern_shift;
 }
 
@@ -467,7 +495,8 @@ read_texts(const comparison *comparison)
 {
     comparison_method method = comparison->method;
 
-    return method == METHOD_NUMERIC || method == METHOD_DATE || method == METHOD_TFIDF
+    return method == METHOD_NUMERIC || method == METHOD_DATE || method == METHOD_TFIDF ||
+                   comparison->elements != ELEMENTS_NONE
                ? NULL
                : comparison->values.texts;
 }
@@ -485,7 +514,7 @@ batch_rule_out(const comparison *comparison, batch_state *state)
         uint32_t a = work->a[n], b = work->b[n];
 
         if (profiles != NULL && ruled_out(comparison, &profiles[a], &profiles[b])) {
-            settle(comparison, state, work->pair[n], comparison->level_count);
+            settle(comparison, state, work->pair[n], comparison->level_count, 0);
             continue;
         }
         work->pair[left] = work->pair[n];
@@ -514,11 +543,12 @@ batch_measure(const scorer *scorer, int c, comparison_thread *thread, batch_stat
         }
     for (uint32_t n = 0; n < work->count; n++) {
         int level;
-        kernel_status status = remembered_level(scorer, c, work->a[n], work->b[n], thread, &level);
+        int32_t extra;
+        kernel_status status = remembered_level(scorer, c, work->a[n], work->b[n], thread, &level, &extra);
 
         if (status != KERNEL_OK)
             return status;
-        settle(comparison, state, work->pair[n], level);
+        settle(comparison, state, work->pair[n], level, extra);
     }
     return KERNEL_OK;
 }
@@ -540,7 +570,7 @@ scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_
         batch_collect(comparison, k, a, b, least_weight, &state);
         if (comparison->level_count == 2) { /* exact or not, and these are not */
             for (uint32_t n = 0; n < state.work.count; n++)
-                settle(comparison, &state, state.work.pair[n], 2);
+                settle(comparison, &state, state.work.pair[n], 2, 0);
             continue;
         }
         batch_rule_out(comparison, &state);

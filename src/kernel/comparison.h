@@ -46,6 +46,13 @@ typedef enum comparison_method {
     METHOD_NAMES,
 } comparison_method;
 
+/* How values that are arrays are compared. */
+typedef enum element_mode {
+    ELEMENTS_NONE, /* they are no arrays */
+    ELEMENTS_BEST, /* by their most alike elements */
+    ELEMENTS_SET,  /* by how many elements they share */
+} element_mode;
+
 /* The distinct values of one column; element 0 is the missing value and never read. */
 typedef struct value_table {
     const text_view *texts;
@@ -53,10 +60,12 @@ typedef struct value_table {
     const calendar_date *dates;         /* METHOD_DATE only */
     const struct term_vectors *vectors; /* METHOD_TFIDF only */
     const text_profile *profiles;       /* where method_has_bound, else and by default NULL */
+    struct element_table *elements;     /* of arrays (elements.h) only */
 } value_table;
 
 typedef struct comparison {
     comparison_method method;
+    element_mode elements;
     uint32_t slot;                     /* the code's place in a record's row */
     int level_count;                   /* levels but the missing one: exact, thresholds, else */
     double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 ...; descending, for distances ascending */
@@ -68,7 +77,7 @@ typedef struct comparison {
     value_table values;
     int32_t weights[MAX_LEVELS];
     const int32_t *value_weights; /* by code, added at LEVEL_EXACT; NULL without term frequencies */
-    int32_t best_inexact;         /* the largest weight of the levels 2 to level_count */
+    int32_t best_inexact; /* the largest weight of the levels 2 to level_count, and of a rare element */
 } comparison;
 
 /* What equality alone says of eight columns, by their bits in a row's masks. */
@@ -102,7 +111,7 @@ bool scorer_prepare(scorer *scorer);
 
 typedef struct level_cache_entry {
     uint64_t codes;
-    uint64_t level; /* 0: empty */
+    uint64_t level; /* 0: empty; in the upper half what a rare element adds */
 } level_cache_entry;
 
 #define LEVEL_CACHE_SIZE 4096 /* entries a comparison */
@@ -111,6 +120,9 @@ typedef struct comparison_thread {
     kernel_workspace workspace;
     level_cache_entry *cache; /* comparison_count * LEVEL_CACHE_SIZE, zeroed; NULL: nothing is remembered */
 } comparison_thread;
+
+/* Whether a method gives distances: the less the more alike. */
+bool method_is_distance(comparison_method method);
 
 /* Whether profiles can tell that two values are below every threshold. */
 bool method_has_bound(comparison_method method);
@@ -122,6 +134,10 @@ kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint3
 /* The level of two codes. */
 kernel_status comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread,
                                int *level);
+
+/* What a rare value adds to the weight of that level: a value at LEVEL_EXACT, a shared element at the next.
+ */
+int32_t comparison_rarity(const comparison *comparison, uint32_t a, uint32_t b, int level);
 
 /*
  * Scores the pair of rows a and b. *qualifies tells whether the weight reaches least_weight; only then

@@ -3,6 +3,7 @@
  */
 #include "compat.h"
 
+#include "engine/elements.h"
 #include "engine/normalize.h"
 #include "engine/run.h"
 #include "funcapi.h"
@@ -38,6 +39,24 @@ put_step(explanation *explanation, const char *what, Datum *values, bool *nulls,
     tuplestore_putvalues(explanation->result->setResult, explanation->result->setDesc, values, nulls);
 }
 
+/* Both lists of elements, the two that are most alike first. */
+static void
+explain_elements(match_run *run, const comparison *comparison, uint32 a, uint32 b, Datum *values)
+{
+    const element_index *index = (const element_index *)comparison->values.elements;
+    uint32 best[2] = {0, 0};
+    double measure;
+
+    while (a != 0 && b != 0 &&
+           kernel_must_repeat(
+               elements_measure(comparison, a, b, &run->thread_memory[0].workspace, &measure, best)))
+        ;
+    if (a != 0)
+        values[1] = CStringGetTextDatum(element_list(index, a, best[0]));
+    if (b != 0)
+        values[2] = CStringGetTextDatum(element_list(index, b, best[1]));
+}
+
 static void
 explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, uint32 b)
 {
@@ -49,9 +68,12 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
     Datum values[8];
     bool nulls[8] = {false};
     double measure = 0;
+    int32 rarity;
 
     values[1] = value_text(run, slot, code_a, &nulls[1]);
     values[2] = value_text(run, slot, code_b, &nulls[2]);
+    if (comparison->elements != ELEMENTS_NONE)
+        explain_elements(run, comparison, code_a, code_b, values);
     while (
         kernel_must_repeat(comparison_level(&run->scorer, c, code_a, code_b, &run->thread_memory[0], &level)))
         ;
@@ -63,9 +85,10 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
     values[3] = Float8GetDatum(measure);
     put_step(explanation, spec->name, values, nulls, spec_level_label(spec, level),
              level == LEVEL_MISSING ? 0 : comparison->weights[level]);
-    if (level == LEVEL_EXACT && comparison->value_weights != NULL) {
+    rarity = comparison_rarity(comparison, code_a, code_b, level);
+    if ((level == LEVEL_EXACT && comparison->value_weights != NULL) || rarity != 0) {
         nulls[2] = nulls[3] = true;
-        put_step(explanation, spec->name, values, nulls, "term frequency", comparison->value_weights[code_a]);
+        put_step(explanation, spec->name, values, nulls, "term frequency", rarity);
     }
 }
 

@@ -1,0 +1,18 @@
+/*
+ * suggest_lists.h: what suggest writes for columns of arrays.
+ */
+#ifndef MASTERING_ENGINE_SUGGEST_LISTS_H
+#define MASTERING_ENGINE_SUGGEST_LISTS_H
+
+#include "compat.h"
+
+#include "engine/profile.h"
+#include "lib/stringinfo.h"
+
+/* How its elements are compared: the members behind "column", without the closing brace. */
+extern void write_list_comparison(StringInfo out, const column_profile *profile, bool names_persons);
+
+/* Pairs of records that share an element, a pair counting once for each. */
+extern double list_pairs(const column_profile *profile);
+
+#endif
