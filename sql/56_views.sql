@@ -177,7 +177,8 @@ COMMENT ON FUNCTION mastering.sync_views(text, text) IS 'Brings the views of an 
 CREATE FUNCTION mastering.drop_views(env_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    views text := (SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ') FROM mastering.environment_view v WHERE v.environment = env_name);
+    views text := (SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ' ORDER BY v.view_name COLLATE "C")
+        FROM mastering.environment_view v WHERE v.environment = env_name);
 BEGIN
     IF views IS NOT NULL THEN
         EXECUTE 'DROP VIEW ' || views;

@@ -462,7 +462,7 @@ BEGIN
     -- And whatever shows its loaded rows, keys or changes to mappings, checks and the engine.
     SELECT coalesce(array_agg(v.view_name), '{}') INTO sources FROM mastering.environment_view v JOIN mastering.store t ON t.store_id = substring(v.definition FROM 'mastering\.store_([0-9]+) ')::int
      WHERE v.environment = env_name || '_next' AND t.entity = entity_name;
-    SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ') INTO views FROM mastering.environment_view v
+    SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ' ORDER BY v.view_name COLLATE "C") INTO views FROM mastering.environment_view v
      WHERE v.environment IN (env_name, env_name || '_next') AND v.view_name = ANY (relations || sources);
     IF views IS NOT NULL THEN
         EXECUTE 'DROP VIEW ' || views;
