@@ -31,6 +31,7 @@ BEGIN
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', new_name, 'Environment of the extension mastering');
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', new_name || '_next', 'What environment ' || new_name || ' is going to be: runs and releases in preparation');
     EXECUTE format('GRANT USAGE ON SCHEMA %I, %I TO %I', new_name, new_name || '_next', owner);    -- as apply_grants() would: there is no view and no other role yet
+    PERFORM mastering.share_landed_around(new_name);
     PERFORM mastering.audit(new_name, 'create environment', jsonb_build_object('promotes_from', from_name, 'owner', owner));
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'environment "%" already exists', new_name USING ERRCODE = '42710';
@@ -63,6 +64,7 @@ BEGIN
     END IF;
     UPDATE mastering.environment e SET owner = owner_name WHERE e.name = env_name;
     PERFORM mastering.apply_grants(env_name);
+    PERFORM mastering.share_landed_around(env_name);
     PERFORM mastering.revoke_from_copies(env_name);
     PERFORM mastering.audit(env_name, 'alter environment', jsonb_build_object('owner', owner_name));
 END

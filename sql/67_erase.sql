@@ -177,6 +177,16 @@ END
 $$;
 COMMENT ON FUNCTION mastering.erase_elsewhere(text, text[]) IS 'Removes a record''s values from what is not stored in segments; says where it cannot.';
 
+-- Statistics hold values, too. ANALYZE leaves them as they were where no row is left.
+CREATE FUNCTION mastering.renew_statistics(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM pg_statistic s WHERE s.starelid = relation;
+    EXECUTE format('ANALYZE %s', relation);
+END
+$$;
+COMMENT ON FUNCTION mastering.renew_statistics(regclass) IS 'Makes the statistics of a relation anew from the rows that it has now.';
+
 -- What stewards decided about the record; a decision about others, too, goes on for them.
 CREATE FUNCTION mastering.erase_curation(entity_name text, source_name text, key_text text, hidden text[]) RETURNS TABLE (place text, touched bigint, note text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -308,10 +318,10 @@ BEGIN
     RETURN QUERY SELECT * FROM mastering.erase_elsewhere(entity_name, hidden) e;
     RETURN QUERY SELECT * FROM mastering.erase_curation(entity_name, source_name, key_text, hidden) e;
 
-    -- Statistics hold values, too.
-    FOR item IN SELECT DISTINCT r.segment_id FROM mastering.erased_row r WHERE r.erasure_id = id LOOP
-        EXECUTE format('ANALYZE mastering.%I', 'segment_' || item.segment_id);
-    END LOOP;
+    PERFORM mastering.renew_statistics(format('mastering.%I', x.name)::regclass)
+       FROM (SELECT DISTINCT 'segment_' || r.segment_id FROM mastering.erased_row r WHERE r.erasure_id = id
+             UNION SELECT 'store_' || t.store_id FROM mastering.store t WHERE t.entity = entity_name) x (name)
+      WHERE EXISTS (SELECT FROM pg_statistic s WHERE s.starelid = format('mastering.%I', x.name)::regclass);    -- of a store only where somebody wanted them
     -- What is found by content would be found without the record.
     DELETE FROM mastering.output o WHERE o.entity = entity_name AND total > 0;
     DELETE FROM mastering.data_version d WHERE EXISTS (SELECT FROM mastering.erased_row r WHERE r.erasure_id = id AND d.version -> 'segments' @> to_jsonb(r.segment_id));
@@ -393,4 +403,4 @@ COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take
 REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
     mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
     mastering.clusters_of_record(int, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION mastering.erase_curation(text, text, text, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION mastering.erase_curation(text, text, text, text[]), mastering.renew_statistics(regclass) FROM PUBLIC;

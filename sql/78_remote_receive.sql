@@ -165,7 +165,6 @@ DECLARE
     stand mastering.stand_in := mastering.stand_in_of(env_name, link);
     name text := mastering.step(place, 1) || '_' || mastering.step(place, 2);
     relation text := format('%I.%I', env_name, name);
-    target record;
 BEGIN
     IF octet_length(name) > 63 OR EXISTS (SELECT FROM jsonb_each(stand.landing) l WHERE l.key <> place AND l.value ->> 'relation' = relation) THEN    -- a/b_c and a_b/c
         relation := format('%I.%I', env_name, left(mastering.text_hash(place), 40));
@@ -173,6 +172,7 @@ BEGIN
     IF step = 'begin' THEN
         PERFORM mastering.take_lock(env_name);
         IF stand.landing -> place ->> 'content' = content ->> 'content' AND to_regclass(relation) IS NOT NULL THEN
+            PERFORM mastering.share_landed(env_name);    -- whoever promotes from here may be there since
             RETURN 'known';
         END IF;
         EXECUTE format('DROP TABLE IF EXISTS %s', relation);
@@ -189,13 +189,11 @@ BEGIN
         RETURN 'taken';
     END IF;
     relation := stand.landing -> place ->> 'relation';
+    PERFORM mastering.clean_landed(stand, place);
     EXECUTE 'ANALYZE ' || relation;
     UPDATE mastering.stand_in s SET landing = s.landing || jsonb_build_object(place, jsonb_build_object('relation', relation, 'content', content -> 'content', 'rows', content -> 'rows')) WHERE s.environment = env_name;
     UPDATE mastering.configuration c SET bindings = c.bindings || jsonb_build_object(place, relation), changed_at = now() WHERE c.environment = env_name;
-    FOR target IN SELECT e.owner FROM mastering.environment e JOIN pg_roles r ON r.rolname = e.owner WHERE e.name = env_name OR e.promotes_from = env_name LOOP
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', env_name, target.owner);
-        EXECUTE format('GRANT SELECT ON %s TO %I', relation, target.owner);
-    END LOOP;
+    PERFORM mastering.share_landed(env_name);
     PERFORM mastering.audit(env_name, 'receive rows', jsonb_build_object('source', place, 'rows', content -> 'rows', 'content', content -> 'content', 'unchanged', true));
     RETURN 'done';
 END
@@ -205,22 +203,4 @@ CREATE FUNCTION mastering.receive_rows(env text, link uuid, place text, step tex
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.receive_rows(text, uuid, text, text, jsonb) IS 'Takes rows of a source, in batches: begin, rows, end. Another database calls it.';
 
--- They are the extension's own copies, unlike the relations that a source is bound to otherwise.
-CREATE FUNCTION mastering.erase_landed(entity_name text, source_name text, key_text text) RETURNS TABLE (relation text, touched bigint)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
-DECLARE
-    item record;
-BEGIN
-    FOR item IN SELECT l.value ->> 'relation' AS name, a.content -> 'key' AS key FROM mastering.stand_in s CROSS JOIN LATERAL jsonb_each(s.landing) l
-                  JOIN mastering.configuration c ON c.environment = s.environment JOIN mastering.artifact a ON a.hash = c.tree ->> mastering.path('entity', entity_name, 'source', source_name)
-                 WHERE l.key = mastering.path(entity_name, source_name) ORDER BY 1 LOOP
-        relation := item.name;
-        EXECUTE format('DELETE FROM %s r WHERE %s = $1', item.name, mastering.key_expression(item.key)) USING key_text;
-        GET DIAGNOSTICS touched = ROW_COUNT;
-        RETURN NEXT;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION mastering.erase_landed(text, text, text) IS 'Removes a record from the rows that another database sent.';
-
-REVOKE ALL ON FUNCTION mastering.lock_token(uuid), mastering.checks_of_release(text, bigint), mastering.load_landed(text, text), mastering.erase_landed(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION mastering.lock_token(uuid), mastering.checks_of_release(text, bigint), mastering.load_landed(text, text) FROM PUBLIC;

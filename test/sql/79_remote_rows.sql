@@ -27,5 +27,43 @@ SELECT receive_environment('prod 2', NULL, NULL, '00000000-0000-0000-0000-000000
 SELECT receive_release('00000000-0000-0000-0000-00000000000b', '{"kind": "rollback", "source": "test", "target": "prod", "what": "config"}') -> 'error' ->> 'message' AS answer;
 SELECT receive_release('00000000-0000-0000-0000-00000000000b', '{"kind": "rollback", "source": "test", "target": "prod 2", "what": "config"}');
 SELECT receive_release('00000000-0000-0000-0000-00000000000a', '{"kind": "rollback", "source": "test", "target": "prod", "what": "config"}');
+-- Who is promoted from there later, or gets another owner, reads them then; who was the owner does not any more.
+CREATE ROLE rows_one;
+CREATE ROLE rows_two;
+CREATE FUNCTION public.readers() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s: %s', r.name, CASE WHEN has_schema_privilege(r.name, 'test', 'USAGE') AND has_table_privilege(r.name, 'test.a_b_c', 'SELECT') THEN 'reads' WHEN has_table_privilege(r.name, 'test.a_b_c', 'SELECT') THEN 'half' ELSE 'no' END), ', ')
+      FROM (VALUES ('rows_one'::name), ('rows_two')) r (name)
+$$;
+SELECT create_environment('late', 'test', owner => 'rows_one');
+SELECT public.readers();
+SELECT public.send('a/b_c', '[{"name": "id", "type": "integer"}, {"name": "code", "type": "text"}]', '[["1", "Anna Alt"], ["2", "Berta Neu"]]');
+SELECT public.readers();
+SELECT alter_environment('late', 'rows_two');
+SELECT public.readers();
+GRANT SELECT ON test.a_b_c TO PUBLIC;
+SELECT alter_environment('late', 'rows_one');
+SELECT public.readers(), (SELECT count(*) FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = 'test.a_b_c'::regclass AND a.grantee = 0) AS everybody;
+
+-- A person's record goes from them, their statistics included, and does not come back with what is sent later.
+SELECT define_entity('late', 'a', '{"code": "text"}'), map_source('late', 'a', 'b_c', 'test.a_b_c', 'id');
+SELECT change, inserted FROM load('late', 'a');
+SELECT count(*) AS statistics FROM pg_stats WHERE schemaname = 'test' AND histogram_bounds::text || coalesce(most_common_vals::text, '') LIKE '%Anna%';
+SELECT place, touched FROM erase('a', 'b_c', '1', 'asked for') WHERE place LIKE 'test%';
+TABLE test.a_b_c;
+SELECT count(*) AS statistics FROM pg_stats WHERE schemaname = 'test' AND concat(histogram_bounds, most_common_vals) LIKE '%Anna%';
+SELECT public.send('a/b_c', '[{"name": "id", "type": "integer"}, {"name": "code", "type": "text"}]', '[["1", "Anna Alt"], ["2", "Berta Neu"], ["3", "Carla"]]');
+TABLE test.a_b_c;
+SELECT change, inserted FROM load('late', 'a');
+-- Where nobody knows the key any more, all of them go, and can be sent again.
+CREATE TABLE public.other (id int, code text);
+GRANT SELECT ON public.other TO rows_one;
+SELECT bind_source('late', 'a', 'b_c', 'public.other');
+SELECT place, touched FROM erase('a', 'b_c', '2', 'asked for') WHERE place LIKE 'test%';
+SELECT (SELECT count(*) FROM test.a_b_c) AS rows, (SELECT count(*) FROM pg_stats WHERE schemaname = 'test' AND tablename = 'a_b_c') AS statistics;
+SELECT public.send('a/b_c', '[{"name": "id", "type": "integer"}, {"name": "code", "type": "text"}]', '[["1", "Anna Alt"], ["2", "Berta Neu"], ["3", "Carla"]]');
+DROP TABLE test.a_b_c;
+SELECT place, touched FROM erase('a', 'b_c', '3', 'asked for') WHERE place LIKE 'test%';
 \c :home
 DROP DATABASE remote_rows;
+DROP ROLE rows_one;
+DROP ROLE rows_two;
