@@ -367,36 +367,50 @@ END
 $$;
 COMMENT ON FUNCTION mastering.send_release(text, text, text, text, jsonb) IS 'A promotion or rollback of an environment in another database.';
 
--- Asks something about a promotion with the bundle in its place, and leaves nothing of it there.
-CREATE FUNCTION mastering.ask_staged(source_name text, target_name text, function_name text, OUT answer jsonb, OUT bundle jsonb, OUT greeting jsonb)
+-- Whatever happens, the connection ends, and with it what was begun there.
+CREATE FUNCTION mastering.remote_calls(env_name text, calls text[], OUT greeting jsonb, OUT answers text[])
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     stand mastering.stand_in;
     connection text;
-    source mastering.state;
+    call text;
     code text;
     message text;
     detail text;
     hint text;
 BEGIN
-    PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
-    SELECT * INTO stand FROM mastering.stand_in s WHERE s.environment = target_name;
-    source := mastering.resolve_state(source_name);
-    PERFORM mastering.require_order(source.environment, target_name);
-    bundle := mastering.bundle_of(source);
+    SELECT * INTO stand FROM mastering.stand_in s WHERE s.environment = env_name;
     connection := mastering.remote_connect(stand);
     BEGIN
         greeting := mastering.remote_greet(stand, connection);
-        PERFORM mastering.remote_ask(connection, 'BEGIN');
-        PERFORM mastering.remote_ask(connection, format('SELECT mastering.receive_bundle(%L, %L, %L)', stand.source_there, stand.link, bundle));
-        answer := mastering.remote_ask(connection, format('SELECT mastering.%I(%L, %L)', function_name, stand.source_there, stand.name_there));
-        PERFORM mastering.remote_ask(connection, 'ROLLBACK');
+        FOREACH call IN ARRAY calls LOOP
+            answers := array_append(answers, mastering.remote_ask(connection, call));
+        END LOOP;
     EXCEPTION WHEN query_canceled OR OTHERS THEN
         GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
         PERFORM mastering.remote_disconnect(connection);
         PERFORM mastering.raise_again(code, message, detail, hint);
     END;
     PERFORM mastering.remote_disconnect(connection);
+END
+$$;
+COMMENT ON FUNCTION mastering.remote_calls(text, text[]) IS 'Calls in the database of an environment, one after the other over one connection, with what each answered.';
+
+-- Asks something about a promotion with the bundle in its place, and leaves nothing of it there.
+CREATE FUNCTION mastering.ask_staged(source_name text, target_name text, function_name text, OUT answer jsonb, OUT bundle jsonb, OUT greeting jsonb)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stand mastering.stand_in;
+    source mastering.state;
+BEGIN
+    PERFORM mastering.require(target_name, 'reviewer', 'author', 'curator');
+    SELECT * INTO stand FROM mastering.stand_in s WHERE s.environment = target_name;
+    source := mastering.resolve_state(source_name);
+    PERFORM mastering.require_order(source.environment, target_name);
+    bundle := mastering.bundle_of(source);
+    SELECT c.greeting, c.answers[3] INTO greeting, answer
+      FROM mastering.remote_calls(target_name, ARRAY['BEGIN', format('SELECT mastering.receive_bundle(%L, %L, %L)', stand.source_there, stand.link, bundle),
+                                                     format('SELECT mastering.%I(%L, %L)', function_name, stand.source_there, stand.name_there), 'ROLLBACK']) c;
 END
 $$;
 COMMENT ON FUNCTION mastering.ask_staged(text, text, text) IS 'What the other database says about a promotion, with the bundle that it would take; nothing changes there.';
@@ -449,30 +463,7 @@ COMMENT ON FUNCTION mastering.remote_plan(text, text) IS 'The plan of a promotio
 -- ---- the other way: what comes from there ---------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.remote_call(env_name text, call text) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    stand mastering.stand_in;
-    connection text;
-    answer text;
-    code text;
-    message text;
-    detail text;
-    hint text;
-BEGIN
-    SELECT * INTO stand FROM mastering.stand_in s WHERE s.environment = env_name;
-    connection := mastering.remote_connect(stand);
-    BEGIN
-        PERFORM mastering.remote_greet(stand, connection);
-        answer := mastering.remote_ask(connection, call);
-    EXCEPTION WHEN query_canceled OR OTHERS THEN
-        GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-        PERFORM mastering.remote_disconnect(connection);
-        PERFORM mastering.raise_again(code, message, detail, hint);
-    END;
-    PERFORM mastering.remote_disconnect(connection);
-    RETURN answer;
-END
-$$;
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$ SELECT c.answers[1] FROM mastering.remote_calls(env_name, ARRAY[call]) c $$;
 COMMENT ON FUNCTION mastering.remote_call(text, text) IS 'One call in the database of an environment.';
 
 CREATE FUNCTION mastering.fetch_bundle(env_name text, state_there text) RETURNS jsonb
@@ -744,4 +735,4 @@ GRANT SELECT ON mastering.remote_releases TO PUBLIC;
 REVOKE ALL ON FUNCTION mastering.send_rows(mastering.stand_in, text, mastering.state), mastering.write_remote(jsonb),
     mastering.record_remote(mastering.stand_in, mastering.remote_release, jsonb), mastering.settled(mastering.remote_release, jsonb), mastering.seen_there(mastering.stand_in, text),
     mastering.settle_remote(mastering.stand_in, text, mastering.remote_release), mastering.find_out(mastering.stand_in, mastering.remote_release), mastering.send_release(text, text, text, text, jsonb),
-    mastering.ask_staged(text, text, text), mastering.remote_plan(text, text), mastering.remote_call(text, text), mastering.fetch_bundle(text, text), mastering.local_release_hold(text, bigint, text), mastering.local_promote_release(bigint), mastering.pull_source(text, boolean), mastering.side_of(text) FROM PUBLIC;
+    mastering.ask_staged(text, text, text), mastering.remote_plan(text, text), mastering.remote_calls(text, text[]), mastering.remote_call(text, text), mastering.fetch_bundle(text, text), mastering.local_release_hold(text, bigint, text), mastering.local_promote_release(bigint), mastering.pull_source(text, boolean), mastering.side_of(text) FROM PUBLIC;
