@@ -198,7 +198,7 @@ $$;
 COMMENT ON FUNCTION mastering.local_diff(text, text) IS 'Behind diff, of states that are here.';
 
 CREATE FUNCTION mastering.diff(a text, b text) RETURNS TABLE (path text, change text, before jsonb, after jsonb)
-    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.diff(text, text) IS 'The artifacts that differ between two states: what b has added, removed or changed against a.';
 
 -- ---- views for people ------------------------------------------------------------------------------------------------

@@ -423,8 +423,8 @@ $$;
 COMMENT ON FUNCTION mastering.local_plan(text, text) IS 'Behind plan, of a stage that is here.';
 
 CREATE FUNCTION mastering.plan(source text, target text) RETURNS TABLE (step int, action text, subject text, detail text, blocked boolean)
-    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.plan(text, text) IS 'What a promotion would do, step by step, and what blocks it; changes nothing.';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+COMMENT ON FUNCTION mastering.plan(text, text) IS 'What a promotion would do, step by step, and what blocks it; changes nothing that is promoted. Of an environment in another database it asks there.';
 
 CREATE FUNCTION mastering.do_propose(source_name text, target_name text, message_text text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

@@ -372,7 +372,7 @@ $$;
 COMMENT ON FUNCTION mastering.local_merge_conflicts(text, text) IS 'Behind merge_conflicts, of stages that are here.';
 
 CREATE FUNCTION mastering.merge_conflicts(source text, target text) RETURNS TABLE (path text, reason text, base jsonb, ours jsonb, theirs jsonb)
-    LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.merge_conflicts(text, text) IS 'The artifacts that a promotion cannot bring without a decision: what they were when both sides agreed, are in the target (ours) and in the source (theirs).';
 
 CREATE FUNCTION mastering.do_merge_conflicts(id bigint)
