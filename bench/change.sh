@@ -3,7 +3,7 @@
 # takes to list what differs afterwards. Matching is not measured, but for RUN=yes, which masters before and after.
 #
 #   bench/change.sh                            RECORDS="200000 1000000" records of narrow rows, PERMILLE="10 1" of them changed at a time
-#   BY=column                                  the load reads by a change column, not by comparing all keys
+#   BY=column, BY=changes                      the load reads by a change column, or a relation of changes, not by comparing all keys
 #   CHANGE_PSQL='psql ...'                     on a server that runs already
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"
@@ -23,7 +23,8 @@ say '| records | changed | load, s | WAL, MB | WAL a changed row, bytes | rows w
 say '| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
 for records in ${RECORDS:-200000 1000000}; do
     $CHANGE_PSQL -q -d postgres -c 'SET client_min_messages TO warning' -c "DROP DATABASE IF EXISTS $DATABASE WITH (FORCE)" -c "CREATE DATABASE $DATABASE"
-    bench_psql -v records="$records" -v by_column="$([ "$BY" = column ] && say on || say off)" -f bench/change.sql >/dev/null
+    bench_psql -v records="$records" -v by_column="$([ "$BY" = column ] && say on || say off)" -v by_changes="$([ "$BY" = changes ] && say on || say off)" -f bench/change.sql >/dev/null
+    bench_psql -c "SELECT format('  first load of %s records: %s s, %s MB on disk', $records, took, on_disk) FROM measured.first"
     [ "$RUN" = no ] || bench_psql -c "SELECT mastering.master('prod', 'thing')" -c "SELECT mastering.snapshot('prod', tag => 'state_0')" >/dev/null
     n=0
     for permille in $PERMILLE; do

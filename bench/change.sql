@@ -13,15 +13,24 @@ SELECT mastering.set_model('prod', 'thing', '{"blocking": [{"keys": ["name"]}], 
 \if :by_column
 SELECT mastering.set_loading('prod', 'thing', 'things', '{"change_column": "changed"}');
 \endif
+CREATE TABLE input.changes (LIKE input.things, operation text NOT NULL DEFAULT 'update', position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+\if :by_changes
+SELECT mastering.set_loading('prod', 'thing', 'things', '{"changes": "input.changes"}');
+\endif
+SELECT clock_timestamp() AS began \gset
 SELECT count(*) FROM mastering.load('prod', 'thing');
+SELECT round(extract(epoch FROM clock_timestamp() - :'began'), 1) AS took \gset
 VACUUM ANALYZE;
 CREATE SCHEMA measured;
 CREATE PROCEDURE measured.change(permille int) LANGUAGE sql AS $$
-    UPDATE input.things t SET number = t.number + 1, changed = c.n FROM (SELECT nextval('input.change') AS n) c WHERE t.id % 1000 IN (SELECT (g * 617 + (SELECT count(*) FROM mastering.segment)::int) % 1000 FROM generate_series(1, permille) g)
+    WITH changed AS (UPDATE input.things t SET number = t.number + 1, changed = c.n FROM (SELECT nextval('input.change') AS n) c
+                      WHERE t.id % 1000 IN (SELECT (g * 617 + (SELECT count(*) FROM mastering.segment)::int) % 1000 FROM generate_series(1, permille) g) RETURNING t.*)
+    INSERT INTO input.changes (id, number, name, changed) SELECT c.* FROM changed c
 $$;
 CREATE FUNCTION measured.disk() RETURNS bigint LANGUAGE sql AS $$
     SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c WHERE c.relnamespace = 'mastering'::regnamespace AND c.relkind = 'r' AND (c.relname ~ '^segment_' OR c.relname = 'deletion_vector')
 $$;
+CREATE TABLE measured.first AS SELECT :'took' AS took, round(measured.disk() / 1e6) AS on_disk;
 CREATE FUNCTION measured.load(permille int) RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE
     lsn pg_lsn := pg_current_wal_insert_lsn();
