@@ -45,6 +45,7 @@
 #include "utils/evtcache.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/syscache.h"
 
 #define RULE_NAME "_RETURN"
@@ -223,6 +224,24 @@ make_relation(Copying *copying, ViewCopy *copy, Relation classes)
                              false, InvalidOid, NULL);
 }
 
+/*
+ * The relation cache keeps what was made in this transaction and builds it anew whenever a command ends, lest
+ * it be forgotten that its file is new. A view has no file: as one that is not new it is let go, and read
+ * when somebody asks for it. Should the transaction end here, whoever gets its oid later announces that.
+ */
+static void
+let_go(const ViewCopy *copies, int count)
+{
+    for (int i = 0; i < count; i++) {
+        Relation view = RelationIdGetRelation(copies[i].oid);
+
+        if (view == NULL)
+            elog(ERROR, "relation %u is not in the cache that has made it", copies[i].oid);
+        view->rd_createSubid = InvalidSubTransactionId;
+        RelationClose(view);
+    }
+}
+
 /* Columns of a row of pg_rewrite for a view's own rule. */
 static HeapTuple
 rule_row(Relation rules, Oid oid, const ViewCopy *copy)
@@ -313,6 +332,7 @@ MASTERING_FUNCTION(mastering_copy_views)
     for (int i = 0; i < count; i++)
         make_relation(&copying, &copies[i], classes);
     table_close(classes, RowExclusiveLock);
+    let_go(copies, count);
     CommandCounterIncrement(); /* the rules find the relations */
     make_rules(copies, count);
     CommandCounterIncrement(); /* whoever called finds the rules */

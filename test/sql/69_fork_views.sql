@@ -79,6 +79,23 @@ SELECT source, record_key FROM later.person_records ORDER BY 2;
 SELECT count(*) FROM later.person_pairs;
 SELECT count(*) FROM later.person_lineage;
 
+-- Made, read and undone in one transaction, and made again.
+BEGIN;
+SAVEPOINT before;
+SELECT fork_environment('Prod "ä"', 'undone');
+SELECT count(*) FROM undone.person;
+ROLLBACK TO before;
+SELECT to_regclass('undone.person') AS gone;
+SELECT fork_environment('Prod "ä"', 'undone');
+SELECT count(*) FROM undone.person_records;
+SELECT drop_environment('undone');
+SELECT fork_environment('Prod "ä"', 'undone');
+ROLLBACK;
+SELECT to_regclass('undone.person') AS gone;
+SELECT fork_environment('Prod "ä"', 'undone');
+SELECT count(*) FROM undone.person_members;
+SELECT drop_environment('undone');
+
 -- A column that went away stays in the published view as NULL, which a fork does not have.
 SELECT define_entity('Prod "ä"', 'person', '{"Náme": "text", "born": "date", "tags": "text[]", "amount": "numeric(10,2)"}');
 SELECT master('Prod "ä"', 'person') ->> 'clusters' AS clusters;
