@@ -27,33 +27,37 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.begun_from(mastering.state) IS 'The snapshots that a state goes on from.';
 
--- Rollbacks of a target lead to what it held at a moment, so what of a source is in it is told from the log, one step a rollback,
+-- Rollbacks of a target lead to what it held at a moment, so what of a source is in it is told from the log, read once from its end,
 -- however many snapshots lie between.
 CREATE FUNCTION mastering.base_in_log(source_name text, target_name text, known jsonb, known_since timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     until timestamptz := 'infinity';
-    since timestamptz;
-    back_to timestamptz;
+    unknown boolean := false;
     found jsonb;
+    item record;
 BEGIN
-    LOOP
-        since := NULL;
-        SELECT r.finished_at, coalesce(s.created_at, '-infinity') INTO since, back_to
-          FROM mastering.release r LEFT JOIN mastering.snapshot s ON s.hash = r.proposal ->> 'to'
-         WHERE r.target = target_name AND r.kind = 'rollback' AND r.state = 'promoted' AND r.finished_at > known_since AND r.finished_at <= until
-         ORDER BY r.finished_at DESC LIMIT 1;
-        SELECT r.source_tree INTO found FROM mastering.release r
-         WHERE r.target = target_name AND r.source = source_name AND r.kind = 'promotion' AND r.state IN ('promoted', 'rolled back', 'replaced')
-           AND r.finished_at > coalesce(since, known_since) AND r.finished_at <= until
-         ORDER BY r.finished_at DESC LIMIT 1;
-        IF found IS NOT NULL OR since IS NULL THEN
-            RETURN coalesce(found, known);
-        ELSIF back_to < known_since OR back_to >= since THEN
+    FOR item IN SELECT r.release_id, r.kind, r.finished_at, coalesce(s.created_at, '-infinity') AS back_to
+                  FROM mastering.release r LEFT JOIN mastering.snapshot s ON r.kind = 'rollback' AND s.hash = r.proposal ->> 'to'
+                 WHERE r.target = target_name AND r.finished_at > known_since
+                   AND (r.kind = 'rollback' AND r.state = 'promoted' OR r.kind = 'promotion' AND r.source = source_name AND r.state IN ('promoted', 'rolled back', 'replaced'))
+                 ORDER BY r.finished_at DESC, r.kind = 'rollback' DESC LOOP
+        IF item.finished_at > until OR item.kind = 'promotion' AND unknown THEN
+            CONTINUE;
+        ELSIF item.kind = 'promotion' THEN
+            SELECT r.source_tree INTO found FROM mastering.release r WHERE r.release_id = item.release_id;
+            IF found IS NOT NULL THEN
+                RETURN found;
+            END IF;
+            unknown := true;
+        ELSIF item.back_to < known_since OR item.back_to >= item.finished_at THEN
             RETURN NULL;
+        ELSE
+            until := item.back_to;
+            unknown := false;
         END IF;
-        until := back_to;
     END LOOP;
+    RETURN known;
 END
 $$;
 COMMENT ON FUNCTION mastering.base_in_log(text, text, jsonb, timestamptz) IS 'What a target has last taken of a source, where nothing but promotions between the two and rollbacks of the target happened since they had known in common; NULL where a rollback went behind that.';
