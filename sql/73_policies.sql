@@ -66,9 +66,10 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.approval_id', '');
 
 -- ---- what policies there are ---------------------------------------------------------------------------------------
 
+-- Without a search_path of its own, so that it becomes part of the plans that it is asked from, which are kept: its types are named in full.
 CREATE FUNCTION mastering.policy_defaults() RETURNS TABLE (policy text, development jsonb, test jsonb, production jsonb, meaning text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT v.policy, v.development::jsonb, v.test::jsonb, v.production::jsonb, v.meaning FROM (VALUES
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT v.policy, v.development::pg_catalog.jsonb, v.test::pg_catalog.jsonb, v.production::pg_catalog.jsonb, v.meaning FROM (VALUES
         ('stage', '"development"', '"development"', '"development"', 'development, test or production: which defaults are in force'),
         ('direct_changes', '"allow"', '"refuse"', '"refuse"', 'refuse: configuration changes by promotion and rollback only; loading, running and binding stay'),
         ('warn_share', NULL, NULL, '0.05', 'a load that changes more than this share of a source''s records warns'),
