@@ -264,6 +264,28 @@ END
 $$;
 COMMENT ON FUNCTION mastering.ask_keys(mastering.environment, text, jsonb) IS 'Lists the blocking keys of the records of an increment in a temporary table.';
 
+-- The model is not in the text of the queries: it is long, and would be taken apart each time.
+CREATE FUNCTION mastering.hand_over(env mastering.environment, model jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    CREATE TEMP TABLE mastering_model (model jsonb) ON COMMIT DROP;
+    ALTER TABLE pg_temp.mastering_model ALTER model SET STORAGE EXTERNAL;
+    INSERT INTO pg_temp.mastering_model VALUES (model);
+    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope, pg_temp.mastering_read, pg_temp.mastering_model TO %I', env.owner);
+END
+$$;
+COMMENT ON FUNCTION mastering.hand_over(mastering.environment, jsonb) IS 'Lets the environment''s owner read the model, and what the engine is to read of an increment.';
+
+-- pg_temp.mastering_linked: the links of the records in pg_temp.mastering_scope that are probes.
+CREATE FUNCTION mastering.find_links(env mastering.environment, query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
+                   format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, (SELECT m.model FROM pg_temp.mastering_model m)) l', query), mastering.artifact_path(env.name));
+END
+$$;
+COMMENT ON FUNCTION mastering.find_links(mastering.environment, text) IS 'Lists the links of the records that are marked in pg_temp.mastering_scope in a temporary table.';
+
 -- In a block that is not compared in full each record decides which others meet. The last run had none.
 CREATE FUNCTION mastering.large_block(model jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -278,7 +300,7 @@ $$;
 COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from the records that became affected in this round.
-CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint)
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint, OUT blocks jsonb)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
@@ -298,6 +320,9 @@ BEGIN
     IF reason IS NOT NULL THEN
         RETURN;
     END IF;
+    IF this_round = 0 THEN
+        blocks := mastering.block_sizes('pg_temp.mastering_come');
+    END IF;
     INSERT INTO pg_temp.mastering_scope
     SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.segment = f.segment AND a.row_no = f.row_no);
     GET DIAGNOSTICS compared = ROW_COUNT;
@@ -307,9 +332,8 @@ BEGIN
         ANALYZE pg_temp.mastering_read ("#source", "#key", "#segment", "#row");
         ANALYZE pg_temp.mastering_scope;
     END IF;
-    EXECUTE format('CREATE TEMP TABLE mastering_linked ON COMMIT DROP AS SELECT * FROM mastering.query_as(%L, %L, %L, true) AS l (id_a text, id_b text, weight float8, levels smallint[])', env.owner,
-                   format('SELECT l.id_a, l.id_b, l.weight, l.levels FROM mastering.match_links(%L, (SELECT m.model FROM pg_temp.mastering_model m)) l', query), mastering.artifact_path(env.name));
-    INSERT INTO pg_temp.mastering_level SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2;
+    PERFORM mastering.find_links(env, query);
+    PERFORM mastering.note_levels();
     TRUNCATE pg_temp.mastering_want;
     INSERT INTO pg_temp.mastering_want
     SELECT r."#source", r."#key" FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no
@@ -322,12 +346,12 @@ BEGIN
     DROP TABLE pg_temp.mastering_linked, pg_temp.mastering_asked, pg_temp.mastering_found;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, and how many records were compared.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, how many records were compared, and, of the first round, what the blocks of new records are like.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
 -- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
 -- key with them.
-CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint)
+CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint, OUT blocks jsonb)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
@@ -338,7 +362,7 @@ DECLARE
     decided boolean;
     tied boolean := false;
     this_round int := 0;
-    seen bigint;
+    near record;
     reached bigint;
     n bigint;
 BEGIN
@@ -355,11 +379,7 @@ BEGIN
     CREATE TEMP TABLE mastering_want (source text, key text) ON COMMIT DROP;
     EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (members ->> 'store'));
     EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
-    -- Not in the text of the queries: it is long, and would be taken apart each time.
-    CREATE TEMP TABLE mastering_model (model jsonb) ON COMMIT DROP;
-    ALTER TABLE pg_temp.mastering_model ALTER model SET STORAGE EXTERNAL;
-    INSERT INTO pg_temp.mastering_model VALUES (model);
-    EXECUTE format('GRANT SELECT ON pg_temp.mastering_scope, pg_temp.mastering_read, pg_temp.mastering_model TO %I', env.owner);
+    PERFORM mastering.hand_over(env, model);
     -- Of a set that must be together the chain changes when one of its records goes.
     IF tied THEN
         INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
@@ -386,11 +406,13 @@ BEGIN
         IF reached > 1000 THEN
             ANALYZE pg_temp.mastering_affected;
         END IF;
-        SELECT f.reason, f.compared INTO reason, seen FROM mastering.note_near(env, entity, model, keys, records, members, this_round, tied) f;
-        IF reason IS NOT NULL THEN
+        near := mastering.note_near(env, entity, model, keys, records, members, this_round, tied);
+        IF near.reason IS NOT NULL THEN
+            reason := near.reason;
             RETURN;
         END IF;
-        compared := compared + seen;
+        compared := compared + near.compared;
+        blocks := coalesce(blocks, near.blocks);
         DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
         PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', members, records);
         -- What must be together is there as a whole or not at all.
@@ -438,83 +460,6 @@ END
 $$;
 COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; says why it cannot where that is so.';
 
--- ---- whether the model still fits --------------------------------------------------------------------------------
-
-CREATE FUNCTION mastering.present_shares(entity jsonb, records jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    shares jsonb;
-BEGIN
-    EXECUTE format('SELECT jsonb_build_object(%s) FROM mastering.%I s WHERE %s',
-                   (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
-                   'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
-    RETURN shares;
-END
-$$;
-COMMENT ON FUNCTION mastering.present_shares(jsonb, jsonb) IS 'The share of an entity''s records that have a value, by attribute.';
-
--- Counters of what came in with an increment beside what the model, or the last run over all records, was made of:
--- drift.present.<attribute>: share of the new and changed records with a value, less that among all records of then;
--- drift.unlisted.<comparison>: share of their values that are not among the frequent ones that the model knows, less what it expects;
--- drift.levels.<comparison>: of the links of affected records, how far the shares of levels lie from the model's m (half the sum of differences).
-CREATE FUNCTION mastering.measure_drift(env_name text, entity_name text, entity jsonb, model jsonb, last jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    enough constant int := 200;    -- records or links; of fewer, nothing is said
-    counters jsonb := '{}';
-    alarms text[];
-    come bigint := (SELECT count(*) FROM pg_temp.mastering_come);
-    links bigint;
-    name text;
-    listed jsonb;
-    found bigint;
-    values_seen bigint;
-    trained jsonb;
-    distance numeric;
-    shares jsonb;
-    some_come constant text := '(SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT 5000) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no)';
-BEGIN
-    IF come >= enough THEN
-        EXECUTE format('SELECT jsonb_build_object(%s) FROM %s s',
-                       (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
-                       some_come) INTO shares;
-        SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
-          FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;
-    END IF;
-    FOR i IN 0 .. 63 LOOP
-        EXIT WHEN model #> ARRAY['comparisons', i::text] IS NULL;
-        name := model #>> ARRAY['comparisons', i::text, 'name'];
-        listed := model #> ARRAY['comparisons', i::text, 'frequencies', 'values'];
-        CONTINUE WHEN name IS NULL;
-        IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
-           AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
-            EXECUTE format('SELECT count(v.value) FILTER (WHERE $1 ? v.value), count(v.value)
-                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM %s s) v',
-                           model #>> ARRAY['comparisons', i::text, 'column'], some_come) INTO found, values_seen USING listed;
-            IF values_seen >= enough THEN
-                counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
-            END IF;
-        END IF;
-        trained := model #> ARRAY['comparisons', i::text, 'trained'];
-        SELECT sum(l.links) INTO links FROM pg_temp.mastering_level l WHERE l.comparison = i + 1 AND l.level > 0;
-        IF links >= enough AND jsonb_array_length(trained) > 0 THEN
-            SELECT round(sum(abs(coalesce(l.n, 0) / links - (t.value ->> 'm')::numeric)) / 2, 4) INTO distance
-              FROM jsonb_array_elements(trained) WITH ORDINALITY t LEFT JOIN (SELECT v.level, sum(v.links) AS n FROM pg_temp.mastering_level v WHERE v.comparison = i + 1 GROUP BY 1) l ON l.level = t.ordinality;
-            counters := counters || jsonb_build_object('drift.levels.' || name, distance);
-        END IF;
-    END LOOP;
-    SELECT array_agg(format('%s %s', substr(c.key, 7), c.value) ORDER BY c.key) INTO alarms FROM jsonb_each_text(counters) c
-     WHERE CASE WHEN c.key LIKE 'drift.unlisted.%' THEN c.value::numeric > 0.1 WHEN c.key LIKE 'drift.present.%' THEN abs(c.value::numeric) > 0.1 ELSE c.value::numeric > 0.25 END;
-    IF alarms IS NOT NULL THEN
-        RAISE WARNING 'what comes into entity "%" of environment "%" differs from what its model was made of', entity_name, env_name
-            USING DETAIL = format('Of %s new and changed records: %s.', come, array_to_string(alarms, ', ')),
-                  HINT = format('Look at the source first. If the data have changed for good: SELECT mastering.train(%L, %L), then master, which goes over all records.', env_name, entity_name);
-    END IF;
-    RETURN counters;
-END
-$$;
-COMMENT ON FUNCTION mastering.measure_drift(text, text, jsonb, jsonb, jsonb) IS 'How far the records of an increment are from what the model assumes, as counters; warns where that is much.';
-
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
 -- Some thousand records are wanted of a store that lies in memory, or on disks that do not turn any more.
@@ -524,20 +469,21 @@ DECLARE
     size bigint := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);
     changed bigint;
     compared bigint;
+    blocks jsonb;
 BEGIN
     IF reason IS NULL THEN
         changed := mastering.note_changes(entity, old -> '_records', records);
         IF changed > size / 5 THEN
             reason := format('%s of %s records changed', changed, size);
         ELSE
-            SELECT g.reason, g.compared INTO reason, compared FROM mastering.regroup(env, entity_name, entity, model, labels, curation, old, records, keys, size / 2) g;
+            SELECT g.reason, g.compared, g.blocks INTO reason, compared, blocks FROM mastering.regroup(env, entity_name, entity, model, labels, curation, old, records, keys, size / 2) g;
         END IF;
     END IF;
     IF reason IS NOT NULL THEN
         PERFORM mastering.drop_work_tables();
         RETURN jsonb_build_object('run', 'full', 'because', reason);
     END IF;
-    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared, 'drift', mastering.measure_drift(env.name, entity_name, entity, model, old -> '' -> 'increment'));
+    RETURN jsonb_build_object('run', 'incremental', 'changed', changed, 'affected', (SELECT count(*) FROM pg_temp.mastering_affected), 'compared', compared, 'drift', mastering.measure_drift(env.name, entity_name, entity, model, old -> '' -> 'increment', blocks));
 END
 $$;
 COMMENT ON FUNCTION mastering.increment(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS 'Clusters the records that a change can have touched, or says why all of them have to be gone over.';

@@ -225,7 +225,10 @@ BEGIN
                         ELSE to_jsonb(EXISTS (SELECT FROM mastering.last_run() r WHERE r.phase = 'windows')) END;
         drift := coalesce(how -> 'drift', '{}');
         how := how - 'drift';
-        basis := jsonb_build_object('present', CASE WHEN how ->> 'run' = 'incremental' THEN old -> '' -> 'increment' -> 'present' ELSE mastering.present_shares(entity, records) END, 'decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure', 'windows', windows);
+        basis := CASE WHEN how ->> 'run' = 'incremental' THEN old -> '' -> 'increment'
+                      WHEN reused THEN (SELECT o.versions -> entity_name -> 'increment' FROM mastering.output o WHERE o.run_key = work.run_key ORDER BY o.made_at LIMIT 1) END;
+        basis := CASE WHEN basis ? 'present' THEN jsonb_strip_nulls(jsonb_build_object('present', basis -> 'present', 'blocks', basis -> 'blocks', 'scores', basis -> 'scores')) ELSE mastering.run_basis(env, entity, model, records, keys) END
+            || jsonb_build_object('decisions', mastering.decisions_in_force(env.name, entity_name), 'labels', tree -> mastering.path('entity', entity_name, 'labels'), 'erasure', inputs -> 'erasure', 'windows', windows);
         IF curation @? '$[*] ? (@[0] == "lock")' AND NOT reused THEN
             CREATE TEMP TABLE mastering_under_lock ON COMMIT DROP AS
             SELECT p.source, p.key FROM pg_temp.mastering_partition p

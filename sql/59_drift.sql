@@ -1,0 +1,160 @@
+-- 59_drift.sql: whether what comes in is like what the model, or the last run over all records, was made of. A run over all
+-- records notes what they are like ("present", "blocks", "scores" of what the next increment goes on from); each increment
+-- measures the same of what came in, in the same way, and says how far that lies apart, as counters.
+
+-- Of a relation of rows (segment, row_no): how large the blocks are that they lie in, as {"rule": [keys of these rows, mean
+-- of the blocks' binary logarithms]}. Their logarithms, as a few large blocks would decide about the mean of sizes.
+CREATE FUNCTION mastering.block_sizes(own text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+DECLARE
+    result jsonb;
+BEGIN
+    EXECUTE format('SELECT coalesce(jsonb_object_agg(r.rule, jsonb_build_array(r.own, r.bits)), ''{}'')
+        FROM (SELECT s.rule, sum(s.own) AS own, round(sum(s.own * log(2, s.size)) / sum(s.own), 4) AS bits
+                FROM (SELECT k.rule, k.size, sum(k.own) AS own
+                        FROM (SELECT f.rule, count(*) AS size, count(o.row_no) AS own FROM pg_temp.mastering_found f LEFT JOIN %s o ON o.segment = f.segment AND o.row_no = f.row_no GROUP BY f.rule, f.hash) k
+                       WHERE k.own > 0 GROUP BY 1, 2) s
+               GROUP BY 1) r', own) INTO result;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION mastering.block_sizes(text) IS 'How large the blocks are that rows lie in, by rule, from pg_temp.mastering_found.';
+
+-- Adds the links in pg_temp.mastering_linked to pg_temp.mastering_level: of each comparison the levels; as comparison 0 the weights,
+-- four bits to a level.
+CREATE FUNCTION mastering.note_levels() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO pg_temp.mastering_level
+    SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2
+    UNION ALL
+    SELECT 0, floor(l.weight / 4)::int, count(*) FROM pg_temp.mastering_linked l GROUP BY 2;
+END
+$$;
+COMMENT ON FUNCTION mastering.note_levels() IS 'Counts the levels and weights of links.';
+
+-- What the records of a run over all of them are like. Blocks and weights of a sample of 2000, which is compared as an increment would
+-- be: where no increment is possible, they are not looked at.
+CREATE FUNCTION mastering.run_basis(env mastering.environment, entity jsonb, model jsonb, records jsonb, keys jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+DECLARE
+    basis jsonb := jsonb_build_object('present', mastering.present_shares(entity, records));
+    query text := mastering.scope_query(entity);
+    step int := greatest((records ->> 'rows')::bigint / 2000, 1);
+BEGIN
+    IF (records ->> 'rows')::bigint < 200 OR cardinality(mastering.model_not_local(model)) > 0 THEN
+        RETURN basis;
+    END IF;
+    CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
+    EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
+    PERFORM mastering.hand_over(env, model);
+    INSERT INTO pg_temp.mastering_scope
+    SELECT g.segment_id, r, true
+      FROM jsonb_array_elements_text(records -> 'segments') WITH ORDINALITY s JOIN jsonb_array_elements_text(records -> 'vectors') WITH ORDINALITY v USING (ordinality)
+      JOIN mastering.segment g ON g.segment_id = s.value::int CROSS JOIN LATERAL generate_series(1, g.row_count::int, step) r
+     WHERE v.value = '0' OR NOT mastering.is_deleted(v.value::bigint, r);
+    PERFORM mastering.read_rows();
+    PERFORM mastering.ask_keys(env, query, model);
+    CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT f.segment, f.row_no, f.rule, f.hash FROM mastering.rows_of_keys(keys, records, 'pg_temp.mastering_asked') f;
+    IF mastering.large_block(model) IS NULL THEN
+        basis := basis || jsonb_build_object('blocks', mastering.block_sizes('pg_temp.mastering_scope'));
+        INSERT INTO pg_temp.mastering_scope
+        SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_scope w WHERE w.segment = f.segment AND w.row_no = f.row_no);
+        PERFORM mastering.read_rows();
+        PERFORM mastering.find_links(env, query);
+        PERFORM mastering.note_levels();
+        basis := basis || jsonb_build_object('scores', (SELECT coalesce(jsonb_object_agg(l.level, l.links), '{}') FROM pg_temp.mastering_level l WHERE l.comparison = 0));
+        DROP TABLE pg_temp.mastering_linked;
+    END IF;
+    DROP TABLE pg_temp.mastering_scope, pg_temp.mastering_level, pg_temp.mastering_read, pg_temp.mastering_model, pg_temp.mastering_asked, pg_temp.mastering_found;
+    RETURN basis;
+END
+$$;
+COMMENT ON FUNCTION mastering.run_basis(mastering.environment, jsonb, jsonb, jsonb, jsonb) IS 'What an entity''s records are like, for later increments to be compared with: shares of values that are there, sizes of blocks, weights of links.';
+
+CREATE FUNCTION mastering.present_shares(entity jsonb, records jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    shares jsonb;
+BEGIN
+    EXECUTE format('SELECT jsonb_build_object(%s) FROM mastering.%I s WHERE %s',
+                   (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
+                   'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
+    RETURN shares;
+END
+$$;
+COMMENT ON FUNCTION mastering.present_shares(jsonb, jsonb) IS 'The share of an entity''s records that have a value, by attribute.';
+
+-- Counters of what came in with an increment beside what the model, or the last run over all records, was made of:
+-- drift.present.<attribute>: share of the new and changed records with a value, less that among all records of then;
+-- drift.unlisted.<comparison>: share of their values that are not among the frequent ones that the model knows, less what it expects;
+-- drift.levels.<comparison>: of the links of affected records, how far the shares of levels lie from the model's m (half the sum of differences);
+-- drift.scores: of the same links, how far the shares of their weights lie from those of then, likewise;
+-- drift.blocks.<rule>: how much larger than then the blocks of the new and changed records are, in powers of two.
+CREATE FUNCTION mastering.measure_drift(env_name text, entity_name text, entity jsonb, model jsonb, last jsonb, blocks jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    enough constant int := 200;    -- records or links; of fewer, nothing is said
+    counters jsonb := '{}';
+    alarms text[];
+    come bigint := (SELECT count(*) FROM pg_temp.mastering_come);
+    links bigint;
+    name text;
+    listed jsonb;
+    found bigint;
+    values_seen bigint;
+    trained jsonb;
+    distance numeric;
+    shares jsonb;
+    some_come constant text := '(SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT 5000) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no)';
+BEGIN
+    IF come >= enough THEN
+        EXECUTE format('SELECT jsonb_build_object(%s) FROM %s s',
+                       (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
+                       some_come) INTO shares;
+        SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
+          FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;
+    END IF;
+    FOR i IN 0 .. 63 LOOP
+        EXIT WHEN model #> ARRAY['comparisons', i::text] IS NULL;
+        name := model #>> ARRAY['comparisons', i::text, 'name'];
+        listed := model #> ARRAY['comparisons', i::text, 'frequencies', 'values'];
+        CONTINUE WHEN name IS NULL;
+        IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
+           AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
+            EXECUTE format('SELECT count(v.value) FILTER (WHERE $1 ? v.value), count(v.value)
+                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM %s s) v',
+                           model #>> ARRAY['comparisons', i::text, 'column'], some_come) INTO found, values_seen USING listed;
+            IF values_seen >= enough THEN
+                counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
+            END IF;
+        END IF;
+        trained := model #> ARRAY['comparisons', i::text, 'trained'];
+        SELECT sum(l.links) INTO links FROM pg_temp.mastering_level l WHERE l.comparison = i + 1 AND l.level > 0;
+        IF links >= enough AND jsonb_array_length(trained) > 0 THEN
+            SELECT round(sum(abs(coalesce(l.n, 0) / links - (t.value ->> 'm')::numeric)) / 2, 4) INTO distance
+              FROM jsonb_array_elements(trained) WITH ORDINALITY t LEFT JOIN (SELECT v.level, sum(v.links) AS n FROM pg_temp.mastering_level v WHERE v.comparison = i + 1 GROUP BY 1) l ON l.level = t.ordinality;
+            counters := counters || jsonb_build_object('drift.levels.' || name, distance);
+        END IF;
+    END LOOP;
+    SELECT sum(l.links) INTO links FROM pg_temp.mastering_level l WHERE l.comparison = 0;
+    SELECT sum(s.value::bigint) INTO found FROM jsonb_each_text(last -> 'scores') s;
+    IF links >= enough AND found >= enough THEN
+        SELECT round(sum(abs(coalesce(n.n, 0) / links - coalesce(o.value::numeric, 0) / found)) / 2, 4) INTO distance
+          FROM (SELECT l.level, sum(l.links) AS n FROM pg_temp.mastering_level l WHERE l.comparison = 0 GROUP BY 1) n FULL JOIN jsonb_each_text(last -> 'scores') o ON o.key::int = n.level;
+        counters := counters || jsonb_build_object('drift.scores', distance);
+    END IF;
+    SELECT counters || coalesce(jsonb_object_agg('drift.blocks.' || b.key, (b.value ->> 1)::numeric - (last #>> ARRAY['blocks', b.key, '1'])::numeric), '{}') INTO counters
+      FROM jsonb_each(blocks) b WHERE (b.value ->> 0)::bigint >= enough AND (last #>> ARRAY['blocks', b.key, '0'])::bigint >= enough;
+    SELECT array_agg(format('%s %s', substr(c.key, 7), c.value) ORDER BY c.key) INTO alarms FROM jsonb_each_text(counters) c
+     WHERE CASE WHEN c.key LIKE 'drift.unlisted.%' THEN c.value::numeric > 0.1 WHEN c.key LIKE 'drift.present.%' THEN abs(c.value::numeric) > 0.1 WHEN c.key LIKE 'drift.blocks.%' THEN abs(c.value::numeric) > 1 ELSE c.value::numeric > 0.25 END;
+    IF alarms IS NOT NULL THEN
+        RAISE WARNING 'what comes into entity "%" of environment "%" differs from what its model was made of', entity_name, env_name
+            USING DETAIL = format('Of %s new and changed records: %s.', come, array_to_string(alarms, ', ')),
+                  HINT = format('Look at the source first. If the data have changed for good: SELECT mastering.train(%L, %L), then master, which goes over all records.', env_name, entity_name);
+    END IF;
+    RETURN counters;
+END
+$$;
+COMMENT ON FUNCTION mastering.measure_drift(text, text, jsonb, jsonb, jsonb, jsonb) IS 'How far the records of an increment are from what the model assumes, as counters; warns where that is much.';
