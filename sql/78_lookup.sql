@@ -151,8 +151,12 @@ BEGIN
            array_agg(format('SELECT s."#source", s."#key"%s FROM mastering.%I s WHERE s."#row" = ANY ($1)%s', attributes, 'segment_' || p.record_segment,
                             CASE WHEN p.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', p.vector) ELSE '' END) ORDER BY p.part)
       INTO keys_query, rows_queries FROM mastering.key_parts(keys, records) p HAVING count(*) > 0;
-    members_query := format('SELECT a.n, m."#cluster" FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (source, key, n) CROSS JOIN LATERAL (SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = a.source AND s."#key" = a.key AND %s OFFSET 0) m',
-                            'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
+    -- Segment by segment: to plan for the store reads what the catalogs have about each of its partitions.
+    SELECT 'SELECT a.n, m."#cluster" FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (source, key, n) CROSS JOIN LATERAL ('
+           || string_agg(format('SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = a.source AND s."#key" = a.key%s', 'segment_' || g.value,
+                                CASE WHEN v.value <> '0' THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', v.value) ELSE '' END), ' UNION ALL ' ORDER BY g.ordinality) || ' OFFSET 0) m'
+      INTO members_query
+      FROM jsonb_array_elements_text(members -> 'segments') WITH ORDINALITY g JOIN jsonb_array_elements_text(members -> 'vectors') WITH ORDINALITY v USING (ordinality);
 END
 $$;
 COMMENT ON FUNCTION mastering.lookup_state(text, text) IS 'The queries with which look-ups read what an environment publishes of an entity, and the name of the model.';

@@ -56,33 +56,25 @@ scaled_weight(double u, double share, double scale)
     return (int32)floor(weight_from_ratio(u, share) * scale + 0.5);
 }
 
-/* What a value's own frequency adds to the weight of an exact level, for the values that the model lists. */
-static void
-list_frequencies(probe_model *model, int c)
+/* The share of the records that have a value, as the model says it. */
+static double
+value_share(const comparison_spec *comparison, text_view value)
 {
-    const comparison_spec *comparison = &model->spec->comparisons[c];
-    const term_frequencies *frequencies = &comparison->frequencies;
-    double u = comparison->u[LEVEL_EXACT];
-    value_reader *reader = value_reader_create(model->context, TEXTOID, FORM_NONE);
+    text *name = text_view_to_text(value);
+    double share = spec_listed_share(comparison, VARDATA_ANY(name), (int)VARSIZE_ANY_EXHDR(name));
 
-    model->other_weight[c] = scaled_weight(u, frequencies->other, frequencies->scale);
-    model->listed[c] = dictionary_create(model->context);
-    model->listed_weights[c] =
-        MemoryContextAllocZero(model->context, sizeof(int32) * (frequencies->count + 1));
-    model->listed_shares[c] =
-        MemoryContextAllocZero(model->context, sizeof(double) * (frequencies->count + 1));
-    for (int i = 0; i < frequencies->count; i++) {
-        text_view text;
-        uint32 code;
+    pfree(name);
+    return share > 0 ? share : comparison->frequencies.other;
+}
 
-        if (value_reader_read(reader, CStringGetTextDatum(frequencies->values[i]), &text) != VALUE_READ)
-            continue;
-        code = dictionary_add(model->listed[c], text);
-        model->listed_weights[c][code] = scaled_weight(u, frequencies->shares[i], frequencies->scale);
-        model->listed_shares[c][code] = frequencies->shares[i];
-        if ((i & 0xff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
+/* What a value's own frequency adds to the weight of an exact level; only that of the record that is asked
+ * for matters, as the other has the same value then.
+ */
+static int32
+value_weight(const comparison_spec *comparison, text_view value)
+{
+    return scaled_weight(comparison->u[LEVEL_EXACT], value_share(comparison, value),
+                         comparison->frequencies.scale);
 }
 
 static void
@@ -105,8 +97,7 @@ set_scorer(probe_model *model)
         to->measure = from->measure;
         to->scale = from->scale;
         memcpy(to->weights, from->weights, sizeof to->weights);
-        if (from->term_frequency && from->frequencies.other > 0)
-            list_frequencies(model, c);
+        model->weighs_values[c] = from->term_frequency && from->frequencies.other > 0;
     }
     if (!scorer_prepare(&model->scorer))
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -123,7 +114,7 @@ probe_model_create(MemoryContext parent, Jsonb *document, const query_shape *sha
     match_spec *spec;
 
     model->context = context;
-    model->spec = spec = spec_read(document, "model");
+    model->spec = spec = spec_read_to_ask(document, "model");
     spec_require_trained(spec);
     model->columns = palloc0(sizeof(store_column) * MOST_COLUMNS);
     for (int c = 0; c < spec->comparison_count; c++)
@@ -409,14 +400,12 @@ set_elements(const probe *probe, int c, comparison *comparison)
     double *shares;
 
     comparison->values.elements = &index->table;
-    if (model->listed[c] == NULL)
+    if (!model->weighs_values[c])
         return;
     shares = palloc(sizeof(double) * index->elements->count);
-    for (uint32 code = 0; code < index->elements->count; code++) {
-        uint32 listed = code == 0 ? 0 : dictionary_find(model->listed[c], index->elements->texts[code]);
-
-        shares[code] = listed != 0 ? model->listed_shares[c][listed] : spec->frequencies.other;
-    }
+    shares[0] = spec->frequencies.other;
+    for (uint32 code = 1; code < index->elements->count; code++)
+        shares[code] = value_share(spec, index->elements->texts[code]);
     comparison->value_weights = element_weights(index, probe->context, spec, shares);
 }
 
@@ -445,11 +434,10 @@ make_ready(probe *probe)
             (value_table){values->texts, values->numbers, values->dates, NULL, values->profiles};
         if (comparison->elements != ELEMENTS_NONE)
             set_elements(probe, c, comparison);
-        else if (model->listed[c] != NULL && values->whole.chars != NULL) {
+        else if (model->weighs_values[c] && values->whole.chars != NULL) {
             int32 *weights = palloc0(sizeof(int32) * 2);
-            uint32 code = dictionary_find(model->listed[c], values->whole);
 
-            weights[1] = code != 0 ? model->listed_weights[c][code] : model->other_weight[c];
+            weights[1] = value_weight(&model->spec->comparisons[c], values->whole);
             comparison->value_weights = weights;
         }
         if (comparison->method == METHOD_TFIDF)

@@ -27,10 +27,7 @@ typedef struct probe_model {
     int comparison_slots[MAX_COMPARISONS];
     int rule_slots[MAX_RULES][MAX_KEY_PARTS];
     scorer scorer;                       /* without values */
-    dictionary *listed[MAX_COMPARISONS]; /* values whose frequencies the model knows */
-    int32 *listed_weights[MAX_COMPARISONS];
-    double *listed_shares[MAX_COMPARISONS]; /* of the records, that have them */
-    int32 other_weight[MAX_COMPARISONS];
+    bool weighs_values[MAX_COMPARISONS]; /* a value's own frequency adds to the weight of an exact level */
     comparison_thread thread;
 } probe_model;
 

@@ -203,7 +203,7 @@ read_levels(const json_node *node, comparison_spec *comparison)
 }
 
 static void
-read_frequencies(const json_node *node, comparison_spec *comparison)
+read_frequencies(const json_node *node, bool lists_stay, comparison_spec *comparison)
 {
     static const char *const members[] = {"other", "values", "scale", NULL};
     term_frequencies *frequencies = &comparison->frequencies;
@@ -219,8 +219,22 @@ read_frequencies(const json_node *node, comparison_spec *comparison)
         frequencies->scale = json_number(&member, 0, 1);
     if (!json_member(node, "values", &member) || !json_is_object(&member))
         json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
-    read_named_numbers(&member, DBL_MIN, 1.0, &frequencies->count, &frequencies->values,
-                       &frequencies->shares);
+    if (lists_stay)
+        frequencies->by_name = member.value.val.binary.data;
+    else
+        read_named_numbers(&member, DBL_MIN, 1.0, &frequencies->count, &frequencies->values,
+                           &frequencies->shares);
+}
+
+double
+spec_listed_share(const comparison_spec *comparison, const char *value, int length)
+{
+    JsonbValue share;
+
+    if (comparison->frequencies.by_name == NULL ||
+        getKeyJsonValueFromContainer(comparison->frequencies.by_name, value, length, &share) == NULL)
+        return 0;
+    return json_number(&(json_node){share, "frequencies"}, DBL_MIN, 1.0);
 }
 
 /* The trained part: one object a level, from exact to else. */
@@ -367,13 +381,13 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     if (json_member(node, "trained", &member))
         read_trained(&member, comparison);
     if (json_member(node, "frequencies", &member))
-        read_frequencies(&member, comparison);
+        read_frequencies(&member, spec->lists_stay, comparison);
     if (json_member(node, "terms", &member))
         read_term_statistics(&member, &comparison->terms);
 }
 
-match_spec *
-spec_read(Jsonb *document, const char *what)
+static match_spec *
+read_document(Jsonb *document, const char *what, bool lists_stay)
 {
     static const char *const members[] = {"normalize", "blocking",       "comparisons", "link",
                                           "linkage",   "one_per_source", "threshold",   "prior",
@@ -381,6 +395,7 @@ spec_read(Jsonb *document, const char *what)
     match_spec *spec = palloc0(sizeof(match_spec));
     json_node root = json_root(document, what), member;
 
+    spec->lists_stay = lists_stay;
     json_expect_members(&root, members);
     if (json_member(&root, "normalize", &member))
         spec->form = (value_form)json_choice(&member, "normalization", form_names);
@@ -450,6 +465,18 @@ spec_read(Jsonb *document, const char *what)
             spec->text = json_string(&text);
     }
     return spec;
+}
+
+match_spec *
+spec_read(Jsonb *document, const char *what)
+{
+    return read_document(document, what, false);
+}
+
+match_spec *
+spec_read_to_ask(Jsonb *document, const char *what)
+{
+    return read_document(document, what, true);
 }
 
 void

@@ -68,6 +68,8 @@ typedef struct term_frequencies {
     double *shares; /* of the records that have a value */
     double other;   /* the share of any value that is not listed */
     double scale;   /* of what a value's frequency adds */
+    struct JsonbContainer
+        *by_name; /* spec_read_to_ask: value -> share in the document, instead of the lists */
 } term_frequencies;
 
 typedef struct comparison_spec {
@@ -106,13 +108,22 @@ typedef struct match_spec {
     source_list unique_sources; /* of ONE_PER_SOURCE_EVIDENT */
     double threshold;           /* probability */
     bool trained;
-    double prior;   /* share of matches among all pairs */
-    char *training; /* JSON of what the model was trained on, or NULL */
-    char *text;     /* versions of what normalised the texts it was trained on, or NULL */
+    double prior;    /* share of matches among all pairs */
+    char *training;  /* JSON of what the model was trained on, or NULL */
+    char *text;      /* versions of what normalised the texts it was trained on, or NULL */
+    bool lists_stay; /* in the document: see spec_read_to_ask */
 } match_spec;
 
 /* Reads and checks a document; what is "specification" or "model". Raises 22023. */
 extern match_spec *spec_read(Jsonb *document, const char *what);
+
+/* The same for who needs the frequency of a few values only: the long lists stay in the document, which must
+ * live as long, and spec_listed_share looks into them.
+ */
+extern match_spec *spec_read_to_ask(Jsonb *document, const char *what);
+
+/* The share of the records that have a value, where the model lists it; else 0. */
+extern double spec_listed_share(const comparison_spec *comparison, const char *value, int length);
 
 /* Raises 22023 when the specification has no trained weights. */
 extern void spec_require_trained(const match_spec *spec);
