@@ -237,10 +237,15 @@ dictionary_second_hash(const dictionary *dictionary, uint32 code)
 uint32
 dictionary_add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
 {
-    uint32 code;
-
     dictionary_reserve(dictionary, 1, kept_bytes(text));
-    code = add_kept(dictionary, text, hash, second_hash);
+    return dictionary_add_kept_reserved(dictionary, text, hash, second_hash);
+}
+
+uint32
+dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
+{
+    uint32 code = add_kept(dictionary, text, hash, second_hash);
+
     dictionary->records[code]++;
     return code;
 }

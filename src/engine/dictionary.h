@@ -61,6 +61,10 @@ extern uint32 dictionary_add_reserved(dictionary *dictionary, text_view text, ui
 extern uint64 dictionary_second_hash(const dictionary *dictionary, uint32 code);
 extern uint32 dictionary_add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash);
 
+/* The same where room was reserved for the value. */
+extern uint32 dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash,
+                                           uint64 second_hash);
+
 /* The code of a value, 0 when it is not there. */
 extern uint32 dictionary_find(const dictionary *dictionary, text_view text);
 

@@ -6,15 +6,16 @@
 #include "engine/big_memory.h"
 #include "engine/blocks.h"
 #include "engine/hash_sort.h"
+#include "engine/key_parts.h"
 #include "engine/passes.h"
 #include "engine/progress.h"
 #include "engine/split.h"
 #include "kernel/hash.h"
+#include "kernel/parallel.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "utils/memutils.h"
 
-#define MOST_PARTS 1024
 #define RECORD_OVERHEAD 64 /* of a record that is loaded: entries, their order, blocks */
 
 bool
@@ -54,24 +55,105 @@ records_that_fit(const match_run *run)
 
 /* ---- loading ---- */
 
+/*
+ * Values become codes for many records at a time, a column by a thread, with look-ups that overlap: see
+ * value_batch.c, which does the same for values on their way in.
+ */
+#define MOST_WAITING 2048
+#define LEAST_WAITING 16
+#define BYTES_WAITING (512 * 1024)
+#define LOOK_UPS 64
+
 typedef struct loader {
     match_run *run;
     uint32 *rows, *numbers;
     uint32 count;
     Size allocated;
     bool with_ids;
+
+    uint32 waiting, most_waiting; /* records without their codes yet: the last ones */
+    char *bytes;                  /* theirs */
+    Size bytes_used, bytes_allocated;
+    spool_value *values; /* by column and place among those that wait */
+    uint32 *codes;       /* the same */
 } loader;
 
 static void
 load_begin(loader *loader, match_run *run, uint64 expected)
 {
     record_store *store = run->store;
+    Size columns = Max(store->column_count, 1), value = sizeof(spool_value) + sizeof(uint32);
 
     record_store_clear(store);
     *loader = (struct loader){.run = run, .allocated = Max(expected, 64)};
     loader->rows =
         big_alloc(store->data, mul_size(loader->allocated, store->records.stride * sizeof(uint32)));
     loader->numbers = big_alloc(store->data, mul_size(loader->allocated, sizeof(uint32)));
+    loader->most_waiting =
+        (uint32)Min(Max(mastering_memory_budget() / 16 / (columns * value), LEAST_WAITING), MOST_WAITING);
+    loader->most_waiting = (uint32)Min(loader->most_waiting, loader->allocated);
+    loader->bytes_allocated = Min(mastering_memory_budget() / 32, BYTES_WAITING);
+    loader->bytes = big_alloc(store->data, loader->bytes_allocated);
+    loader->values = big_alloc(store->data, loader->most_waiting * columns * sizeof(spool_value));
+    loader->codes = big_alloc(store->data, loader->most_waiting * columns * sizeof(uint32));
+}
+
+static void
+code_some(dictionary *dictionary, const spool_value *values, uint32 count, uint32 *codes)
+{
+    uint64 hashes[LOOK_UPS];
+
+    for (uint32 i = 0; i < count; i++) {
+        hashes[i] = spool_value_hash(&values[i]);
+        dictionary_prefetch_place(dictionary, hashes[i]);
+    }
+    for (uint32 i = 0; i < count; i++)
+        dictionary_prefetch_text(dictionary, hashes[i]);
+    for (uint32 i = 0; i < count; i++)
+        dictionary_prefetch_characters(dictionary, hashes[i]);
+    for (uint32 i = 0; i < count; i++)
+        codes[i] =
+            values[i].text.length == 0
+                ? 0
+                : dictionary_add_kept_reserved(dictionary, values[i].text, hashes[i], values[i].second_hash);
+}
+
+static void
+code_column(void *context, int64_t column, int thread)
+{
+    const loader *loader = context;
+    dictionary *dictionary = loader->run->store->columns[column].values;
+    Size first = (Size)column * loader->most_waiting;
+
+    for (uint32 i = 0; i < loader->waiting; i += LOOK_UPS)
+        code_some(dictionary, loader->values + first + i, Min(LOOK_UPS, loader->waiting - i),
+                  loader->codes + first + i);
+}
+
+/* The codes of the records that wait go into their rows. */
+static void
+load_waiting(loader *loader)
+{
+    record_store *store = loader->run->store;
+    Size stride = store->records.stride;
+    uint32 *row = loader->rows + (Size)(loader->count - loader->waiting) * stride;
+
+    if (loader->waiting == 0)
+        return;
+    for (int c = 0; c < store->column_count; c++) {
+        const spool_value *values = loader->values + (Size)c * loader->most_waiting;
+        Size bytes = 0;
+
+        for (uint32 i = 0; i < loader->waiting; i++)
+            bytes += (Size)values[i].text.length * values[i].text.width + sizeof(uint64);
+        dictionary_reserve(store->columns[c].values, loader->waiting, bytes);
+    }
+    parallel_for(loader->run->threads, store->column_count, code_column, loader);
+    for (uint32 i = 0; i < loader->waiting; i++, row += stride)
+        for (int c = 0; c < store->column_count; c++)
+            row[c] = loader->codes[(Size)c * loader->most_waiting + i];
+    loader->waiting = 0;
+    loader->bytes_used = 0;
 }
 
 static void
@@ -95,6 +177,7 @@ load_record(loader *loader, const spool_record *record)
 {
     record_store *store = loader->run->store;
     uint32 *row;
+    char *bytes;
 
     if (loader->count == loader->allocated) {
         loader->allocated = mul_size(loader->allocated, 2);
@@ -106,15 +189,25 @@ load_record(loader *loader, const spool_record *record)
         if (store->integer_ids != NULL)
             store->integer_ids = big_realloc(store->integer_ids, mul_size(loader->allocated, sizeof(int64)));
     }
+    if (loader->waiting == loader->most_waiting ||
+        record->size > loader->bytes_allocated - loader->bytes_used)
+        load_waiting(loader);
+    if (record->size > loader->bytes_allocated) {
+        pfree(loader->bytes);
+        loader->bytes_allocated = record->size;
+        loader->bytes = big_alloc(store->data, loader->bytes_allocated);
+    }
+    bytes = memcpy(loader->bytes + loader->bytes_used, record->bytes, record->size);
+    loader->bytes_used += record->size;
+    for (int c = 0; c < store->column_count; c++) {
+        spool_value *value = &loader->values[(Size)c * loader->most_waiting + loader->waiting];
+
+        *value = record->values[c];
+        value->text.chars = bytes + ((const char *)value->text.chars - record->bytes);
+    }
+    loader->waiting++;
     row = loader->rows + (Size)loader->count * store->records.stride;
     row[0] = 0; /* where there is no column */
-    for (int i = 0; i < store->column_count; i++) {
-        const spool_value *value = &record->values[i];
-
-        row[i] = value->text.length == 0 ? 0
-                                         : dictionary_add_kept(store->columns[i].values, value->text,
-                                                               spool_value_hash(value), value->second_hash);
-    }
     if (store->source_slot >= 0)
         row[store->source_slot] = record->source;
     if (loader->with_ids)
@@ -128,6 +221,10 @@ load_end(loader *loader)
 {
     record_store *store = loader->run->store;
 
+    load_waiting(loader);
+    pfree(loader->bytes);
+    pfree(loader->values);
+    pfree(loader->codes);
     store->records.rows = loader->rows;
     store->records.numbers = loader->numbers;
     store->records.count = loader->count;
@@ -277,114 +374,6 @@ passes_load_random(match_run *run, random_parts *parts, uint64 first)
 
 /* ---- the records of ranges of keys ---- */
 
-/* Records that share a key of one rule, dealt by the first bits of the key. */
-typedef struct key_part {
-    BufFile *keys;    /* entries, whose record counts up within the part */
-    BufFile *records; /* numbered, in the same order */
-    uint32 count;
-} key_part;
-
-typedef struct key_parts {
-    int bits;
-    key_part *parts;
-    uint64 keys; /* records with a key */
-} key_parts;
-
-static bool
-key_of(const match_run *run, int rule, const spool_record *record, uint64 *key)
-{
-    *key = 0;
-    for (int i = 0; i < run->rules[rule].part_count; i++) {
-        const spool_value *value = &record->values[run->rules[rule].slots[i]];
-
-        if (value->text.length == 0)
-            return false;
-        *key = hash_combine(*key, spool_value_hash(value));
-    }
-    return true;
-}
-
-/* A bit each for keys that were seen, and seen twice. */
-typedef struct key_marks {
-    uint64 mask, *seen, *seen_twice;
-    uint64 repeated; /* records whose key's bit was set already */
-    uint64 keys;
-} key_marks;
-
-/* Notes all keys of a rule: those of one record alone need not be looked at again. */
-static void
-mark_keys(match_run *run, int rule, key_marks *marks)
-{
-    Size words;
-    spool_scan scan;
-    uint64 key, most_bits = mastering_memory_budget() / 16 * 8;
-
-    *marks = (key_marks){.mask = 1023};
-    while (marks->mask < (uint64)run->store->spool->count * 8 && marks->mask < most_bits / 2)
-        marks->mask = marks->mask * 2 + 1;
-    words = (Size)(marks->mask / 64 + 1);
-    marks->seen = big_alloc_zero(run->context, mul_size(words, 2 * sizeof(uint64)));
-    marks->seen_twice = marks->seen + words;
-    spool_scan_open(&scan, run->store->spool, NULL);
-    while (spool_scan_next(&scan)) {
-        uint64 place, bit, part;
-
-        if (!key_of(run, rule, &scan.record, &key))
-            continue;
-        part = split_key_of_values(run, rule, scan.record.values, key);
-        split_count(run, rule, key, part);
-        key = part;
-        marks->keys++;
-        place = key & marks->mask;
-        bit = UINT64_C(1) << (place & 63);
-        marks->repeated += (marks->seen[place >> 6] & bit) != 0;
-        marks->seen_twice[place >> 6] |= marks->seen[place >> 6] & bit;
-        marks->seen[place >> 6] |= bit;
-    }
-    spool_scan_close(&scan);
-    split_finish_counting(run, rule);
-}
-
-static void
-deal_record(key_parts *dealt, uint64 key, const spool_record *record)
-{
-    key_part *part = &dealt->parts[dealt->bits == 0 ? 0 : key >> (64 - dealt->bits)];
-    keyed_record entry = {key, part->count, 0};
-
-    if (part->keys == NULL) {
-        part->keys = BufFileCreateTemp(false);
-        part->records = BufFileCreateTemp(false);
-    }
-    BufFileWrite(part->keys, &entry, sizeof entry);
-    spool_write_numbered(part->records, record);
-    part->count++;
-}
-
-static void
-deal_records(match_run *run, int rule, key_parts *dealt)
-{
-    key_marks marks;
-    spool_scan scan;
-    uint64 shared, key;
-
-    mark_keys(run, rule, &marks);
-    *dealt = (key_parts){.keys = marks.keys};
-    shared = Min(marks.keys, marks.repeated * 2);
-    while (1 << dealt->bits < MOST_PARTS && shared >> dealt->bits > records_that_fit(run))
-        dealt->bits++;
-    dealt->parts = palloc0(sizeof(key_part) << dealt->bits);
-    spool_scan_open(&scan, run->store->spool, NULL);
-    while (spool_scan_next(&scan)) {
-        if (!key_of(run, rule, &scan.record, &key))
-            continue;
-        key = split_key_of_values(run, rule, scan.record.values, key);
-        if (marks.seen_twice[(key & marks.mask) >> 6] >> (key & marks.mask & 63) & 1)
-            deal_record(dealt, key, &scan.record);
-    }
-    spool_scan_close(&scan);
-    pfree(marks.seen);
-}
-
 /* The entries of a part in order, in the memory of what is loaded. */
 static keyed_record *
 sorted_entries(match_run *run, const key_part *part)
@@ -494,17 +483,6 @@ take_parts(match_run *run, int rule)
     }
 }
 
-static void
-close_parts(key_parts *dealt)
-{
-    for (int p = 0; p < 1 << dealt->bits; p++)
-        if (dealt->parts[p].count > 0) {
-            BufFileClose(dealt->parts[p].keys);
-            BufFileClose(dealt->parts[p].records);
-        }
-    pfree(dealt->parts);
-}
-
 /* Decides about keys that too many records have; true when some are divided. */
 static bool
 decide_splits(match_run *run, int rule, const key_parts *dealt)
@@ -552,32 +530,28 @@ passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_c
     MemoryContext before = MemoryContextSwitchTo(run->context);
     numbered_pairs numbered = {consume, context};
     bool counted = options->mode == PAIRS_SAMPLED;
-    key_parts dealt;
+    key_parts *dealt;
 
     progress_phase(psprintf("blocks of rule %d", rule + 1), 0);
-    deal_records(run, rule, &dealt);
-    if (split_undecided(run, rule) && decide_splits(run, rule, &dealt)) {
-        close_parts(&dealt);
-        deal_records(run, rule, &dealt);
-    }
-    run->statistics[rule] = (block_statistics){.keys = dealt.keys};
+    dealt = key_parts_of(run, rule, records_that_fit(run));
+    if (split_undecided(run, rule) && decide_splits(run, rule, dealt))
+        dealt = key_parts_again(run, rule, records_that_fit(run));
+    run->statistics[rule] = (block_statistics){.keys = dealt->keys};
     if (counted)
-        count_blocks(run, rule, &dealt);
+        count_blocks(run, rule, dealt);
     progress_phase(psprintf("pairs of rule %d", rule + 1), run->statistics[rule].pairs);
-    for (int p = 0; p < 1 << dealt.bits; p++) {
-        key_part *part = &dealt.parts[p];
+    for (int p = 0; p < 1 << dealt->bits; p++) {
+        key_part *part = &dealt->parts[p];
         block_statistics statistics;
 
         if (part->count == 0)
             continue;
         load_numbered(run, part->records, part->count);
-        BufFileClose(part->records);
         if (part->count > 2 * records_that_fit(run) && part->count > run->oversize[rule])
             run->oversize[rule] = part->count;
         take_parts(run, rule);
         take_positions(run, rule, run->positions);
         blocks_of_entries(run, rule, run->store->data, sorted_entries(run, part), part->count, &statistics);
-        BufFileClose(part->keys);
         keep_positions(run, rule, run->positions);
         if (!counted)
             add_statistics(&run->statistics[rule], &statistics);
@@ -588,8 +562,16 @@ passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_c
         run->rules[r].positions = NULL;
         run->rules[r].parts = NULL;
     }
-    run->pass_count += 1 << dealt.bits;
-    pfree(dealt.parts);
+    run->pass_count += 1 << dealt->bits;
+    /* Pairs are sampled to train, and visited once more with what was learnt. */
+    key_parts_done(run, rule, options->mode == PAIRS_SAMPLED);
     passes_unload(run);
     MemoryContextSwitchTo(before);
+}
+
+void
+passes_close(match_run *run)
+{
+    key_parts_close(run);
+    spool_free(run->store->spool);
 }

@@ -30,8 +30,9 @@ extern bool passes_can_have_sources(const match_spec *spec);
 /* What rows and dictionaries may take while they are read. */
 extern Size passes_read_limit(void);
 
-/* Makes a run ready whose store has a spool. */
+/* Makes a run ready whose store has a spool; lets go of all files. */
 extern void passes_open(match_run *run);
+extern void passes_close(match_run *run);
 
 /* As match_run_visit of one rule; pairs come with the numbers of their records. */
 extern void passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer consume,

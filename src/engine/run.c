@@ -371,7 +371,7 @@ void
 match_run_close(match_run *run)
 {
     if (run->store->spool != NULL)
-        spool_free(run->store->spool);
+        passes_close(run);
     MemoryContextDelete(run->context);
 }
 

@@ -41,9 +41,11 @@ typedef struct match_run {
     uint32 weights_set;              /* how often */
     uint32 *positions[MAX_RULES]; /* of runs in passes: of records in windowed blocks, by number; or NULL */
     uint32 oversize[MAX_RULES];   /* the same: records of a part that was too large for the memory */
-    uint64 pass_count;            /* the same: parts that were loaded */
-    struct value_summary **summaries; /* by slot, once asked for */
-    const match_spec *weights;        /* whose weights the scorer has; NULL: none yet */
+    struct key_parts *dealt[MAX_RULES]; /* the same: records by key that were kept; NULL: none */
+    bool keep_dealt;                    /* the same: they may be */
+    uint64 pass_count;                  /* the same: parts that were loaded */
+    struct value_summary **summaries;   /* by slot, once asked for */
+    const match_spec *weights;          /* whose weights the scorer has; NULL: none yet */
     instr_time phase_start;
     double phase_processor; /* milliseconds of all threads, at its start */
 } match_run;

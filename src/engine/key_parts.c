@@ -1,0 +1,245 @@
+/*
+ * key_parts.c: see key_parts.h.
+ */
+#include "compat.h"
+
+#include "engine/big_memory.h"
+#include "engine/key_parts.h"
+#include "engine/split.h"
+#include "engine/spool.h"
+#include "kernel/hash.h"
+#include "settings.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#define MOST_PARTS 1024
+#define FILE_BUFFERS (2 * (BLCKSZ + 256)) /* of the two files of a part */
+
+/* A bit each for keys that were seen, and seen twice, in words side by side. */
+typedef struct key_marks {
+    uint64 mask, *seen;
+    uint64 repeated; /* records whose key's bit was set already */
+    uint64 keys;
+} key_marks;
+
+/* The rules that are dealt at a time. */
+typedef struct dealing {
+    match_run *run;
+    int first, end; /* rules */
+    key_marks marks[MAX_RULES];
+    key_parts *parts[MAX_RULES];
+    bool *wanted;   /* by column: it is part of a key */
+    uint64 *hashes; /* by column, of the record that is looked at */
+} dealing;
+
+static inline uint64 *
+word_of(const key_marks *marks, uint64 key)
+{
+    return &marks->seen[(key & marks->mask) >> 6 << 1];
+}
+
+static void
+hash_values(const dealing *deal, const spool_record *record)
+{
+    for (int i = 0; i < deal->run->store->column_count; i++)
+        if (deal->wanted[i] && record->values[i].text.length > 0)
+            deal->hashes[i] = spool_value_hash(&record->values[i]);
+}
+
+/* The key of a record whose values were hashed, before it is divided. */
+static bool
+key_of(const dealing *deal, int rule, const spool_record *record, uint64 *key)
+{
+    const blocking_rule *blocking = &deal->run->rules[rule];
+
+    *key = 0;
+    for (int i = 0; i < blocking->part_count; i++) {
+        if (record->values[blocking->slots[i]].text.length == 0)
+            return false;
+        *key = hash_combine(*key, deal->hashes[blocking->slots[i]]);
+    }
+    return true;
+}
+
+/* A bit for a record's key. memory: of both bits of all keys, at most. */
+static void
+make_marks(const dealing *deal, key_marks *marks, Size memory)
+{
+    uint64 most_bits = memory * 8;
+    Size words;
+
+    *marks = (key_marks){.mask = 1023};
+    while (marks->mask < (uint64)deal->run->store->spool->count * 8 && marks->mask < most_bits / 2)
+        marks->mask = marks->mask * 2 + 1;
+    words = (Size)(marks->mask / 64 + 1);
+    marks->seen = big_alloc_zero(deal->run->context, mul_size(words, 2 * sizeof(uint64)));
+}
+
+static void
+mark_key(key_marks *marks, uint64 key)
+{
+    uint64 bit = UINT64_C(1) << (key & 63), *word = word_of(marks, key);
+
+    marks->keys++;
+    marks->repeated += (word[0] & bit) != 0;
+    word[1] |= word[0] & bit;
+    word[0] |= bit;
+}
+
+/* Notes all keys: those of one record alone need not be looked at again. */
+static void
+mark_keys(dealing *deal)
+{
+    match_run *run = deal->run;
+    int rules = deal->end - deal->first;
+    Size memory = rules == 1 ? mastering_memory_budget() / 16 : mastering_memory_budget() / 4 / rules;
+    spool_scan scan;
+
+    for (int r = deal->first; r < deal->end; r++)
+        make_marks(deal, &deal->marks[r], memory);
+    spool_scan_open(&scan, run->store->spool, NULL);
+    while (spool_scan_next(&scan)) {
+        hash_values(deal, &scan.record);
+        for (int r = deal->first; r < deal->end; r++) {
+            uint64 key, part;
+
+            if (!key_of(deal, r, &scan.record, &key))
+                continue;
+            part = split_key_of_values(run, r, scan.record.values, key);
+            split_count(run, r, key, part);
+            mark_key(&deal->marks[r], part);
+        }
+    }
+    spool_scan_close(&scan);
+    for (int r = deal->first; r < deal->end; r++)
+        split_finish_counting(run, r);
+}
+
+static void
+deal_record(key_parts *dealt, uint64 key, const spool_record *record)
+{
+    key_part *part = &dealt->parts[dealt->bits == 0 ? 0 : key >> (64 - dealt->bits)];
+    keyed_record entry = {key, part->count, 0};
+
+    if (part->keys == NULL) {
+        part->keys = BufFileCreateTemp(false);
+        part->records = BufFileCreateTemp(false);
+    }
+    BufFileWrite(part->keys, &entry, sizeof entry);
+    spool_write_numbered(part->records, record);
+    part->count++;
+}
+
+static void
+deal_records(dealing *deal)
+{
+    match_run *run = deal->run;
+    spool_scan scan;
+
+    spool_scan_open(&scan, run->store->spool, NULL);
+    while (spool_scan_next(&scan)) {
+        hash_values(deal, &scan.record);
+        for (int r = deal->first; r < deal->end; r++) {
+            uint64 key;
+
+            if (!key_of(deal, r, &scan.record, &key))
+                continue;
+            key = split_key_of_values(run, r, scan.record.values, key);
+            if (word_of(&deal->marks[r], key)[1] >> (key & 63) & 1)
+                deal_record(deal->parts[r], key, &scan.record);
+        }
+    }
+    spool_scan_close(&scan);
+}
+
+static void
+deal_rules(match_run *run, int first, int end, uint64 records_each)
+{
+    dealing *deal = palloc0(sizeof(dealing));
+
+    deal->run = run;
+    deal->first = first;
+    deal->end = end;
+    deal->wanted = palloc0(Max(run->store->column_count, 1) * sizeof(bool));
+    deal->hashes = palloc0(Max(run->store->column_count, 1) * sizeof(uint64));
+    for (int r = first; r < end; r++)
+        for (int i = 0; i < run->rules[r].part_count; i++)
+            deal->wanted[run->rules[r].slots[i]] = true;
+    mark_keys(deal);
+    for (int r = first; r < end; r++) {
+        key_parts *parts = palloc0(sizeof(key_parts));
+        uint64 shared = Min(deal->marks[r].keys, deal->marks[r].repeated * 2);
+
+        while (1 << parts->bits < MOST_PARTS && shared >> parts->bits > records_each)
+            parts->bits++;
+        parts->parts = palloc0(sizeof(key_part) << parts->bits);
+        parts->keys = deal->marks[r].keys;
+        deal->parts[r] = run->dealt[r] = parts;
+    }
+    deal_records(deal);
+    for (int r = first; r < end; r++)
+        pfree(deal->marks[r].seen);
+    pfree(deal->wanted);
+    pfree(deal->hashes);
+    pfree(deal);
+}
+
+/* Whether all rules may be dealt at a time and kept: who limits temporary files has them as small as they can
+ * be. */
+static bool
+may_be_kept(const match_run *run, uint64 records_each)
+{
+    uint64 parts = run->store->spool->count / records_each + 1;
+
+    return temp_file_limit < 0 && Min(parts, MOST_PARTS) * (uint64)run->spec->rule_count * FILE_BUFFERS <=
+                                      mastering_memory_budget() / 6;
+}
+
+key_parts *
+key_parts_of(match_run *run, int rule, uint64 records_each)
+{
+    if (run->dealt[rule] == NULL) {
+        run->keep_dealt = may_be_kept(run, records_each);
+        deal_rules(run, rule, run->keep_dealt ? run->spec->rule_count : rule + 1, records_each);
+    }
+    return run->dealt[rule];
+}
+
+static void
+close_rule(match_run *run, int rule)
+{
+    key_parts *dealt = run->dealt[rule];
+
+    if (dealt == NULL)
+        return;
+    for (int p = 0; p < 1 << dealt->bits; p++)
+        if (dealt->parts[p].count > 0) {
+            BufFileClose(dealt->parts[p].keys);
+            BufFileClose(dealt->parts[p].records);
+        }
+    pfree(dealt->parts);
+    pfree(dealt);
+    run->dealt[rule] = NULL;
+}
+
+key_parts *
+key_parts_again(match_run *run, int rule, uint64 records_each)
+{
+    close_rule(run, rule);
+    deal_rules(run, rule, rule + 1, records_each);
+    return run->dealt[rule];
+}
+
+void
+key_parts_done(match_run *run, int rule, bool another_visit)
+{
+    if (!another_visit || !run->keep_dealt)
+        close_rule(run, rule);
+}
+
+void
+key_parts_close(match_run *run)
+{
+    for (int r = 0; r < run->spec->rule_count; r++)
+        close_rule(run, r);
+}
