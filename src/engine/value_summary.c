@@ -11,7 +11,8 @@
 #include "settings.h"
 #include "utils/memutils.h"
 
-#define LEAST_RECORDS 3 /* a value that comes once or twice is not worth a name */
+#define SHARE_THAT_FITS 0.8 /* of the values that took the memory, next time: arrays double */
+#define LEAST_RECORDS 3     /* a value that comes once or twice is not worth a name */
 
 /* The most frequent first, ties by content. */
 static int
@@ -93,12 +94,58 @@ count_elements(dictionary *counted, text_view value, uint64 first, uint64 last, 
     }
 }
 
+/* Short values on their way into a dictionary, whose look-ups overlap. */
+#define WAITING_VALUES 64
+#define WAITING_BYTES 256
+
+typedef struct waiting_values {
+    dictionary *counted;
+    uint32 count;
+    spool_value values[WAITING_VALUES];
+    uint64 hashes[WAITING_VALUES];
+    uint64 characters[WAITING_VALUES][WAITING_BYTES / sizeof(uint64)];
+} waiting_values;
+
+static void
+count_waiting(waiting_values *waiting)
+{
+    dictionary_reserve(waiting->counted, waiting->count, (Size)waiting->count * WAITING_BYTES);
+    for (uint32 i = 0; i < waiting->count; i++)
+        dictionary_prefetch_text(waiting->counted, waiting->hashes[i]);
+    for (uint32 i = 0; i < waiting->count; i++)
+        dictionary_prefetch_characters(waiting->counted, waiting->hashes[i]);
+    for (uint32 i = 0; i < waiting->count; i++)
+        (void)dictionary_add_kept_reserved(waiting->counted, waiting->values[i].text, waiting->hashes[i],
+                                           waiting->values[i].second_hash);
+    waiting->count = 0;
+}
+
+static void
+count_value(waiting_values *waiting, const spool_value *value, uint64 hash)
+{
+    Size size = (Size)value->text.length * value->text.width;
+    uint32 place = waiting->count;
+
+    if (size > WAITING_BYTES - sizeof(uint64)) {
+        (void)dictionary_add_kept(waiting->counted, value->text, hash, value->second_hash);
+        return;
+    }
+    dictionary_prefetch_place(waiting->counted, hash);
+    waiting->values[place] = *value;
+    waiting->values[place].text.chars = memcpy(waiting->characters[place], value->text.chars, size);
+    waiting->hashes[place] = hash;
+    if (++waiting->count == WAITING_VALUES)
+        count_waiting(waiting);
+}
+
 /*
- * Counts the values whose hashes are in a range; false when they do not fit. What the other columns' empty
- * dictionaries take does not count: with many columns no range would ever fit.
+ * Counts the values whose hashes are in a range; false when they do not fit, and then *share is the share of
+ * the records that did. What the other columns' empty dictionaries take does not count: with many columns no
+ * range would ever fit.
  */
 static bool
-count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, dictionary **counted)
+count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, waiting_values *waiting,
+            double *share)
 {
     uint8 buffer[ELEMENT_CHARACTERS];
     spool_scan scan;
@@ -108,7 +155,8 @@ count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, 
 
     record_store_clear(run->store);
     empty = MemoryContextMemAllocated(run->store->data, true);
-    *counted = run->store->columns[slot].values;
+    waiting->counted = run->store->columns[slot].values;
+    waiting->count = 0;
     spool_scan_open(&scan, run->store->spool, NULL);
     while (fits && spool_scan_next(&scan)) {
         const spool_value *value = &scan.record.values[slot];
@@ -118,17 +166,19 @@ count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, 
         if (value->text.length == 0)
             continue;
         if (elements)
-            count_elements(*counted, value->text, first, last, buffer);
+            count_elements(waiting->counted, value->text, first, last, buffer);
         else {
             hash = spool_value_hash(value);
             if (hash < first || hash > last)
                 continue;
-            (void)dictionary_add_kept(*counted, value->text, hash, value->second_hash);
+            count_value(waiting, value, hash);
         }
         if ((++records & 0xff) == 0)
             fits = first == last ||
                    MemoryContextMemAllocated(run->store->data, true) - empty <= mastering_memory_budget() / 2;
     }
+    count_waiting(waiting);
+    *share = (double)scan.next / Max(run->store->spool->count, 1);
     spool_scan_close(&scan);
     return fits;
 }
@@ -136,22 +186,24 @@ count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, 
 static void
 count_in_passes(match_run *run, int slot, bool elements, value_summary *summary)
 {
+    waiting_values *waiting = palloc(sizeof(waiting_values));
     uint64 first = 0, width = PG_UINT64_MAX;
 
     for (;;) {
         uint64 last = PG_UINT64_MAX - first < width ? PG_UINT64_MAX : first + width;
-        dictionary *counted;
+        double share;
 
-        if (!count_range(run, slot, elements, first, last, &counted)) {
-            width /= 2;
+        if (!count_range(run, slot, elements, first, last, waiting, &share)) {
+            width = (uint64)((double)(last - first) * Min(share * SHARE_THAT_FITS, 0.5));
             continue;
         }
-        add_values(run, summary, counted);
+        add_values(run, summary, waiting->counted);
         run->pass_count++;
         if (last == PG_UINT64_MAX)
             break;
         first = last + 1;
     }
+    pfree(waiting);
     passes_unload(run);
 }
 
