@@ -28,6 +28,8 @@ typedef struct dealing {
     int first, end; /* rules */
     key_marks marks[MAX_RULES];
     key_parts *parts[MAX_RULES];
+    uint64 keys[MAX_RULES]; /* of the record that is looked at, as it is dealt; where has_key */
+    bool has_key[MAX_RULES];
     bool *wanted;   /* by column: it is part of a key */
     uint64 *hashes; /* by column, of the record that is looked at */
 } dealing;
@@ -59,6 +61,29 @@ key_of(const dealing *deal, int rule, const spool_record *record, uint64 *key)
         *key = hash_combine(*key, deal->hashes[blocking->slots[i]]);
     }
     return true;
+}
+
+/*
+ * The keys of a record for all rules, divided where they are. Their bits are fetched meanwhile: those of one
+ * rule after the other would each be waited for.
+ */
+static void
+make_keys(dealing *deal, const spool_record *record, bool counted)
+{
+    match_run *run = deal->run;
+
+    hash_values(deal, record);
+    for (int r = deal->first; r < deal->end; r++) {
+        uint64 key;
+
+        deal->has_key[r] = key_of(deal, r, record, &key);
+        if (!deal->has_key[r])
+            continue;
+        deal->keys[r] = split_any(run, r) ? split_key_of_values(run, r, record->values, key) : key;
+        if (counted)
+            split_count(run, r, key, deal->keys[r]);
+        __builtin_prefetch(word_of(&deal->marks[r], deal->keys[r]), 1);
+    }
 }
 
 /* A bit for a record's key. memory: of both bits of all keys, at most. */
@@ -99,16 +124,10 @@ mark_keys(dealing *deal)
         make_marks(deal, &deal->marks[r], memory);
     spool_scan_open(&scan, run->store->spool, NULL);
     while (spool_scan_next(&scan)) {
-        hash_values(deal, &scan.record);
-        for (int r = deal->first; r < deal->end; r++) {
-            uint64 key, part;
-
-            if (!key_of(deal, r, &scan.record, &key))
-                continue;
-            part = split_key_of_values(run, r, scan.record.values, key);
-            split_count(run, r, key, part);
-            mark_key(&deal->marks[r], part);
-        }
+        make_keys(deal, &scan.record, true);
+        for (int r = deal->first; r < deal->end; r++)
+            if (deal->has_key[r])
+                mark_key(&deal->marks[r], deal->keys[r]);
     }
     spool_scan_close(&scan);
     for (int r = deal->first; r < deal->end; r++)
@@ -138,16 +157,10 @@ deal_records(dealing *deal)
 
     spool_scan_open(&scan, run->store->spool, NULL);
     while (spool_scan_next(&scan)) {
-        hash_values(deal, &scan.record);
-        for (int r = deal->first; r < deal->end; r++) {
-            uint64 key;
-
-            if (!key_of(deal, r, &scan.record, &key))
-                continue;
-            key = split_key_of_values(run, r, scan.record.values, key);
-            if (word_of(&deal->marks[r], key)[1] >> (key & 63) & 1)
-                deal_record(deal->parts[r], key, &scan.record);
-        }
+        make_keys(deal, &scan.record, false);
+        for (int r = deal->first; r < deal->end; r++)
+            if (deal->has_key[r] && word_of(&deal->marks[r], deal->keys[r])[1] >> (deal->keys[r] & 63) & 1)
+                deal_record(deal->parts[r], deal->keys[r], &scan.record);
     }
     spool_scan_close(&scan);
 }
