@@ -306,8 +306,9 @@ static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
     static const char *const members[] = {
-        "name",  "column",         "expression", "method",      "levels", "normalize", "q",         "measure",
-        "scale", "term_frequency", "trained",    "frequencies", "terms",  "elements",  "separator", NULL};
+        "name",  "column",   "expression", "method",         "levels",  "normalize",
+        "q",     "measure",  "scale",      "term_frequency", "trained", "frequencies",
+        "terms", "elements", "separator",  "with_labels",    NULL};
     json_node member, method;
     bool has_method;
 
@@ -378,6 +379,8 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     }
     if (json_member(node, "term_frequency", &member))
         comparison->term_frequency = json_boolean(&member);
+    if (json_member(node, "with_labels", &member))
+        comparison->with_labels = json_boolean(&member);
     if (json_member(node, "trained", &member))
         read_trained(&member, comparison);
     if (json_member(node, "frequencies", &member))
@@ -612,6 +615,8 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
         append_json_number(out, comparison->scale);
     }
     appendStringInfo(out, ",\"term_frequency\":%s", comparison->term_frequency ? "true" : "false");
+    if (comparison->with_labels)
+        appendStringInfoString(out, ",\"with_labels\":true");
     if (comparison->trained)
         write_trained(out, comparison);
     write_term_statistics(out, &comparison->terms);

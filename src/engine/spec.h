@@ -88,6 +88,7 @@ typedef struct comparison_spec {
     set_measure measure;
     double scale;
     bool term_frequency;
+    bool with_labels; /* labels alone give it a weight (label_comparisons.h) */
 
     bool trained;
     double m[MAX_LEVELS], u[MAX_LEVELS]; /* by level */

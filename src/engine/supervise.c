@@ -19,6 +19,7 @@
 #include <math.h>
 
 #include "engine/cluster.h"
+#include "engine/label_comparisons.h"
 #include "engine/model_weights.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
@@ -35,6 +36,7 @@
 #define RIDGE_ALL 6.0
 #define RIDGE_COMPARISON 3.0
 #define RIDGE_LEVEL 0.36
+#define LEVEL_PRIOR 1.0 /* pairs of either kind that each level is thought to have beside those seen */
 #define MOST_FEATURES (2 + 2 * MAX_COMPARISONS)
 
 /* Strengths to choose from, the strongest first. */
@@ -78,7 +80,9 @@ typedef enum correction {
 typedef struct lesson {
     match_run *run;
     const match_spec *spec;
-    int level_place[MAX_COMPARISONS]; /* of level 0; missing values have no correction */
+    int level_place[MAX_COMPARISONS];         /* of level 0; missing values have no correction */
+    int first_of_labels;                      /* comparisons from here on have no weight before labels */
+    double bits[MAX_COMPARISONS][MAX_LEVELS]; /* of each level: its weight, or what EM's verdicts say of it */
     double *ridge;
     map_problem problem;
     map_case *cases;
@@ -250,10 +254,39 @@ weigh_labels(match_run *run, const label_list *labels, const clustering *cluster
     pfree(search);
 }
 
-static double
-level_bits(const match_spec *spec, int c, int level)
+/*
+ * How telling each level is. Of comparisons that EM did not learn: how much more often its matches among the
+ * candidates have the level than the others, each verdict as sure as it is. That alone would count twice what
+ * the other comparisons know; it gets the factor that labels say, and none without them.
+ */
+static void
+weigh_levels(lesson *lesson, const logistic_case *candidates, size_t count)
 {
-    return weight_to_bits(spec->comparisons[c].weights[level]);
+    const match_spec *spec = lesson->spec;
+
+    lesson->first_of_labels = label_comparisons_first(spec);
+    for (int c = 0; c < spec->comparison_count; c++) {
+        const comparison *comparison = &lesson->run->scorer.comparisons[c];
+        double matches[MAX_LEVELS] = {0}, others[MAX_LEVELS] = {0}, all_matches = 0, all_others = 0;
+
+        for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
+            lesson->bits[c][level] = weight_to_bits(spec->comparisons[c].weights[level]);
+        if (c < lesson->first_of_labels)
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            int level = pattern_level(comparison, candidates[i].pattern);
+
+            matches[level] += candidates[i].count * candidates[i].target;
+            others[level] += candidates[i].count * (1.0 - candidates[i].target);
+        }
+        for (int level = LEVEL_EXACT; level <= comparison->level_count; level++) {
+            all_matches += matches[level] + LEVEL_PRIOR;
+            all_others += others[level] + LEVEL_PRIOR;
+        }
+        for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
+            lesson->bits[c][level] = portable_log2((matches[level] + LEVEL_PRIOR) / all_matches /
+                                                   ((others[level] + LEVEL_PRIOR) / all_others));
+    }
 }
 
 static void
@@ -288,7 +321,7 @@ pair_features(const lesson *lesson, uint64 pattern, double score, map_feature *f
     features[used++] = (map_feature){CORRECTION_ALL, score};
     for (int c = 0; c < spec->comparison_count; c++) {
         int level = pattern_level(&lesson->run->scorer.comparisons[c], pattern);
-        double bits = level_bits(spec, c, level);
+        double bits = lesson->bits[c][level];
 
         if (level != LEVEL_MISSING && bits != 0)
             features[used++] = (map_feature){CORRECTION_FACTORS + 2 * c + (bits < 0), bits};
@@ -446,9 +479,9 @@ apply(const lesson *lesson, match_spec *spec, const double *x, double met[MAX_CO
         double bits[MAX_LEVELS] = {0};
 
         for (int level = LEVEL_EXACT; level <= levels; level++) {
-            double before = level_bits(spec, c, level);
+            double before = lesson->bits[c][level], counted = c < lesson->first_of_labels ? all : 0;
 
-            bits[level] = before * (all + x[CORRECTION_FACTORS + 2 * c + (before < 0)]) +
+            bits[level] = before * (counted + x[CORRECTION_FACTORS + 2 * c + (before < 0)]) +
                           x[lesson->level_place[c] + level];
         }
         monotone_weights(bits, met[c], levels, comparison->weights);
@@ -771,6 +804,7 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
     add_ways(run, search, true, thresholds_before, lengthof(thresholds_before));
     lesson.weights = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(labels->count, sizeof(double)));
     weigh_labels(run, labels, search->ways[DEFAULT_PLACE].clusters, lesson.weights);
+    weigh_levels(&lesson, candidates, candidate_count);
     lay_out(&lesson);
     make_cases(&lesson, labels);
     x = palloc(lesson.problem.n * sizeof(double));

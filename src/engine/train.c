@@ -19,6 +19,7 @@
 
 #include "engine/hash_sort.h"
 #include "engine/cluster.h"
+#include "engine/label_comparisons.h"
 #include "engine/labels.h"
 #include "engine/mixed.h"
 #include "engine/model_weights.h"
@@ -556,7 +557,8 @@ non_matches_of_text(const match_run *run, em_session *session, em_parameters *pa
     double counts[MAX_LEVELS] = {0}, matches[MAX_LEVELS] = {0};
     double expected, factor, strangers = 0, found = 0;
 
-    if (comparison->method != METHOD_TFIDF || levels < LEAST_TEXT_LEVELS || session->left_out != 0)
+    if (comparison->method != METHOD_TFIDF || levels < LEAST_TEXT_LEVELS ||
+        (session->left_out & ~label_comparisons_mask(run->spec)) != 0)
         return 0;
     for (size_t k = 0; k < session->pattern_count; k++)
         counts[pattern_level(comparison, session->patterns[k].pattern)] += session->patterns[k].count;
@@ -577,7 +579,7 @@ non_matches_of_text(const match_run *run, em_session *session, em_parameters *pa
     }
     for (int level = LEVEL_EXACT; level <= levels; level++)
         session->u[0][level] /= strangers;
-    if (run->scorer.comparison_count == 1) {
+    if (label_comparisons_first(run->spec) == 1) {
         session->match_share = found / (found + strangers);
         for (int level = LEVEL_EXACT; level <= levels; level++)
             parameters->m[0][level] = matches[level] / found;
@@ -595,14 +597,14 @@ prior_share(const match_spec *spec)
     static const double shares[] = {1.0, 1.0, 0.3, 0.1};
     List *columns = NIL;
 
-    for (int c = 0; c < spec->comparison_count; c++) {
+    for (int c = 0; c < label_comparisons_first(spec); c++) {
         ListCell *cell;
 
         foreach (cell, query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path))
             if (!is_listed(columns, lfirst(cell)))
                 columns = lappend(columns, lfirst(cell));
     }
-    if (spec->comparison_count == 1)
+    if (label_comparisons_first(spec) == 1)
         return shares[3];
     return list_length(columns) < (int)lengthof(shares) ? shares[Max(list_length(columns), 2)] : 0;
 }
@@ -654,7 +656,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
             memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
             if (learnt->start.m_prior_share > 0)
                 sessions[r].u_known = non_matches_of_text(run, &sessions[r], parameters);
-            all_known |= sessions[r].u_known != 0 && run->scorer.comparison_count == 1;
+            all_known |= sessions[r].u_known != 0 && label_comparisons_first(run->spec) == 1;
         }
         if (all_known)
             learnt->report.expected_matches[0] = 1.0;
@@ -753,7 +755,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
         em_session *session = &learnt->sessions[r];
 
         session->patterns = sorted_patterns(learnt->sample.rules[r], false, 1.0, &session->pattern_count);
-        session->left_out = comparisons_in_key(spec, &spec->rules[r]);
+        session->left_out = comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec);
         session->u = palloc0(sizeof learnt->parameters.u);
     }
     learnt->start.in_order = true;
@@ -779,7 +781,8 @@ sources_share_things(match_run *run, const training *learnt)
     for (uint32 source = 0; source < store->sources->count; source++)
         largest = Max(largest, records[source]);
     pfree(records);
-    return matches >= LEAST_MATCHES_ACROSS && matches >= LEAST_A_COMPARISON * run->spec->comparison_count &&
+    return matches >= LEAST_MATCHES_ACROSS &&
+           matches >= LEAST_A_COMPARISON * label_comparisons_first(run->spec) &&
            matches >= LEAST_SHARED * (store->records.count - largest);
 }
 
@@ -810,6 +813,8 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
 
     cases = distillation_cases(run, &learnt->sample, learnt->sessions, &learnt->parameters, learnt->random,
                                learnt->random_count, &candidate_count, &case_count);
+    for (int c = label_comparisons_first(spec); c < spec->comparison_count; c++) /* nothing is known of it */
+        memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
     model_set_weights(run, spec, &learnt->parameters, cases, case_count, learnt->prior);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
@@ -821,5 +826,6 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     freeze(run, spec);
     if (labels == NULL)
         cluster_weigh_sources(run, spec);
+    label_comparisons_drop_idle(spec);
     describe_training(run, spec, learnt->sessions, learnt->iterations, lesson);
 }

@@ -10,6 +10,7 @@
 #include "engine/blocks.h"
 #include "engine/cluster.h"
 #include "engine/cluster_passes.h"
+#include "engine/label_comparisons.h"
 #include "engine/labels.h"
 #include "engine/profile.h"
 #include "engine/progress.h"
@@ -357,6 +358,8 @@ write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int
     int64 least_weight;
 
     (void)threshold_argument(fcinfo, threshold, spec); /* a wrong one is refused before the work */
+    if (!spec->trained)
+        label_comparisons_prepare(spec, labels != NULL);
     run = match_run_open(query, spec, &run_options);
     if (labels != NULL && run->store->spool == NULL)
         verdicts = labels_read(run, labels);
@@ -540,6 +543,7 @@ MASTERING_FUNCTION(mastering_train_model)
     if (spec->trained) /* what it has learnt elsewhere plays no part */
         spec_forget_learnt(spec);
     spec->trained = false;
+    label_comparisons_prepare(spec, !PG_ARGISNULL(2));
     run = match_run_open(query, spec, &run_options);
     train_model(run, spec, PG_ARGISNULL(2) ? NULL : labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(2))));
     match_run_warn_of_cuts(run);
