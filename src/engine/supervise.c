@@ -63,10 +63,11 @@ static const double strengths[] = {256.0, 64.0, 16.0, 4.0, 1.0, 0.25, 0.0625};
 static const double thresholds[] = {0.001, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.98};
 static const double thresholds_before[] = {0.1, 0.3, DEFAULT_THRESHOLD, 0.8, 0.95};
 
-#define DEFAULT_PLACE 2 /* of the default in the second */
+#define DEFAULT_PLACE 2 /* of the default among the ways without labels, which come first, highest first */
+#define LOOSEST_PLACE 4 /* and of the lowest */
 
-#define USUAL 5 /* the place of the default in the first */
-#define LOOSE 2 /* and of one that joins more than most */
+#define LOOSE 0.05   /* one of the first that joins more than most */
+#define HOPELESS 2.5 /* times the pairs that are together at the default, before labels or after */
 
 #define MOST_WAYS (2 * lengthof(thresholds) + lengthof(thresholds_before))
 
@@ -549,18 +550,57 @@ pairs_within(match_run *run, const clustering *clusters, double *rate)
     return pairs;
 }
 
-/* The clusters at each threshold, with what the specification says of sources now. */
+static double
+pairs_together(const match_run *run, const clustering *clusters)
+{
+    double pairs = 0;
+
+    for (uint32 record = 0; record < run->store->records.count; record++)
+        if (clusters->cluster[record] == record)
+            pairs += (double)clusters->size[record] * (clusters->size[record] - 1.0) / 2;
+    return pairs;
+}
+
+/*
+ * The clusters at each threshold, the highest first, with what the specification says of sources now. What
+ * joins many times more than at the default, before labels or after, holds mostly wrong pairs, and takes the
+ * longest: thresholds below are left out.
+ */
 static void
 add_ways(match_run *run, way_search *search, bool before, const double *at, int count)
 {
-    int64 weights[lengthof(thresholds)];
-    clustering *clusters[lengthof(thresholds)];
+    MemoryContext caller = MemoryContextSwitchTo(run->context);
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = weight_from_probability(at[0])};
+    link_list list = {.context = run->context, .least_weight = options.least_weight};
+    double most = before ? 0 : pairs_together(run, search->ways[DEFAULT_PLACE].clusters);
 
-    for (int t = 0; t < count; t++)
-        weights[t] = weight_from_probability(at[t]);
-    cluster_at_thresholds(run, weights, count, NULL, clusters);
-    for (int t = 0; t < count; t++)
-        search->ways[search->count++] = (way){at[t], run->spec->one_per_source, before, clusters[t]};
+    match_run_visit(run, &options, cluster_collect_links, &list);
+    if (list.count > 0)
+        cluster_sort_links(run, &list);
+    for (int t = count - 1; t >= 0; t--) {
+        clustering *clusters = cluster_links(run, &list, weight_from_probability(at[t]), NULL, false);
+        double pairs = pairs_together(run, clusters);
+
+        search->ways[search->count++] = (way){at[t], run->spec->one_per_source, before, clusters};
+        if (at[t] >= DEFAULT_THRESHOLD)
+            most = Max(most, pairs);
+        else if (!before && pairs > HOPELESS * most)
+            break;
+    }
+    if (list.links != NULL)
+        pfree(list.links);
+    MemoryContextSwitchTo(caller);
+    match_run_phase(run, "clustering", UINT64_FORMAT " links", list.count);
+}
+
+/* The clusters by the model after labels at a threshold; NULL: that was left out. */
+static const clustering *
+clusters_after(const way_search *search, double threshold)
+{
+    for (int t = 0; t < search->count; t++)
+        if (!search->ways[t].before && search->ways[t].threshold == threshold)
+            return search->ways[t].clusters;
+    return NULL;
 }
 
 /* What the model thinks of the pairs within each way's clusters. */
@@ -755,15 +795,14 @@ static void
 choose_way(match_run *run, match_spec *spec, const match_spec *unlabelled, const label_list *labels,
            size_t rarer, bool corrected, way_search *search, StringInfo report)
 {
-    int before = search->count;
     const way *best;
 
     search->references[0] = search->ways[DEFAULT_PLACE].clusters;
     if (corrected) {
         add_ways(run, search, false, thresholds, lengthof(thresholds));
-        search->references[1] = search->ways[before + USUAL].clusters;
-        search->references[2] = search->ways[0].clusters;
-        search->references[3] = search->ways[before + LOOSE].clusters;
+        search->references[1] = clusters_after(search, DEFAULT_THRESHOLD);
+        search->references[2] = search->ways[LOOSEST_PLACE].clusters;
+        search->references[3] = clusters_after(search, LOOSE);
         if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && run->store->source_slot >= 0 &&
             run->store->sources->count > 2 && matches_within_sources(run, labels) >= FEWEST_WITHIN) {
             spec->one_per_source = ONE_PER_SOURCE_NEVER;

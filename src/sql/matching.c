@@ -359,7 +359,7 @@ write_clusters(FunctionCallInfo fcinfo, const char *query, match_spec *spec, int
 
     (void)threshold_argument(fcinfo, threshold, spec); /* a wrong one is refused before the work */
     if (!spec->trained)
-        label_comparisons_prepare(spec, labels != NULL);
+        label_comparisons_prepare(spec, labels != NULL && labels_any(labels));
     run = match_run_open(query, spec, &run_options);
     if (labels != NULL && run->store->spool == NULL)
         verdicts = labels_read(run, labels);
@@ -543,7 +543,7 @@ MASTERING_FUNCTION(mastering_train_model)
     if (spec->trained) /* what it has learnt elsewhere plays no part */
         spec_forget_learnt(spec);
     spec->trained = false;
-    label_comparisons_prepare(spec, !PG_ARGISNULL(2));
+    label_comparisons_prepare(spec, !PG_ARGISNULL(2) && labels_any(text_to_cstring(PG_GETARG_TEXT_PP(2))));
     run = match_run_open(query, spec, &run_options);
     train_model(run, spec, PG_ARGISNULL(2) ? NULL : labels_read(run, text_to_cstring(PG_GETARG_TEXT_PP(2))));
     match_run_warn_of_cuts(run);
