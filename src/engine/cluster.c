@@ -60,6 +60,7 @@ typedef struct cluster_maker {
     uint32 *next; /* the members of a cluster in a ring */
     int32 *weakest;
     bool *unique;               /* by source: holds each thing once */
+    int64 *copies;              /* by source: two of its records that weigh as much may be together */
     const uint32 *sources;      /* by record; NULL: there is one source or none is unique */
     const label_list *verdicts; /* or NULL */
     uint32 *apart_starts; /* by record: where those begin that it must not be with; NULL: there are none */
@@ -133,6 +134,58 @@ median_across(const cluster_maker *maker, const uint32 *sources, const best_link
     return PG_INT64_MIN;
 }
 
+/* ---- sources that hold few things several times ---- */
+
+/* A record with one inside and one outside; what it weighs with the one inside. */
+typedef struct triangle {
+    int64 weight;
+    uint32 source;
+    bool are_copies;
+} triangle;
+
+static int
+compare_triangles(const void *x, const void *y)
+{
+    const triangle *p = x, *q = y;
+
+    if (p->source != q->source)
+        return p->source < q->source ? -1 : 1;
+    return p->weight > q->weight ? -1 : p->weight < q->weight;
+}
+
+/*
+ * The weight from which on more of a source's triangles are copies than are not, as many more as there can
+ * be; PG_INT64_MAX: there is none.
+ */
+static int64
+weight_of_copies(const triangle *triangles, uint64 count, uint64 least_copies)
+{
+    uint64 copies = 0;
+    int64 others = 0, most = 0, weight = PG_INT64_MAX;
+
+    for (uint64 i = 0, end; i < count; i = end) {
+        for (end = i; end < count && triangles[end].weight == triangles[i].weight; end++) {
+            copies += triangles[end].are_copies;
+            others += !triangles[end].are_copies;
+        }
+        if (copies >= least_copies && (int64)copies - others > most) {
+            most = (int64)copies - others;
+            weight = triangles[i].weight;
+        }
+    }
+    return weight;
+}
+
+static uint64
+triangles_before(const triangle *triangles, uint64 count, uint32 source)
+{
+    uint64 first = 0;
+
+    while (first < count && triangles[first].source < source)
+        first++;
+    return first;
+}
+
 /*
  * Which sources hold each thing once, by triangles: a record, what it is linked to best in its own source,
  * and what it is linked to best outside (where that goes both ways). Two copies of one thing are both about
@@ -149,6 +202,8 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
     uint64 *across, *within, *copies, *twins, *partners;
     best_links best;
     int64 median;
+    triangle *triangles;
+    uint64 triangle_count = 0;
 
     across = palloc0(source_count * sizeof(uint64));
     within = palloc0(source_count * sizeof(uint64));
@@ -157,6 +212,7 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
     partners = palloc0(source_count * sizeof(uint64));
     find_best_links(maker, sources, &best);
     step = count / TRIANGLES_LOOKED_AT + 1;
+    triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
     median = median_across(maker, sources, &best);
     for (uint32 a = 0; a < count; a += step) {
         uint32 b = best.across[a], twin = best.within[a];
@@ -169,22 +225,34 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
         if (twin == PG_UINT32_MAX)
             continue;
         within[sources[a]]++;
-        copies[sources[a]] += pair_weight(run, twin, b) >= ABOUT_AS_ALIKE * best.across_weight[a];
+        triangles[triangle_count] =
+            (triangle){pair_weight(run, a, twin), sources[a],
+                       pair_weight(run, twin, b) >= ABOUT_AS_ALIKE * best.across_weight[a]};
+        copies[sources[a]] += triangles[triangle_count++].are_copies;
         if ((a & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
+    qsort(triangles, triangle_count, sizeof(triangle), compare_triangles);
     for (uint32 source = 1; source < source_count; source++) {
+        uint64 first = triangles_before(triangles, triangle_count, source);
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
 
         maker->unique[source] = across[source] > 0 && many &&
                                 (copies[source] + 0.5 < UNIQUE_SHARE * (within[source] + 2.0) ||
                                  copies[source] < RARELY * across[source]);
+        maker->copies[source] = weight_of_copies(
+            triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
+        if (maker->copies[source] < median)
+            maker->copies[source] = PG_INT64_MAX;
         match_run_phase(run, "source",
                         "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
                         source, across[source], within[source], copies[source],
-                        maker->unique[source] ? ", unique" : "");
+                        !maker->unique[source]                  ? ""
+                        : maker->copies[source] == PG_INT64_MAX ? ", unique"
+                                                                : ", unique but for what is much alike");
     }
+    pfree(triangles);
     pfree(best.within);
     pfree(best.across);
     pfree(best.across_weight);
@@ -200,8 +268,12 @@ recall_unique_sources(cluster_maker *maker, const source_list *list)
     for (int i = 0; i < list->count; i++) {
         text_view name;
 
-        if (value_reader_read(reader, CStringGetTextDatum(list->names[i]), &name) == VALUE_READ)
-            maker->unique[dictionary_find(sources, name)] = true;
+        if (value_reader_read(reader, CStringGetTextDatum(list->names[i]), &name) == VALUE_READ) {
+            uint32 source = dictionary_find(sources, name);
+
+            maker->unique[source] = true;
+            maker->copies[source] = list->copies[i];
+        }
     }
     maker->unique[0] = false; /* records without a source */
 }
@@ -222,6 +294,9 @@ find_unique_sources(cluster_maker *maker)
     for (uint32 record = 0; record < store->records.count; record++)
         sources[record] = record_row(&store->records, record)[store->source_slot];
     maker->unique = palloc0(store->sources->count * sizeof(bool));
+    maker->copies = palloc(store->sources->count * sizeof(int64));
+    for (uint32 source = 0; source < store->sources->count; source++)
+        maker->copies[source] = PG_INT64_MAX;
     if (spec->one_per_source == ONE_PER_SOURCE_ALWAYS)
         memset(maker->unique + 1, true, store->sources->count - 1);
     else if (spec->unique_sources.known)
@@ -236,7 +311,16 @@ find_unique_sources(cluster_maker *maker)
         pfree(sources);
 }
 
-/* Whether both clusters have a record of the same unique source. */
+/* Of two records of one unique source. */
+static bool
+may_be_copies(const cluster_maker *maker, uint32 a, uint32 b)
+{
+    int64 least = maker->copies[maker->sources[a]];
+
+    return least != PG_INT64_MAX && pair_weight(maker->run, a, b) >= least;
+}
+
+/* Whether both clusters have a record of the same unique source, and these are not copies. */
 static bool
 sources_clash(const cluster_maker *maker, uint32 a, uint32 b)
 {
@@ -249,7 +333,7 @@ sources_clash(const cluster_maker *maker, uint32 a, uint32 b)
 
         if (maker->unique[maker->sources[i]]) {
             do {
-                if (maker->sources[i] == maker->sources[j])
+                if (maker->sources[i] == maker->sources[j] && !may_be_copies(maker, i, j))
                     return true;
                 j = maker->next[j];
             } while (j != b);
@@ -616,12 +700,6 @@ find_links(match_run *run, int64 least_weight)
     return list;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 void
 cluster_freeze_sources(match_run *run, match_spec *spec)
 {
@@ -633,8 +711,7 @@ cluster_freeze_sources(match_run *run, match_spec *spec)
     if (spec->one_per_source != ONE_PER_SOURCE_EVIDENT || spec->unique_sources.known)
         return;
     before = MemoryContextSwitchTo(run->context);
-    spec->unique_sources.names =
-        palloc(Max(store->source_slot < 0 ? 0 : store->sources->count, 1) * sizeof(char *));
+    source_list_allocate(&spec->unique_sources, store->source_slot < 0 ? 0 : store->sources->count);
     if (store->source_slot >= 0 && store->sources->count > 2) {
         link_list *list = find_links(run, least_weight);
 
@@ -642,9 +719,9 @@ cluster_freeze_sources(match_run *run, match_spec *spec)
         find_unique_sources(&maker);
         for (uint32 source = 1; source < store->sources->count; source++)
             if (maker.unique[source])
-                spec->unique_sources.names[spec->unique_sources.count++] =
-                    text_to_cstring(text_view_to_text(store->sources->texts[source]));
-        qsort(spec->unique_sources.names, spec->unique_sources.count, sizeof(char *), compare_names);
+                source_list_add(&spec->unique_sources,
+                                text_to_cstring(text_view_to_text(store->sources->texts[source])),
+                                maker.copies[source]);
         if (maker.sources != NULL)
             pfree((void *)maker.sources);
         run->kept_links = list;
@@ -682,6 +759,7 @@ cluster_weigh_sources(match_run *run, match_spec *spec)
 
         if (odds > 0) {
             spec->prior = probability_from_weight(weight_from_probability(spec->prior) + odds);
+            source_list_raise(&spec->unique_sources, odds);
             match_run_set_weights(run, spec);
         }
         match_run_phase(run, "sources", "odds of %.1f bits", weight_to_bits(odds));

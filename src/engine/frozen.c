@@ -4,12 +4,14 @@
 #include "compat.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "engine/frozen.h"
 #include "engine/spec.h"
 #include "utils/builtins.h"
 
 #define MOST_RECORDS 1e12
+#define MOST_BITS_OF_COPIES 10000.0 /* beyond the weight of any pair */
 
 /* ---- reading ---- */
 
@@ -100,20 +102,69 @@ read_rule_splits(const json_node *node, int part_count, rule_splits *splits)
     splits->known = true;
 }
 
+/* A name, or {"source": name, "copies": bits}. */
+static void
+read_source(const json_node *node, source_list *sources)
+{
+    static const char *const known[] = {"source", "copies", NULL};
+    json_node name = *node, copies;
+    int64 weight = PG_INT64_MAX;
+
+    if (json_is_object(node)) {
+        json_expect_members(node, known);
+        if (!json_member(node, "source", &name))
+            json_error(node, "member \"source\" is missing", NULL, NULL);
+        if (json_member(node, "copies", &copies))
+            weight =
+                (int64)rint(json_number(&copies, -MOST_BITS_OF_COPIES, MOST_BITS_OF_COPIES) * WEIGHT_UNITS);
+    }
+    source_list_add(sources, json_string(&name), weight);
+}
+
 void
 read_source_list(const json_node *node, source_list *sources)
 {
     if (!json_is_array(node))
         json_error(node, psprintf("expected an array of sources' names, found %s", json_found(node)), NULL,
                    NULL);
-    sources->count = json_length(node);
-    sources->names = palloc(Max(sources->count, 1) * sizeof(char *));
-    for (int i = 0; i < sources->count; i++) {
-        json_node name = json_element(node, i);
+    source_list_allocate(sources, json_length(node));
+    for (int i = 0; i < json_length(node); i++) {
+        json_node source = json_element(node, i);
 
-        sources->names[i] = json_string(&name);
+        read_source(&source, sources);
     }
     sources->known = true;
+}
+
+/* ---- sources ---- */
+
+void
+source_list_allocate(source_list *sources, int most)
+{
+    sources->count = 0;
+    sources->names = palloc(Max(most, 1) * sizeof(char *));
+    sources->copies = palloc(Max(most, 1) * sizeof(int64));
+}
+
+void
+source_list_add(source_list *sources, char *name, int64 copies)
+{
+    int place = sources->count++;
+
+    for (; place > 0 && strcmp(sources->names[place - 1], name) > 0; place--) {
+        sources->names[place] = sources->names[place - 1];
+        sources->copies[place] = sources->copies[place - 1];
+    }
+    sources->names[place] = name;
+    sources->copies[place] = copies;
+}
+
+void
+source_list_raise(source_list *sources, int64 weight)
+{
+    for (int i = 0; i < sources->count; i++)
+        if (sources->copies[i] != PG_INT64_MAX)
+            sources->copies[i] += weight;
 }
 
 /* ---- writing ---- */
@@ -165,7 +216,15 @@ write_source_list(StringInfo out, const source_list *sources)
     for (int i = 0; i < sources->count; i++) {
         if (i > 0)
             appendStringInfoChar(out, ',');
+        if (sources->copies[i] == PG_INT64_MAX) {
+            append_json_string(out, sources->names[i]);
+            continue;
+        }
+        appendStringInfoString(out, "{\"source\":");
         append_json_string(out, sources->names[i]);
+        appendStringInfoString(out, ",\"copies\":");
+        append_json_number(out, weight_to_bits(sources->copies[i]));
+        appendStringInfoChar(out, '}');
     }
     appendStringInfoChar(out, ']');
 }

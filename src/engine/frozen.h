@@ -50,12 +50,19 @@ typedef struct rule_splits {
     int64 windowed; /* keys that training left to windows: letters do not divide them, or they are too many */
 } rule_splits;
 
-/* Names of sources that hold each thing once. */
+/* Sources that hold each thing once, in the order of their names. */
 typedef struct source_list {
     bool known;
     int count;
     char **names;
+    int64 *copies; /* of each: two of its records that weigh as much are copies; PG_INT64_MAX: none are */
 } source_list;
+
+extern void source_list_allocate(source_list *sources, int most);
+extern void source_list_add(source_list *sources, char *name, int64 copies);
+
+/* When all weights rise by as much. */
+extern void source_list_raise(source_list *sources, int64 weight);
 
 extern void read_term_statistics(const json_node *node, term_statistics *terms);
 extern void read_rule_splits(const json_node *node, int part_count, rule_splits *splits);
