@@ -13,6 +13,8 @@
                                */
 #define LEAST_MIXED_SHARE 0.1 /* of the matches, that differ in each */
 #define LEAST_MIXED_PAIRS 20  /* matches that say so */
+#define REPEATING_CORRELATION 0.95 /* of differences in two attributes that say the same */
+#define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
             swapped */
@@ -55,6 +57,16 @@ joint_differences(const match_run *run, const em_session *sessions, const em_par
     return sums;
 }
 
+/* Of the differences in two comparisons; 0 where there are none. */
+static double
+correlation(const joint_shares *sums)
+{
+    double p = sums->first / sums->all, q = sums->second / sums->all;
+    double spread = sqrt(p * (1.0 - p) * q * (1.0 - q));
+
+    return spread > 0 ? (sums->both / sums->all - p * q) / spread : 0;
+}
+
 /*
  * Given name and birth date of people of one household differ together; errors in two dirty records of one
  * thing, and values that two sources write differently, come by themselves.
@@ -69,21 +81,17 @@ mixed_find(match_run *run, const em_session *sessions, const em_parameters *para
     for (int i = 0; i < run->scorer.comparison_count; i++) {
         for (int j = 0; j < i; j++) {
             joint_shares sums;
-            double p, q, spread;
-
-            if (parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
+            if (parameters->beside[i] != 0 || parameters->beside[j] != 0 ||
+                parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
                 run->scorer.comparisons[i].method == METHOD_TFIDF ||
                 run->scorer.comparisons[j].method == METHOD_TFIDF)
                 continue;
             sums = joint_differences(run, sessions, parameters, i, j);
             if (sums.all < LEAST_MIXED_PAIRS)
                 continue;
-            p = sums.first / sums.all;
-            q = sums.second / sums.all;
-            spread = sqrt(p * (1.0 - p) * q * (1.0 - q));
-            if (p < LEAST_MIXED_SHARE || q < LEAST_MIXED_SHARE || spread <= 0)
+            if (sums.first < LEAST_MIXED_SHARE * sums.all || sums.second < LEAST_MIXED_SHARE * sums.all)
                 continue;
-            if ((sums.both / sums.all - p * q) / spread > MIXED_CORRELATION) {
+            if (correlation(&sums) > MIXED_CORRELATION) {
                 match_run_phase(run, "mixed", "\"%s\" and \"%s\" differ together",
                                 run->spec->comparisons[i].name, run->spec->comparisons[j].name);
                 mixed = true;
@@ -93,6 +101,34 @@ mixed_find(match_run *run, const em_session *sessions, const em_parameters *para
         }
     }
     return mixed;
+}
+
+/* ---- attributes that say the same ---- */
+
+bool
+mixed_repeating(match_run *run, const em_session *sessions, em_parameters *parameters)
+{
+    bool any = false;
+
+    for (int i = 0; i < run->scorer.comparison_count; i++) {
+        for (int j = 0; j < i; j++) {
+            bool second_tells = parameters->u[j][LEVEL_EXACT] <= parameters->u[i][LEVEL_EXACT];
+            int less = second_tells ? i : j, more = second_tells ? j : i;
+            joint_shares sums;
+
+            if (parameters->beside[less] != 0 || parameters->beside[more] != 0)
+                continue;
+            sums = joint_differences(run, sessions, parameters, i, j);
+            if (sums.all < LEAST_MIXED_PAIRS || sums.both < LEAST_REPEATED_SHARE * sums.all ||
+                correlation(&sums) < REPEATING_CORRELATION)
+                continue;
+            match_run_phase(run, "repeating", "\"%s\" says what \"%s\" says",
+                            run->spec->comparisons[less].name, run->spec->comparisons[more].name);
+            parameters->beside[less] = (uint8)(1 + more);
+            any = true;
+        }
+    }
+    return any;
 }
 
 /* ---- taking apart ---- */

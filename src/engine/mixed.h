@@ -23,6 +23,12 @@ typedef struct mixed_attributes {
 extern bool mixed_find(match_run *run, const em_session *sessions, const em_parameters *parameters,
                        mixed_attributes *found);
 
+/*
+ * Finds comparisons that differ together in nearly all matches that differ in either, as postcode and city of
+ * who has moved: says in parameters->beside that the less telling one says nothing. True: there are new ones.
+ */
+extern bool mixed_repeating(match_run *run, const em_session *sessions, em_parameters *parameters);
+
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {
     double m[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];

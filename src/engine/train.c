@@ -762,6 +762,12 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
     learnt->start.m_prior_share = prior_share(spec);
     start_values(run, &learnt->start);
     learn(run, learnt, false, NULL);
+    for (bool again = true; again;) {
+        again = mixed_repeating(run, learnt->sessions, &learnt->parameters);
+        memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
+        if (again)
+            learn(run, learnt, false, NULL);
+    }
     return learn_with_related(run, learnt);
 }
 

@@ -11,6 +11,19 @@
 #define M_PRIOR_MATCHES 2.0 /* what the start values are worth */
 #define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
+/* Whether a comparison's level counts: it has values on both sides, and nothing says the same. */
+static bool
+counts(const scorer *layout, const em_parameters *parameters, const em_session *session, uint64_t pattern,
+       int c)
+{
+    int other = parameters->beside[c] - 1;
+
+    if ((session->left_out >> c & 1) || pattern_level(&layout->comparisons[c], pattern) == LEVEL_MISSING)
+        return false;
+    return other < 0 || (session->left_out >> other & 1) ||
+           pattern_level(&layout->comparisons[other], pattern) == LEVEL_MISSING;
+}
+
 /*
  * Product of m/u over the comparisons that count and have a value on both sides. Many strong agreements must
  * not overflow before the disagreements are met: powers of 1e100 are kept apart until the end.
@@ -25,7 +38,7 @@ likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em
     for (int c = 0; c < layout->comparison_count; c++) {
         int level = pattern_level(&layout->comparisons[c], pattern);
 
-        if (level != LEVEL_MISSING && !(session->left_out >> c & 1))
+        if (counts(layout, parameters, session, pattern, c))
             ratio *= parameters->m[c][level] / session->u[c][level];
         if (ratio > 1e100) {
             ratio *= 1e-100;
@@ -47,7 +60,8 @@ typedef struct class_shares {
 } class_shares;
 
 static double
-ratio_of_related(const scorer *layout, const em_session *session, uint64_t pattern)
+ratio_of_related(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                 uint64_t pattern)
 {
     double ratio = 1.0;
 
@@ -56,7 +70,7 @@ ratio_of_related(const scorer *layout, const em_session *session, uint64_t patte
     for (int c = 0; c < layout->comparison_count; c++) {
         int level = pattern_level(&layout->comparisons[c], pattern);
 
-        if (level != LEVEL_MISSING && !(session->left_out >> c & 1))
+        if (counts(layout, parameters, session, pattern, c))
             ratio *= session->related[c][level] / session->u[c][level];
     }
     return ratio > 1e250 ? 1e250 : ratio;
@@ -66,8 +80,9 @@ static class_shares
 posterior(const scorer *layout, const em_parameters *parameters, const em_session *session, uint64_t pattern)
 {
     double ratio = likelihood_ratio(layout, parameters, session, pattern);
-    double related =
-        session->related == NULL ? 0 : session->related_share * ratio_of_related(layout, session, pattern);
+    double related = session->related == NULL
+                         ? 0
+                         : session->related_share * ratio_of_related(layout, parameters, session, pattern);
     double match = session->match_share * (ratio > 1e280 ? 1e280 : ratio);
     double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
     double all = match + related + (stranger > 0 ? stranger : 0);
@@ -242,7 +257,7 @@ em_log_likelihood(const scorer *layout, const em_parameters *parameters, const e
         for (int c = 0; c < layout->comparison_count; c++) {
             int level = pattern_level(&layout->comparisons[c], session->patterns[i].pattern);
 
-            if (level == LEVEL_MISSING || (session->left_out >> c & 1))
+            if (!counts(layout, parameters, session, session->patterns[i].pattern, c))
                 continue;
             match *= parameters->m[c][level];
             stranger *= session->u[c][level];

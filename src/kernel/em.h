@@ -12,6 +12,9 @@
  * of one product) that agree in some attributes together. The related begin with next to no share and take
  * what fits them far better; without them what relatives have in common would be taken for a mark of matches.
  *
+ * Of two comparisons that say the same (postcode and city), one may be made to say nothing where the other
+ * has values: taken for independent they would count twice.
+ *
  * What a rule finds teaches m by the square root of its share of matches: where matches are rare, what EM
  * takes for them is the least certain.
  */
@@ -42,6 +45,8 @@ typedef struct em_parameters {
     double u[MAX_COMPARISONS][MAX_LEVELS];
     bool in_order;        /* a more alike level may not speak less for a match than a less alike one */
     double m_prior_share; /* what the start values of m are worth, for each match found */
+    uint8_t
+        beside[MAX_COMPARISONS]; /* 1 + the comparison that makes this one say nothing where it has values */
 } em_parameters;
 
 typedef struct em_report {
