@@ -14,6 +14,7 @@
 #define LEAST_MIXED_SHARE 0.1 /* of the matches, that differ in each */
 #define LEAST_MIXED_PAIRS 20  /* matches that say so */
 #define REPEATING_CORRELATION 0.95 /* of differences in two attributes that say the same */
+#define REPEATING_PLACES 0.75      /* the same, where neither is personal */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
@@ -57,6 +58,15 @@ joint_differences(const match_run *run, const em_session *sessions, const em_par
     return sums;
 }
 
+/* Whether a comparison is of what people are told apart by: names and dates of birth, not places. */
+static bool
+is_personal(const match_run *run, int c)
+{
+    comparison_method method = run->scorer.comparisons[c].method;
+
+    return method == METHOD_DATE || method == METHOD_NAMES;
+}
+
 /* Of the differences in two comparisons; 0 where there are none. */
 static double
 correlation(const joint_shares *sums)
@@ -95,7 +105,8 @@ mixed_find(match_run *run, const em_session *sessions, const em_parameters *para
                 match_run_phase(run, "mixed", "\"%s\" and \"%s\" differ together",
                                 run->spec->comparisons[i].name, run->spec->comparisons[j].name);
                 mixed = true;
-                if (sums.both >= LEAST_RELATED_SHARE * sums.all)
+                if ((is_personal(run, i) || is_personal(run, j)) &&
+                    sums.both >= LEAST_RELATED_SHARE * sums.all)
                     found->pairs[found->count++] = UINT32_C(1) << i | UINT32_C(1) << j;
             }
         }
@@ -120,7 +131,8 @@ mixed_repeating(match_run *run, const em_session *sessions, em_parameters *param
                 continue;
             sums = joint_differences(run, sessions, parameters, i, j);
             if (sums.all < LEAST_MIXED_PAIRS || sums.both < LEAST_REPEATED_SHARE * sums.all ||
-                correlation(&sums) < REPEATING_CORRELATION)
+                correlation(&sums) <
+                    (is_personal(run, i) || is_personal(run, j) ? REPEATING_CORRELATION : REPEATING_PLACES))
                 continue;
             match_run_phase(run, "repeating", "\"%s\" says what \"%s\" says",
                             run->spec->comparisons[less].name, run->spec->comparisons[more].name);
