@@ -1,13 +1,20 @@
 /*
  * kernels.c: what one pair costs in the kernels, without SQL around them: names of about 16 characters, one
- * of them compared with many, the least of several turns of processor time. Built and run by kernels.sh; no
- * part of the library.
+ * of them compared with many, the least of several turns of processor time. One pair at a time, and many at
+ * once with the vectors that the machine has. Built and run by kernels.sh; no part of the library.
+ *
+ *   kernels            measures
+ *   kernels names      writes the names, a line each, for a peer to be measured on the same
+ *   kernels MEASURE    measures one of jaro_winkler, levenshtein, osa, and says no more than target and
+ * figure
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "kernel/lanes.h"
 #include "kernel/similarity.h"
 #include "kernel/text_profile.h"
 
@@ -99,8 +106,87 @@ least_profile_ns(void)
     return least;
 }
 
+/* One with many that are made ready, as a peer does it; the making is left out, as there. */
+static double
+least_set_ns(lane_measure measure)
+{
+    static double results[NAMES + LANES_SET_MORE];
+    kernel_workspace workspace = {0};
+    void *memory = aligned_alloc(32, (lanes_set_size(NAMES) + 31) / 32 * 32);
+    lane_set *set = lanes_set_make(names, NAMES, memory);
+    double least = 1e18;
+
+    for (int turn = 0; turn < TURNS; turn++) {
+        double start = processor_ns(), spent;
+
+        for (int q = 0; q < QUERIES; q++) {
+            if (lanes_one_to_set(measure, names[q], set, &workspace, results) != KERNEL_OK)
+                abort();
+            sink += results[q];
+        }
+        spent = (processor_ns() - start) / ((double)QUERIES * NAMES);
+        least = spent < least ? spent : least;
+    }
+    free(memory);
+    kernel_workspace_free(&workspace);
+    return least;
+}
+
+/* Pairs of any two, as scoring has them; nothing is ready. */
+static double
+least_pairs_ns(lane_measure measure)
+{
+    static double results[NAMES];
+    static text_view others[NAMES];
+    kernel_workspace workspace = {0};
+    double least = 1e18;
+
+    for (int i = 0; i < NAMES; i++)
+        others[i] = names[(i * 7 + 1) % NAMES];
+    for (int turn = 0; turn < TURNS; turn++) {
+        double start = processor_ns(), spent;
+
+        for (int q = 0; q < QUERIES; q++) {
+            if (lanes_pairs(measure, names, others, NAMES, &workspace, results) != KERNEL_OK)
+                abort();
+            sink += results[q];
+        }
+        spent = (processor_ns() - start) / ((double)QUERIES * NAMES);
+        least = spent < least ? spent : least;
+    }
+    kernel_workspace_free(&workspace);
+    return least;
+}
+
+static const struct {
+    const char *name;
+    lane_measure measure;
+} lane_measures[] = {{"jaro", LANES_JARO},
+                     {"jaro_winkler", LANES_JARO_WINKLER},
+                     {"levenshtein", LANES_LEVENSHTEIN_DISTANCE},
+                     {"osa", LANES_DAMERAU_DISTANCE}};
+
+static const char *const targets[] = {[LANES_SSE2] = "SSE2", [LANES_AVX2] = "AVX2"};
+
+static void
+report_lanes(const char *only)
+{
+    for (lane_target target = LANES_SSE2; target <= LANES_AVX2; target++)
+        for (size_t m = 0; m < sizeof lane_measures / sizeof lane_measures[0]; m++) {
+            if (lanes_use(target) != target)
+                continue;
+            if (only != NULL && strcmp(only, lane_measures[m].name) == 0)
+                printf("%s %.2f\n", targets[target], least_set_ns(lane_measures[m].measure));
+            if (only == NULL)
+                printf("  %-44s %5.1f ns one with many, %5.1f ns any pairs\n",
+                       strcat(strcpy((char[64]){""}, lane_measures[m].name),
+                              target == LANES_SSE2 ? ", SSE2" : ", AVX2"),
+                       least_set_ns(lane_measures[m].measure), least_pairs_ns(lane_measures[m].measure));
+        }
+}
+
 int
-main(void)
+main(int count, char **arguments)
 {
     static const struct {
         const char *name;
@@ -112,8 +198,18 @@ main(void)
                     {"lcs", lcs_similarity}};
 
     make_names();
+    if (count > 1 && strcmp(arguments[1], "names") == 0) {
+        for (int i = 0; i < NAMES; i++)
+            printf("%.*s\n", (int)names[i].length, characters[i]);
+        return 0;
+    }
+    if (count > 1) {
+        report_lanes(arguments[1]);
+        return 0;
+    }
     for (size_t m = 0; m < sizeof measures / sizeof measures[0]; m++)
         printf("  %-44s %5.1f ns a pair\n", measures[m].name, least_ns(measures[m].compare));
     printf("  %-44s %5.1f ns a pair\n", "bound by profiles", least_profile_ns());
+    report_lanes(NULL);
     return sink == 0;
 }
