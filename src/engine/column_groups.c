@@ -33,8 +33,8 @@ typedef struct vocabulary {
 static bool
 may_stand_in(const column_profile *profile)
 {
-    return !profile->is_list && profile->filled >= LEAST_FILLED && profile->filled >= LEAST_FILLED_SHARE * profile->records &&
-           profile->distinct > 2 &&
+    return !profile->is_list && profile->filled >= LEAST_FILLED &&
+           profile->filled >= LEAST_FILLED_SHARE * profile->records && profile->distinct > 2 &&
            (profile->kind == KIND_NAME || profile->kind == KIND_TEXT || profile->kind == KIND_CODE ||
             profile->kind == KIND_PHONE || profile->kind == KIND_EMAIL || profile->kind == KIND_DATE ||
             profile->kind == KIND_CATEGORY);

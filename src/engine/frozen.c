@@ -267,7 +267,7 @@ model_not_local(const match_spec *spec)
                                                 r + 1, rule->splits.windowed, rule->max_block));
     }
     for (int c = 0; c < spec->comparison_count; c++)
-        if (spec->comparisons[c].method == METHOD_TFIDF && !spec->comparisons[c].terms.known)
+        if (method_weighs_terms(spec->comparisons[c].method) && !spec->comparisons[c].terms.known)
             reasons = lappend(reasons, psprintf("comparison \"%s\": how rare a term is, is counted on all "
                                                 "records",
                                                 spec->comparisons[c].name));

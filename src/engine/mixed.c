@@ -93,8 +93,8 @@ mixed_find(match_run *run, const em_session *sessions, const em_parameters *para
             joint_shares sums;
             if (parameters->beside[i] != 0 || parameters->beside[j] != 0 ||
                 parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
-                run->scorer.comparisons[i].method == METHOD_TFIDF ||
-                run->scorer.comparisons[j].method == METHOD_TFIDF)
+                method_weighs_terms(run->scorer.comparisons[i].method) ||
+                method_weighs_terms(run->scorer.comparisons[j].method))
                 continue;
             sums = joint_differences(run, sessions, parameters, i, j);
             if (sums.all < LEAST_MIXED_PAIRS)

@@ -110,7 +110,7 @@ model_set_weights(match_run *run, match_spec *spec, const em_parameters *paramet
         monotone_weights(weights->levels[c], met[c], run->scorer.comparisons[c].level_count,
                          comparison->weights);
         comparison->trained = true;
-        if (comparison->method == METHOD_TFIDF)
+        if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
         if (comparison->term_frequency) {
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;

@@ -25,7 +25,7 @@ passes_can(const match_spec *spec)
         if (spec->rules[r].top_k > 0)
             return false;
     for (int c = 0; c < spec->comparison_count; c++)
-        if (spec->comparisons[c].method == METHOD_TFIDF)
+        if (method_weighs_terms(spec->comparisons[c].method))
             return false;
     return true;
 }

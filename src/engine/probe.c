@@ -96,6 +96,7 @@ set_scorer(probe_model *model)
         to->q = (uint32)from->q;
         to->measure = from->measure;
         to->scale = from->scale;
+        to->inner = from->inner;
         memcpy(to->weights, from->weights, sizeof to->weights);
         model->weighs_values[c] = from->term_frequency && from->frequencies.other > 0;
     }
@@ -342,7 +343,7 @@ probe_expect(probe *probe, uint32 candidates)
         if (method_has_bound(comparison->method) && comparison->level_count > 2 &&
             comparison->elements == ELEMENTS_NONE && values->profiles == NULL)
             values->profiles = room_for(probe, sizeof(text_profile));
-        if ((comparison->method == METHOD_TFIDF || comparison->elements != ELEMENTS_NONE) &&
+        if ((method_weighs_terms(comparison->method) || comparison->elements != ELEMENTS_NONE) &&
             values->dictionary == NULL)
             values->dictionary = dictionary_create(probe->context);
     }
@@ -440,9 +441,9 @@ make_ready(probe *probe)
             weights[1] = value_weight(&model->spec->comparisons[c], values->whole);
             comparison->value_weights = weights;
         }
-        if (comparison->method == METHOD_TFIDF)
+        if (method_weighs_terms(comparison->method))
             comparison->values.vectors =
-                term_index_vectors(&run, model->comparison_slots[c], model->spec->comparisons[c].q);
+                term_index_of(&run, &model->spec->comparisons[c], model->comparison_slots[c]);
     }
     probe->ready = true;
     MemoryContextSwitchTo(before);

@@ -189,6 +189,7 @@ set_layout(match_run *run)
         to->q = (uint32)from->q;
         to->measure = from->measure;
         to->scale = from->scale;
+        to->inner = from->inner;
     }
 }
 
@@ -207,9 +208,8 @@ set_values(match_run *run)
                 &element_index_create(run->store->data, run->store->columns[run->comparison_slots[c]].values,
                                       run->spec->comparisons[c].form)
                      ->table;
-        if (to->method == METHOD_TFIDF)
-            to->values.vectors =
-                term_index_vectors(run, run->comparison_slots[c], run->spec->comparisons[c].q);
+        if (method_weighs_terms(to->method))
+            to->values.vectors = term_index_of(run, &run->spec->comparisons[c], run->comparison_slots[c]);
     }
 }
 

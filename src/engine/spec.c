@@ -30,6 +30,7 @@ const char *const comparison_method_names[] = {"exact",
                                                "date",
                                                "tfidf",
                                                "names",
+                                               "soft_tfidf",
                                                NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
 static const char *const element_modes[] = {"best", "set", NULL};
@@ -156,6 +157,7 @@ default_thresholds(comparison_spec *comparison)
     case METHOD_QGRAM:
     case METHOD_TOKEN:
     case METHOD_TFIDF:
+    case METHOD_SOFT_TFIDF:
     case METHOD_NUMERIC:
         defaults = loose;
         break;
@@ -287,7 +289,7 @@ read_elements(const json_node *node, const json_node *method, comparison_spec *c
             psprintf("method \"%s\" compares elements, not sets of them", method_name(comparison->method)),
             "In a set, elements are equal or they are not.",
             "Leave \"method\" out, or take \"elements\": \"best\".");
-    if (comparison->method == METHOD_TFIDF)
+    if (method_weighs_terms(comparison->method))
         json_error(method,
                    psprintf("method \"%s\" does not compare elements", method_name(comparison->method)),
                    "It weighs the words of one text.",
@@ -306,9 +308,9 @@ static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
     static const char *const members[] = {
-        "name",  "column",   "expression", "method",         "levels",  "normalize",
-        "q",     "measure",  "scale",      "term_frequency", "trained", "frequencies",
-        "terms", "elements", "separator",  "with_labels",    NULL};
+        "name",  "column",  "expression", "method",         "levels",      "normalize",
+        "q",     "measure", "scale",      "term_frequency", "trained",     "frequencies",
+        "terms", "inner",   "elements",   "separator",      "with_labels", NULL};
     json_node member, method;
     bool has_method;
 
@@ -317,6 +319,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     comparison->form = spec->form;
     comparison->q = 3;
     comparison->scale = 1.0;
+    comparison->inner = DEFAULT_INNER;
     if (json_is_string(node)) {
         comparison->column = json_string(node);
         comparison->expression = pstrdup(quote_identifier(comparison->column));
@@ -366,7 +369,15 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     if (json_member(node, "levels", &member))
         read_levels(&member, comparison);
     if (json_member(node, "q", &member))
-        comparison->q = json_integer(&member, comparison->method == METHOD_TFIDF ? 0 : 1, MAX_TERM_Q);
+        comparison->q = json_integer(&member, method_weighs_terms(comparison->method) ? 0 : 1, MAX_TERM_Q);
+    if (comparison->method == METHOD_SOFT_TFIDF)
+        comparison->q = 0;
+    if (json_member(node, "inner", &member)) {
+        if (comparison->method != METHOD_SOFT_TFIDF)
+            json_error(&member, "\"inner\" goes with method \"soft_tfidf\"",
+                       "It is the similarity from which on two words count as the same.", "Leave it out.");
+        comparison->inner = json_number(&member, 0.5, 1);
+    }
     if (json_member(node, "measure", &member))
         comparison->measure = (set_measure)json_choice(&member, "measure", measure_names);
     else if (comparison->method == METHOD_TOKEN || comparison->elements == ELEMENTS_SET)
@@ -610,6 +621,10 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
     if (comparison->method == METHOD_QGRAM || comparison->method == METHOD_TOKEN ||
         comparison->elements == ELEMENTS_SET)
         appendStringInfo(out, ",\"measure\":\"%s\"", measure_names[comparison->measure]);
+    if (comparison->method == METHOD_SOFT_TFIDF) {
+        appendStringInfoString(out, ",\"inner\":");
+        append_json_number(out, comparison->inner);
+    }
     if (comparison->method == METHOD_NUMERIC) {
         appendStringInfoString(out, ",\"scale\":");
         append_json_number(out, comparison->scale);

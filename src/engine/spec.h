@@ -34,6 +34,7 @@ typedef enum value_form {
 #define DEFAULT_WINDOW 50
 #define DEFAULT_THRESHOLD 0.5
 #define MAX_TOP_K 64
+#define DEFAULT_INNER 0.9 /* of soft_tfidf */
 
 /* What joins two clusters. */
 typedef enum linkage {
@@ -87,6 +88,7 @@ typedef struct comparison_spec {
     int q;
     set_measure measure;
     double scale;
+    double inner; /* METHOD_SOFT_TFIDF: from which on words are alike */
     bool term_frequency;
     bool with_labels; /* labels alone give it a weight (label_comparisons.h) */
 
@@ -94,7 +96,7 @@ typedef struct comparison_spec {
     double m[MAX_LEVELS], u[MAX_LEVELS]; /* by level */
     int32 weights[MAX_LEVELS];
     term_frequencies frequencies;
-    term_statistics terms; /* METHOD_TFIDF */
+    term_statistics terms; /* where method_weighs_terms */
 } comparison_spec;
 
 typedef struct match_spec {

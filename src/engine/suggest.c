@@ -605,10 +605,9 @@ static void
 bring_to_form(column_profile *profiles, int count)
 {
     for (int i = 0; i < count; i++) {
-        const char *function =
-            profiles[i].repeats || profiles[i].is_list || usefulness(&profiles[i]) == 0
-                ? NULL
-                : value_form_function(&profiles[i]);
+        const char *function = profiles[i].repeats || profiles[i].is_list || usefulness(&profiles[i]) == 0
+                                   ? NULL
+                                   : value_form_function(&profiles[i]);
 
         if (function == NULL)
             continue;

@@ -1,6 +1,6 @@
 /*
- * suggest_lists.c: see suggest_lists.h. Several e-mail addresses or telephone numbers of one thing: one that two
- * records share says nearly all, the rarer the more. Tags are compared as sets.
+ * suggest_lists.c: see suggest_lists.h. Several e-mail addresses or telephone numbers of one thing: one that
+ * two records share says nearly all, the rarer the more. Tags are compared as sets.
  */
 #include "compat.h"
 

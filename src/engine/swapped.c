@@ -22,9 +22,9 @@
 static bool
 may_be_swapped(const column_profile *profile)
 {
-    return profile->kind == KIND_NAME && !profile->is_group && !profile->is_list && !profile->repeats && profile->distinct > 20 &&
-           profile->equal_share < MOST_EQUAL && profile->mean_words <= MOST_WORDS_OF_A_NAME &&
-           profile->filled * 2 > profile->records;
+    return profile->kind == KIND_NAME && !profile->is_group && !profile->is_list && !profile->repeats &&
+           profile->distinct > 20 && profile->equal_share < MOST_EQUAL &&
+           profile->mean_words <= MOST_WORDS_OF_A_NAME && profile->filled * 2 > profile->records;
 }
 
 /* By code of the one column: the code of the same value in the other. */

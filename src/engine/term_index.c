@@ -7,6 +7,7 @@
 #include "engine/term_index.h"
 #include "kernel/hash.h"
 #include "kernel/parallel.h"
+#include "kernel/soft_tfidf.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -120,8 +121,8 @@ known_statistics(const match_run *run, int slot, int q)
     for (int c = 0; c < run->spec->comparison_count; c++) {
         const comparison_spec *comparison = &run->spec->comparisons[c];
 
-        if (comparison->method == METHOD_TFIDF && run->comparison_slots[c] == slot && comparison->q == q &&
-            comparison->terms.known)
+        if (method_weighs_terms(comparison->method) && run->comparison_slots[c] == slot &&
+            comparison->q == q && comparison->terms.known)
             return &comparison->terms;
     }
     return NULL;
@@ -219,6 +220,27 @@ const term_vectors *
 term_index_vectors(match_run *run, int slot, int q)
 {
     return &find_index(run, slot, q)->vectors;
+}
+
+#define VALUES_AT_ONCE 4096
+
+const term_vectors *
+term_index_of(match_run *run, const comparison_spec *comparison, int slot)
+{
+    term_index *index = find_index(run, slot, comparison->q);
+
+    if (comparison->method == METHOD_SOFT_TFIDF && index->vectors.words == NULL) {
+        text_view *words = allocate(run, index->vectors.term_count, sizeof(text_view));
+        const text_view *texts = run->store->columns[slot].values->texts;
+
+        for (uint32 first = 1; first < index->vectors.value_count; first += VALUES_AT_ONCE) {
+            term_words_fill(texts, &index->vectors, first,
+                            Min(index->vectors.value_count, first + VALUES_AT_ONCE), words);
+            CHECK_FOR_INTERRUPTS();
+        }
+        index->vectors.words = words;
+    }
+    return &index->vectors;
 }
 
 const term_statistics *

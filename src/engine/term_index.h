@@ -14,6 +14,9 @@
 #include "engine/run.h"
 #include "kernel/term_vectors.h"
 
+/* The vectors that a comparison of the run asks for. */
+extern const term_vectors *term_index_of(match_run *run, const comparison_spec *comparison, int slot);
+
 /* The vectors of the values in a slot; made once a run. */
 extern const term_vectors *term_index_vectors(match_run *run, int slot, int q);
 

@@ -390,7 +390,7 @@ start_values(const match_run *run, em_parameters *parameters)
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         int levels = run->scorer.comparisons[c].level_count;
 
-        if (run->scorer.comparisons[c].method == METHOD_TFIDF && parameters->m_prior_share > 0) {
+        if (method_weighs_terms(run->scorer.comparisons[c].method) && parameters->m_prior_share > 0) {
             text_start_values(parameters->m[c], levels);
             continue;
         }
@@ -557,7 +557,7 @@ non_matches_of_text(const match_run *run, em_session *session, em_parameters *pa
     double counts[MAX_LEVELS] = {0}, matches[MAX_LEVELS] = {0};
     double expected, factor, strangers = 0, found = 0;
 
-    if (comparison->method != METHOD_TFIDF || levels < LEAST_TEXT_LEVELS ||
+    if (!method_weighs_terms(comparison->method) || levels < LEAST_TEXT_LEVELS ||
         (session->left_out & ~label_comparisons_mask(run->spec)) != 0)
         return 0;
     for (size_t k = 0; k < session->pattern_count; k++)

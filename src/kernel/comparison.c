@@ -7,6 +7,7 @@
 
 #include "kernel/elements.h"
 #include "kernel/hash.h"
+#include "kernel/soft_tfidf.h"
 #include "kernel/term_vectors.h"
 
 /* Rough cost of one evaluation, in units of an exact comparison. */
@@ -37,6 +38,7 @@ method_cost(comparison_method method)
     case METHOD_TOKEN_SORT:
     case METHOD_TOKEN_SET:
     case METHOD_MONGE_ELKAN:
+    case METHOD_SOFT_TFIDF:
         return 80;
     }
     return 1;
@@ -183,6 +185,9 @@ comparison_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_
         break;
     case METHOD_TFIDF:
         *result = term_vectors_cosine(values->vectors, a, b);
+        break;
+    case METHOD_SOFT_TFIDF:
+        status = soft_tfidf_similarity(values->vectors, a, b, comparison->inner, workspace, result);
         break;
     }
     return status;
@@ -495,7 +500,7 @@ read_texts(const comparison *comparison)
 {
     comparison_method method = comparison->method;
 
-    return method == METHOD_NUMERIC || method == METHOD_DATE || method == METHOD_TFIDF ||
+    return method == METHOD_NUMERIC || method == METHOD_DATE || method_weighs_terms(method) ||
                    comparison->elements != ELEMENTS_NONE
                ? NULL
                : comparison->values.texts;

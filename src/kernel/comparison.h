@@ -44,6 +44,7 @@ typedef enum comparison_method {
     METHOD_DATE,
     METHOD_TFIDF,
     METHOD_NAMES,
+    METHOD_SOFT_TFIDF,
 } comparison_method;
 
 /* How values that are arrays are compared. */
@@ -58,7 +59,7 @@ typedef struct value_table {
     const text_view *texts;
     const double *numbers;              /* METHOD_NUMERIC only */
     const calendar_date *dates;         /* METHOD_DATE only */
-    const struct term_vectors *vectors; /* METHOD_TFIDF only */
+    const struct term_vectors *vectors; /* where method_weighs_terms only */
     const text_profile *profiles;       /* where method_has_bound, else and by default NULL */
     struct element_table *elements;     /* of arrays (elements.h) only */
 } value_table;
@@ -72,6 +73,7 @@ typedef struct comparison {
     uint32_t q;                        /* METHOD_QGRAM; METHOD_TFIDF, where 0 is words */
     set_measure measure;               /* METHOD_QGRAM, METHOD_TOKEN */
     double scale;                      /* METHOD_NUMERIC */
+    double inner;                      /* METHOD_SOFT_TFIDF: from which on words are alike */
     int pattern_shift;
     int pattern_bits;
     value_table values;
@@ -120,6 +122,13 @@ typedef struct comparison_thread {
     kernel_workspace workspace;
     level_cache_entry *cache; /* comparison_count * LEVEL_CACHE_SIZE, zeroed; NULL: nothing is remembered */
 } comparison_thread;
+
+/* Whether a method asks how many records have a term. */
+static inline bool
+method_weighs_terms(comparison_method method)
+{
+    return method == METHOD_TFIDF || method == METHOD_SOFT_TFIDF;
+}
 
 /* Whether a method gives distances: the less the more alike. */
 bool method_is_distance(comparison_method method);

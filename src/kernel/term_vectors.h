@@ -26,6 +26,7 @@ typedef struct term_vectors {
     const uint32_t *terms;
     const uint16_t *weights; /* by term */
     const double *norms;     /* by value: length of its vector, 0 when it has no term of any weight */
+    const text_view *words;  /* by term, where words are compared (soft_tfidf.h); else NULL */
     uint32_t value_count;
     uint32_t term_count;
 } term_vectors;

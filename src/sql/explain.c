@@ -112,7 +112,7 @@ static bool
 weighs_terms(const match_spec *spec)
 {
     for (int c = 0; c < spec->comparison_count; c++)
-        if (spec->comparisons[c].method == METHOD_TFIDF)
+        if (method_weighs_terms(spec->comparisons[c].method))
             return true;
     for (int r = 0; r < spec->rule_count; r++)
         if (spec->rules[r].top_k > 0)
