@@ -315,7 +315,7 @@ COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the ro
 CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     live text;
     same boolean := old IS NOT NULL AND (old ->> 'store')::int = store;
@@ -323,7 +323,6 @@ DECLARE
     segment int;
     version jsonb;
     lost bigint;
-    n bigint;
 BEGIN
     IF NOT same THEN
         segment := mastering.write_segment(store, wanted);
@@ -334,7 +333,6 @@ BEGIN
         deletions := '{}';
     ELSE
         EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
-        GET DIAGNOSTICS n = ROW_COUNT;
         live := format('SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s', columns, coalesce(scope_rows, format('mastering.%I s WHERE %s%s', 'store_' || store, mastering.version_condition(old, 's'),
                        CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (ARRAY(SELECT unnest(%L::bigint[])))', scope) END)));
         IF scope IS NULL THEN
@@ -343,10 +341,6 @@ BEGIN
         ELSE    -- a few rows are noted, all of them are read twice
             EXECUTE 'CREATE TEMP TABLE mastering_live ON COMMIT DROP AS ' || live;
             live := 'pg_temp.mastering_live';
-            IF n > 1000 THEN
-                ANALYZE pg_temp.mastering_wanted ("#hash");
-                ANALYZE pg_temp.mastering_live (hash);
-            END IF;
         END IF;
         segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM %s o WHERE o.hash = s."#hash")', columns, live));
         EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}''), coalesce(sum(d.n), 0) FROM (

@@ -2,23 +2,24 @@
 -- records notes what they are like ("present", "blocks", "scores" of what the next increment goes on from); each increment
 -- measures the same of what came in, in the same way, and says how far that lies apart, as counters.
 
--- Of a relation of rows (segment, row_no): how large the blocks are that they lie in, as {"rule": [keys of these rows, mean
--- of the blocks' binary logarithms]}. Their logarithms, as a few large blocks would decide about the mean of sizes.
+-- Of a relation of rows (segment, row_no), or of none: how large the blocks in pg_temp.mastering_found are that they lie in, as {"rule":
+-- [keys of these rows, mean of the binary logarithms of their blocks, the largest block of all]}. Logarithms, as a few large
+-- blocks would decide about the mean of sizes.
 CREATE FUNCTION mastering.block_sizes(own text) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     result jsonb;
 BEGIN
-    EXECUTE format('SELECT coalesce(jsonb_object_agg(r.rule, jsonb_build_array(r.own, r.bits)), ''{}'')
-        FROM (SELECT s.rule, sum(s.own) AS own, round(sum(s.own * log(2, s.size)) / sum(s.own), 4) AS bits
+    EXECUTE format('SELECT coalesce(jsonb_object_agg(r.rule, jsonb_build_array(r.own, r.bits, r.largest)), ''{}'')
+        FROM (SELECT s.rule, sum(s.own) AS own, round(sum(s.own * log(2, s.size)) / greatest(sum(s.own), 1), 4) AS bits, max(s.size) AS largest
                 FROM (SELECT k.rule, k.size, sum(k.own) AS own
-                        FROM (SELECT f.rule, count(*) AS size, count(o.row_no) AS own FROM pg_temp.mastering_found f LEFT JOIN %s o ON o.segment = f.segment AND o.row_no = f.row_no GROUP BY f.rule, f.hash) k
-                       WHERE k.own > 0 GROUP BY 1, 2) s
-               GROUP BY 1) r', own) INTO result;
+                        FROM (SELECT f.rule, count(*) AS size, %s AS own FROM pg_temp.mastering_found f %s GROUP BY f.rule, f.hash) k GROUP BY 1, 2) s
+               GROUP BY 1) r', CASE WHEN own IS NULL THEN '0' ELSE 'count(o.row_no)' END,
+        CASE WHEN own IS NOT NULL THEN format('LEFT JOIN %s o ON o.segment = f.segment AND o.row_no = f.row_no', own) END) INTO result;
     RETURN result;
 END
 $$;
-COMMENT ON FUNCTION mastering.block_sizes(text) IS 'How large the blocks are that rows lie in, by rule, from pg_temp.mastering_found.';
+COMMENT ON FUNCTION mastering.block_sizes(text) IS 'How large blocks are, and those that rows lie in, by rule, from pg_temp.mastering_found.';
 
 -- Adds the links in pg_temp.mastering_linked to pg_temp.mastering_level: of each comparison the levels; as comparison 0 the weights,
 -- four bits to a level.
@@ -36,10 +37,11 @@ COMMENT ON FUNCTION mastering.note_levels() IS 'Counts the levels and weights of
 -- What the records of a run over all of them are like. Blocks and weights of a sample of 2000, which is compared as an increment would
 -- be: where no increment is possible, they are not looked at.
 CREATE FUNCTION mastering.run_basis(env mastering.environment, entity jsonb, model jsonb, records jsonb, keys jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     basis jsonb := jsonb_build_object('present', mastering.present_shares(entity, records));
     query text := mastering.scope_query(entity);
+    blocks jsonb;
     step int := greatest((records ->> 'rows')::bigint / 2000, 1);
 BEGIN
     IF (records ->> 'rows')::bigint < 200 OR cardinality(mastering.model_not_local(model)) > 0 THEN
@@ -57,8 +59,9 @@ BEGIN
     PERFORM mastering.read_rows();
     PERFORM mastering.ask_keys(env, query, model);
     CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT f.segment, f.row_no, f.rule, f.hash FROM mastering.rows_of_keys(keys, records, 'pg_temp.mastering_asked') f;
-    IF mastering.large_block(model) IS NULL THEN
-        basis := basis || jsonb_build_object('blocks', mastering.block_sizes('pg_temp.mastering_scope'));
+    blocks := mastering.block_sizes('pg_temp.mastering_scope');
+    IF mastering.large_block(model, blocks) IS NULL THEN
+        basis := basis || jsonb_build_object('blocks', blocks);
         INSERT INTO pg_temp.mastering_scope
         SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_scope w WHERE w.segment = f.segment AND w.row_no = f.row_no);
         PERFORM mastering.read_rows();

@@ -101,10 +101,6 @@ BEGIN
         GET DIAGNOSTICS n = ROW_COUNT;
         changes := changes + n;
     END LOOP;
-    IF changes > 1000 THEN    -- of fewer rows the planner knows enough by the size of their tables
-        ANALYZE pg_temp.mastering_gone;
-        ANALYZE pg_temp.mastering_come;
-    END IF;
     -- The same record in another segment has not changed.
     WITH same AS (DELETE FROM pg_temp.mastering_gone g USING pg_temp.mastering_come c WHERE c.source = g.source AND c.key = g.key AND c.hash = g.hash RETURNING g.source, g.key)
     DELETE FROM pg_temp.mastering_come c USING same s WHERE s.source = c.source AND s.key = c.key;
@@ -178,11 +174,12 @@ $$;
 COMMENT ON FUNCTION mastering.scope_query(jsonb) IS 'The query with which the engine reads the records of an increment.';
 
 -- What is wanted of a store goes into a scan of its index as an array that the planner knows nothing of: it need not weigh each of
--- its values, and has no choice of joins to make with sizes that it guesses. Joins of the tables above are never nested loops.
+-- its values, and has no choice of joins to make with sizes that it guesses. Joins of the tables above are hash joins, whatever
+-- is thought of their sizes.
 
 -- Those in pg_temp.mastering_scope that were not read yet, by where they lie.
 CREATE FUNCTION mastering.read_rows() RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     part record;
 BEGIN
@@ -215,24 +212,16 @@ COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text) IS 'Brings rows of 
 
 -- Clusters (of a query) that were not looked at yet: their members, and the records that these are.
 CREATE FUNCTION mastering.read_clusters(clusters text, members jsonb, records jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
-DECLARE
-    n bigint;
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 BEGIN
     EXECUTE format('INSERT INTO pg_temp.mastering_member SELECT s.* FROM mastering.%I s WHERE s."#cluster" = ANY (ARRAY(SELECT c.cluster FROM (%s) c WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_member m WHERE m."#cluster" = c.cluster))) AND %s',
                    'store_' || (members ->> 'store'), clusters, mastering.version_condition(members, 's'));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n > 1000 THEN
-        ANALYZE pg_temp.mastering_member;
-    END IF;
     -- Records with other values are not what was a member, and are read by where they lie.
     TRUNCATE pg_temp.mastering_want;
     INSERT INTO pg_temp.mastering_want SELECT m."#source", m."#key" FROM pg_temp.mastering_member m
      WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = m."#source" AND r."#key" = m."#key")
        AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key");
-    IF mastering.read_wanted(records, 's.*', 'mastering_read') > 1000 THEN
-        ANALYZE pg_temp.mastering_read ("#source", "#key", "#segment", "#row");
-    END IF;
+    PERFORM mastering.read_wanted(records, 's.*', 'mastering_read');
 END
 $$;
 COMMENT ON FUNCTION mastering.read_clusters(text, jsonb, jsonb) IS 'Brings clusters of the last run into pg_temp.mastering_member, and their records into pg_temp.mastering_read.';
@@ -287,21 +276,18 @@ $$;
 COMMENT ON FUNCTION mastering.find_links(mastering.environment, text) IS 'Lists the links of the records that are marked in pg_temp.mastering_scope in a temporary table.';
 
 -- In a block that is not compared in full each record decides which others meet. The last run had none.
-CREATE FUNCTION mastering.large_block(model jsonb) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    large record;
-BEGIN
-    EXECUTE format('SELECT f.rule, count(*) AS records FROM pg_temp.mastering_found f GROUP BY f.rule, f.hash HAVING count(*) > CASE f.rule %s ELSE 5000 END ORDER BY 2 DESC LIMIT 1',
-                   (SELECT string_agg(format('WHEN %s THEN %s', b.ordinality, coalesce(CASE jsonb_typeof(b.value) WHEN 'object' THEN b.value ->> 'max_block' END, '5000')), ' ') FROM jsonb_array_elements(model -> 'blocking') WITH ORDINALITY b)) INTO large;
-    RETURN CASE WHEN large.rule IS NOT NULL THEN format('a block of rule %s has %s records by now, which are not compared in full', large.rule, large.records) END;
-END
+CREATE FUNCTION mastering.large_block(model jsonb, blocks jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('a block of rule %s has %s records by now, which are not compared in full', b.key, b.value ->> 2)
+      FROM jsonb_each(blocks) b CROSS JOIN LATERAL (SELECT model -> 'blocking' -> (b.key::int - 1)) r (rule)
+     WHERE (b.value ->> 2)::bigint > coalesce(CASE jsonb_typeof(r.rule) WHEN 'object' THEN (r.rule ->> 'max_block')::bigint END, 5000)
+     ORDER BY (b.value ->> 2)::bigint DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION mastering.large_block(jsonb) IS 'Says so where a block in pg_temp.mastering_found has more records than are compared in full; NULL otherwise.';
+COMMENT ON FUNCTION mastering.large_block(jsonb, jsonb) IS 'Says so where a block has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from the records that became affected in this round.
 CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint, OUT blocks jsonb)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
     n bigint;
@@ -316,22 +302,16 @@ BEGIN
     PERFORM mastering.read_rows();
     PERFORM mastering.ask_keys(env, query, model);
     CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT f.segment, f.row_no, f.rule, f.hash FROM mastering.rows_of_keys(keys, records, 'pg_temp.mastering_asked') f;
-    reason := mastering.large_block(model);
+    blocks := mastering.block_sizes(CASE WHEN this_round = 0 THEN 'pg_temp.mastering_come' END);
+    reason := mastering.large_block(model, blocks);
     IF reason IS NOT NULL THEN
         RETURN;
-    END IF;
-    IF this_round = 0 THEN
-        blocks := mastering.block_sizes('pg_temp.mastering_come');
     END IF;
     INSERT INTO pg_temp.mastering_scope
     SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.segment = f.segment AND a.row_no = f.row_no);
     GET DIAGNOSTICS compared = ROW_COUNT;
     compared := compared + n;
     PERFORM mastering.read_rows();
-    IF compared > 1000 THEN
-        ANALYZE pg_temp.mastering_read ("#source", "#key", "#segment", "#row");
-        ANALYZE pg_temp.mastering_scope;
-    END IF;
     PERFORM mastering.find_links(env, query);
     PERFORM mastering.note_levels();
     TRUNCATE pg_temp.mastering_want;
@@ -352,7 +332,7 @@ COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jso
 -- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
 -- key with them.
 CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint, OUT blocks jsonb)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
     members jsonb := old -> '_members';
@@ -403,9 +383,6 @@ BEGIN
             reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
             RETURN;
         END IF;
-        IF reached > 1000 THEN
-            ANALYZE pg_temp.mastering_affected;
-        END IF;
         near := mastering.note_near(env, entity, model, keys, records, members, this_round, tied);
         IF near.reason IS NOT NULL THEN
             reason := near.reason;
@@ -440,9 +417,6 @@ BEGIN
                           FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
                        format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, (SELECT m.model FROM pg_temp.mastering_model m), labels => %L) c', query, verdicts),
                        mastering.artifact_path(env.name));
-        IF reached > 1000 THEN
-            ANALYZE pg_temp.mastering_partition;
-        END IF;
         this_round := this_round + 1;
         -- Near clusters that came out otherwise than they were.
         INSERT INTO pg_temp.mastering_touched
@@ -456,6 +430,11 @@ BEGIN
         DROP TABLE pg_temp.mastering_partition;
     END LOOP;
     DELETE FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = p.source AND a.key = p.key);
+    IF reached > 1000 THEN    -- others join these
+        ANALYZE pg_temp.mastering_partition;
+        ANALYZE pg_temp.mastering_member;
+        ANALYZE pg_temp.mastering_read ("#source", "#key");
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; says why it cannot where that is so.';
