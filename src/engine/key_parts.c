@@ -30,6 +30,7 @@ typedef struct dealing {
     key_parts *parts[MAX_RULES];
     uint64 keys[MAX_RULES]; /* of the record that is looked at, as it is dealt; where has_key */
     bool has_key[MAX_RULES];
+    uint64 bytes;   /* written */
     bool *wanted;   /* by column: it is part of a key */
     uint64 *hashes; /* by column, of the record that is looked at */
 } dealing;
@@ -190,6 +191,9 @@ deal_rules(match_run *run, int first, int end, uint64 records_each)
         deal->parts[r] = run->dealt[r] = parts;
     }
     deal_records(deal);
+    if (end - first > 1)
+        match_run_phase(run, "dealt", "records of %d rules in " UINT64_FORMAT " kB of temporary files",
+                        end - first, deal->bytes / 1024);
     for (int r = first; r < end; r++)
         pfree(deal->marks[r].seen);
     pfree(deal->wanted);

@@ -50,6 +50,15 @@ SELECT * FROM passes_differences(:'query', :'spec');
 SET mastering.threads = 2;
 SELECT * FROM passes_differences(:'shuffled', :'spec');
 SELECT mastering.train_model(:'shuffled', :'spec') = model AS same_model FROM passes_model;
+-- With room for the buffers of their files, the records of all rules are dealt in one go and kept for the second visit;
+-- not so where temporary files are limited.
+SET mastering.work_mem = '4MB';
+SELECT * FROM passes_differences(:'query', :'spec');
+SELECT phase, regexp_replace(facts, '[0-9]+ kB', 'N kB') FROM mastering.last_run() WHERE phase = 'dealt';
+SET temp_file_limit = '1GB';
+SELECT * FROM passes_differences(:'shuffled', :'spec');
+SELECT phase, facts FROM mastering.last_run() WHERE phase = 'dealt';
+RESET temp_file_limit;
 -- The same in memory, in another order.
 SET mastering.work_mem = '1GB';
 SELECT * FROM passes_differences(:'shuffled', :'spec');
