@@ -82,7 +82,7 @@ add_text_of(match_spec *spec, const rule_spec *rule, const char *name)
     memset(comparison, 0, sizeof *comparison);
     comparison->path = rule->part_paths[0];
     comparison->name = pstrdup(name);
-    comparison->expression = rule->parts[0];
+    comparison->expression = comparison->evaluated = rule->parts[0];
     comparison->form = rule->form;
     comparison->method = METHOD_TFIDF;
     comparison->q = rule->q;
