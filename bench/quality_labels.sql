@@ -2,6 +2,7 @@
 -- uncertain_pairs asks, in rounds; the model learns after each. Variables: set, name, truth (tables), query, across (true:
 -- only pairs of different sources count), rounds, per_round.
 \set ON_ERROR_STOP on
+\set VERBOSITY terse
 SET client_min_messages TO error;
 SET statement_timeout TO '1h'; -- five rounds on a busy machine
 SET search_path TO public;
@@ -14,7 +15,7 @@ DECLARE
 BEGIN
     FOR i IN 1 .. rounds LOOP
         EXECUTE format('INSERT INTO verdicts SELECT u.id_a, u.id_b, a.entity_id = b.entity_id FROM mastering.uncertain_pairs(%L, %L, %s, %L) AS u
-            JOIN %s AS a ON a.id = u.id_a JOIN %4$s AS b ON b.id = u.id_b', query, model, per_round, 'SELECT * FROM verdicts', truth);
+            JOIN %s AS a ON a.id = u.id_a JOIN %5$s AS b ON b.id = u.id_b', query, model, per_round, 'SELECT * FROM verdicts', truth);
         model := mastering.train_model(query, spec, 'SELECT * FROM verdicts');
     END LOOP;
     RETURN model;
