@@ -18,9 +18,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define UNIQUE_SHARE 0.42  /* of the triangles, that are copies at most */
-#define ABOUT_AS_ALIKE 0.7 /* of a weight */
-#define RARELY 0.03        /* of all records with one outside */
+#define UNIQUE_SHARE 0.42      /* of the triangles, that are copies at most */
+#define UNIQUE_SHARE_APART 0.3 /* the same, where siblings were told from copies in training */
+#define ABOUT_AS_ALIKE 0.7     /* of a weight */
+#define RARELY 0.03            /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
 #define TRIANGLES_LOOKED_AT 100000
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
@@ -202,6 +203,7 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
     uint64 *across, *within, *copies, *twins, *partners;
     best_links best;
     int64 median;
+    double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
     triangle *triangles;
     uint64 triangle_count = 0;
 
@@ -238,7 +240,7 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
 
         maker->unique[source] = across[source] > 0 && many &&
-                                (copies[source] + 0.5 < UNIQUE_SHARE * (within[source] + 2.0) ||
+                                (copies[source] + 0.5 < unique_share * (within[source] + 2.0) ||
                                  copies[source] < RARELY * across[source]);
         maker->copies[source] = weight_of_copies(
             triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));

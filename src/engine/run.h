@@ -38,6 +38,7 @@ typedef struct match_run {
     pair_unit *units;
     struct term_index *term_indexes; /* made so far */
     struct link_list *kept_links;    /* of a clustering, for the next; or NULL */
+    bool relatives_apart;            /* training told related non-matches from matches */
     uint32 weights_set;              /* how often */
     uint32 *positions[MAX_RULES]; /* of runs in passes: of records in windowed blocks, by number; or NULL */
     uint32 oversize[MAX_RULES];   /* the same: records of a part that was too large for the memory */

@@ -697,6 +697,7 @@ learn_with_related(match_run *run, training *learnt)
 
     if (!mixed_find(run, learnt->sessions, &learnt->parameters, &mixed))
         return learnt;
+    run->relatives_apart = true;
     mixed_take_apart(run, &mixed, learnt->sessions, &learnt->parameters, &apart);
     learn(run, learnt, true, NULL);
     if (mixed.count == 0)
@@ -741,6 +742,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
                              .across_sources = across};
     training *learnt = palloc0(sizeof(training));
 
+    run->relatives_apart = false;
     progress_phase("random pairs", 0);
     level_shares(run, across, learnt->all, &learnt->random, &learnt->random_count);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);

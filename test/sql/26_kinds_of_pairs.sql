@@ -24,15 +24,12 @@ SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, perso
     word('given' || person) AS given, word('f' || home) || word('g' || home) AS family,
     date '1930-01-01' + pick('born' || person, 25000) + CASE WHEN copy = 1 AND person % 11 = 0 THEN 1 ELSE 0 END AS born,
     initcap(word('s' || home % 90)) || 'street ' || 1 + pick('no' || home, 60) AS street,
-    CASE WHEN pick('np' || person || copy, 4) > 0 THEN '030 ' || 100000 + pick('p' || home, 900000) END AS phone,
-    (ARRAY['north', 'south', 'west'])[1 + pick('src' || person || copy, 3)] AS source
+    CASE WHEN pick('np' || person || copy, 4) > 0 THEN '030 ' || 100000 + pick('p' || home, 900000) END AS phone
 FROM generate_series(1, 900) AS person, generate_series(0, 1) AS copy, LATERAL (SELECT person / 3 AS home) AS h
 WHERE copy = 0 OR pick('c' || person, 2) = 0;
 CREATE VIEW things AS SELECT id, thing FROM people;
 SELECT * FROM pairs_of('SELECT id, given, family, born, street, phone FROM people');
 SELECT DISTINCT phase FROM last_run() WHERE phase IN ('mixed', 'related') ORDER BY 1;
--- The same with a source, which holds some people twice.
-SELECT * FROM pairs_of('SELECT id, source, given, family, born, street, phone FROM people');
 DROP VIEW things;
 
 -- ---- people who moved: postcode and city differ together, which counts once ----
@@ -48,31 +45,31 @@ SELECT * FROM pairs_of('SELECT id, given, family, born, postcode, city FROM move
 SELECT facts FROM last_run() WHERE phase = 'repeating';
 DROP VIEW things;
 
--- ---- a source that holds things once, but for a few copies ----
--- Products: each shop has siblings of most, which differ in the model number; a tenth of a shop's come twice.
+-- ---- a source that holds things once, but for what is much alike ----
 CREATE TABLE products AS
 SELECT row_number() OVER (ORDER BY md5(shop || thing || copy))::int AS id, shop AS source, thing,
-    concat_ws(' ', initcap(word('brand' || thing / 40)), word('kind' || thing / 8), word('k' || thing / 8), word('v' || thing / 2), upper(word('m' || thing)) || thing,
+    concat_ws(' ', word('brand' || thing / 40), word('kind' || thing / 8), word('k' || thing / 8), word('v' || thing), word('m' || thing) || thing,
         CASE WHEN pick(shop || thing, 3) = 0 THEN word('extra' || shop || thing) END) AS name,
     CASE WHEN pick('price' || shop || thing, 5) > 0 THEN 20 + pick('price' || thing, 900) + CASE shop WHEN 'b' THEN 1 ELSE 0 END END AS price
-FROM generate_series(1, 800) AS thing, (VALUES ('a'), ('b')) AS shops (shop), generate_series(0, 1) AS copy
+FROM generate_series(1, 400) AS thing, (VALUES ('a'), ('b')) AS shops (shop), generate_series(0, 1) AS copy
 WHERE copy = 0 OR pick('d' || shop || thing, 10) = 0;
-CREATE VIEW things AS SELECT id, thing FROM products;
-SELECT * FROM pairs_of('SELECT id, source, name, price FROM products');
 CREATE TEMP TABLE learnt AS SELECT train_model('SELECT id, source, name, price FROM products', suggest('SELECT id, source, name, price FROM products')) AS model;
-SELECT jsonb_path_query_array(model, '$.unique_sources[*].source') AS sources, (model #>> '{unique_sources,0,copies}')::float8 > 5 AS bits FROM learnt;
--- What the model says is followed, and it is read as it was written.
-SELECT count(*) FILTER (WHERE a.thing = b.thing) > 100 AS copies_together, count(*) FILTER (WHERE a.thing <> b.thing) < 20 AS siblings_apart
-FROM match_clusters_as(NULL::int, 'SELECT id, source, name, price FROM products', (SELECT model FROM learnt)) AS c JOIN products AS a USING (id)
-    JOIN (match_clusters_as(NULL::int, 'SELECT id, source, name, price FROM products', (SELECT model FROM learnt)) AS d JOIN products AS b USING (id))
-        ON c.cluster_id = d.cluster_id AND a.id < b.id AND a.source = b.source;
-SELECT count(*) AS together
-FROM match_clusters_as(NULL::int, 'SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '["a", "b"]') FROM learnt)) AS c JOIN products AS a USING (id)
-    JOIN (match_clusters_as(NULL::int, 'SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '["a", "b"]') FROM learnt)) AS d JOIN products AS b USING (id))
-        ON c.cluster_id = d.cluster_id AND a.id < b.id AND a.source = b.source;
+-- Pairs of one source that are in one cluster, by source, when the model says so of its sources.
+CREATE FUNCTION inside(sources jsonb) RETURNS TABLE (source text, copies bigint, others bigint) LANGUAGE sql AS $$
+    WITH c AS MATERIALIZED (
+        SELECT id, cluster_id FROM mastering.match_clusters_as(NULL::int, 'SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', sources) FROM learnt)))
+    SELECT a.source, count(*) FILTER (WHERE a.thing = b.thing), count(*) FILTER (WHERE a.thing <> b.thing)
+    FROM (c JOIN products USING (id)) AS a JOIN (c JOIN products USING (id)) AS b ON a.cluster_id = b.cluster_id AND a.id < b.id AND a.source = b.source
+    GROUP BY 1 ORDER BY 1 $$;
+SELECT source, count(*) - count(DISTINCT thing) AS copies FROM products GROUP BY 1 ORDER BY 1;
+SELECT * FROM inside('[]');
+SELECT * FROM inside('["a", "b"]');
+SELECT * FROM inside('["b", {"source": "a", "copies": 6}]');
+SELECT * FROM inside('[{"source": "a", "copies": 6}, {"source": "b", "copies": 99}, "c"]');
+-- It is kept, in the order of the names.
+SELECT train_model('SELECT id, source, name, price FROM products', suggest('SELECT id, source, name, price FROM products') || '{"unique_sources": ["b", {"source": "a", "copies": 6.25}]}') -> 'unique_sources' AS kept;
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"copies": 3}]') FROM learnt));
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"source": "a", "copies": "many"}]') FROM learnt));
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"source": "a", "copys": 3}]') FROM learnt));
-DROP VIEW things;
-DROP TABLE people, moved, products;
-DROP FUNCTION pairs_of(text), word(text), pick(text, int);
+DROP TABLE people, moved, products, learnt;
+DROP FUNCTION inside(jsonb), pairs_of(text), word(text), pick(text, int);

@@ -165,6 +165,46 @@ test_recovery(void)
         }
 }
 
+/* Of two comparisons that say the same, one counts only where the other has no value. */
+static void
+test_beside(void)
+{
+    simulation truth = make_simulation(0.2, 0);
+    double u[MAX_COMPARISONS][MAX_LEVELS], both, first, second, only_second;
+    uint64_t at_first, at_second;
+    em_session session = {.match_share = 0.2, .u = u};
+    em_parameters parameters = {0};
+    pattern_count counted = {.count = 5};
+    double likelihood, expected;
+
+    make_layout();
+    memcpy(parameters.m, truth.m, sizeof truth.m);
+    memcpy(u, truth.u, sizeof truth.u);
+    at_first = (uint64_t)1 << layout.comparisons[0].pattern_shift;
+    at_second = (uint64_t)1 << layout.comparisons[1].pattern_shift;
+    only_second = em_match_probability(&layout, &parameters, &session, at_second);
+    both = em_match_probability(&layout, &parameters, &session, at_first | at_second);
+    first = em_match_probability(&layout, &parameters, &session, at_first);
+    unit_ok(both != first && both != only_second, "two comparisons count for themselves");
+
+    parameters.beside[1] = 1;
+    both = em_match_probability(&layout, &parameters, &session, at_first | at_second);
+    second = em_match_probability(&layout, &parameters, &session, at_second);
+    unit_ok(both == first && second == only_second,
+            "beside the other one says nothing, and else what it says");
+    session.left_out = 1;
+    unit_ok(em_match_probability(&layout, &parameters, &session, at_first | at_second) == only_second,
+            "where the other is left out it counts");
+
+    session.left_out = 0;
+    counted.pattern = at_first | at_second;
+    session.patterns = &counted;
+    session.pattern_count = 1;
+    likelihood = em_log_likelihood(&layout, &parameters, &session);
+    expected = 5 * log2(0.2 * truth.m[0][1] + 0.8 * truth.u[0][1]);
+    unit_ok(unit_near(likelihood, expected, 1e-9), "the likelihood of what was seen");
+}
+
 /*
  * Two rules, each blocking on one comparison, which always agrees there: left out of that rule's evidence its
  * m is learnt from the other rule. Each rule has non-matches of its own.
@@ -452,6 +492,7 @@ int
 main(void)
 {
     test_recovery();
+    test_beside();
     test_sessions();
     test_monotone();
     test_order();
