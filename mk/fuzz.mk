@@ -3,7 +3,7 @@
 
 INPUTS       ?= 1000000
 SEED         ?= 1
-FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token level profile phonetic
+FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token level profile phonetic lanes
 FUZZ_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -pthread -ffp-contract=off -O2 -g \
                 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_SOURCES  = test/fuzz/fuzz_kernels.c $(wildcard src/kernel/*.c)
@@ -11,14 +11,20 @@ FUZZ_SOURCES  = test/fuzz/fuzz_kernels.c $(wildcard src/kernel/*.c)
 .PHONY: fuzz fuzz-seeded
 fuzz:
 	@mkdir -p build/fuzz
-	@if echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d == 0 && n; }' | \
-	    clang -fsanitize=fuzzer -x c -o build/fuzz/probe - 2>/dev/null; then \
+	@if ! command -v clang >/dev/null; then \
+	    echo "make fuzz: no clang (Debian: clang); the seeded generator instead"; \
+	    $(MAKE) --no-print-directory fuzz-seeded; \
+	elif ! echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d == 0 && n; }' | \
+	    clang -fsanitize=fuzzer,address,undefined -x c -o build/fuzz/probe - 2>build/fuzz/probe.log; then \
+	    echo "make fuzz: clang has no libFuzzer or no sanitizers (Debian: libclang-rt-14-dev), see build/fuzz/probe.log; the seeded generator instead"; \
+	    $(MAKE) --no-print-directory fuzz-seeded; \
+	else \
 	    $(MAKE) --no-print-directory build/fuzz/guided && for kernel in $(FUZZ_KERNELS); do \
 	        echo "$$kernel: $(INPUTS) inputs by libFuzzer"; mkdir -p build/fuzz/corpus/$$kernel; \
 	        FUZZ_KERNEL=$$kernel build/fuzz/guided -runs=$(INPUTS) -max_len=200 -seed=$(SEED) -verbosity=0 \
 	            -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$kernel || exit 1; \
 	    done; \
-	else $(MAKE) --no-print-directory fuzz-seeded; fi
+	fi
 
 fuzz-seeded: build/fuzz/seeded
 	@for kernel in $(FUZZ_KERNELS); do FUZZ_KERNEL=$$kernel build/fuzz/seeded $(INPUTS) $(SEED) || exit 1; done

@@ -68,8 +68,10 @@ free_thread_memory(void *argument)
 
     progress_end();
     parallel_release();
-    for (int t = 0; t < run->threads; t++)
+    for (int t = 0; t < run->threads; t++) {
         kernel_workspace_free(&run->thread_memory[t].workspace);
+        kernel_workspace_free(&run->thread_memory[t].copies);
+    }
 }
 
 static void

@@ -3,6 +3,7 @@
  */
 #include "kernel/blocking.h"
 
+#include "kernel/block_rows.h"
 #include "kernel/hash.h"
 
 /* Pairs gone over between two looks at the stop flag, where few of them are wanted. */
@@ -320,6 +321,7 @@ typedef struct pair_batch {
     const uint32_t *row_a[SCORER_BATCH], *row_b[SCORER_BATCH];
     row_mask masks[SCORER_BATCH];
     bool is_new[SCORER_BATCH];
+    bool copied; /* the rows are those of block_rows */
 } pair_batch;
 
 /* How to find out which rules find a pair: some by the equality of columns alone, and others. */
@@ -494,9 +496,11 @@ met_in_earlier_block(const blocking_rule *rule, uint32_t a, uint32_t b, uint64_t
                       first_key_from(rule, b, key));
 }
 
-/* Puts a pair into the batch, unless what is known without its rows decides against it. */
+/* Puts a pair into the batch, unless what is known without its rows decides against it. Rows are NULL where
+ * they were not copied. */
 static inline void
-add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b, uint64_t key)
+add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b, const uint32_t *row_a,
+             const uint32_t *row_b, uint64_t key)
 {
     const blocking_rule *rule = &visit->rules[visit->rule];
     uint32_t low = a < b ? a : b, high = a < b ? b : a, i = batch->count;
@@ -511,33 +515,80 @@ add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b,
         return;
     batch->a[i] = low;
     batch->b[i] = high;
-    batch->row_a[i] = record_row(visit->records, low);
-    batch->row_b[i] = record_row(visit->records, high);
-    __builtin_prefetch(batch->row_a[i]);
-    __builtin_prefetch(batch->row_b[i]);
+    if (row_a != NULL) {
+        batch->row_a[i] = a < b ? row_a : row_b;
+        batch->row_b[i] = a < b ? row_b : row_a;
+    } else {
+        batch->row_a[i] = record_row(visit->records, low);
+        batch->row_b[i] = record_row(visit->records, high);
+        __builtin_prefetch(batch->row_a[i]);
+        __builtin_prefetch(batch->row_b[i]);
+    }
     batch->count++;
+}
+
+/* The entry behind the last one that a unit's end has a use for: the partners of its last row. */
+static uint64_t
+last_entry(const pair_visit *visit, pair_cursor end)
+{
+    const block *block;
+
+    if (end.row == 0)
+        block = &visit->index->blocks[end.block - 1];
+    else
+        block = &visit->index->blocks[end.block];
+    return block->first +
+           (end.row == 0 ? block->count : row_end(block, &visit->rules[visit->rule], end.row - 1));
+}
+
+/*
+ * Makes sure that the rows of a row's pairs are copied, where they can be. False: the batch holds pairs of
+ * other copies and is to be done before.
+ */
+static inline bool
+copy_rows(const pair_visit *visit, uint64_t first, uint64_t end, pair_cursor unit_end,
+          kernel_workspace *memory, pair_batch *batch, block_rows *rows, bool *copied)
+{
+    if (first >= rows->first && end <= rows->end) {
+        *copied = true;
+        return batch->count == 0 || batch->copied;
+    }
+    *copied = false;
+    if (batch->count > 0 && (batch->copied || rows->stride != 0))
+        return false;
+    if (rows->stride != 0)
+        *copied = block_rows_take(visit, first, end, last_entry(visit, unit_end), memory, rows);
+    return true;
 }
 
 /* Goes over at most visits pairs from the cursor on, takes up to most of them, and advances it. */
 static void
 gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint32_t most, uint32_t visits,
-             pair_batch *batch)
+             kernel_workspace *memory, block_rows *rows, pair_batch *batch)
 {
     uint32_t visited = 0;
 
     batch->count = 0;
+    batch->copied = false;
     while (cursor->block < end.block || (cursor->block == end.block && cursor->row < end.row)) {
         const block *block = &visit->index->blocks[cursor->block];
         const keyed_record *entries = visit->index->entries + block->first;
         uint32_t row = cursor->row, last = partners_end(visit, block, row);
         uint32_t column = cursor->column > row ? cursor->column : row + 1;
+        bool copied = false;
 
+        if (column < last &&
+            !copy_rows(visit, block->first + row, block->first + last, end, memory, batch, rows, &copied))
+            return;
+        batch->copied = copied;
         for (; column < last; column++, visited++) {
             if (batch->count == most || visited == visits) {
                 cursor->column = column;
                 return;
             }
-            add_to_batch(visit, batch, entries[row].record, entries[column].record, entries[row].key);
+            add_to_batch(visit, batch, entries[row].record, entries[column].record,
+                         copied ? block_rows_at(rows, block->first + row) : NULL,
+                         copied ? block_rows_at(rows, block->first + column) : NULL, entries[row].key);
         }
         cursor->column = 0;
         next_row(visit, block, cursor);
@@ -556,9 +607,11 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
     comparison_thread *memory = &visit->threads[thread];
     rule_sieve sieve;
     pair_batch batch;
+    block_rows rows;
     bool any = false;
 
     make_sieve(visit, &sieve);
+    block_rows_open(visit, &rows);
     while (!at_end(unit->next, unit->end)) {
         pair_cursor next = unit->next;
         uint32_t room = PAIR_UNIT_OUTPUT - unit->output_count;
@@ -567,8 +620,10 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
         if (room == 0 || (any && stopping))
             return;
         gather_batch(visit, &next, unit->end, room < SCORER_BATCH ? room : SCORER_BATCH,
-                     stopping ? 1 : BATCH_VISITS, &batch);
+                     stopping ? 1 : BATCH_VISITS, &memory->copies, &rows, &batch);
         any = true;
+        memory->carried_profile = batch.copied ? rows.profile : 0;
+        memory->carried_comparison = rows.comparison;
         unit->status = work_on_batch(visit, &sieve, &batch, memory, unit);
         if (unit->status == KERNEL_STOPPED) { /* halfway through these pairs: they are done again */
             unit->status = KERNEL_OK;

@@ -7,6 +7,7 @@
 
 #include "kernel/elements.h"
 #include "kernel/hash.h"
+#include "kernel/lanes.h"
 #include "kernel/soft_tfidf.h"
 #include "kernel/term_vectors.h"
 
@@ -199,6 +200,18 @@ method_is_distance(comparison_method method)
     return method == METHOD_LEVENSHTEIN_DISTANCE || method == METHOD_DAMERAU_DISTANCE;
 }
 
+/* The level of two unequal values that were measured. */
+static inline int
+level_of(const comparison *comparison, double measure)
+{
+    bool distance = method_is_distance(comparison->method);
+
+    for (int t = 0; t < comparison->level_count - 2; t++)
+        if (distance ? measure <= comparison->thresholds[t] : measure >= comparison->thresholds[t])
+            return t + 2;
+    return comparison->level_count;
+}
+
 /* The level of two unequal values that are both there, measured, and what a rare shared element adds. */
 static kernel_status
 measured_level(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace, int *level,
@@ -206,22 +219,15 @@ measured_level(const comparison *comparison, uint32_t a, uint32_t b, kernel_work
 {
     double measure = 0;
     kernel_status status;
-    int thresholds = comparison->level_count - 2;
 
     *level = comparison->level_count;
     *extra = 0;
-    if (thresholds == 0)
+    if (comparison->level_count == 2)
         return KERNEL_OK;
     status = comparison_measure(comparison, a, b, workspace, &measure);
     if (status != KERNEL_OK)
         return status;
-    for (int t = 0; t < thresholds; t++) {
-        if (method_is_distance(comparison->method) ? measure <= comparison->thresholds[t]
-                                                   : measure >= comparison->thresholds[t]) {
-            *level = t + 2;
-            break;
-        }
-    }
+    *level = level_of(comparison, measure);
     *extra = comparison->elements != ELEMENTS_NONE ? comparison_rarity(comparison, a, b, *level) : 0;
     return KERNEL_OK;
 }
@@ -468,9 +474,9 @@ settle(const comparison *comparison, batch_state *state, uint32_t pair, int leve
 /* The pairs that are still alive and have the comparison pending are its work. */
 static void
 batch_collect(const comparison *comparison, int k, const uint32_t *const *a, const uint32_t *const *b,
-              int64_t least_weight, batch_state *state)
+              bool carried, int64_t least_weight, batch_state *state)
 {
-    const text_profile *profiles = comparison->values.profiles;
+    const text_profile *profiles = carried ? NULL : comparison->values.profiles;
     uint32_t alive = 0, work = 0;
 
     for (uint32_t n = 0; n < state->alive_count; n++) {
@@ -506,9 +512,10 @@ read_texts(const comparison *comparison)
                : comparison->values.texts;
 }
 
-/* Settles what profiles can settle and leaves the rest. */
+/* Settles what profiles can settle and leaves the rest. carried: words from a row to its profile, or 0. */
 static void
-batch_rule_out(const comparison *comparison, batch_state *state)
+batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const uint32_t *const *row_b,
+               uint32_t carried, batch_state *state)
 {
     batch_work *work = &state->work;
     const text_profile *profiles = comparison->values.profiles;
@@ -516,13 +523,21 @@ batch_rule_out(const comparison *comparison, batch_state *state)
     uint32_t left = 0;
 
     for (uint32_t n = 0; n < work->count; n++) {
-        uint32_t a = work->a[n], b = work->b[n];
+        uint32_t a = work->a[n], b = work->b[n], pair = work->pair[n];
+        const text_profile *of_a = NULL, *of_b = NULL;
 
-        if (profiles != NULL && ruled_out(comparison, &profiles[a], &profiles[b])) {
-            settle(comparison, state, work->pair[n], comparison->level_count, 0);
+        if (carried != 0) {
+            of_a = (const text_profile *)(const void *)(row_a[pair] + carried);
+            of_b = (const text_profile *)(const void *)(row_b[pair] + carried);
+        } else if (profiles != NULL) {
+            of_a = &profiles[a];
+            of_b = &profiles[b];
+        }
+        if (of_a != NULL && ruled_out(comparison, of_a, of_b)) {
+            settle(comparison, state, pair, comparison->level_count, 0);
             continue;
         }
-        work->pair[left] = work->pair[n];
+        work->pair[left] = (uint16_t)pair;
         work->a[left] = a;
         work->b[left] = b;
         left++;
@@ -534,13 +549,69 @@ batch_rule_out(const comparison *comparison, batch_state *state)
     work->count = left;
 }
 
+/* Whether pairs of a method can be measured in lanes, and which measure that is. */
+static inline bool
+lanes_can(comparison_method method, lane_measure *measure)
+{
+    switch (method) {
+    case METHOD_JARO:
+        *measure = LANES_JARO;
+        return true;
+    case METHOD_JARO_WINKLER:
+        *measure = LANES_JARO_WINKLER;
+        return true;
+    case METHOD_LEVENSHTEIN:
+        *measure = LANES_LEVENSHTEIN;
+        return true;
+    case METHOD_LEVENSHTEIN_DISTANCE:
+        *measure = LANES_LEVENSHTEIN_DISTANCE;
+        return true;
+    case METHOD_DAMERAU:
+        *measure = LANES_DAMERAU;
+        return true;
+    case METHOD_DAMERAU_DISTANCE:
+        *measure = LANES_DAMERAU_DISTANCE;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Measures all of the work together. */
+static kernel_status
+batch_measure_lanes(const comparison *comparison, lane_measure measure, comparison_thread *thread,
+                    batch_state *state)
+{
+    batch_work *work = &state->work;
+    const text_view *texts = comparison->values.texts;
+    text_view a[SCORER_BATCH], b[SCORER_BATCH];
+    double results[SCORER_BATCH];
+    kernel_status status;
+
+    for (uint32_t n = 0; n < work->count; n++) {
+        a[n] = texts[work->a[n]];
+        b[n] = texts[work->b[n]];
+        __builtin_prefetch(a[n].chars);
+        __builtin_prefetch(b[n].chars);
+    }
+    status = lanes_pairs(measure, a, b, work->count, &thread->workspace, results);
+    if (status != KERNEL_OK)
+        return status;
+    for (uint32_t n = 0; n < work->count; n++)
+        settle(comparison, state, work->pair[n], level_of(comparison, results[n]), 0);
+    return KERNEL_OK;
+}
+
 static kernel_status
 batch_measure(const scorer *scorer, int c, comparison_thread *thread, batch_state *state)
 {
     const comparison *comparison = &scorer->comparisons[c];
     batch_work *work = &state->work;
     const text_view *texts = read_texts(comparison);
+    lane_measure measure;
 
+    if (comparison->elements == ELEMENTS_NONE && lanes_can(comparison->method, &measure))
+        return batch_measure_lanes(comparison, measure, thread, state);
     if (texts != NULL)
         for (uint32_t n = 0; n < work->count; n++) {
             __builtin_prefetch(texts[work->a[n]].chars);
@@ -570,15 +641,18 @@ scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_
     for (int k = 0; k < scorer->comparison_count && state.alive_count > 0; k++) {
         int c = scorer->order[k];
         const comparison *comparison = &scorer->comparisons[c];
+        uint32_t carried = 0;
         kernel_status status;
 
-        batch_collect(comparison, k, a, b, least_weight, &state);
+        if (thread->carried_profile != 0 && thread->carried_comparison == c)
+            carried = thread->carried_profile;
+        batch_collect(comparison, k, a, b, carried != 0, least_weight, &state);
         if (comparison->level_count == 2) { /* exact or not, and these are not */
             for (uint32_t n = 0; n < state.work.count; n++)
                 settle(comparison, &state, state.work.pair[n], 2, 0);
             continue;
         }
-        batch_rule_out(comparison, &state);
+        batch_rule_out(comparison, a, b, carried, &state);
         status = batch_measure(scorer, c, thread, &state);
         if (status != KERNEL_OK)
             return status;

@@ -121,6 +121,12 @@ typedef struct level_cache_entry {
 typedef struct comparison_thread {
     kernel_workspace workspace;
     level_cache_entry *cache; /* comparison_count * LEVEL_CACHE_SIZE, zeroed; NULL: nothing is remembered */
+
+    /* Rows that blocking has copied, and what the rows of a batch carry behind their codes: the profile of
+     * the value of one comparison, so many words from the beginning of a row; 0: they carry none. */
+    kernel_workspace copies;
+    uint32_t carried_profile;
+    int carried_comparison;
 } comparison_thread;
 
 /* Whether a method asks how many records have a term. */

@@ -414,9 +414,8 @@ LANES_NAME(pairs)(lane_measure measure, const lane_group *group, double *results
     LANES_NAME(open)(group->a, group->length_a, &patterns);
     if (at_end)
         LANES_NAME(compare)
-        (measure, &patterns, 1, columns + LANES_BITS - count, count, length, NULL, results);
-    else
-        LANES_NAME(compare)(measure, &patterns, 1, columns, count, length, NULL, results);
+    (measure, &patterns, 1, columns + LANES_BITS - count, count, length, NULL, results);
+    else LANES_NAME(compare)(measure, &patterns, 1, columns, count, length, NULL, results);
 }
 
 LANES_TARGET static void

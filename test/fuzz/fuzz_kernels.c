@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernel/comparison.h"
+#include "kernel/lanes.h"
 #include "kernel/phonetic.h"
 #include "kernel/radix_sort.h"
 #include "kernel/similarity.h"
@@ -277,7 +278,9 @@ fuzz_profile(void)
         complain("common start", prefix, text_profile_common_start(&x, &y));
 }
 
-/* A whole comparison with profiles and in a batch: the level of the naive measure. */
+#define FUZZ_PAIRS 5 /* of one batch, all the same: enough for lanes */
+
+/* A whole comparison with profiles and in a batch: the level of the measure. */
 static void
 fuzz_level(void)
 {
@@ -285,14 +288,15 @@ fuzz_level(void)
                                                 METHOD_DAMERAU, METHOD_LCS};
     static const uint32_t row_a[1] = {1}, row_b[1] = {2};
     text_view texts[3] = {{NULL, 0, 1}, a.view, b.view};
-    text_profile profiles[3] = {{0, 0, 0}, text_profile_of(a.view), text_profile_of(b.view)};
+    text_profile profiles[3] = {{0, 0, 0, 0}, text_profile_of(a.view), text_profile_of(b.view)};
 
     if (a.length == 0 || b.length == 0)
         return;
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
         static scorer scorer;
         comparison_thread thread = {0};
-        const uint32_t *rows_a[1] = {row_a}, *rows_b[1] = {row_b};
+        const uint32_t *rows_a[FUZZ_PAIRS], *rows_b[FUZZ_PAIRS];
+        row_mask masks[FUZZ_PAIRS];
         uint16_t chosen[SCORER_BATCH];
         int64_t weights[SCORER_BATCH];
         uint64_t patterns[SCORER_BATCH];
@@ -307,8 +311,15 @@ fuzz_level(void)
         scorer.comparisons[0].thresholds[0] = methods[m] == METHOD_LEVENSHTEIN_DISTANCE ? 1 : 0.92;
         scorer.comparisons[0].thresholds[1] = methods[m] == METHOD_LEVENSHTEIN_DISTANCE ? 3 : 0.7;
         scorer.comparisons[0].values = (value_table){.texts = texts, .profiles = profiles};
-        if (!scorer_prepare(&scorer) || scorer_score_batch(&scorer, rows_a, rows_b, 1, INT64_MIN, &thread,
-                                                           chosen, &count, weights, patterns) != KERNEL_OK)
+        if (!scorer_prepare(&scorer))
+            abort();
+        for (int i = 0; i < FUZZ_PAIRS; i++) {
+            rows_a[i] = row_a;
+            rows_b[i] = row_b;
+            masks[i] = scorer_row_mask(&scorer, row_a, row_b);
+        }
+        if (scorer_score_batch(&scorer, rows_a, rows_b, masks, FUZZ_PAIRS, INT64_MIN, &thread, chosen, &count,
+                               weights, patterns) != KERNEL_OK)
             abort();
         if (comparison_measure(&scorer.comparisons[0], 1, 2, &workspace, &measure) != KERNEL_OK)
             abort();
@@ -316,10 +327,123 @@ fuzz_level(void)
             if (methods[m] == METHOD_LEVENSHTEIN_DISTANCE ? measure <= scorer.comparisons[0].thresholds[t]
                                                           : measure >= scorer.comparisons[0].thresholds[t])
                 level = t + 2;
-        if (count != 1 || pattern_level(&scorer.comparisons[0], patterns[0]) != level)
-            complain("level", level, pattern_level(&scorer.comparisons[0], patterns[0]));
+        if (count != FUZZ_PAIRS)
+            complain("pairs", FUZZ_PAIRS, count);
+        for (int i = 0; i < FUZZ_PAIRS; i++)
+            if (pattern_level(&scorer.comparisons[0], patterns[i]) != level)
+                complain("level", level, pattern_level(&scorer.comparisons[0], patterns[i]));
         kernel_workspace_free(&thread.workspace);
     }
+}
+
+/*
+ * In lanes, beside pairs of parts of the two texts, so that lanes of one vector have different lengths: with
+ * every kind of vectors the naive measure of the whole texts, and of all pairs what one at a time gives.
+ */
+#define FUZZ_LANES 24
+
+static double
+single_measure(lane_measure measure, text_view x, text_view y)
+{
+    uint32_t distance = 0;
+    double value = -1;
+    kernel_status status = KERNEL_OK;
+
+    switch (measure) {
+    case LANES_JARO:
+        status = jaro_similarity(x, y, &workspace, &value);
+        break;
+    case LANES_JARO_WINKLER:
+        status = jaro_winkler_similarity(x, y, &workspace, &value);
+        break;
+    case LANES_LEVENSHTEIN:
+        status = levenshtein_similarity(x, y, &workspace, &value);
+        break;
+    case LANES_DAMERAU:
+        status = damerau_similarity(x, y, &workspace, &value);
+        break;
+    case LANES_LEVENSHTEIN_DISTANCE:
+        status = levenshtein_distance(x, y, &workspace, &distance);
+        value = distance;
+        break;
+    case LANES_DAMERAU_DISTANCE:
+        status = damerau_distance(x, y, &workspace, &distance);
+        value = distance;
+        break;
+    }
+    if (status != KERNEL_OK)
+        abort();
+    return value;
+}
+
+static double
+naive_measure(lane_measure measure)
+{
+    uint32_t longest = a.length > b.length ? a.length : b.length;
+
+    switch (measure) {
+    case LANES_JARO:
+        return naive_jaro();
+    case LANES_JARO_WINKLER:
+        return naive_winkler(naive_jaro());
+    case LANES_LEVENSHTEIN:
+    case LANES_DAMERAU:
+        return longest == 0 ? 1.0 : 1.0 - (double)naive_distance(measure == LANES_DAMERAU) / longest;
+    case LANES_LEVENSHTEIN_DISTANCE:
+    case LANES_DAMERAU_DISTANCE:
+        return naive_distance(measure == LANES_DAMERAU_DISTANCE);
+    }
+    return -1;
+}
+
+/* Pair i: the whole texts, then beginnings and ends of them, at most 40 characters. */
+static text_view
+part_of(text_view text, uint32_t i)
+{
+    uint32_t length = text.length, most = i % 3 == 0 ? 8 : i % 3 == 1 ? 16 : 40;
+
+    if (i == 0)
+        return text;
+    length = length > i % 5 ? length - i % 5 : 0;
+    length = length > most ? most : length;
+    if (i & 8)
+        text.chars = (const char *)text.chars + (size_t)(text.length - length) * text.width;
+    text.length = length;
+    return text;
+}
+
+static void
+fuzz_lanes(void)
+{
+    text_view x[FUZZ_LANES], y[FUZZ_LANES];
+    double results[FUZZ_LANES + LANES_SET_MORE];
+    static void *memory;
+
+    if (memory == NULL)
+        memory = aligned_alloc(32, (lanes_set_size(FUZZ_LANES) + 31) / 32 * 32);
+    for (uint32_t i = 0; i < FUZZ_LANES; i++) {
+        x[i] = part_of(a.view, i);
+        y[i] = part_of(b.view, i * 7);
+    }
+    for (lane_target target = LANES_SINGLE; target <= LANES_AVX2; target++)
+        for (lane_measure measure = LANES_JARO; measure <= LANES_DAMERAU; measure++) {
+            const lane_set *set;
+
+            if (lanes_use(target) != target)
+                continue;
+            if (lanes_pairs(measure, x, y, FUZZ_LANES, &workspace, results) != KERNEL_OK)
+                abort();
+            expect("lanes", naive_measure(measure), results[0]);
+            for (uint32_t i = 0; i < FUZZ_LANES && target != LANES_SINGLE; i++)
+                if (results[i] != single_measure(measure, x[i], y[i]))
+                    complain("lanes, beside one at a time", single_measure(measure, x[i], y[i]), results[i]);
+            set = lanes_set_make(y, FUZZ_LANES, memory);
+            if (lanes_one_to_set(measure, x[1], set, &workspace, results) != KERNEL_OK)
+                abort();
+            for (uint32_t i = 0; i < FUZZ_LANES && target != LANES_SINGLE; i++)
+                if (results[i] != single_measure(measure, x[1], y[i]))
+                    complain("lanes, one with a set", single_measure(measure, x[1], y[i]), results[i]);
+        }
 }
 
 /* Keys of anything: no overrun, an end, and the same twice. */
@@ -358,7 +482,7 @@ static const struct {
     {"damerau", fuzz_damerau},   {"lcs", fuzz_lcs},
     {"qgram", fuzz_qgram},       {"token", fuzz_token},
     {"level", fuzz_level},       {"profile", fuzz_profile},
-    {"phonetic", fuzz_phonetic},
+    {"phonetic", fuzz_phonetic}, {"lanes", fuzz_lanes},
 };
 
 static void (*chosen_kernel(void))(void)

@@ -1,0 +1,86 @@
+/*
+ * block_rows.c: see block_rows.h.
+ */
+#include "kernel/block_rows.h"
+
+#include <string.h>
+
+#define MOST_BYTES (1 << 19) /* of the copies: half of a core's own cache, or less */
+#define ROWS_AHEAD 24        /* rows that are asked for before they are copied */
+#define PROFILES_BEHIND 12   /* rows that are copied before their profiles are */
+#define PROFILE_WORDS (sizeof(text_profile) / sizeof(uint32_t))
+
+/* The comparison that scoring measures first. */
+static int
+first_profiled(const scorer *scorer)
+{
+    for (int k = 0; k < scorer->comparison_count; k++) {
+        const comparison *comparison = &scorer->comparisons[scorer->order[k]];
+
+        if (comparison->level_count > 2)
+            return comparison->values.profiles != NULL ? scorer->order[k] : -1;
+    }
+    return -1;
+}
+
+void
+block_rows_open(const pair_visit *visit, block_rows *rows)
+{
+    *rows = (block_rows){.comparison = -1};
+
+    /* A sample looks at few of a block's pairs: not every record is worth a copy. */
+    if (visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX)
+        return;
+    if (visit->mode == PAIRS_SCORED || visit->mode == PAIRS_SAMPLED)
+        rows->comparison = first_profiled(visit->scorer);
+    rows->stride = (visit->records->stride + PROFILE_WORDS - 1) / PROFILE_WORDS * PROFILE_WORDS;
+    if (rows->comparison >= 0) {
+        rows->profile = rows->stride;
+        rows->stride += PROFILE_WORDS;
+    }
+    rows->capacity = MOST_BYTES / (rows->stride * sizeof(uint32_t));
+}
+
+bool
+block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t last,
+                kernel_workspace *memory, block_rows *rows)
+{
+    const keyed_record *entries = visit->index->entries + first;
+    const text_profile *profiles = NULL;
+    uint32_t slot = 0, *copies;
+    uint64_t count;
+
+    rows->first = rows->end = first;
+    if (rows->stride == 0 || end - first > rows->capacity)
+        return false;
+    copies = kernel_workspace_reserve(memory, MOST_BYTES);
+    if (copies == NULL)
+        return false;
+    if (rows->profile != 0) {
+        const comparison *comparison = &visit->scorer->comparisons[rows->comparison];
+
+        profiles = comparison->values.profiles;
+        slot = comparison->slot;
+    }
+    count = last - first < rows->capacity ? last - first : rows->capacity;
+    for (uint64_t i = 0; i < count + PROFILES_BEHIND; i++) {
+        if (i + ROWS_AHEAD < count)
+            __builtin_prefetch(record_row(visit->records, entries[i + ROWS_AHEAD].record));
+        if (i < count) {
+            uint32_t *copy = copies + i * rows->stride;
+
+            memcpy(copy, record_row(visit->records, entries[i].record),
+                   visit->records->stride * sizeof(uint32_t));
+            if (profiles != NULL)
+                __builtin_prefetch(&profiles[copy[slot]]);
+        }
+        if (profiles != NULL && i >= PROFILES_BEHIND) {
+            uint32_t *copy = copies + (i - PROFILES_BEHIND) * rows->stride;
+
+            memcpy(copy + rows->profile, &profiles[copy[slot]], sizeof(text_profile));
+        }
+    }
+    rows->rows = copies;
+    rows->end = first + count;
+    return true;
+}
