@@ -7,6 +7,7 @@
 #include "engine/profile.h"
 #include "engine/value_reader.h"
 #include "kernel/nicknames.h"
+#include "kernel/quantity.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -65,7 +66,8 @@ looks_like_date(text_view text, const value_look *look)
 
     return text.length >= 6 && text.length <= 30 && look->digits >= 3 &&
            (look->letters <= 2 ? look->digits >= 4 : look->letters <= 11) && parse_date(text, &date) &&
-           date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31;
+           date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31 &&
+           (date.day > 0 || look->digits >= 8);
 }
 
 /* Digits with the punctuation of a telephone number, 7 to 15 of them. */
@@ -119,6 +121,14 @@ has_given_name(text_view text)
         length = 0;
     }
     return false;
+}
+
+static bool
+has_model_number(text_view text)
+{
+    uint32 characters[MODEL_NUMBER_LENGTH], length, before, place = 0;
+
+    return model_number_next(text, &place, characters, &length, &before);
 }
 
 static int
@@ -214,6 +224,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         number += looks_like_number(text, &look) ? weight : 0;
         measured += looks_measured(text) ? weight : 0;
         profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
+        profile->with_models += look.has_digit && look.has_letter && has_model_number(text) ? weight : 0;
         if (look.words <= 4 && !look.has_digit && text.length <= 60)
             profile->given_names += has_given_name(text) ? weight : 0;
         coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
@@ -225,6 +236,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         profile->mean_length = length / profile->filled;
         profile->mean_words = words / profile->filled;
         profile->with_digits /= profile->filled;
+        profile->with_models /= profile->filled;
         profile->given_names /= profile->filled;
     }
     if (profile->filled > 1)

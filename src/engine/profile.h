@@ -34,6 +34,7 @@ typedef struct column_profile {
     double mean_length; /* characters of a filled value */
     double mean_words;
     double with_digits; /* share of filled values that have letters and digits */
+    double with_models; /* share of filled values that have a model number (kernel/quantity.h) */
     double given_names; /* share of filled values with a word that is a given name or a nickname */
     double equal_share; /* probability that two filled values are equal */
     double spread;      /* of numbers: from the lowest twentieth to the highest */
@@ -41,7 +42,7 @@ typedef struct column_profile {
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];
     uint32 top_records[5];
-    bool repeats; /* says again what other columns say; set when a specification is suggested */
+    bool repeats;             /* says again what other columns say; set when a specification is suggested */
     const dictionary *values; /* of an array its elements, which no row has codes of */
 } column_profile;
 

@@ -32,6 +32,7 @@
 #define CODE_NEIGHBOURS 3
 #define LEAST_WITH_DIGITS 0.3
 #define MOST_CODES_COMPARISONS 2
+#define LEAST_WITH_MODELS 0.5 /* of the values of a text that names goods */
 #define MOST_RECORDS_FOR_WHOLE 100000
 
 typedef struct candidate_rule {
@@ -271,6 +272,10 @@ codes_expression(const column_profile *profile)
 static void
 write_codes_comparison(StringInfo out, const column_profile *profile)
 {
+    if (profile->with_models >= LEAST_WITH_MODELS) {
+        write_models_comparison(out, profile);
+        return;
+    }
     appendStringInfoString(out, "{\"name\":");
     append_json_string(out, psprintf("words with digits in %s", profile->name));
     appendStringInfoString(out, ",\"expression\":");

@@ -42,6 +42,17 @@ write_list_comparison(StringInfo out, const column_profile *profile, bool names_
     appendStringInfo(out, ",\"elements\":%s,\"term_frequency\":true", how);
 }
 
+void
+write_models_comparison(StringInfo out, const column_profile *profile)
+{
+    appendStringInfoString(out, "{\"name\":");
+    append_json_string(out, psprintf("model numbers in %s", profile->name));
+    appendStringInfoString(out, ",\"expression\":");
+    append_json_string(out, psprintf("mastering.model_numbers(%s::pg_catalog.text)", profile->expression));
+    appendStringInfoString(
+        out, ",\"elements\":\"best\",\"method\":\"exact\",\"levels\":[1],\"term_frequency\":true}");
+}
+
 double
 list_pairs(const column_profile *profile)
 {

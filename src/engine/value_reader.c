@@ -217,6 +217,8 @@ parse_date_of_words(text_view text, calendar_date *date)
         } else
             i++;
     }
+    if (month != 0 && groups == 1 && length[0] == 4) /* "May 1985" */
+        return set_date(value[0], month, 0, date);
     if (month == 0 || groups != 2)
         return false;
     if (length[0] > 2)
@@ -224,6 +226,33 @@ parse_date_of_words(text_view text, calendar_date *date)
     if (length[1] != 2 && length[1] != 4)
         return false;
     return set_date(full_year(value[1], length[1]), month, value[0], date);
+}
+
+/*
+ * A date without a day, or without a month: "1985-05", "05/1985", "1985". What is not known is 0. Nothing
+ * else may stand in the text.
+ */
+static bool
+parse_partial_date(text_view text, calendar_date *date)
+{
+    uint32 first = digits_from(text, 0), second, year, month = 0;
+
+    if (first == 0)
+        return false;
+    second = first < text.length ? digits_from(text, first + 1) : 0;
+    if (first < text.length &&
+        (strchr("-/. ", (int)Min(at(text, first), 127)) == NULL || first + 1 + second != text.length))
+        return false;
+    if (first == 4 && second <= 2 && (second > 0 || first == text.length)) {
+        year = digits_value(text, 0, 4);
+        month = digits_value(text, first + 1, second);
+    } else if (first <= 2 && second == 4) {
+        month = digits_value(text, 0, first);
+        year = digits_value(text, first + 1, 4);
+    } else
+        return false;
+    return year >= 1000 && year < 3000 && month <= 12 && (second == 0 || month > 0) &&
+           set_date(year, month, 0, date);
 }
 
 bool
@@ -256,7 +285,9 @@ parse_date(text_view text, calendar_date *date)
         groups++;
         i += digits;
     }
-    if (groups < 3 || length[1] > 2)
+    if (groups < 3)
+        return parse_partial_date(text, date);
+    if (length[1] > 2)
         return false;
     if (length[0] > 2)
         return length[2] <= 2 && set_date(value[0], value[1], value[2], date);

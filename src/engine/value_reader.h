@@ -45,7 +45,8 @@ extern bool parse_number(text_view text, double *number);
 
 /*
  * Reads a date written in digits: year first, or day and month first and the year last, with any
- * separators or none. Days and months need not exist (typing errors are to be compared, not lost).
+ * separators or none. Days and months need not exist (typing errors are to be compared, not lost); a month or
+ * a day that is not there, or 00, is 0.
  */
 extern bool parse_date(text_view text, calendar_date *date);
 

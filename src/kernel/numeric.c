@@ -77,6 +77,24 @@ one_slip_apart(calendar_date a, calendar_date b)
     return differ == 2 && x[first] == y[first + 1] && x[first + 1] == y[first];
 }
 
+/* Of dates of which a part is not known: what both have is compared. */
+static double
+partial_similarity(calendar_date a, calendar_date b)
+{
+    bool month = a.month != 0 && b.month != 0, day = month && a.day != 0 && b.day != 0;
+    double days, value;
+
+    if (a.year == b.year && (!month || a.month == b.month) && (!day || a.day == b.day))
+        return month ? 0.8 : 0.7;
+    a.month = month ? a.month : 1;
+    b.month = month ? b.month : 1;
+    a.day = day ? a.day : 1;
+    b.day = day ? b.day : 1;
+    days = fabs((double)(calendar_date_days(a) - calendar_date_days(b)));
+    value = 0.5 * (1.0 - days / DATE_DECAY_DAYS);
+    return value > 0.0 ? value : 0.0;
+}
+
 double
 date_similarity(calendar_date a, calendar_date b)
 {
@@ -85,6 +103,8 @@ date_similarity(calendar_date a, calendar_date b)
 
     if (years == 0 && a.month == b.month && a.day == b.day)
         return 1.0;
+    if (a.month == 0 || a.day == 0 || b.month == 0 || b.day == 0)
+        return partial_similarity(a, b);
     if (years == 0 && a.month == b.day && a.day == b.month)
         return 0.95;
     if (one_slip_apart(a, b))
