@@ -137,6 +137,14 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg
 AS $$ BEGIN RETURN encode(sha256(convert_to(content::text, 'UTF8')), 'hex'); END $$;
 COMMENT ON FUNCTION mastering.json_hash(jsonb) IS 'Hash of a document; the text of jsonb has one order of keys and one way to write each value.';
 
+-- Entities have as many attributes as tables have columns, a function has at most 100 arguments.
+CREATE FUNCTION mastering.object_expression(members text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '(' || coalesce(string_agg(format('jsonb_build_object(%s)', p.pairs), ' || ' ORDER BY p.part), '''{}''::jsonb') || ')'
+      FROM (SELECT (m.ordinality - 1) / 50 AS part, string_agg(m.pair, ', ' ORDER BY m.ordinality) AS pairs FROM unnest(object_expression.members) WITH ORDINALITY m (pair, ordinality) GROUP BY 1) p
+$$;
+COMMENT ON FUNCTION mastering.object_expression(text[]) IS 'SQL for an object of any number of members, each given as a name and a value.';
+
 CREATE FUNCTION mastering.make_version(store_id int, segments int[], vectors bigint[], content text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

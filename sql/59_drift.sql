@@ -81,8 +81,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     shares jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_build_object(%s) FROM mastering.%I s WHERE %s',
-                   (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
+    EXECUTE format('SELECT %s FROM mastering.%I s WHERE %s',
+                   (SELECT mastering.object_expression(array_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'))) FROM jsonb_array_elements(entity -> 'attributes') a),
                    'store_' || (records ->> 'store'), mastering.version_condition(records, 's')) INTO shares;
     RETURN shares;
 END
@@ -113,8 +113,8 @@ DECLARE
     some_come constant text := '(SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT 5000) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no)';
 BEGIN
     IF come >= enough THEN
-        EXECUTE format('SELECT jsonb_build_object(%s) FROM %s s',
-                       (SELECT string_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'), ', ') FROM jsonb_array_elements(entity -> 'attributes') a),
+        EXECUTE format('SELECT %s FROM %s s',
+                       (SELECT mastering.object_expression(array_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'))) FROM jsonb_array_elements(entity -> 'attributes') a),
                        some_come) INTO shares;
         SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
           FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;

@@ -518,9 +518,9 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result jsonb;
 BEGIN
-    EXECUTE format($q$SELECT jsonb_build_object('sizes', coalesce(jsonb_object_agg(g.size, g.n), '{}'), 'filled', jsonb_build_object(%s))
+    EXECUTE format($q$SELECT jsonb_build_object('sizes', coalesce(jsonb_object_agg(g.size, g.n), '{}'), 'filled', %s)
                         FROM (SELECT s."#records" AS size, count(*) AS n, %s FROM mastering.%I s WHERE %s%s GROUP BY 1) g$q$,
-        (SELECT string_agg(format('%L, coalesce(sum(g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+        (SELECT mastering.object_expression(array_agg(format('%L, coalesce(sum(g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality))) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
         (SELECT string_agg(format('count(s.%I) AS %I', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
         'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's'), CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (ARRAY(SELECT unnest(%L::bigint[])))', scope) END) INTO result;
     RETURN result;

@@ -423,10 +423,10 @@ BEGIN
     statistics_key := mastering.json_hash(jsonb_build_object('store', version -> 'store', 'content', version -> 'content', 'mapping', source -> 'mapping', 'wanted', wanted, 'owner', env.owner));
     SELECT s.content INTO result FROM mastering.attribute_statistics s WHERE s.statistics_key = work.statistics_key;
     IF result IS NULL THEN
-        SELECT string_agg(format('%1$L, jsonb_build_object(''rows'', count(*), ''nulls'', count(*) - count(m.%1$I), ''distinct'', count(DISTINCT m.%1$I::text))', a.value ->> 'name'), ', ')
+        SELECT mastering.object_expression(array_agg(format('%1$L, jsonb_build_object(''rows'', count(*), ''nulls'', count(*) - count(m.%1$I), ''distinct'', count(DISTINCT m.%1$I::text))', a.value ->> 'name')))
           INTO counts FROM jsonb_array_elements(wanted -> 'attributes') a;
         SELECT t.r INTO result FROM mastering.query_as(env.owner::name,
-            format(E'SELECT jsonb_build_object(%s) FROM (SELECT %s\n FROM %s AS %I) m', counts, mastering.mapping_list(wanted, source -> 'mapping'),
+            format(E'SELECT %s FROM (SELECT %s\n FROM %s AS %I) m', counts, mastering.mapping_list(wanted, source -> 'mapping'),
                    mastering.show_source(env, mastering.path(entity_name, 'loaded', source_name), version), source_name),
             mastering.artifact_path(env.name), false) AS t (r jsonb);
         INSERT INTO mastering.attribute_statistics (statistics_key, store_id, source_content, content) VALUES (statistics_key, (version ->> 'store')::int, version ->> 'content', result) ON CONFLICT DO NOTHING;

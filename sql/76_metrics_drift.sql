@@ -60,8 +60,8 @@ BEGIN
     IF version IS NULL OR NOT EXISTS (SELECT FROM jsonb_array_elements(columns) c WHERE c ->> 'name' = ANY (attributes)) THEN
         RETURN '{}';
     END IF;
-    EXECUTE format('SELECT jsonb_build_object(%s) FROM mastering.%I s WHERE %s',
-        (SELECT string_agg(format('%1$L, jsonb_build_object(''rows'', count(*), ''nulls'', count(*) - count(s.%1$I), ''distinct'', count(DISTINCT s.%1$I::text))', c ->> 'name'), ', ')
+    EXECUTE format('SELECT %s FROM mastering.%I s WHERE %s',
+        (SELECT mastering.object_expression(array_agg(format('%1$L, jsonb_build_object(''rows'', count(*), ''nulls'', count(*) - count(s.%1$I), ''distinct'', count(DISTINCT s.%1$I::text))', c ->> 'name')))
            FROM jsonb_array_elements(columns) c WHERE c ->> 'name' = ANY (attributes)), 'store_' || (version ->> 'store'), mastering.version_condition(version, 's')) INTO result;
     RETURN result;
 END

@@ -18,7 +18,7 @@ BEGIN
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'deletion_vector_rows', 'chain_audit_entry',
                     'index_keys', 'curation_in_force', 'curation_of_clusters', 'curation_of_values', 'curated_pairs', 'verdicts_query', 'lock_partition', 'override_values', 'overridden_clusters', 'override_marks',
                     'merge_curation', 'members_of', 'add_curation', 'end_decisions', 'require_unlocked', 'part_cluster', 'row_hash', 'next_row_no', 'check_unions', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
-                    'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'key_expression',
+                    'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'key_expression', 'object_expression',
                     'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',
                     'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller',
                     'role_may', 'drop_environment_now', 'snapshot_of', 'taken_from_side', 'reads_origin', 'require_origin_reader', 'revoke_from_copies', 'grant_copies', 'copied_views', 'copy_views', 'make_views', 'complete_next_views', 'drop_forks',
