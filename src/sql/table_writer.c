@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "rewrite/prs2lock.h"
 #include "sql/table_writer.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -18,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/rls.h"
 
 #define ROWS_AT_ONCE 1000
@@ -31,6 +33,7 @@ struct table_writer {
     MemoryContext rows; /* copies of the values that wait */
     TupleTableSlot *slots[ROWS_AT_ONCE];
     int waiting;
+    bool checked; /* again, before the first row */
 };
 
 static const char *const column_names[CLUSTER_COLUMNS] = {"id", "cluster_id", "size", "weakest_link"};
@@ -49,7 +52,11 @@ refuse(Relation relation, const char *reason)
                                             RelationGetRelationName(relation)))));
 }
 
-/* Refuses what INSERT would do more for than to put rows there. */
+/*
+ * Refuses what INSERT would do more for than to put rows there. What the catalog's row says of indexes,
+ * triggers and rules, that there may be some, stays true until VACUUM after they were dropped: they are
+ * looked for.
+ */
 static void
 check_table(Relation relation)
 {
@@ -61,11 +68,11 @@ check_table(Relation relation)
         refuse(relation, "It is a temporary table of another session.");
     if (relation->rd_rel->relispartition)
         refuse(relation, "It is a partition.");
-    if (relation->rd_rel->relhasindex)
+    if (RelationGetIndexList(relation) != NIL)
         refuse(relation, "It has an index.");
-    if (relation->rd_rel->relhastriggers)
+    if (relation->trigdesc != NULL)
         refuse(relation, "It has a trigger or a foreign key.");
-    if (relation->rd_rel->relhasrules)
+    if (relation->rd_rules != NULL && relation->rd_rules->numLocks > 0)
         refuse(relation, "It has a rule.");
     if (check_enable_rls(RelationGetRelid(relation), InvalidOid, false) == RLS_ENABLED)
         refuse(relation, "It has row security.");
@@ -114,6 +121,10 @@ find_columns(table_writer *writer)
                  errhint("CREATE TABLE ... (id bigint, cluster_id bigint), or of the type of the ids.")));
     require_type(relation, "cluster_id", TupleDescAttr(columns, writer->attributes[1])->atttypid,
                  TupleDescAttr(columns, writer->attributes[0])->atttypid);
+    /* Limits of a length are those of both columns only when they are the same. */
+    if (TupleDescAttr(columns, writer->attributes[0])->atttypmod !=
+        TupleDescAttr(columns, writer->attributes[1])->atttypmod)
+        refuse(relation, "Its columns \"id\" and \"cluster_id\" have different limits.");
     if (writer->attributes[2] >= 0)
         require_type(relation, "size", TupleDescAttr(columns, writer->attributes[2])->atttypid, INT8OID);
     if (writer->attributes[3] >= 0)
@@ -127,9 +138,13 @@ table_writer_open(Oid relation)
     table_writer *writer = palloc0(sizeof(table_writer));
     AclResult allowed;
 
-    PreventCommandIfReadOnly("dedupe_into()");
     PreventCommandIfParallelMode("dedupe_into()");
-    writer->relation = table_open(relation, RowExclusiveLock);
+    writer->relation = try_table_open(relation, RowExclusiveLock);
+    if (writer->relation == NULL)
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relation)));
+    if (!writer->relation->rd_islocaltemp)
+        PreventCommandIfReadOnly("dedupe_into()");
     allowed = pg_class_aclcheck(relation, GetUserId(), ACL_INSERT);
     if (allowed != ACLCHECK_OK)
         aclcheck_error(allowed, get_relkind_objtype(writer->relation->rd_rel->relkind),
@@ -148,12 +163,7 @@ table_writer_id_type(const table_writer *writer, int32 *typmod)
 {
     const FormData_pg_attribute *id =
         TupleDescAttr(RelationGetDescr(writer->relation), writer->attributes[0]);
-    const FormData_pg_attribute *cluster =
-        TupleDescAttr(RelationGetDescr(writer->relation), writer->attributes[1]);
 
-    /* Limits of a length are those of both columns only when they are the same. */
-    if (id->atttypmod != cluster->atttypmod)
-        refuse(writer->relation, "Its columns \"id\" and \"cluster_id\" have different limits.");
     *typmod = id->atttypmod;
     return id->atttypid;
 }
@@ -165,6 +175,9 @@ write_waiting(table_writer *writer)
 
     if (writer->waiting == 0)
         return;
+    if (!writer->checked) /* the query of the records may call what makes a trigger */
+        check_table(writer->relation);
+    writer->checked = true;
     before = MemoryContextSwitchTo(writer->rows);
     table_multi_insert(writer->relation, writer->slots, writer->waiting, writer->command,
                        TABLE_INSERT_SKIP_FSM, writer->bulk);
