@@ -71,6 +71,7 @@ pin_settings(void)
                                             {"lc_monetary", "C"},
                                             {"lc_numeric", "C"},
                                             {"lc_time", "C"},
+                                            {"timezone_abbreviations", "Default"},
                                             {"xmlbinary", "base64"},
                                             {"xmloption", "content"}};
 

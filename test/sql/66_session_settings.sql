@@ -57,10 +57,10 @@ INSERT INTO ss.dated VALUES (1001, 'First5 Last5', '1960-01-18');
 SELECT change FROM load('ss1', 'd');
 SELECT master('ss1', 'd') #>> '{how,run}' AS run;
 SELECT count(DISTINCT m.cluster_id) AS clusters FROM ss1.d_members m WHERE m.record_key IN ('5', '1001');
--- Nor do words, sums, names of months and XML hang on the session of whoever loads, masters or looks at what a source gives.
+-- Nor do words, sums, names of months and of zones and XML hang on the session of whoever loads, masters or looks at what a source gives.
 CREATE TABLE ss.texts AS SELECT i AS id, 'the running dogs'::text AS words, 12.5::numeric AS amount FROM generate_series(1, 2) i;
-SELECT define_entity('ss1', 't', '{"stems": "text", "locales": "text", "bytes": "text"}'),
-       map_source('ss1', 't', 'a', 'ss.texts', 'id', '{"stems": "to_tsvector(words)::text", "locales": "concat_ws('' '', current_setting(''lc_monetary''), current_setting(''lc_numeric''), current_setting(''lc_time''))", "bytes": "xmlelement(name b, ''a''::bytea)::text"}'),
+SELECT define_entity('ss1', 't', '{"stems": "text", "locales": "text", "bytes": "text", "moment": "timestamptz"}'),
+       map_source('ss1', 't', 'a', 'ss.texts', 'id', '{"stems": "to_tsvector(words)::text", "locales": "concat_ws('' '', current_setting(''lc_monetary''), current_setting(''lc_numeric''), current_setting(''lc_time''))", "bytes": "xmlelement(name b, ''a''::bytea)::text", "moment": "CAST(''2020-01-01 10:00 EST'' AS timestamptz)"}'),
        set_blocking('ss1', 't', '["stems"]'), set_comparisons('ss1', 't', '[{"column": "stems", "method": "exact"}]');
 SELECT change FROM load('ss1', 't');
 SELECT train('ss1', 't') IS NOT NULL AS trained;
@@ -69,11 +69,11 @@ INSERT INTO ss.texts VALUES (3, 'the running dogs', 12.5);
 SELECT change FROM load('ss1', 't');
 SET default_text_search_config = 'pg_catalog.english';
 SET lc_monetary = 'POSIX'; SET lc_numeric = 'POSIX'; SET lc_time = 'POSIX';
-SET xmlbinary = 'hex'; SET xmloption = 'document';
+SET xmlbinary = 'hex'; SET xmloption = 'document'; SET timezone_abbreviations = 'Australia';
 SELECT master('ss1', 't') -> 'records' AS records;
-SELECT record_key, stems, locales, bytes FROM ss1.t_records ORDER BY 1;
+SELECT record_key, stems, locales, bytes, moment = '2020-01-01 15:00:00+00' AS moment FROM ss1.t_records ORDER BY 1;
 SELECT current_setting('lc_time') AS mine, current_setting('default_text_search_config') AS mine_too;
-RESET default_text_search_config; RESET lc_monetary; RESET lc_numeric; RESET lc_time; RESET xmlbinary; RESET xmloption;
+RESET default_text_search_config; RESET lc_monetary; RESET lc_numeric; RESET lc_time; RESET xmlbinary; RESET xmloption; RESET timezone_abbreviations;
 \c :home
 DROP DATABASE session_settings;
 DROP ROLE ss_loader;
