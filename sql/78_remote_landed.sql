@@ -32,11 +32,14 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.share_landed_around(text) IS 'share_landed for what an environment loads from or stands in for, after it was made or its owner changed.';
 
--- A source's key, by which its rows are known: as the stand-in has it, or whoever loads them; NULL where nobody does any more.
+-- A source's key, by which its rows are known: as the stand-in has it, or whoever loads them; NULL where nobody does any more,
+-- or the rows were sent without its columns.
 CREATE FUNCTION mastering.landed_key(env_name text, place text, relation text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT a.content -> 'key' FROM mastering.configuration c JOIN mastering.artifact a ON a.hash = c.tree ->> mastering.path('entity', mastering.step(place, 1), 'source', mastering.step(place, 2))
-     WHERE c.environment = env_name OR c.bindings ->> place = relation ORDER BY c.environment = env_name DESC, c.environment LIMIT 1
+     WHERE (c.environment = env_name OR c.bindings ->> place = relation)
+       AND NOT EXISTS (SELECT FROM jsonb_array_elements_text(a.content -> 'key') k WHERE mastering.column_type(relation, k.value) IS NULL)
+     ORDER BY c.environment = env_name DESC, c.environment LIMIT 1
 $$;
 COMMENT ON FUNCTION mastering.landed_key(text, text, text) IS 'The key of a source of which rows were sent.';
 
