@@ -250,7 +250,10 @@ find_rows(lookup_state *state, asked_key *asked, int asked_count, found_row **re
 
 /* ---- their values and weights ---- */
 
-/* The compared values of a record that the session's plans have read: source, key, attributes. */
+/*
+ * The compared values of a record that the session's plans have read: source, key, attributes. Where some are
+ * computed, the caller has become the environment's owner.
+ */
 static void
 add_candidate(lookup_model *model, probe *probe, HeapTuple tuple, TupleDesc descriptor, Datum *all,
               bool *all_nulls, Datum *values, bool *nulls)
@@ -258,16 +261,13 @@ add_candidate(lookup_model *model, probe *probe, HeapTuple tuple, TupleDesc desc
     heap_deform_tuple(tuple, descriptor, all, all_nulls);
     if (model->computed_plan != NULL) {
         char *parameter_nulls = palloc(model->attribute_count + 2);
-        Disguise before;
         int computed = 0;
 
         for (int i = 0; i < model->attribute_count + 2; i++)
             parameter_nulls[i] = all_nulls[i] ? 'n' : ' ';
-        before = put_on(model->owner, model->search_path);
         if (SPI_execute_plan(model->computed_plan, all, parameter_nulls, true, 2) != SPI_OK_SELECT ||
             SPI_processed != 1)
             elog(ERROR, "the expressions of a record gave " UINT64_FORMAT " rows", SPI_processed);
-        take_off(before);
         for (int i = 0; i < model->probe->compared_count; i++)
             if (model->probe->attributes[i] < 0)
                 values[i] =
@@ -304,6 +304,7 @@ read_candidates(lookup_state *state, probe *probe, const found_row *rows, uint32
             SPITupleTable *table;
             uint64 found;
             Datum argument;
+            Disguise before = {0};
 
             for (end = start; end < count && rows[end].part == rows[start].part; end++)
                 numbers[end - start] = Int32GetDatum(rows[end].row);
@@ -314,11 +315,16 @@ read_candidates(lookup_state *state, probe *probe, const found_row *rows, uint32
                 elog(ERROR, "records could not be looked up");
             table = SPI_tuptable;
             found = SPI_processed;
+            if (model->computed_plan !=
+                NULL) /* once: to set what is pinned, and back, takes longer than a record */
+                before = put_on(model->owner, model->search_path);
             for (uint64 i = 0; i < found; i++) {
                 add_candidate(model, probe, table->vals[i], table->tupdesc, all, all_nulls, values, nulls);
                 candidates[read++] =
                     (candidate){TextDatumGetCString(all[0]), TextDatumGetCString(all[1]), 0, 0};
             }
+            if (model->computed_plan != NULL)
+                take_off(before);
             SPI_freetuptable(table);
             CHECK_FOR_INTERRUPTS();
         }
