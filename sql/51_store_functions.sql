@@ -72,7 +72,7 @@ COMMENT ON FUNCTION mastering.next_row_no() IS 'Numbers the rows of a statement 
 -- Indexes after the rows are in, statistics, the hash of the content, then ATTACH: the CHECK lets it skip its scan.
 CREATE FUNCTION mastering.finish_segment(store_id int, segment_id int, derived_from text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     segment text := format('mastering.%I', 'segment_' || segment_id);

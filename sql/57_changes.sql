@@ -185,7 +185,7 @@ COMMENT ON FUNCTION mastering.drop_load_tables() IS 'Drops the temporary tables 
 -- way: all (what is not in mastering_incoming is gone), column or changes.
 CREATE FUNCTION mastering.read_source(env mastering.environment, entity_name text, source_name text, source jsonb, relation text, columns jsonb, store int, current jsonb, OUT way text, OUT position_after jsonb)
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     options jsonb := mastering.loading_in_force(env.name, entity_name, source_name, relation);
@@ -283,7 +283,7 @@ COMMENT ON FUNCTION mastering.content_row(jsonb, text) IS 'What of a loaded row 
 -- The number of rows tells data from which records were erased, whose content still names them.
 CREATE FUNCTION mastering.content_state_of(store_id int, columns jsonb, version jsonb) RETURNS bytea
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     result bytea := (SELECT d.state FROM mastering.data_version d WHERE d.store_id = content_state_of.store_id AND d.content = content_state_of.version ->> 'content'

@@ -74,7 +74,7 @@ COMMENT ON FUNCTION mastering.role_of_model(mastering.environment, jsonb, jsonb)
 -- vectors of the loaded rows are theirs too.
 CREATE FUNCTION mastering.map_records(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
@@ -188,7 +188,7 @@ COMMENT ON FUNCTION mastering.input_query(text, text) IS 'The query that the mat
 
 CREATE FUNCTION mastering.do_train(env_name text, entity_name text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     env mastering.environment := mastering.require_author(env_name);
@@ -314,7 +314,7 @@ COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the ro
 -- The version after a run: rows of the wanted state that the old version has stay where they are.
 CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     live text;

@@ -128,7 +128,7 @@ COMMENT ON FUNCTION mastering.golden_keys(text, text, jsonb) IS 'The keys of wha
 -- A run over all records where it is asked for, or where a change cannot be enough (59_increment.sql).
 CREATE FUNCTION mastering.make_outputs(env mastering.environment, entity_name text, tree jsonb, data jsonb, published jsonb, full_run boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 <<work>>
 DECLARE

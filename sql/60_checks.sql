@@ -82,7 +82,7 @@ COMMENT ON FUNCTION mastering.checks_of(jsonb, text, text) IS 'The checks of a s
 CREATE FUNCTION mastering.run_checks(env mastering.environment, schema_name text, tree jsonb, versions jsonb, wanted_stage text, release bigint, only_entity text DEFAULT NULL, with_relations text DEFAULT '')
 RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 <<work>>
 DECLARE

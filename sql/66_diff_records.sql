@@ -81,7 +81,7 @@ COMMENT ON FUNCTION mastering.lost_query(int, text, jsonb, jsonb) IS 'The SELECT
 
 CREATE FUNCTION mastering.diff_versions(kind text, a jsonb, b jsonb) RETURNS TABLE (change text, source text, record_key text, cluster_id bigint, before jsonb, after jsonb)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 DECLARE
     same_store boolean := coalesce(a ->> 'store' = b ->> 'store', false);

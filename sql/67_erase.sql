@@ -80,7 +80,7 @@ COMMENT ON FUNCTION mastering.erasure_stamp(text) IS 'The last erasure in an ent
 
 CREATE FUNCTION mastering.segment_hash(segment_id int) RETURNS text
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     content text;
@@ -98,7 +98,7 @@ COMMENT ON FUNCTION mastering.segment_hash(int) IS 'The hash of what a segment h
 -- One store: rows of a condition are deleted (assignments NULL), or changed and then deleted where the second condition holds.
 CREATE FUNCTION mastering.erase_in_store(store_id int, id bigint, condition text, assignments text DEFAULT NULL, then_delete text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     store text := format('mastering.%I', 'store_' || store_id);

@@ -405,7 +405,7 @@ COMMENT ON FUNCTION mastering.require_known_source(text, text, text) IS 'Raises 
 -- Rows, NULLs and distinct values of some attributes as the mapping gives them.
 CREATE FUNCTION mastering.attribute_statistics_of(env mastering.environment, entity_name text, source_name text, source jsonb, tree jsonb, version jsonb, attributes text[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 <<work>>
 DECLARE

@@ -145,7 +145,7 @@ COMMENT ON FUNCTION mastering.lock_partition(jsonb, text, text) IS 'Gives the re
 
 -- The value of a cell and, in its lineage, where it comes from. The anchor's cluster has the override.
 CREATE FUNCTION mastering.override_values(entity jsonb, overrides jsonb, members text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' AS $$
 DECLARE
     item record;
 BEGIN
@@ -440,7 +440,7 @@ CREATE FUNCTION mastering.lock_cluster(env text, entity text, cluster bigint, re
 COMMENT ON FUNCTION mastering.lock_cluster(text, text, bigint, text) IS 'Decides that a cluster is right as it is: no run adds a record to it or takes one away. Runs count the locks that the model contradicts.';
 
 CREATE FUNCTION mastering.do_override_golden(env_name text, entity_name text, cluster bigint, attribute_name text, value_text text, reason text, expires timestamptz) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' AS $$
 DECLARE
     entity jsonb;
     members jsonb;

@@ -36,7 +36,7 @@ COMMENT ON FUNCTION mastering.index_rows(int) IS 'Lets the rows of a segment be 
 CREATE FUNCTION mastering.index_keys(env mastering.environment, entity_name text, tree jsonb, records jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 -- As a run reads them, whoever compacts: keys are kept and found again.
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
@@ -181,7 +181,7 @@ COMMENT ON FUNCTION mastering.lookup_model(text, text) IS 'The model of what an 
 
 CREATE FUNCTION mastering.do_lookup(env_name text, entity_name text, wanted jsonb, n int)
 RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
-    LANGUAGE C STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+    LANGUAGE C STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
     SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS 'MODULE_PATHNAME', 'mastering_lookup';
 COMMENT ON FUNCTION mastering.do_lookup(text, text, jsonb, int) IS 'Behind lookup.';
 

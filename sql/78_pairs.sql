@@ -4,7 +4,7 @@
 
 CREATE FUNCTION mastering.do_scored_pairs(env_name text, entity_name text, cluster bigint)
 RETURNS TABLE (source_a text, record_key_a text, cluster_a bigint, source_b text, record_key_b text, cluster_b bigint, weight double precision, probability double precision)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 DECLARE
     env mastering.environment := mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');

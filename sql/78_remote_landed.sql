@@ -45,7 +45,7 @@ COMMENT ON FUNCTION mastering.landed_key(text, text, text) IS 'The key of a sour
 
 -- What was erased here, and not where the rows come from, does not come back with them.
 CREATE FUNCTION mastering.clean_landed(stand mastering.stand_in, place text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     relation text := stand.landing -> place ->> 'relation';
     key jsonb := mastering.landed_key(stand.environment, place, relation);
@@ -59,7 +59,7 @@ $$;
 COMMENT ON FUNCTION mastering.clean_landed(mastering.stand_in, text) IS 'Takes erased records out of rows that were just sent.';
 
 CREATE FUNCTION mastering.erase_landed(entity_name text, source_name text, key_text text) RETURNS TABLE (relation text, touched bigint)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     item record;
     place text := mastering.path(entity_name, source_name);

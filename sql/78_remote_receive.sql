@@ -160,7 +160,7 @@ COMMENT ON FUNCTION mastering.receive_conflicts(text, text) IS 'The conflicts of
 -- Rows land in a table of the stand-in's schema, of types of PostgreSQL's own and text: a type of somebody's would run
 -- somebody's functions with the rights of the extension's owner. They are without length; "character" alone would be one long.
 CREATE FUNCTION mastering.do_receive_rows(env_name text, link uuid, place text, step text, content jsonb) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC' AS $$
 DECLARE
     stand mastering.stand_in := mastering.stand_in_of(env_name, link);
     name text := mastering.step(place, 1) || '_' || mastering.step(place, 2);

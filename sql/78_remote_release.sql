@@ -41,7 +41,7 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.remote_release', '');
 -- The rows of the loaded versions, as they are read by a run: without those that were erased.
 CREATE FUNCTION mastering.send_rows(stand mastering.stand_in, connection text, state mastering.state) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     item record;
     entry record;

@@ -244,7 +244,7 @@ COMMENT ON FUNCTION mastering.describe_sample(mastering.state, text, jsonb) IS '
 -- The version of a source that the chosen rows are, masked.
 CREATE FUNCTION mastering.sample_source(state mastering.state, entity_name text, source_name text, source jsonb, masks jsonb, key bytea) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 DECLARE
     raw jsonb := state.data -> mastering.path(entity_name, source_name);

@@ -75,7 +75,7 @@ COMMENT ON FUNCTION mastering.role_of_survivorship(text, text, jsonb) IS 'The ro
 CREATE FUNCTION mastering.do_preview_survivorship(env_name text, entity_name text, rules jsonb, at_most int)
 RETURNS TABLE (attribute text, clusters bigint, changed bigint, filled bigint, emptied bigint, examples jsonb)
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC'
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 DECLARE
     env mastering.environment := mastering.require_author(env_name);
@@ -130,7 +130,7 @@ COMMENT ON FUNCTION mastering.preview_survivorship(text, text, jsonb, int) IS 'W
 CREATE FUNCTION mastering.do_explain_golden(env_name text, entity_name text, cluster bigint)
 RETURNS TABLE (attribute text, value text, rule text, source text, record_key text, agreeing bigint, candidates jsonb, overridden_by text, override_reason text, override_expires timestamptz)
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     env mastering.environment := mastering.require(env_name, 'author', 'curator', 'reviewer', 'loader');
