@@ -61,8 +61,9 @@ BEGIN
         batch := '{}';
         bytes := 0;
         rows := 0;
-        -- format() writes a value with its type's own output function and calls no cast of anybody's.
-        FOR entry IN EXECUTE format('SELECT jsonb_build_array(%s) AS r FROM mastering.%I s WHERE %s',
+        -- format() writes a value with its type's own output function and calls no cast of anybody's. An array has room for more
+        -- columns than a function for arguments.
+        FOR entry IN EXECUTE format('SELECT to_jsonb(CAST(ARRAY[%s] AS text[])) AS r FROM mastering.%I s WHERE %s',
                 (SELECT string_agg(format('CASE WHEN num_nulls(s.%1$I) = 0 THEN format(''%%s'', s.%1$I) END', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c),
                 'store_' || (item.value ->> 'store'), mastering.version_condition(item.value, 's')) LOOP
             batch := batch || entry.r;

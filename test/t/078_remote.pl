@@ -438,6 +438,7 @@ $here->safe_psql('postgres', qq{CREATE SERVER trial FOREIGN DATA WRAPPER dblink_
 my $super = $here->safe_psql('postgres', 'SELECT current_user');
 $here->safe_psql('postgres', qq{CREATE SERVER trial FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '$own_host', port '$own_port', dbname 'trial'); CREATE USER MAPPING FOR $super SERVER trial OPTIONS (user '$super')}) if $super ne 'postgres';
 $here->safe_psql('postgres', q{INSERT INTO input.crm VALUES (1000, E'quote '' back \\\\ tab \t "q" {b} ', NULL), (1001, '', 'Žluťoučký@example.org');
+	DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE input.crm ' || string_agg(format('ADD more%s int DEFAULT %1$s', n), ', ') FROM generate_series(1, 110) n); END $$;
 	SELECT count(*) FROM mastering.load('test', 'person'); SELECT mastering.master('test', 'person')});
 $here->safe_psql('postgres', q{SELECT mastering.create_environment('trial', promotes_from => 'test', server => 'trial')});
 my ($rc, $out, $err) = $here->psql('postgres', q{SELECT mastering.promote('test', 'trial', 'without rows')});
@@ -449,6 +450,7 @@ is($here->safe_psql('trial', "$rows trial.person"), $here->safe_psql('postgres',
 is($here->safe_psql('trial', q{SELECT relation || ' ' || content FROM mastering.stand_in s, jsonb_to_record(s.landing -> 'person/crm') l (relation text, content text)}) =~ /^test.person_crm 102:/ ? 1 : 0, 1, 'where they landed');
 $here->safe_psql('postgres', q{DELETE FROM input.crm WHERE id = 1000; UPDATE input.crm SET name = 'changed' WHERE id = 1001;
 	SELECT count(*) FROM mastering.load('test', 'person'); SELECT mastering.master('test', 'person')});
+is($here->safe_psql('trial', 'SELECT count(*) FROM test.person_crm WHERE more1 = 1 AND more110 = 110'), '102', 'more columns than a function has arguments');
 # Cut while rows are sent: somebody reads the table that they go to.
 my $reader = $here->background_psql('trial');
 $reader->query_safe('BEGIN; LOCK TABLE test.person_crm IN ACCESS SHARE MODE');
