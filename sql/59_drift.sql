@@ -89,9 +89,22 @@ END
 $$;
 COMMENT ON FUNCTION mastering.present_shares(jsonb, jsonb) IS 'The share of an entity''s records that have a value, by attribute.';
 
+-- What a comparison of a column counts as values of a row s, as SQL for a text[]: the elements where these are compared.
+CREATE FUNCTION mastering.elements_of(entity jsonb, comparison jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(CASE WHEN NOT comparison ? 'elements' THEN 'ARRAY[s.%1$I::text]'
+                       WHEN comparison ? 'separator' THEN 'string_to_array(s.%1$I::text, %2$L)'
+                       WHEN t.base = 'jsonb'::regtype THEN 'ARRAY(SELECT jsonb_array_elements_text(CASE jsonb_typeof(s.%1$I) WHEN ''array'' THEN s.%1$I ELSE jsonb_build_array(s.%1$I) END))'
+                       ELSE 's.%1$I::text[]' END, comparison ->> 'column', comparison ->> 'separator')
+      FROM (SELECT (SELECT coalesce(nullif(y.typbasetype, 0), y.oid) FROM pg_type y WHERE y.oid = to_regtype(a.value ->> 'type'))
+              FROM jsonb_array_elements(entity -> 'attributes') a WHERE a.value ->> 'name' = comparison ->> 'column') t (base)
+$$;
+COMMENT ON FUNCTION mastering.elements_of(jsonb, jsonb) IS 'The values that a comparison looks at in an attribute, as SQL.';
+
 -- Counters of what came in with an increment beside what the model, or the last run over all records, was made of:
 -- drift.present.<attribute>: share of the new and changed records with a value, less that among all records of then;
--- drift.unlisted.<comparison>: share of their values that are not among the frequent ones that the model knows, less what it expects;
+-- drift.unlisted.<comparison>: share of their values that are not among the frequent ones that the model knows, less what it expects
+--   (where elements are compared, frequent elements of a record, in the mean);
 -- drift.levels.<comparison>: of the links of affected records, how far the shares of levels lie from the model's m (half the sum of differences);
 -- drift.scores: of the same links, how far the shares of their weights lie from those of then, likewise;
 -- drift.blocks.<rule>: how much larger than then the blocks of the new and changed records are, in powers of two.
@@ -126,9 +139,9 @@ BEGIN
         CONTINUE WHEN name IS NULL;
         IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
            AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
-            EXECUTE format('SELECT count(v.value) FILTER (WHERE $1 ? v.value), count(v.value)
-                              FROM (SELECT mastering.normalize_text(s.%I::text) AS value FROM %s s) v',
-                           model #>> ARRAY['comparisons', i::text, 'column'], some_come) INTO found, values_seen USING listed;
+            EXECUTE format('SELECT count(*) FILTER (WHERE $1 ? v.value), count(DISTINCT v.n)
+                              FROM (SELECT DISTINCT s.n, mastering.normalize_text(e.value) AS value FROM (SELECT row_number() OVER () AS n, %s AS elements FROM %s s) s CROSS JOIN LATERAL unnest(s.elements) e (value)) v WHERE v.value <> %L',
+                           mastering.elements_of(entity, model -> 'comparisons' -> i), some_come, '') INTO found, values_seen USING listed;
             IF values_seen >= enough THEN
                 counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
             END IF;
