@@ -10,9 +10,9 @@
  * in_version() and scored_pairs(). Dependencies are found in the tree, not copied.
  *
  * All or nothing: where an original is not what CREATE VIEW makes of its definition (columns that it lost
- * are kept as NULL, it has a rule more, somebody replaces it just now), or where somebody watches for CREATE
- * VIEW (event triggers, a module with object hooks, Citus), nothing is made and the caller takes the usual
- * way.
+ * are kept as NULL, others were renamed, it has a rule more, somebody replaces it just now), or where
+ * somebody watches for CREATE VIEW (event triggers, a module with object hooks, Citus), nothing is made and
+ * the caller takes the usual way.
  */
 #include "compat.h"
 
@@ -157,6 +157,22 @@ plain_columns(TupleDesc original)
     return columns;
 }
 
+/* ALTER VIEW changes names of columns, and leaves the query that gives them as it was. */
+static bool
+columns_as_made(TupleDesc columns, const Query *query)
+{
+    ListCell *cell;
+
+    foreach (cell, query->targetList) {
+        const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+        if (!entry->resjunk &&
+            strcmp(entry->resname, NameStr(TupleDescAttr(columns, entry->resno - 1)->attname)) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* Reads a view and changes a copy of its tree; false where it is not what CREATE VIEW made. */
 static bool
 read_view(Copying *copying, const char *name, ViewCopy *copy)
@@ -185,8 +201,8 @@ read_view(Copying *copying, const char *name, ViewCopy *copy)
         copy->name = pstrdup(name);
         copy->columns = plain_columns(RelationGetDescr(view));
         copy->query = copyObject(linitial_node(Query, rule->actions));
-        alike =
-            !copy->query->hasSubLinks && copy->query->cteList == NIL && copy->query->setOperations == NULL;
+        alike = !copy->query->hasSubLinks && copy->query->cteList == NIL &&
+                copy->query->setOperations == NULL && columns_as_made(copy->columns, copy->query);
         if (alike)
             query_tree_walker(copy->query, rename_in, copying, QTW_EXAMINE_RTES_BEFORE);
         alike = alike && !copying->unlike && copying->calls > 0;

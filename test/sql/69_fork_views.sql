@@ -96,6 +96,11 @@ SELECT fork_environment('Prod "ä"', 'undone');
 SELECT count(*) FROM undone.person_members;
 SELECT drop_environment('undone');
 
+-- A name that somebody gave a column is not copied.
+ALTER VIEW "Prod ""ä""".person RENAME COLUMN born TO birthday;
+SELECT fork_environment('Prod "ä"', 'renamed');
+SELECT string_agg(column_name, ', ' ORDER BY ordinal_position) AS columns FROM information_schema.columns WHERE table_schema = 'renamed' AND table_name = 'person';
+ALTER VIEW "Prod ""ä""".person RENAME COLUMN birthday TO born;
 -- A column that went away stays in the published view as NULL, which a fork does not have.
 SELECT define_entity('Prod "ä"', 'person', '{"Náme": "text", "born": "date", "tags": "text[]", "amount": "numeric(10,2)"}');
 SELECT master('Prod "ä"', 'person') ->> 'clusters' AS clusters;
@@ -119,7 +124,7 @@ CREATE VIEW fork_views.upon AS SELECT id FROM later.person;
 SELECT drop_environment('later');
 DROP VIEW fork_views.upon;
 CREATE TEMP TABLE gone AS SELECT c.oid, c.reltype, r.oid AS rule FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid WHERE c.relnamespace = 'later'::regnamespace;
-SELECT drop_environment(e.name) FROM environment e WHERE e.name IN ('later', 'Made ö', 'Copy''d', 'Copied "ü".x', 'narrow', 'plain') ORDER BY e.name;
+SELECT drop_environment(e.name) FROM environment e WHERE e.name IN ('later', 'Made ö', 'Copy''d', 'Copied "ü".x', 'narrow', 'plain', 'renamed') ORDER BY e.name;
 SELECT (SELECT count(*) FROM gone) AS were, (SELECT count(*) FROM pg_depend d JOIN gone g ON d.objid IN (g.oid, g.reltype, g.rule) OR d.refobjid IN (g.oid, g.reltype, g.rule)) AS left,
        (SELECT count(*) FROM pg_type t JOIN gone g ON g.reltype IN (t.oid, t.typelem)) AS types;
 SELECT drop_environment('Prod "ä"');
