@@ -135,7 +135,8 @@ mark_keys(dealing *deal)
         split_finish_counting(run, r);
 }
 
-static void
+/* Returns the bytes written. */
+static Size
 deal_record(key_parts *dealt, uint64 key, const spool_record *record)
 {
     key_part *part = &dealt->parts[dealt->bits == 0 ? 0 : key >> (64 - dealt->bits)];
@@ -146,8 +147,8 @@ deal_record(key_parts *dealt, uint64 key, const spool_record *record)
         part->records = BufFileCreateTemp(false);
     }
     BufFileWrite(part->keys, &entry, sizeof entry);
-    spool_write_numbered(part->records, record);
     part->count++;
+    return sizeof entry + spool_write_numbered(part->records, record);
 }
 
 static void
@@ -161,7 +162,7 @@ deal_records(dealing *deal)
         make_keys(deal, &scan.record, false);
         for (int r = deal->first; r < deal->end; r++)
             if (deal->has_key[r] && word_of(&deal->marks[r], deal->keys[r])[1] >> (deal->keys[r] & 63) & 1)
-                deal_record(deal->parts[r], deal->keys[r], &scan.record);
+                deal->bytes += deal_record(deal->parts[r], deal->keys[r], &scan.record);
     }
     spool_scan_close(&scan);
 }

@@ -349,7 +349,7 @@ passes_deal_random(match_run *run, const random_pairs *pairs)
 
             if (parts->files[part] == NULL)
                 parts->files[part] = BufFileCreateTemp(false);
-            spool_write_numbered(parts->files[part], &scan.record);
+            (void)spool_write_numbered(parts->files[part], &scan.record);
             parts->counts[part]++;
         }
     spool_scan_close(&scan);

@@ -133,13 +133,14 @@ spool_add(spool *spool, const record_store *store)
     MemoryContextSwitchTo(before);
 }
 
-void
+Size
 spool_write_numbered(BufFile *file, const spool_record *record)
 {
     uint64 number = record->number;
 
     BufFileWrite(file, &number, sizeof number);
     BufFileWrite(file, unconstify(char *, record->bytes), record->size);
+    return sizeof number + record->size;
 }
 
 /* ---- order ---- */

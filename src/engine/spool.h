@@ -76,8 +76,8 @@ extern void spool_scan_open(spool_scan *scan, const spool *spool, BufFile *file)
 extern bool spool_scan_next(spool_scan *scan);
 extern void spool_scan_close(spool_scan *scan);
 
-/* Appends a record and its number to a file. */
-extern void spool_write_numbered(BufFile *file, const spool_record *record);
+/* Appends a record and its number to a file; returns the bytes that this took. */
+extern Size spool_write_numbered(BufFile *file, const spool_record *record);
 
 /* A whole file of that size (what was written; the file itself lags behind) in the current context. */
 extern char *spool_read_file(BufFile *file, Size size);
