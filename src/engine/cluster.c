@@ -26,6 +26,7 @@
 #define TRIANGLES_LOOKED_AT 100000
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
+#define COPIES_LOOKED_AT 256              /* pairs of them, before two clusters are joined */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
 #define REFUSALS_KEPT 65536               /* a power of two */
 
@@ -177,16 +178,6 @@ weight_of_copies(const triangle *triangles, uint64 count, uint64 least_copies)
     return weight;
 }
 
-static uint64
-triangles_before(const triangle *triangles, uint64 count, uint32 source)
-{
-    uint64 first = 0;
-
-    while (first < count && triangles[first].source < source)
-        first++;
-    return first;
-}
-
 /*
  * Which sources hold each thing once, by triangles: a record, what it is linked to best in its own source,
  * and what it is linked to best outside (where that goes both ways). Two copies of one thing are both about
@@ -205,7 +196,7 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
     triangle *triangles;
-    uint64 triangle_count = 0;
+    uint64 triangle_count = 0, first; /* first: of a source's triangles */
 
     across = palloc0(source_count * sizeof(uint64));
     within = palloc0(source_count * sizeof(uint64));
@@ -235,8 +226,8 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
             CHECK_FOR_INTERRUPTS();
     }
     qsort(triangles, triangle_count, sizeof(triangle), compare_triangles);
-    for (uint32 source = 1; source < source_count; source++) {
-        uint64 first = triangles_before(triangles, triangle_count, source);
+    first = within[0];
+    for (uint32 source = 1; source < source_count; first += within[source++]) {
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
 
         maker->unique[source] = across[source] > 0 && many &&
@@ -313,35 +304,46 @@ find_unique_sources(cluster_maker *maker)
         pfree(sources);
 }
 
-/* Of two records of one unique source. */
+/*
+ * Whether a cluster has a record of the same unique source as this one, and they are not copies. looked_at:
+ * of the pairs that may be copies, so many were compared.
+ */
 static bool
-may_be_copies(const cluster_maker *maker, uint32 a, uint32 b)
+source_clashes(const cluster_maker *maker, uint32 record, uint32 cluster, uint32 *looked_at)
 {
-    int64 least = maker->copies[maker->sources[a]];
+    uint32 source = maker->sources[record], member = cluster;
 
-    return least != PG_INT64_MAX && pair_weight(maker->run, a, b) >= least;
+    do {
+        if (maker->sources[member] == source) {
+            if (maker->copies[source] == PG_INT64_MAX)
+                return true;
+            if (*looked_at == COPIES_LOOKED_AT)
+                return false;
+            ++*looked_at;
+            if (pair_weight(maker->run, record, member) < maker->copies[source])
+                return true;
+        }
+        member = maker->next[member];
+    } while (member != cluster);
+    return false;
 }
 
-/* Whether both clusters have a record of the same unique source, and these are not copies. */
+/*
+ * Whether both clusters have a record of the same unique source, and these are not copies. Of many copies
+ * some speak for all: else a cluster of them would take the square of its size.
+ */
 static bool
 sources_clash(const cluster_maker *maker, uint32 a, uint32 b)
 {
-    uint32 i = a;
+    uint32 member = a, looked_at = 0;
 
     if (maker->sources == NULL)
         return false;
     do {
-        uint32 j = b;
-
-        if (maker->unique[maker->sources[i]]) {
-            do {
-                if (maker->sources[i] == maker->sources[j] && !may_be_copies(maker, i, j))
-                    return true;
-                j = maker->next[j];
-            } while (j != b);
-        }
-        i = maker->next[i];
-    } while (i != a);
+        if (maker->unique[maker->sources[member]] && source_clashes(maker, member, b, &looked_at))
+            return true;
+        member = maker->next[member];
+    } while (member != a);
     return false;
 }
 

@@ -66,6 +66,11 @@ SELECT * FROM inside('[]');
 SELECT * FROM inside('["a", "b"]');
 SELECT * FROM inside('["b", {"source": "a", "copies": 6}]');
 SELECT * FROM inside('[{"source": "a", "copies": 6}, {"source": "b", "copies": 99}, "c"]');
+-- Hundreds of copies of one thing, of which some are compared: they stay together, and a source that has none is held to it.
+SELECT max(a) AS copies_together, max(c) AS of_c FROM (
+    SELECT count(*) FILTER (WHERE id <= 600) AS a, count(*) FILTER (WHERE id > 600) AS c
+    FROM match_clusters_as(NULL::int, 'SELECT id, CASE WHEN id <= 600 THEN ''a'' ELSE ''c'' END AS source, ''kala drate zunor'' AS name, 77 AS price FROM generate_series(1, 610) AS id',
+        (SELECT jsonb_set(model, '{unique_sources}', '["c", {"source": "a", "copies": 6}]') FROM learnt)) GROUP BY cluster_id) AS clusters;
 -- It is kept, in the order of the names.
 SELECT train_model('SELECT id, source, name, price FROM products', suggest('SELECT id, source, name, price FROM products') || '{"unique_sources": ["b", {"source": "a", "copies": 6.25}]}') -> 'unique_sources' AS kept;
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"copies": 3}]') FROM learnt));
