@@ -8,10 +8,14 @@
 #include "catalog/pg_type.h"
 #include "engine/big_memory.h"
 #include "engine/cluster.h"
+#include "engine/cluster_names.h"
+#include "engine/hash_sort.h"
+#include "engine/link_parts.h"
 #include "engine/progress.h"
 #include "engine/source_odds.h"
 #include "engine/value_reader.h"
 #include "kernel/hash.h"
+#include "kernel/parallel.h"
 #include "kernel/radix_sort.h"
 #include "kernel/union_find.h"
 #include "miscadmin.h"
@@ -28,7 +32,10 @@
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define COPIES_LOOKED_AT 256              /* pairs of them, before two clusters are joined */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
-#define REFUSALS_KEPT 65536               /* a power of two */
+#define REFUSALS_KEPT 65536               /* by all threads, a power of two */
+#define LEAST_REFUSALS_KEPT 256           /* by one thread */
+#define LINKS_A_TURN 4096                 /* of one part, before progress is told */
+#define LINKS_AHEAD 16                    /* whose records are fetched while others are looked at */
 
 void
 cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
@@ -67,8 +74,9 @@ typedef struct cluster_maker {
     const label_list *verdicts; /* or NULL */
     uint32 *apart_starts; /* by record: where those begin that it must not be with; NULL: there are none */
     uint32 *apart;
-    bool *barred;      /* by root: a member must not be with somebody */
-    refusal *refusals; /* by hash: links between clusters that were refused come by the dozen */
+    bool *barred;         /* by root: a member must not be with somebody */
+    refusal *refusals;    /* by thread and hash: links between clusters that were refused come by the dozen */
+    uint32 refusals_kept; /* by each thread, a power of two */
 } cluster_maker;
 
 /* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
@@ -104,16 +112,27 @@ find_best_links(const cluster_maker *maker, const uint32 *sources, best_links *b
     }
 }
 
+/* The weight of two records, or least_weight where it is less. On any thread. */
+static kernel_status
+weigh_pair(match_run *run, uint32 a, uint32 b, int64 least_weight, int thread, int64 *weight)
+{
+    bool qualifies;
+    uint64 pattern;
+    kernel_status status =
+        scorer_score(&run->scorer, record_row(&run->store->records, a), record_row(&run->store->records, b),
+                     least_weight, &run->thread_memory[thread], &qualifies, weight, &pattern);
+
+    if (status == KERNEL_OK && !qualifies)
+        *weight = least_weight;
+    return status;
+}
+
 static int64
 pair_weight(match_run *run, uint32 a, uint32 b)
 {
-    bool qualifies;
     int64 weight;
-    uint64 pattern;
 
-    while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, a),
-                                           record_row(&run->store->records, b), PG_INT64_MIN,
-                                           &run->thread_memory[0], &qualifies, &weight, &pattern)))
+    while (kernel_must_repeat(weigh_pair(run, a, b, PG_INT64_MIN, 0, &weight)))
         ;
     return weight;
 }
@@ -304,47 +323,70 @@ find_unique_sources(cluster_maker *maker)
         pfree(sources);
 }
 
+/* Of two records of one unique source. */
+static kernel_status
+are_copies(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *copies)
+{
+    int64 least = maker->copies[maker->sources[a]], weight;
+    kernel_status status;
+
+    *copies = false;
+    if (least == PG_INT64_MAX)
+        return KERNEL_OK;
+    status = weigh_pair(maker->run, a, b, PG_INT64_MIN, thread, &weight);
+    *copies = status == KERNEL_OK && weight >= least;
+    return status;
+}
+
 /*
  * Whether a cluster has a record of the same unique source as this one, and they are not copies. looked_at:
  * of the pairs that may be copies, so many were compared.
  */
-static bool
-source_clashes(const cluster_maker *maker, uint32 record, uint32 cluster, uint32 *looked_at)
+static kernel_status
+find_clash_of_record(const cluster_maker *maker, uint32 record, uint32 cluster, int thread, uint32 *looked_at,
+                     bool *clash)
 {
     uint32 source = maker->sources[record], member = cluster;
 
     do {
         if (maker->sources[member] == source) {
-            if (maker->copies[source] == PG_INT64_MAX)
-                return true;
-            if (*looked_at == COPIES_LOOKED_AT)
-                return false;
-            ++*looked_at;
-            if (pair_weight(maker->run, record, member) < maker->copies[source])
-                return true;
+            bool copies;
+            kernel_status status;
+
+            if (maker->copies[source] != PG_INT64_MAX && ++*looked_at > COPIES_LOOKED_AT)
+                return KERNEL_OK;
+            status = are_copies(maker, record, member, thread, &copies);
+            *clash = !copies;
+            if (status != KERNEL_OK || *clash)
+                return status;
         }
         member = maker->next[member];
     } while (member != cluster);
-    return false;
+    return KERNEL_OK;
 }
 
 /*
  * Whether both clusters have a record of the same unique source, and these are not copies. Of many copies
  * some speak for all: else a cluster of them would take the square of its size.
  */
-static bool
-sources_clash(const cluster_maker *maker, uint32 a, uint32 b)
+static kernel_status
+find_clash(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *clash)
 {
     uint32 member = a, looked_at = 0;
 
+    *clash = false;
     if (maker->sources == NULL)
-        return false;
+        return KERNEL_OK;
     do {
-        if (maker->unique[maker->sources[member]] && source_clashes(maker, member, b, &looked_at))
-            return true;
+        if (maker->unique[maker->sources[member]]) {
+            kernel_status status = find_clash_of_record(maker, member, b, thread, &looked_at, clash);
+
+            if (status != KERNEL_OK || *clash)
+                return status;
+        }
         member = maker->next[member];
     } while (member != a);
-    return false;
+    return KERNEL_OK;
 }
 
 /* Every n-th member of a cluster, so that no more than some are looked at. */
@@ -363,51 +405,55 @@ some_members(const cluster_maker *maker, uint32 root, uint32 size, uint32 *membe
 
 /*
  * Average linkage (Sokal & Michener 1958) where it matters: two clusters are joined when their records look
- * alike on the whole, not for one link alone. The weights of pairs that blocking did not find count too.
+ * alike on the whole, not for one link alone. The weights of pairs that blocking did not find count too; one
+ * that is so low that it counts as the least evidence need not be known.
  */
-static bool
-alike_on_average(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
+static kernel_status
+compare_clusters(const cluster_maker *maker, uint32 a, uint32 b, int64 least_weight, int thread, bool *alike)
 {
-    match_run *run = maker->run;
     uint32 members_a[MEMBERS_LOOKED_AT], members_b[MEMBERS_LOOKED_AT];
     uint32 size_a = maker->forest.size[a], size_b = maker->forest.size[b], count_a, count_b;
-    int64 sum = 0;
+    int64 sum = 0, zero = least_weight - AVERAGE_SLACK;
 
+    *alike = true;
     if (size_a == 1 && size_b == 1)
-        return true;
+        return KERNEL_OK;
     count_a = some_members(maker, a, size_a, members_a);
     count_b = some_members(maker, b, size_b, members_b);
     for (uint32 i = 0; i < count_a; i++) {
         for (uint32 j = 0; j < count_b; j++) {
-            bool qualifies;
             int64 weight;
-            uint64 pattern;
+            kernel_status status =
+                weigh_pair(maker->run, members_a[i], members_b[j], zero - MOST_EVIDENCE, thread, &weight);
 
-            raise_kernel_status(scorer_score(&run->scorer, record_row(&run->store->records, members_a[i]),
-                                             record_row(&run->store->records, members_b[j]), PG_INT64_MIN,
-                                             &run->thread_memory[0], &qualifies, &weight, &pattern));
-            weight -= least_weight - AVERAGE_SLACK;
-            sum += Max(Min(weight, MOST_EVIDENCE), -MOST_EVIDENCE);
+            if (status != KERNEL_OK)
+                return status;
+            sum += Min(weight - zero, MOST_EVIDENCE);
         }
     }
-    return sum >= 0;
+    *alike = sum >= 0;
+    return KERNEL_OK;
 }
 
 /* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
-static bool
-alike_on_average_kept(cluster_maker *maker, uint32 a, uint32 b, int64 least_weight)
+static kernel_status
+compare_clusters_once(const cluster_maker *maker, uint32 a, uint32 b, int64 least_weight, int thread,
+                      bool *alike)
 {
     uint32 low = Min(a, b), high = Max(a, b);
-    refusal *kept = &maker->refusals[hash_word((uint64)low << 32 | high) % REFUSALS_KEPT];
+    uint64 hash = hash_word((uint64)low << 32 | high);
+    refusal *kept = &maker->refusals[(Size)thread * maker->refusals_kept + hash % maker->refusals_kept];
     refusal asked = {low, high, maker->forest.size[low], maker->forest.size[high]};
+    kernel_status status;
 
+    *alike = false;
     if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
         kept->size_b == asked.size_b)
-        return false;
-    if (alike_on_average(maker, a, b, least_weight))
-        return true;
-    *kept = asked;
-    return false;
+        return KERNEL_OK;
+    status = compare_clusters(maker, a, b, least_weight, thread, alike);
+    if (status == KERNEL_OK && !*alike)
+        *kept = asked;
+    return status;
 }
 
 /* Writes for each record those it must not be with. */
@@ -552,50 +598,94 @@ join_labelled(cluster_maker *maker, bool warn)
     pfree(links);
 }
 
-static void
-try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight)
+/* ---- joining, on threads ---- */
+
+/* Follows a link, unless something forbids it. When the status is not KERNEL_OK, nothing was done. */
+static kernel_status
+try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight, int thread)
 {
     uint32 a = union_find_root(&maker->forest, link->record),
            b = union_find_root(&maker->forest, link->extra);
+    bool clash, alike = true;
+    kernel_status status;
 
-    if (a == b || sources_clash(maker, a, b) || kept_apart(maker, a, b))
-        return;
-    if (maker->run->spec->linkage == LINKAGE_AVERAGE && !alike_on_average_kept(maker, a, b, least_weight))
-        return;
-    join(maker, a, b, (int32)link_weight(link));
+    if (a == b)
+        return KERNEL_OK;
+    status = find_clash(maker, a, b, thread, &clash);
+    if (status != KERNEL_OK || clash || kept_apart(maker, a, b))
+        return status;
+    if (maker->run->spec->linkage == LINKAGE_AVERAGE)
+        status = compare_clusters_once(maker, a, b, least_weight, thread, &alike);
+    if (status == KERNEL_OK && alike)
+        join(maker, a, b, (int32)link_weight(link));
+    return status;
 }
 
-/* A cluster is named by its least member, which nothing but its members decides. */
-static clustering *
-name_clusters(cluster_maker *maker)
+typedef struct joining {
+    cluster_maker *maker;
+    link_parts parts;
+    int64 least_weight;
+    uint64 next[MOST_LINK_PARTS]; /* link of each part */
+    kernel_status status[MOST_LINK_PARTS];
+} joining;
+
+/* Some links of a part; a cancel request ends it between two. */
+static void
+join_part(void *context, int64_t part, int thread)
+{
+    joining *joining = context;
+    const cluster_maker *maker = joining->maker;
+    const keyed_record *links = joining->parts.links;
+    uint64 *next = &joining->next[part], end = joining->parts.starts[part + 1];
+    uint64 turn_end = Min(end, *next + LINKS_A_TURN);
+    kernel_status status = KERNEL_OK;
+
+    for (; *next < turn_end && status == KERNEL_OK && !InterruptPending; *next += status == KERNEL_OK) {
+        if (*next + LINKS_AHEAD < end) {
+            __builtin_prefetch(&maker->forest.parent[links[*next + LINKS_AHEAD].record]);
+            __builtin_prefetch(&maker->forest.parent[links[*next + LINKS_AHEAD].extra]);
+        }
+        status = try_link(joining->maker, &links[*next], joining->least_weight, thread);
+    }
+    joining->status[part] = status;
+}
+
+/* What a link leads to depends on its component alone, so that threads may each take some. */
+static void
+join_all(cluster_maker *maker, int64 least_weight)
 {
     match_run *run = maker->run;
-    uint32 count = run->store->records.count;
-    clustering *result = palloc0(sizeof(clustering));
-    uint32 *least = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    joining joining = {.maker = maker, .least_weight = least_weight};
+    uint64 done;
 
-    for (uint32 i = 0; i < count; i++)
-        least[i] = PG_UINT32_MAX;
-    for (uint32 i = 0; i < count; i++) {
-        uint32 root = union_find_root(&maker->forest, i);
+    link_parts_deal(run, maker->list->links, maker->list->count, maker->verdicts, &joining.parts);
+    for (int p = 0; p < joining.parts.count; p++)
+        joining.next[p] = joining.parts.starts[p];
+    do {
+        parallel_for(run->threads, joining.parts.count, join_part, &joining);
+        CHECK_FOR_INTERRUPTS();
+        done = 0;
+        for (int p = 0; p < joining.parts.count; p++) {
+            (void)kernel_must_repeat(joining.status[p]);
+            done += joining.next[p] - joining.parts.starts[p];
+        }
+        progress_done(done);
+    } while (done < maker->list->count);
+    link_parts_free(&joining.parts);
+}
 
-        if (least[root] == PG_UINT32_MAX || record_store_compare_ids(run->store, i, least[root]) < 0)
-            least[root] = i;
+/* Records alone, before anything is joined. */
+static void
+start_range(void *context, int64_t range, int thread)
+{
+    const cluster_maker *maker = context;
+    uint32 first = (uint32)range * RECORDS_A_RANGE, end = Min(maker->forest.count, first + RECORDS_A_RANGE);
+
+    for (uint32 i = first; i < end; i++) {
+        maker->forest.parent[i] = maker->next[i] = i;
+        maker->forest.size[i] = 1;
+        maker->weakest[i] = PG_INT32_MAX;
     }
-    result->cluster = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    result->size = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    result->weakest_link = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int32)));
-    for (uint32 i = 0; i < count; i++) {
-        uint32 root = union_find_root(&maker->forest, i), name = least[root];
-
-        result->cluster[i] = name;
-        result->size[name] = maker->forest.size[root];
-        result->weakest_link[name] = maker->weakest[root];
-        if ((i & 0xffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    pfree(least);
-    return result;
 }
 
 clustering *
@@ -611,29 +701,24 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
 
     maker.next = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
     maker.weakest = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int32)));
-    maker.refusals = big_alloc_zero(run->context, REFUSALS_KEPT * sizeof(refusal));
+    maker.refusals_kept = REFUSALS_KEPT;
+    while (maker.refusals_kept > LEAST_REFUSALS_KEPT && maker.refusals_kept > REFUSALS_KEPT / run->threads)
+        maker.refusals_kept /= 2;
+    maker.refusals =
+        big_alloc_zero(run->context, mul_size((Size)run->threads * maker.refusals_kept, sizeof(refusal)));
     while (heavy.count > 0 && link_weight(&heavy.links[heavy.count - 1]) < least_weight)
         heavy.count--;
     find_unique_sources(&maker);
 
-    union_find_init(&maker.forest, parent, size, count);
-    for (uint32 i = 0; i < count; i++) {
-        maker.next[i] = i;
-        maker.weakest[i] = PG_INT32_MAX;
-    }
+    maker.forest = (union_find){parent, size, count};
+    parallel_in_turns(run->threads, record_ranges(count), RANGES_AT_ONCE, start_range, &maker);
     if (verdicts != NULL) {
         note_apart(&maker);
         join_labelled(&maker, warn);
     }
     progress_phase("clustering", heavy.count);
-    for (uint64 i = 0; i < heavy.count; i++) {
-        try_link(&maker, &heavy.links[i], least_weight);
-        if ((i & 0xfff) == 0) {
-            CHECK_FOR_INTERRUPTS();
-            progress_done(i);
-        }
-    }
-    result = name_clusters(&maker);
+    join_all(&maker, least_weight);
+    result = cluster_name(run, &maker.forest, maker.next, maker.weakest);
     result->links = heavy.count;
     pfree(parent);
     pfree(size);
