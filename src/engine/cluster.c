@@ -405,40 +405,57 @@ some_members(const cluster_maker *maker, uint32 root, uint32 size, uint32 *membe
 
 /*
  * Average linkage (Sokal & Michener 1958) where it matters: two clusters are joined when their records look
- * alike on the whole, not for one link alone. The weights of pairs that blocking did not find count too; one
- * that is so low that it counts as the least evidence need not be known.
+ * alike on the whole, not for one link alone. The weights of pairs that blocking did not find count too.
+ *
+ * Only the sign of a sum is asked for: it is known as soon as what is left cannot change it, and a weight is
+ * needed no further than it can change it. The link between them, whose weight is known, comes first.
  */
 static kernel_status
-compare_clusters(const cluster_maker *maker, uint32 a, uint32 b, int64 least_weight, int thread, bool *alike)
+compare_clusters(const cluster_maker *maker, const keyed_record *link, uint32 a, uint32 b, int64 least_weight,
+                 int thread, bool *alike)
 {
     uint32 members_a[MEMBERS_LOOKED_AT], members_b[MEMBERS_LOOKED_AT];
     uint32 size_a = maker->forest.size[a], size_b = maker->forest.size[b], count_a, count_b;
-    int64 sum = 0, zero = least_weight - AVERAGE_SLACK;
+    uint32 known_a = 0, known_b = 0;
+    int64 sum = 0, left, zero = least_weight - AVERAGE_SLACK; /* left: evidence that there can still be */
 
     *alike = true;
     if (size_a == 1 && size_b == 1)
         return KERNEL_OK;
     count_a = some_members(maker, a, size_a, members_a);
     count_b = some_members(maker, b, size_b, members_b);
+    left = (int64)count_a * count_b * MOST_EVIDENCE;
+    while (known_a < count_a && members_a[known_a] != link->record)
+        known_a++;
+    while (known_b < count_b && members_b[known_b] != link->extra)
+        known_b++;
+    if (known_a < count_a && known_b < count_b) {
+        sum = Min(link_weight(link) - zero, MOST_EVIDENCE);
+        left -= MOST_EVIDENCE;
+    }
     for (uint32 i = 0; i < count_a; i++) {
-        for (uint32 j = 0; j < count_b; j++) {
-            int64 weight;
-            kernel_status status =
-                weigh_pair(maker->run, members_a[i], members_b[j], zero - MOST_EVIDENCE, thread, &weight);
+        for (uint32 j = 0; j < count_b && sum + left >= 0 && sum < left; j++) {
+            int64 weight, least;
+            kernel_status status;
 
+            if (i == known_a && j == known_b)
+                continue;
+            left -= MOST_EVIDENCE;
+            least = Max(-MOST_EVIDENCE, -1 - (sum + left));
+            status = weigh_pair(maker->run, members_a[i], members_b[j], zero + least, thread, &weight);
             if (status != KERNEL_OK)
                 return status;
             sum += Min(weight - zero, MOST_EVIDENCE);
         }
     }
-    *alike = sum >= 0;
+    *alike = sum >= left;
     return KERNEL_OK;
 }
 
 /* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
 static kernel_status
-compare_clusters_once(const cluster_maker *maker, uint32 a, uint32 b, int64 least_weight, int thread,
-                      bool *alike)
+compare_clusters_once(const cluster_maker *maker, const keyed_record *link, uint32 a, uint32 b,
+                      int64 least_weight, int thread, bool *alike)
 {
     uint32 low = Min(a, b), high = Max(a, b);
     uint64 hash = hash_word((uint64)low << 32 | high);
@@ -450,7 +467,7 @@ compare_clusters_once(const cluster_maker *maker, uint32 a, uint32 b, int64 leas
     if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
         kept->size_b == asked.size_b)
         return KERNEL_OK;
-    status = compare_clusters(maker, a, b, least_weight, thread, alike);
+    status = compare_clusters(maker, link, a, b, least_weight, thread, alike);
     if (status == KERNEL_OK && !*alike)
         *kept = asked;
     return status;
@@ -615,7 +632,7 @@ try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight, int
     if (status != KERNEL_OK || clash || kept_apart(maker, a, b))
         return status;
     if (maker->run->spec->linkage == LINKAGE_AVERAGE)
-        status = compare_clusters_once(maker, a, b, least_weight, thread, &alike);
+        status = compare_clusters_once(maker, link, a, b, least_weight, thread, &alike);
     if (status == KERNEL_OK && alike)
         join(maker, a, b, (int32)link_weight(link));
     return status;
