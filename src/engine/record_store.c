@@ -26,6 +26,8 @@
 /* Keys of one record in one array; more says nothing and costs quadratically. */
 #define MAX_LIST_LENGTH 1024
 #define ID_SLICE (256 * 1024)
+#define RANGES_AT_ONCE 64 /* of SORT_RANGE records, between two looks at cancel requests */
+#define RECORDS_AHEAD 16
 
 typedef struct store_receiver {
     DestReceiver receiver;
@@ -378,6 +380,25 @@ record_store_duplicate_id(const char *id)
                      "DISTINCT ON (id).")));
 }
 
+typedef struct id_hashing {
+    const record_store *store;
+    keyed_record *hashed;
+} id_hashing;
+
+static void
+hash_ids(void *context, int64_t range, int thread)
+{
+    const id_hashing *hashing = context;
+    uint32 first = (uint32)range * SORT_RANGE, end = Min(hashing->store->records.count, first + SORT_RANGE);
+    char buffer[24];
+
+    for (uint32 i = first; i < end; i++) {
+        const char *id = record_store_id(hashing->store, i, buffer);
+
+        hashing->hashed[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
+    }
+}
+
 /* The records in the order of their ids' hashes, ties by the ids themselves. */
 static keyed_record *
 canonical_order(record_store *store, int threads)
@@ -385,15 +406,10 @@ canonical_order(record_store *store, int threads)
     Size count = store->records.count;
     keyed_record *order = big_alloc(store->data, mul_size(Max(count, 1), sizeof(keyed_record)));
     keyed_record *unsorted = big_alloc(store->data, mul_size(Max(count, 1), sizeof(keyed_record)));
+    id_hashing hashing = {store, unsorted};
     char buffer[24];
 
-    for (uint32 i = 0; i < count; i++) {
-        const char *id = record_store_id(store, i, buffer);
-
-        unsorted[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
-        if ((i & 0xffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
+    parallel_in_turns(threads, (int64)sort_ranges(count), RANGES_AT_ONCE, hash_ids, &hashing);
     hash_sort_all(threads, unsorted, count, order);
     pfree(unsorted);
     for (Size i = 1; i < count; i++) {
@@ -436,38 +452,52 @@ probes_first(record_store *store, keyed_record *order)
     return sorted;
 }
 
+typedef struct renumbering {
+    const keyed_record *order;
+    Size count, width; /* of what is moved, in words */
+    const uint32 *from;
+    uint32 *to;
+} renumbering;
+
+/* Records come from all over the old order: they are fetched while others are copied. */
+static void
+renumber_range(void *context, int64_t range, int thread)
+{
+    const renumbering *job = context;
+    Size first = (Size)range * SORT_RANGE, end = Min(job->count, first + SORT_RANGE), width = job->width;
+
+    for (Size i = first; i < end; i++) {
+        if (i + RECORDS_AHEAD < end)
+            __builtin_prefetch(job->from + job->order[i + RECORDS_AHEAD].record * width);
+        memcpy(job->to + i * width, job->from + job->order[i].record * width, width * sizeof(uint32));
+    }
+}
+
+/* An array by record, of "size" bytes each, in the new order; the old one is freed. */
+static void *
+renumber_array(record_store *store, int threads, const keyed_record *order, void *array, Size size)
+{
+    renumbering job = {order, store->records.count, size / sizeof(uint32), array, NULL};
+
+    job.to = big_alloc(store->data, mul_size(Max(job.count, 1), size));
+    parallel_in_turns(threads, (int64)sort_ranges(job.count), RANGES_AT_ONCE, renumber_range, &job);
+    pfree(array);
+    return job.to;
+}
+
 static void
 renumber(record_store *store, int threads)
 {
-    Size count = store->records.count, stride = store->records.stride;
     keyed_record *order = canonical_order(store, threads);
-    uint32 *rows = big_alloc(store->data, mul_size(Max(count, 1), mul_size(stride, sizeof(uint32))));
 
     if (store->is_probe != NULL)
         order = probes_first(store, order);
-    for (Size i = 0; i < count; i++) {
-        memcpy(rows + i * stride, store->records.rows + (Size)order[i].record * stride,
-               stride * sizeof(uint32));
-        if ((i & 0xffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    pfree((void *)store->records.rows);
-    store->records.rows = rows;
-    if (store->integer_ids != NULL) {
-        int64 *ids = big_alloc(store->data, mul_size(Max(count, 1), sizeof(int64)));
-
-        for (Size i = 0; i < count; i++)
-            ids[i] = store->integer_ids[order[i].record];
-        pfree(store->integer_ids);
-        store->integer_ids = ids;
-    } else {
-        char **ids = big_alloc(store->data, mul_size(Max(count, 1), sizeof(char *)));
-
-        for (Size i = 0; i < count; i++)
-            ids[i] = store->text_ids[order[i].record];
-        pfree(store->text_ids);
-        store->text_ids = ids;
-    }
+    store->records.rows = renumber_array(store, threads, order, (void *)store->records.rows,
+                                         mul_size(store->records.stride, sizeof(uint32)));
+    if (store->integer_ids != NULL)
+        store->integer_ids = renumber_array(store, threads, order, store->integer_ids, sizeof(int64));
+    else
+        store->text_ids = renumber_array(store, threads, order, store->text_ids, sizeof(char *));
     pfree(order);
 }
 

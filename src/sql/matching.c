@@ -29,6 +29,8 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
+#define RECORDS_AHEAD 16 /* that are fetched while others are written */
+
 /* How ids leave: as text, or in the type that the twin was asked for. */
 typedef struct id_writer {
     const record_store *store;
@@ -335,6 +337,16 @@ write_all_clusters(match_run *run, const clustering *clusters, row_writer *write
         uint32 cluster = clusters->cluster[record];
         Datum values[4];
         bool nulls[4] = {false, false, false, clusters->size[cluster] == 1};
+
+        /* The record that names a cluster lies anywhere. */
+        if (record + RECORDS_AHEAD < run->store->records.count) {
+            uint32 ahead = clusters->cluster[record + RECORDS_AHEAD];
+
+            __builtin_prefetch(&clusters->size[ahead]);
+            __builtin_prefetch(&clusters->weakest_link[ahead]);
+            if (run->store->integer_ids != NULL)
+                __builtin_prefetch(&run->store->integer_ids[ahead]);
+        }
 
         values[0] = id_datum(&writer->ids, record);
         values[1] = id_datum(&writer->ids, cluster);
