@@ -89,8 +89,13 @@ bytes_are_ascii(const char *bytes, Size length)
         memcpy(&word, bytes + i, sizeof word);
         seen |= word;
     }
-    for (; i < length; i++)
-        seen |= (uint64)(unsigned char)bytes[i];
+    /* The last bytes again with some before them, where there are any. */
+    if (i < length && length >= sizeof word) {
+        memcpy(&word, bytes + length - sizeof word, sizeof word);
+        seen |= word;
+    } else
+        for (; i < length; i++)
+            seen |= (uint64)(unsigned char)bytes[i];
     return (seen & high) == 0;
 }
 

@@ -142,37 +142,6 @@ find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 sec
     }
 }
 
-uint64
-dictionary_hash(text_view text)
-{
-    return hash_combine(hash_bytes(text.chars, (Size)text.length * text.width), text.width);
-}
-
-void
-dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
-{
-    __builtin_prefetch(&dictionary->table[(uint32)hash & dictionary->table_mask]);
-}
-
-/* The code that the hash's first place holds: most often the one looked for. */
-static inline uint32
-first_code(const dictionary *dictionary, uint64 hash)
-{
-    return (uint32)dictionary->table[(uint32)hash & dictionary->table_mask];
-}
-
-void
-dictionary_prefetch_text(const dictionary *dictionary, uint64 hash)
-{
-    __builtin_prefetch(&dictionary->texts[first_code(dictionary, hash)]);
-}
-
-void
-dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash)
-{
-    __builtin_prefetch(dictionary->texts[first_code(dictionary, hash)].chars);
-}
-
 /* The bytes that are kept of a text. */
 static inline Size
 kept_bytes(text_view text)

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 
+#include "kernel/hash.h"
 #include "kernel/similarity.h"
 #include "kernel/text_view.h"
 
@@ -47,11 +48,38 @@ extern uint32 dictionary_add(dictionary *dictionary, text_view text);
  * dictionary_reserve makes room for so many values of so many bytes in all; dictionary_add_reserved then
  * allocates nothing, so that a worker thread may call it, and counts no record.
  */
-extern uint64 dictionary_hash(text_view text);
+static inline uint64
+dictionary_hash(text_view text)
+{
+    return hash_combine(hash_bytes(text.chars, (Size)text.length * text.width), text.width);
+}
+
+static inline void
+dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
+{
+    __builtin_prefetch(&dictionary->table[(uint32)hash & dictionary->table_mask]);
+}
+
+/* The code that the hash's first place holds: most often the one looked for. */
+static inline uint32
+dictionary_first_code(const dictionary *dictionary, uint64 hash)
+{
+    return (uint32)dictionary->table[(uint32)hash & dictionary->table_mask];
+}
+
+static inline void
+dictionary_prefetch_text(const dictionary *dictionary, uint64 hash)
+{
+    __builtin_prefetch(&dictionary->texts[dictionary_first_code(dictionary, hash)]);
+}
+
+static inline void
+dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash)
+{
+    __builtin_prefetch(dictionary->texts[dictionary_first_code(dictionary, hash)].chars);
+}
+
 extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);
-extern void dictionary_prefetch_place(const dictionary *dictionary, uint64 hash);
-extern void dictionary_prefetch_text(const dictionary *dictionary, uint64 hash);
-extern void dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash);
 extern uint32 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash);
 
 /*

@@ -35,15 +35,37 @@ hash_combine(uint64_t hash, uint64_t word)
 }
 
 static inline uint64_t
-hash_load(const unsigned char *bytes, size_t count)
+hash_load(const unsigned char *bytes)
 {
-    uint64_t word = 0;
+    uint64_t word;
 
-    memcpy(&word, bytes, count);
+    memcpy(&word, bytes, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif
     return word;
+}
+
+static inline uint32_t
+hash_load_half(const unsigned char *bytes)
+{
+    uint32_t word;
+
+    memcpy(&word, bytes, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    return word;
+}
+
+/* 1 to 7 bytes as the low ones of a word. Those that two loads have in common are the same in both. */
+static inline uint64_t
+hash_load_rest(const unsigned char *bytes, size_t count)
+{
+    if (count >= 4)
+        return hash_load_half(bytes) | (uint64_t)hash_load_half(bytes + count - 4) << (8 * (count - 4));
+    return bytes[0] | (uint64_t)bytes[count >> 1] << (8 * (count >> 1)) |
+           (uint64_t)bytes[count - 1] << (8 * (count - 1));
 }
 
 static inline uint64_t
@@ -53,14 +75,14 @@ hash_bytes(const void *data, size_t length)
     uint64_t hash = hash_word((uint64_t)length);
 
     for (; length >= 16; bytes += 16, length -= 16)
-        hash = hash_fold(hash ^ hash_load(bytes, 8), hash_load(bytes + 8, 8) ^ UINT64_C(0x8bb84b93962eacc9));
+        hash = hash_fold(hash ^ hash_load(bytes), hash_load(bytes + 8) ^ UINT64_C(0x8bb84b93962eacc9));
     if (length >= 8) {
-        hash = hash_combine(hash, hash_load(bytes, 8));
+        hash = hash_combine(hash, hash_load(bytes));
         bytes += 8;
         length -= 8;
     }
     if (length > 0)
-        hash = hash_combine(hash, hash_load(bytes, length));
+        hash = hash_combine(hash, hash_load_rest(bytes, length));
     return hash;
 }
 
