@@ -8,6 +8,8 @@
 #define MOST_BYTES (1 << 19) /* of the copies: half of a core's own cache, or less */
 #define ROWS_AHEAD 24        /* rows that are asked for before they are copied */
 #define PROFILES_BEHIND 12   /* rows that are copied before their profiles are */
+#define FIFTEENS UINT64_C(0x0f0f0f0f0f0f0f0f)
+#define MOST_BYTES_BEHIND ((BLOCK_COLUMNS + PROFILE_WORDS + 1) * BLOCK_ROWS_BEHIND * sizeof(uint32_t))
 #define PROFILE_WORDS (sizeof(text_profile) / sizeof(uint32_t))
 
 /* The comparison that scoring measures first. */
@@ -24,8 +26,10 @@ first_profiled(const scorer *scorer)
 }
 
 void
-block_rows_open(const pair_visit *visit, block_rows *rows)
+block_rows_open(const pair_visit *visit, bool columns, block_rows *rows)
 {
+    uint64_t words;
+
     *rows = (block_rows){.comparison = -1};
 
     /* A sample looks at few of a block's pairs: not every record is worth a copy. */
@@ -38,7 +42,12 @@ block_rows_open(const pair_visit *visit, block_rows *rows)
         rows->profile = rows->stride;
         rows->stride += PROFILE_WORDS;
     }
-    rows->capacity = MOST_BYTES / (rows->stride * sizeof(uint32_t));
+    words = rows->stride;
+    if (columns)
+        words += visit->records->stride + (rows->profile != 0 ? PROFILE_WORDS + 1 : 0);
+    rows->capacity = MOST_BYTES / (words * sizeof(uint32_t)) / BLOCK_ROWS_BEHIND * BLOCK_ROWS_BEHIND;
+    if (columns)
+        rows->column_stride = rows->capacity + BLOCK_ROWS_BEHIND;
 }
 
 bool
@@ -47,15 +56,18 @@ block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t 
 {
     const keyed_record *entries = visit->index->entries + first;
     const text_profile *profiles = NULL;
-    uint32_t slot = 0, *copies;
+    uint32_t slot = 0, *copies, *counts, *lengths, *columns;
     uint64_t count;
 
     rows->first = rows->end = first;
     if (rows->stride == 0 || end - first > rows->capacity)
         return false;
-    copies = kernel_workspace_reserve(memory, MOST_BYTES);
+    copies = kernel_workspace_reserve(memory, MOST_BYTES + MOST_BYTES_BEHIND);
     if (copies == NULL)
         return false;
+    counts = copies + rows->capacity * rows->stride;
+    lengths = counts + (rows->profile != 0 ? rows->column_stride * PROFILE_WORDS : 0);
+    columns = lengths + (rows->profile != 0 ? rows->column_stride : 0);
     if (rows->profile != 0) {
         const comparison *comparison = &visit->scorer->comparisons[rows->comparison];
 
@@ -73,14 +85,28 @@ block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t 
                    visit->records->stride * sizeof(uint32_t));
             if (profiles != NULL)
                 __builtin_prefetch(&profiles[copy[slot]]);
+            if (rows->column_stride != 0)
+                for (uint32_t c = 0; c < visit->records->stride; c++)
+                    columns[c * rows->column_stride + i] = copy[c];
         }
         if (profiles != NULL && i >= PROFILES_BEHIND) {
             uint32_t *copy = copies + (i - PROFILES_BEHIND) * rows->stride;
 
             memcpy(copy + rows->profile, &profiles[copy[slot]], sizeof(text_profile));
+            if (rows->column_stride != 0) {
+                const text_profile *profile = (const text_profile *)(const void *)(copy + rows->profile);
+                uint64_t even = profile->counts & FIFTEENS, odd = profile->counts >> 4 & FIFTEENS;
+
+                memcpy(counts + (i - PROFILES_BEHIND) * PROFILE_WORDS, &even, sizeof even);
+                memcpy(counts + (i - PROFILES_BEHIND) * PROFILE_WORDS + 2, &odd, sizeof odd);
+                lengths[i - PROFILES_BEHIND] = profile->length;
+            }
         }
     }
     rows->rows = copies;
+    rows->counts = (const uint8_t *)counts;
+    rows->lengths = lengths;
+    rows->columns = columns;
     rows->end = first + count;
     return true;
 }

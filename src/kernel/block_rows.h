@@ -11,6 +11,9 @@
 
 #include "kernel/blocking.h"
 
+#define BLOCK_COLUMNS 32    /* of rows whose columns are copied, at most */
+#define BLOCK_ROWS_BEHIND 8 /* rows that may be read behind the last one */
+
 typedef struct block_rows {
     uint32_t stride;   /* words of a copied row; 0: nothing is copied */
     uint32_t profile;  /* words from its beginning to the profile; 0: it has none */
@@ -19,10 +22,17 @@ typedef struct block_rows {
     uint64_t first;    /* entry of the first copied row */
     uint64_t end;      /* entry behind the last one */
     const uint32_t *rows;
+
+    /* The same codes column by column, and of the profiles the counts, a byte each, and the lengths. */
+    uint64_t column_stride; /* words from one column to the next; 0: there are none */
+    const uint32_t *columns;
+    const uint8_t *counts; /* 16 a row */
+    const uint32_t *lengths;
 } block_rows;
 
-/* Nothing is copied yet; what is to be copied is decided by what the visit wants. */
-void block_rows_open(const pair_visit *visit, block_rows *rows);
+/* Nothing is copied yet; what is to be copied is decided by what the visit wants. columns:
+ * column by column, too. */
+void block_rows_open(const pair_visit *visit, bool columns, block_rows *rows);
 
 /*
  * Copies entries from first on, at least up to end where they have room, at most up to last. False: they have

@@ -3,11 +3,17 @@
  */
 #include "kernel/blocking.h"
 
-#include "kernel/block_rows.h"
+#include "kernel/block_sieve.h"
 #include "kernel/hash.h"
 
 /* Pairs gone over between two looks at the stop flag, where few of them are wanted. */
 #define BATCH_VISITS 4096
+
+/* Rows that the pairs of a unit come from, where a row has some three partners or more. */
+#define SHARED_ROWS (PAIR_UNIT_PAIRS / 3)
+
+/* Room in a batch that is not worth being filled. */
+#define LITTLE_ROOM 32
 
 /* Records put in order between two looks at the stop flag. */
 #define STOP_ENTRIES 256
@@ -322,6 +328,10 @@ typedef struct pair_batch {
     row_mask masks[SCORER_BATCH];
     bool is_new[SCORER_BATCH];
     bool copied; /* the rows are those of block_rows */
+
+    /* Where the pairs went through a sieve: all that it has found, of which those that are left are here. */
+    bool sieved;
+    uint64_t found, found_new;
 } pair_batch;
 
 /* How to find out which rules find a pair: some by the equality of columns alone, and others. */
@@ -474,7 +484,10 @@ work_on_batch(const pair_visit *visit, const rule_sieve *sieve, pair_batch *batc
 {
     pair_counters before = unit->counters;
 
-    sift_batch(visit, sieve, batch, &unit->counters);
+    unit->counters.found += batch->found;
+    unit->counters.found_new += batch->found_new;
+    if (!batch->sieved)
+        sift_batch(visit, sieve, batch, &unit->counters);
     if (visit->mode == PAIRS_LISTED)
         list_batch(visit, batch, unit);
     else if (visit->mode != PAIRS_COUNTED && batch->count > 0) {
@@ -561,15 +574,62 @@ copy_rows(const pair_visit *visit, uint64_t first, uint64_t end, pair_cursor uni
     return true;
 }
 
+/* Puts those of a row's pairs into the batch that the sieve leaves. */
+static inline void
+sieve_to_batch(const pair_visit *visit, const block_sieve *sieve, const block_rows *rows,
+               const sieve_row *row, uint64_t from, uint64_t end, pair_batch *batch)
+{
+    uint32_t left[SCORER_BATCH];
+    sieve_result result = {.left = left};
+    uint32_t a = row->entries[row->entry].record;
+    const uint32_t *row_a = rows->rows + row->entry * rows->stride;
+
+    block_sieve_row(visit, sieve, rows, row, from, end, &result);
+    batch->found += result.found;
+    batch->found_new += result.found_new;
+    for (uint32_t n = 0; n < result.left_count; n++) {
+        uint32_t b = row->entries[left[n]].record, i = batch->count + n;
+        const uint32_t *row_b = rows->rows + (uint64_t)left[n] * rows->stride;
+
+        batch->a[i] = a < b ? a : b;
+        batch->b[i] = a < b ? b : a;
+        batch->row_a[i] = a < b ? row_a : row_b;
+        batch->row_b[i] = a < b ? row_b : row_a;
+        batch->masks[i] = scorer_row_mask(visit->scorer, row_a, row_b);
+        batch->is_new[i] = true;
+    }
+    batch->count += result.left_count;
+}
+
+/* The pairs of a row from a column on, until the batch has no room for more; the first column not gone over.
+ */
+static uint32_t
+sieve_row_to_batch(const pair_visit *visit, const block_sieve *sieve, const block_rows *rows, uint64_t first,
+                   uint32_t row, uint32_t column, uint32_t last, uint32_t most, pair_batch *batch)
+{
+    sieve_row opened;
+
+    if (column < last)
+        block_sieve_open_row(visit, sieve, rows, first + row, &opened);
+    while (column < last && (batch->count == 0 || most - batch->count >= LITTLE_ROOM)) {
+        uint32_t next = last - column < most - batch->count ? last : column + most - batch->count;
+
+        sieve_to_batch(visit, sieve, rows, &opened, first + column, first + next, batch);
+        column = next;
+    }
+    return column;
+}
+
 /* Goes over at most visits pairs from the cursor on, takes up to most of them, and advances it. */
 static void
 gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint32_t most, uint32_t visits,
-             kernel_workspace *memory, block_rows *rows, pair_batch *batch)
+             kernel_workspace *memory, block_rows *rows, const block_sieve *sieve, pair_batch *batch)
 {
     uint32_t visited = 0;
 
     batch->count = 0;
-    batch->copied = false;
+    batch->copied = batch->sieved = false;
+    batch->found = batch->found_new = 0;
     while (cursor->block < end.block || (cursor->block == end.block && cursor->row < end.row)) {
         const block *block = &visit->index->blocks[cursor->block];
         const keyed_record *entries = visit->index->entries + block->first;
@@ -581,6 +641,19 @@ gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint
             !copy_rows(visit, block->first + row, block->first + last, end, memory, batch, rows, &copied))
             return;
         batch->copied = copied;
+        batch->sieved = copied && sieve->usable;
+        if (batch->sieved) {
+            uint32_t stop = last - column < visits - visited ? last : column + (visits - visited);
+            uint32_t next =
+                sieve_row_to_batch(visit, sieve, rows, block->first, row, column, stop, most, batch);
+
+            visited += next - column;
+            column = next;
+            if (column < last) {
+                cursor->column = column;
+                return;
+            }
+        }
         for (; column < last; column++, visited++) {
             if (batch->count == most || visited == visits) {
                 cursor->column = column;
@@ -601,17 +674,27 @@ at_end(pair_cursor cursor, pair_cursor end)
     return cursor.block > end.block || (cursor.block == end.block && cursor.row >= end.row);
 }
 
+/* Whether a row has so many partners that it pays to have it ready for a sieve. */
+static bool
+pairs_share_rows(const pair_visit *visit, const pair_unit *unit)
+{
+    return !at_end(unit->next, unit->end) &&
+           last_entry(visit, unit->end) - visit->index->blocks[unit->next.block].first <= SHARED_ROWS;
+}
+
 void
 pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
 {
     comparison_thread *memory = &visit->threads[thread];
     rule_sieve sieve;
+    block_sieve block_sieve;
     pair_batch batch;
     block_rows rows;
     bool any = false;
 
     make_sieve(visit, &sieve);
-    block_rows_open(visit, &rows);
+    block_rows_open(visit, pairs_share_rows(visit, unit) && block_sieve_serves(visit), &rows);
+    block_sieve_open(visit, &rows, &block_sieve);
     while (!at_end(unit->next, unit->end)) {
         pair_cursor next = unit->next;
         uint32_t room = PAIR_UNIT_OUTPUT - unit->output_count;
@@ -620,7 +703,7 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
         if (room == 0 || (any && stopping))
             return;
         gather_batch(visit, &next, unit->end, room < SCORER_BATCH ? room : SCORER_BATCH,
-                     stopping ? 1 : BATCH_VISITS, &memory->copies, &rows, &batch);
+                     stopping ? 1 : BATCH_VISITS, &memory->copies, &rows, &block_sieve, &batch);
         any = true;
         memory->carried_profile = batch.copied ? rows.profile : 0;
         memory->carried_comparison = rows.comparison;

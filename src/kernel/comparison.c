@@ -295,6 +295,9 @@ jaro_bound(double matches, double length_a, double length_b, uint32_t prefix)
  * character of either text that has no partner in the other; a character without a partner is matched by
  * nothing.
  */
+#if defined(__GNUC__)
+__attribute__((always_inline))
+#endif
 static inline bool
 ruled_out(const comparison *comparison, const text_profile *a, const text_profile *b)
 {
@@ -325,6 +328,12 @@ ruled_out(const comparison *comparison, const text_profile *a, const text_profil
     default:
         return false;
     }
+}
+
+bool
+comparison_ruled_out(const comparison *comparison, const text_profile *a, const text_profile *b)
+{
+    return ruled_out(comparison, a, b);
 }
 
 /* ---- levels and weights ---- */

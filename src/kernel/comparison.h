@@ -142,6 +142,9 @@ bool method_is_distance(comparison_method method);
 /* Whether profiles can tell that two values are below every threshold. */
 bool method_has_bound(comparison_method method);
 
+/* Whether the profiles of two different values tell so. */
+bool comparison_ruled_out(const comparison *comparison, const text_profile *a, const text_profile *b);
+
 /* The similarity (or distance) of two values of a comparison by its method; METHOD_EXACT: 1 or 0. */
 kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint32_t b,
                                  kernel_workspace *workspace, double *result);

@@ -342,8 +342,8 @@ lanes_use(lane_target target)
 }
 
 /* Threads that ask at once all find the same. */
-static inline lane_target
-current_target(void)
+lane_target
+lanes_target(void)
 {
     int target = atomic_load_explicit(&target_in_use, memory_order_relaxed);
 
@@ -448,7 +448,7 @@ lanes_pairs(lane_measure measure, const text_view *a, const text_view *b, uint32
     kernel_status status = KERNEL_OK;
 
 #if defined(__SSE2__) && defined(__GNUC__)
-    lane_target target = current_target();
+    lane_target target = lanes_target();
 
     if (target != LANES_SINGLE && count > FEW_LANES)
         return compare_pairs(measure, target, a, b, count, workspace, results);
@@ -491,7 +491,7 @@ lanes_set_make(const text_view *texts, uint32_t count, void *memory)
 #if defined(__SSE2__) && defined(__GNUC__)
     {
         static const uint8_t nothing[1] = {0};
-        lane_target target = current_target();
+        lane_target target = lanes_target();
         uint32_t longest = 0, lanes;
 
         if (target == LANES_SINGLE)
@@ -530,7 +530,7 @@ lanes_one_to_set(lane_measure measure, text_view one, const lane_set *set, kerne
 
 #if defined(__SSE2__) && defined(__GNUC__)
     if (set->groups > 0 && fits_lanes(one)) {
-        lane_target target = current_target();
+        lane_target target = lanes_target();
 
         for (uint32_t g = 0; g < set->groups; g += GROUPS_AT_ONCE) {
             uint32_t groups = set->groups - g < GROUPS_AT_ONCE ? set->groups - g : GROUPS_AT_ONCE;

@@ -51,6 +51,9 @@ typedef enum lane_target {
 /* The best one that the machine has. */
 lane_target lanes_best_target(void);
 
+/* The one in use. */
+lane_target lanes_target(void);
+
 /* Takes this one from now on, or the best one below it that the machine has; returns which. Not while other
  * threads compare. */
 lane_target lanes_use(lane_target target);
