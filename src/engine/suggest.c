@@ -236,7 +236,7 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         break;
     case KIND_NAME:
         /* Words and numbers, a street say, are no name: there the order counts, and the number. */
-        appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8],\"term_frequency\":true",
+        appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8,0.6],\"term_frequency\":true",
                          profile->given_names >= LEAST_GIVEN_NAMES ||
                                  (profile->mean_words >= 1.4 && profile->with_digits < LEAST_WITH_DIGITS)
                              ? "names"
