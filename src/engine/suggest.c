@@ -183,6 +183,8 @@ is_row_number(const column_profile *profile)
 static void
 write_comparison(StringInfo out, const column_profile *profile, bool alone)
 {
+    bool several = profile->mean_words >= 1.4 && profile->with_digits < LEAST_WITH_DIGITS;
+
     if (profile->is_group || profile->in_form) {
         appendStringInfoString(out, "{\"name\":");
         append_json_string(out, profile->name);
@@ -236,11 +238,9 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         break;
     case KIND_NAME:
         /* Words and numbers, a street say, are no name: there the order counts, and the number. */
-        appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8,0.6],\"term_frequency\":true",
-                         profile->given_names >= LEAST_GIVEN_NAMES ||
-                                 (profile->mean_words >= 1.4 && profile->with_digits < LEAST_WITH_DIGITS)
-                             ? "names"
-                             : "jaro_winkler");
+        appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8%s],\"term_frequency\":true",
+                         profile->given_names >= LEAST_GIVEN_NAMES || several ? "names" : "jaro_winkler",
+                         several ? ",0.6" : "");
         break;
     case KIND_TEXT:
     case KIND_EMPTY:
