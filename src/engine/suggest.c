@@ -215,7 +215,7 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         break;
     case KIND_PHONE:
         appendStringInfoString(out,
-                               ",\"method\":\"damerau_distance\",\"levels\":[1,2],\"normalize\":\"digits\"");
+                               ",\"method\":\"damerau_distance\",\"levels\":[1],\"normalize\":\"digits\"");
         break;
     case KIND_DATE:
         appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7]");
