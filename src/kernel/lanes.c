@@ -350,6 +350,12 @@ lanes_target(void)
     return target == TARGET_UNKNOWN ? lanes_use(LANES_AVX2) : (lane_target)target;
 }
 
+static inline bool
+fits_lanes(text_view text)
+{
+    return text.width == 1 && text.length - 1 < LANES_LONGEST;
+}
+
 #if defined(__SSE2__) && defined(__GNUC__)
 
 #define FEW_LANES 2         /* not worth a vector */
@@ -398,12 +404,6 @@ static inline int
 size_for(uint32_t longest)
 {
     return longest <= 8 ? 0 : longest <= 16 ? 1 : 2;
-}
-
-static inline bool
-fits_lanes(text_view text)
-{
-    return text.width == 1 && text.length - 1 < LANES_LONGEST;
 }
 
 static kernel_status
