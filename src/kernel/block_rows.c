@@ -5,11 +5,10 @@
 
 #include <string.h>
 
-#define MOST_BYTES (1 << 19) /* of the copies: half of a core's own cache, or less */
+#define MOST_BYTES (1 << 19) /* of the copies, without their columns: half of a core's own cache, or less */
 #define ROWS_AHEAD 24        /* rows that are asked for before they are copied */
 #define PROFILES_BEHIND 12   /* rows that are copied before their profiles are */
 #define FIFTEENS UINT64_C(0x0f0f0f0f0f0f0f0f)
-#define MOST_BYTES_BEHIND ((BLOCK_COLUMNS + PROFILE_WORDS + 1) * BLOCK_ROWS_BEHIND * sizeof(uint32_t))
 #define PROFILE_WORDS (sizeof(text_profile) / sizeof(uint32_t))
 
 /* The comparison that scoring measures first. */
@@ -28,8 +27,6 @@ first_profiled(const scorer *scorer)
 void
 block_rows_open(const pair_visit *visit, bool columns, block_rows *rows)
 {
-    uint64_t words;
-
     *rows = (block_rows){.comparison = -1};
 
     /* A sample looks at few of a block's pairs: not every record is worth a copy. */
@@ -42,10 +39,7 @@ block_rows_open(const pair_visit *visit, bool columns, block_rows *rows)
         rows->profile = rows->stride;
         rows->stride += PROFILE_WORDS;
     }
-    words = rows->stride;
-    if (columns)
-        words += visit->records->stride + (rows->profile != 0 ? PROFILE_WORDS + 1 : 0);
-    rows->capacity = MOST_BYTES / (words * sizeof(uint32_t)) / BLOCK_ROWS_BEHIND * BLOCK_ROWS_BEHIND;
+    rows->capacity = MOST_BYTES / (rows->stride * sizeof(uint32_t));
     if (columns)
         rows->column_stride = rows->capacity + BLOCK_ROWS_BEHIND;
 }
@@ -57,12 +51,16 @@ block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t 
     const keyed_record *entries = visit->index->entries + first;
     const text_profile *profiles = NULL;
     uint32_t slot = 0, *copies, *counts, *lengths, *columns;
-    uint64_t count;
+    uint64_t count, words;
 
     rows->first = rows->end = first;
     if (rows->stride == 0 || end - first > rows->capacity)
         return false;
-    copies = kernel_workspace_reserve(memory, MOST_BYTES + MOST_BYTES_BEHIND);
+    words = rows->capacity * rows->stride;
+    if (rows->column_stride != 0)
+        words +=
+            rows->column_stride * (visit->records->stride + (rows->profile != 0 ? PROFILE_WORDS + 1 : 0));
+    copies = kernel_workspace_reserve(memory, words * sizeof(uint32_t));
     if (copies == NULL)
         return false;
     counts = copies + rows->capacity * rows->stride;
