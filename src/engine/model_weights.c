@@ -16,22 +16,11 @@
 #define DISTIL_RIDGE 20.0
 
 /*
- * How likely a record that is another thing has a value that so many records have. The record itself and its
- * copies say nothing of that: a value of one thing alone is as likely as values are on average (u), not less
- * telling.
- */
-static double
-share_of_others(const value_summary *values, double records, double copies, double u)
-{
-    return Max((records - copies) / values->filled, Min(u, records / values->filled));
-}
-
-/*
  * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
- * value that comes once or twice is not worth a name. copies: records of one thing, with the same value.
+ * value that comes once or twice is not worth a name.
  */
 static void
-record_frequencies(const value_summary *values, double copies, double u, comparison_spec *comparison)
+record_frequencies(const value_summary *values, comparison_spec *comparison)
 {
     term_frequencies *frequencies = &comparison->frequencies;
     const value_frequency *list = values->frequent;
@@ -46,11 +35,11 @@ record_frequencies(const value_summary *values, double copies, double u, compari
     frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
     for (uint32 i = 0; i < listed; i++) {
         frequencies->values[i] = text_to_cstring(text_view_to_text(list[i].text));
-        frequencies->shares[i] = share_of_others(values, list[i].records, copies, u);
+        frequencies->shares[i] = list[i].records / values->filled;
         rest -= list[i].records;
         rest_values--;
     }
-    frequencies->other = rest_values > 0      ? share_of_others(values, rest / rest_values, copies, u)
+    frequencies->other = rest_values > 0      ? rest / rest_values / values->filled
                          : values->filled > 0 ? 1.0 / values->filled
                                               : 1.0;
 }
@@ -124,15 +113,12 @@ model_set_weights(match_run *run, match_spec *spec, const em_parameters *paramet
         if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
         if (comparison->term_frequency) {
-            const value_summary *values;
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
 
-            values = comparison->elements == ELEMENTS_NONE
-                         ? value_summary_of(run, run->comparison_slots[c])
-                         : value_summary_of_elements(run, run->comparison_slots[c]);
-            record_frequencies(values,
-                               1.0 + prior * Max(values->filled - 1.0, 0) * parameters->m[c][LEVEL_EXACT],
-                               parameters->u[c][LEVEL_EXACT], comparison);
+            record_frequencies(comparison->elements == ELEMENTS_NONE
+                                   ? value_summary_of(run, run->comparison_slots[c])
+                                   : value_summary_of_elements(run, run->comparison_slots[c]),
+                               comparison);
             comparison->frequencies.scale = Max(Min(share, 1.0), 0.0);
         }
     }
