@@ -19,6 +19,13 @@ SELECT (train_model('SELECT * FROM lists', :'lists_spec') ->> 'prior')::float8 A
 SELECT prior > 20 * never AS much_higher, prior = always AS evident, half / half_never BETWEEN 1 AND 4 AS less_where_many_have_none FROM learnt;
 DROP TABLE lists, learnt;
 
+-- ---- names that share half of their words are neither alike nor strangers; of telephone numbers one digit is a slip ----
+CREATE TABLE houses AS
+SELECT n AS id, (ARRAY['golden', 'royal', 'little', 'blue', 'grand'])[n % 5 + 1] || ' ' || translate(substr(md5(n::text), 1, 6), '0123456789', 'ghijklmnop') || ' house' AS name, '030 ' || 100000 + n * 7919 % 900000 AS phone
+FROM generate_series(1, 200) AS n;
+SELECT c ->> 'column' AS "column", c ->> 'method' AS method, c -> 'levels' AS levels FROM jsonb_array_elements(suggest('SELECT * FROM houses') -> 'comparisons') AS c ORDER BY 1;
+DROP TABLE houses;
+
 -- ---- columns that stand in for each other ----
 -- One list has the full name, the other its parts; "town" here is "suburb" there; codes of two systems stay apart.
 CREATE TABLE differ AS
