@@ -251,7 +251,7 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
 
         maker->unique[source] = across[source] > 0 && many &&
                                 (copies[source] + 0.5 < unique_share * (within[source] + 2.0) ||
-                                 copies[source] + 1.0 < RARELY * across[source]);
+                                 copies[source] < RARELY * across[source]);
         maker->copies[source] = weight_of_copies(
             triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
         if (maker->copies[source] < median)
