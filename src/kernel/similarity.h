@@ -88,9 +88,9 @@ double numeric_similarity(double a, double b, double scale);
 /*
  * Dates as (year, month, day): 1 equal; 0.95 day and month swapped; 0.9 one digit of the eight differs or
  * two neighbouring digits are swapped; 0.8 year and month equal, or year and day; 0.7 month and day equal
- * and the years at most 10 apart; else max(0, 0.5 * (1 - days / 3650)). A month or day of 0 is not known: what
- * is known of both is compared, 0.8 where year and month are equal, 0.7 where the years are, and all else is at
- * most 0.5.
+ * and the years at most 10 apart; else max(0, 0.5 * (1 - days / 3650)). A month or day of 0 is not known:
+ * what is known of both is compared, 0.8 where year and month are equal, 0.7 where the years are, and all
+ * else is at most 0.5.
  */
 typedef struct calendar_date {
     int32_t year;
