@@ -19,7 +19,7 @@ BEGIN
 END $$;
 
 -- ---- households: three people each, half of them with a second record ----
-CREATE TABLE people AS
+CREATE TABLE households AS
 SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing, home,
     word('given' || person) AS given, word('f' || home) || word('g' || home) AS family,
     date '1930-01-01' + pick('born' || person, 25000) + CASE WHEN copy = 1 AND person % 11 = 0 THEN 1 ELSE 0 END AS born,
@@ -27,8 +27,8 @@ SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, perso
     CASE WHEN pick('np' || person || copy, 4) > 0 THEN '030 ' || 100000 + pick('p' || home, 900000) END AS phone
 FROM generate_series(1, 900) AS person, generate_series(0, 1) AS copy, LATERAL (SELECT person / 3 AS home) AS h
 WHERE copy = 0 OR pick('c' || person, 2) = 0;
-CREATE VIEW things AS SELECT id, thing FROM people;
-SELECT * FROM pairs_of('SELECT id, given, family, born, street, phone FROM people');
+CREATE VIEW things AS SELECT id, thing FROM households;
+SELECT * FROM pairs_of('SELECT id, given, family, born, street, phone FROM households');
 SELECT DISTINCT phase FROM last_run() WHERE phase IN ('mixed', 'related') ORDER BY 1;
 DROP VIEW things;
 
@@ -76,5 +76,5 @@ SELECT train_model('SELECT id, source, name, price FROM products', suggest('SELE
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"copies": 3}]') FROM learnt));
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"source": "a", "copies": "many"}]') FROM learnt));
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"source": "a", "copys": 3}]') FROM learnt));
-DROP TABLE people, moved, products, learnt;
+DROP TABLE households, moved, products, learnt;
 DROP FUNCTION inside(jsonb), pairs_of(text), word(text), pick(text, int);
