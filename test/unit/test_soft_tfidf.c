@@ -12,7 +12,7 @@
 #define VALUES 60 /* value 0 is the missing one */
 #define WORDS 7
 #define KINDS 14
-#define ROUNDS 60
+#define ROUNDS 12
 
 static const char *const kinds[KINDS] = {"johnson",  "jonson",   "garden",  "gardens", "the",
                                          "electric", "electrik", "dsc120",  "dsc130",  "pro",
