@@ -67,16 +67,15 @@ dictionary_first_code(const dictionary *dictionary, uint64 hash)
     return (uint32)dictionary->table[(uint32)hash & dictionary->table_mask];
 }
 
+/* What many look-ups need beside their places, which are on their way: first the texts, then the characters.
+ */
 static inline void
-dictionary_prefetch_text(const dictionary *dictionary, uint64 hash)
+dictionary_prefetch_values(const dictionary *dictionary, const uint64 *hashes, uint32 count)
 {
-    __builtin_prefetch(&dictionary->texts[dictionary_first_code(dictionary, hash)]);
-}
-
-static inline void
-dictionary_prefetch_characters(const dictionary *dictionary, uint64 hash)
-{
-    __builtin_prefetch(dictionary->texts[dictionary_first_code(dictionary, hash)].chars);
+    for (uint32 i = 0; i < count; i++)
+        __builtin_prefetch(&dictionary->texts[dictionary_first_code(dictionary, hashes[i])]);
+    for (uint32 i = 0; i < count; i++)
+        __builtin_prefetch(dictionary->texts[dictionary_first_code(dictionary, hashes[i])].chars);
 }
 
 extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);

@@ -107,10 +107,7 @@ code_some(dictionary *dictionary, const spool_value *values, uint32 count, uint3
         hashes[i] = spool_value_hash(&values[i]);
         dictionary_prefetch_place(dictionary, hashes[i]);
     }
-    for (uint32 i = 0; i < count; i++)
-        dictionary_prefetch_text(dictionary, hashes[i]);
-    for (uint32 i = 0; i < count; i++)
-        dictionary_prefetch_characters(dictionary, hashes[i]);
+    dictionary_prefetch_values(dictionary, hashes, count);
     for (uint32 i = 0; i < count; i++)
         codes[i] =
             values[i].text.length == 0

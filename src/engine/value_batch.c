@@ -112,10 +112,7 @@ look_up_some(const record_store *store, int column, normalize_mode mode, waiting
         hashes[i] = dictionary_hash(*text);
         dictionary_prefetch_place(dictionary, hashes[i]);
     }
-    for (uint32 i = 0; i < count; i++)
-        dictionary_prefetch_text(dictionary, hashes[i]);
-    for (uint32 i = 0; i < count; i++)
-        dictionary_prefetch_characters(dictionary, hashes[i]);
+    dictionary_prefetch_values(dictionary, hashes, count);
     for (uint32 i = 0; i < count; i++)
         values[i].code = values[i].text.length == 0 /* an empty text is a missing value */
                              ? 0

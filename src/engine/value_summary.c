@@ -110,10 +110,7 @@ static void
 count_waiting(waiting_values *waiting)
 {
     dictionary_reserve(waiting->counted, waiting->count, (Size)waiting->count * WAITING_BYTES);
-    for (uint32 i = 0; i < waiting->count; i++)
-        dictionary_prefetch_text(waiting->counted, waiting->hashes[i]);
-    for (uint32 i = 0; i < waiting->count; i++)
-        dictionary_prefetch_characters(waiting->counted, waiting->hashes[i]);
+    dictionary_prefetch_values(waiting->counted, waiting->hashes, waiting->count);
     for (uint32 i = 0; i < waiting->count; i++)
         (void)dictionary_add_kept_reserved(waiting->counted, waiting->values[i].text, waiting->hashes[i],
                                            waiting->values[i].second_hash);
