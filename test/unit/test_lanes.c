@@ -4,6 +4,7 @@
  */
 #include "kernel/lanes.h"
 #include "kernel/similarity.h"
+#include "naive_jaro.h"
 #include "unit.h"
 
 #define LONGEST 80
@@ -54,36 +55,6 @@ naive_distance(const short_text *x, const short_text *y, bool swaps)
 }
 
 static double
-naive_jaro(const short_text *x, const short_text *y)
-{
-    bool taken_x[LONGEST] = {false}, taken_y[LONGEST] = {false};
-    int longest = (int)(x->length > y->length ? x->length : y->length);
-    int window = longest / 2 - 1 > 0 ? longest / 2 - 1 : 0;
-    uint32_t matches = 0, moved = 0, k = 0;
-    double m;
-
-    if (x->length == 0 && y->length == 0)
-        return 1.0;
-    for (int i = 0; i < (int)x->length; i++)
-        for (int j = i - window < 0 ? 0 : i - window; j < (int)y->length && j <= i + window; j++)
-            if (!taken_y[j] && x->points[i] == y->points[j]) {
-                taken_x[i] = taken_y[j] = true;
-                matches++;
-                break;
-            }
-    if (matches == 0)
-        return 0.0;
-    for (uint32_t i = 0; i < x->length; i++)
-        if (taken_x[i]) {
-            while (!taken_y[k])
-                k++;
-            moved += x->points[i] != y->points[k++];
-        }
-    m = matches;
-    return (m / x->length + m / y->length + (m - moved / 2) / m) / 3.0;
-}
-
-static double
 naive(lane_measure measure, const short_text *x, const short_text *y)
 {
     uint32_t longest = x->length > y->length ? x->length : y->length, prefix = 0;
@@ -91,9 +62,9 @@ naive(lane_measure measure, const short_text *x, const short_text *y)
 
     switch (measure) {
     case LANES_JARO:
-        return naive_jaro(x, y);
+        return naive_jaro(x->points, x->length, y->points, y->length);
     case LANES_JARO_WINKLER:
-        value = naive_jaro(x, y);
+        value = naive_jaro(x->points, x->length, y->points, y->length);
         while (prefix < 4 && prefix < x->length && prefix < y->length &&
                x->points[prefix] == y->points[prefix])
             prefix++;
