@@ -1,6 +1,7 @@
 /*
  * naive_jaro.h: the Jaro similarity of two texts by its definition, which kernels are held against: the first
- * free are characters; neither text is longer than UNIT_LONGEST.
+ * free equal character within the window, from the left, as in the published procedure. At most UNIT_LONGEST
+ * characters each.
  */
 #ifndef NAIVE_JARO_H
 #define NAIVE_JARO_H
