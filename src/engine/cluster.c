@@ -27,6 +27,7 @@
 #define ABOUT_AS_ALIKE 0.7     /* of a weight */
 #define RARELY 0.03            /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
+#define ENOUGH_PARTNERS 10     /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
@@ -249,7 +250,7 @@ find_evident_sources(cluster_maker *maker, const uint32 *sources)
     for (uint32 source = 1; source < source_count; first += within[source++]) {
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
 
-        maker->unique[source] = across[source] > 0 && many &&
+        maker->unique[source] = across[source] >= ENOUGH_PARTNERS && many &&
                                 (copies[source] + 0.5 < unique_share * (within[source] + 2.0) ||
                                  copies[source] < RARELY * across[source]);
         maker->copies[source] = weight_of_copies(

@@ -14,6 +14,8 @@
 #include "utils/memutils.h"
 
 #define FEW_VALUES 60
+#define LONG_NUMBER 6.5    /* digits, on average */
+#define MANY_DIFFERENT 0.3 /* of the values */
 
 /* What a value looks like. */
 typedef struct value_look {
@@ -172,8 +174,12 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
         return KIND_NUMBER;
     if (phone > 0.8)
         return KIND_PHONE;
+    /* Among few values the copies of a thing make equal ones frequent. */
     if (number > 0.9)
-        return profile->mean_length >= 4 && profile->equal_share < 0.02 ? KIND_CODE : KIND_NUMBER;
+        return (profile->mean_length >= 4 && profile->equal_share < 0.02) ||
+                       (profile->mean_digits >= LONG_NUMBER && profile->distinct >= MANY_DIFFERENT * profile->filled)
+                   ? KIND_CODE
+                   : KIND_NUMBER;
     if (coded > 0.6 && profile->mean_words < 2.5)
         return KIND_CODE;
     return profile->mean_words <= 3.0 && profile->mean_length <= 30 ? KIND_NAME : KIND_TEXT;
@@ -202,7 +208,7 @@ note_frequent(column_profile *profile, uint32 code, uint32 records)
 static void
 profile_column(column_profile *profile, const dictionary *values, uint64 records)
 {
-    double length = 0, words = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0, coded = 0;
+    double length = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0, coded = 0;
     double measured = 0;
 
     profile->values = values;
@@ -217,6 +223,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         profile->longest = Max(profile->longest, text.length);
         length += weight * text.length;
         words += weight * look.words;
+        digits += weight * look.digits;
         equal += weight * (weight - 1);
         date += looks_like_date(text, &look) ? weight : 0;
         phone += looks_like_phone(text, &look) ? weight : 0;
@@ -235,6 +242,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
     if (profile->filled > 0) {
         profile->mean_length = length / profile->filled;
         profile->mean_words = words / profile->filled;
+        profile->mean_digits = digits / profile->filled;
         profile->with_digits /= profile->filled;
         profile->with_models /= profile->filled;
         profile->given_names /= profile->filled;

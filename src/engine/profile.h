@@ -33,6 +33,7 @@ typedef struct column_profile {
     uint64 distinct;
     double mean_length; /* characters of a filled value */
     double mean_words;
+    double mean_digits;
     double with_digits; /* share of filled values that have letters and digits */
     double with_models; /* share of filled values that have a model number (kernel/quantity.h) */
     double given_names; /* share of filled values with a word that is a given name or a nickname */
@@ -42,6 +43,7 @@ typedef struct column_profile {
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];
     uint32 top_records[5];
+    int part_of;              /* 1 + the place of the group that has the column as a part; 0: of none */
     bool repeats;             /* says again what other columns say; set when a specification is suggested */
     const dictionary *values; /* of an array its elements, which no row has codes of */
 } column_profile;

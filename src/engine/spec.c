@@ -33,6 +33,8 @@ const char *const comparison_method_names[] = {"exact",
                                                "soft_tfidf",
                                                NULL};
 static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overlap", NULL};
+static const char *const evidence_names[] = {"name",    "given_name", "birth_date", "identifier",
+                                             "contact", "shared",     NULL};
 static const char *const element_modes[] = {"best", "set", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
 static const char *const linkage_names[] = {"average", "single", NULL};
@@ -310,7 +312,8 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     static const char *const members[] = {
         "name",  "column",  "expression", "method",         "levels",      "normalize",
         "q",     "measure", "scale",      "term_frequency", "trained",     "frequencies",
-        "terms", "inner",   "elements",   "separator",      "with_labels", NULL};
+        "terms", "inner",   "elements",   "separator",      "with_labels", "evidence",
+        NULL};
     json_node member, method;
     bool has_method;
 
@@ -390,6 +393,9 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     }
     if (json_member(node, "term_frequency", &member))
         comparison->term_frequency = json_boolean(&member);
+    if (json_member(node, "evidence", &member))
+        comparison->evidence =
+            (evidence_kind)(json_choice(&member, "kind of evidence", evidence_names) + EVIDENCE_NAME);
     if (json_member(node, "with_labels", &member))
         comparison->with_labels = json_boolean(&member);
     if (json_member(node, "trained", &member))
@@ -630,12 +636,20 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
         append_json_number(out, comparison->scale);
     }
     appendStringInfo(out, ",\"term_frequency\":%s", comparison->term_frequency ? "true" : "false");
+    if (comparison->evidence != EVIDENCE_NONE)
+        appendStringInfo(out, ",\"evidence\":\"%s\"", evidence_name(comparison->evidence));
     if (comparison->with_labels)
         appendStringInfoString(out, ",\"with_labels\":true");
     if (comparison->trained)
         write_trained(out, comparison);
     write_term_statistics(out, &comparison->terms);
     appendStringInfoChar(out, '}');
+}
+
+const char *
+evidence_name(evidence_kind evidence)
+{
+    return evidence_names[evidence - EVIDENCE_NAME];
 }
 
 Jsonb *

@@ -42,6 +42,18 @@ typedef enum linkage {
     LINKAGE_SINGLE,  /* a link */
 } linkage;
 
+/* What a comparison is of, where the specification says it: what is expected of it before there are data
+ * (expected.h). */
+typedef enum evidence_kind {
+    EVIDENCE_NONE,
+    EVIDENCE_NAME,       /* of a person, whole */
+    EVIDENCE_GIVEN_NAME,
+    EVIDENCE_BIRTH_DATE,
+    EVIDENCE_IDENTIFIER, /* that one person alone has */
+    EVIDENCE_CONTACT,    /* an e-mail address, a telephone number */
+    EVIDENCE_SHARED,     /* by people of one household: a family name, an address */
+} evidence_kind;
+
 /* Whether a cluster may have two records of one source. */
 typedef enum one_per_source {
     ONE_PER_SOURCE_EVIDENT, /* not of a source that evidently holds each thing once */
@@ -90,6 +102,7 @@ typedef struct comparison_spec {
     double scale;
     double inner; /* METHOD_SOFT_TFIDF: from which on words are alike */
     bool term_frequency;
+    evidence_kind evidence;
     bool with_labels; /* labels alone give it a weight (label_comparisons.h) */
 
     bool trained;
@@ -136,6 +149,9 @@ extern Jsonb *spec_write(const match_spec *spec);
 
 /* Level as people read it: "missing", "exact", ">= 0.92", "else". */
 extern char *spec_level_label(const comparison_spec *comparison, int level);
+
+/* What "evidence" says, as it stands in a specification. */
+extern const char *evidence_name(evidence_kind evidence);
 
 /* The form of a comparison's column in the store. */
 static inline value_form

@@ -10,6 +10,7 @@
 
 #include "engine/column_groups.h"
 #include "engine/profile.h"
+#include "engine/suggest_evidence.h"
 #include "engine/suggest_lists.h"
 #include "engine/swapped.h"
 #include "engine/value_forms.h"
@@ -25,6 +26,8 @@
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
 #define MOST_PATTERN_BITS 46   /* of columns; others are for words with digits and the whole record */
+#define FEW_RECORDS 1000
+#define MOST_IDENTIFIER_BITS 24
 #define MOST_TELLING_SHARE 0.1 /* of pairs, that are equal in an identifier */
 #define LEAST_FILLED 0.02
 #define MOST_WHOLE_COLUMNS 64 /* a function has at most 100 arguments */
@@ -179,9 +182,19 @@ is_row_number(const column_profile *profile)
            (profile->kind == KIND_NUMBER || profile->kind == KIND_CODE);
 }
 
+static void
+write_evidence(StringInfo out, evidence_kind evidence)
+{
+    if (evidence != EVIDENCE_NONE)
+        appendStringInfo(out, ",\"evidence\":\"%s\"", evidence_name(evidence));
+}
+
+/* Whole names of persons, in any order. */
+#define WHOLE_NAMES ",\"method\":\"names\",\"levels\":[0.98,0.92,0.85,0.7,0.45],\"term_frequency\":true"
+
 /* alone: it is the only column that is compared. */
 static void
-write_comparison(StringInfo out, const column_profile *profile, bool alone)
+write_comparison(StringInfo out, const column_profile *profile, evidence_kind evidence, bool alone)
 {
     bool several = profile->mean_words >= 1.4 && profile->with_digits < LEAST_WITH_DIGITS;
 
@@ -193,6 +206,11 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
     } else {
         appendStringInfoString(out, "{\"column\":");
         append_json_string(out, profile->name);
+    }
+    write_evidence(out, evidence);
+    if (evidence == EVIDENCE_NAME) {
+        appendStringInfoString(out, WHOLE_NAMES "}");
+        return;
     }
     if (profile->is_list) {
         write_list_comparison(out, profile, profile->given_names >= LEAST_GIVEN_NAMES);
@@ -247,6 +265,8 @@ write_comparison(StringInfo out, const column_profile *profile, bool alone)
         appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2]");
         break;
     }
+    if (evidence == EVIDENCE_CONTACT && has_crowded_values(profile))
+        appendStringInfoString(out, ",\"term_frequency\":true");
     appendStringInfoChar(out, '}');
 }
 
@@ -478,7 +498,7 @@ write_swapped_rules(StringInfo out, const column_profile *profiles, int swapped[
 /* Their values as one name: by themselves they would differ together where they are swapped. */
 static void
 write_swapped_comparisons(StringInfo out, const column_profile *profiles, int swapped[MOST_SWAPPED][2],
-                          int swapped_count, int *written)
+                          int swapped_count, evidence_kind evidence, int *written)
 {
     for (int i = 0; i < swapped_count; i++) {
         const column_profile *first = &profiles[swapped[i][0]], *second = &profiles[swapped[i][1]];
@@ -489,8 +509,8 @@ write_swapped_comparisons(StringInfo out, const column_profile *profiles, int sw
         appendStringInfoString(out, ",\"expression\":");
         append_json_string(
             out, psprintf("pg_catalog.concat_ws(' ', %s, %s)", first->expression, second->expression));
-        appendStringInfoString(
-            out, ",\"method\":\"names\",\"levels\":[0.98,0.92,0.85,0.7,0.45],\"term_frequency\":true}");
+        write_evidence(out, i == 0 ? evidence : EVIDENCE_NONE);
+        appendStringInfoString(out, WHOLE_NAMES "}");
     }
 }
 
@@ -558,18 +578,34 @@ is_sparse_identifier(const column_profile *profile)
            profile->equal_share <= MOST_TELLING_SHARE && profile->mean_length >= 4;
 }
 
+/* An identifier, or what one person or household alone is reached by. */
+static bool
+tells_alone(const column_profile *profile)
+{
+    return is_identifier(profile) || profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE;
+}
+
 /* The columns most worth comparing, in their order in the query. */
 static void
-choose_comparisons(const column_profile *profiles, int count, bool *chosen)
+choose_comparisons(const column_profile *profiles, int count, const bool *left_out, bool *chosen)
 {
     int taken = 0, bits = 0;
 
     memset(chosen, 0, count * sizeof(bool));
+    /* These say more than whatever else there is, however few records have them. */
+    for (int i = 0; i < count; i++) {
+        if (!tells_alone(&profiles[i]) || left_out[i] || profiles[i].repeats || is_row_number(&profiles[i]) ||
+            usefulness(&profiles[i]) == 0 || bits + comparison_bits(&profiles[i]) > MOST_IDENTIFIER_BITS)
+            continue;
+        chosen[i] = true;
+        taken++;
+        bits += comparison_bits(&profiles[i]);
+    }
     for (;;) {
         int best = -1;
 
         for (int i = 0; i < count; i++)
-            if (!chosen[i] && !profiles[i].repeats && !is_row_number(&profiles[i]) &&
+            if (!chosen[i] && !left_out[i] && !profiles[i].repeats && !is_row_number(&profiles[i]) &&
                 usefulness(&profiles[i]) > 0 &&
                 (taken < MAX_SUGGESTED_COMPARISONS || is_sparse_identifier(&profiles[i])) &&
                 (best < 0 || usefulness(&profiles[i]) > usefulness(&profiles[best])))
@@ -580,6 +616,27 @@ choose_comparisons(const column_profile *profiles, int count, bool *chosen)
         taken++;
         bits += comparison_bits(&profiles[best]);
     }
+}
+
+/*
+ * Where records are few, nothing can be learnt of what parts of a whole repeat of it: of wholes with evidence
+ * only these are compared. True when columns were left out.
+ */
+static bool
+leave_out_parts(const record_store *store, const column_profile *profiles, int count, const bool *chosen,
+                const evidence_kind *evidence, bool *left_out)
+{
+    bool any = false;
+
+    if (store->records.count > FEW_RECORDS)
+        return false;
+    for (int i = 0; i < count; i++) {
+        int whole = profiles[i].part_of - 1;
+
+        if (whole >= 0 && chosen[whole] && evidence[whole] != EVIDENCE_NONE)
+            left_out[i] = any = true;
+    }
+    return any;
 }
 
 /* The profiles once more, with the groups of columns that stand in for each other instead of their members.
@@ -599,9 +656,12 @@ with_groups(MemoryContext context, const char *query, column_profile *profiles, 
         names[i] = column_group_name(&groups[i], profiles);
     }
     profiles = profile_query_with(context, query, expressions, names, found, count, store);
-    for (int i = 0; i < found; i++)
-        for (int k = 0; k < groups[i].count; k++)
+    for (int i = 0; i < found; i++) {
+        for (int k = 0; k < groups[i].count; k++) {
             profiles[groups[i].members[k]].repeats = !groups[i].in_parts;
+            profiles[groups[i].members[k]].part_of = 1 + *count - found + i;
+        }
+    }
     return profiles;
 }
 
@@ -630,7 +690,8 @@ suggest_spec(const char *query)
     StringInfoData out;
     record_store *store;
     column_profile *profiles;
-    bool *chosen;
+    bool *chosen, *left_out;
+    evidence_kind *evidence, swapped_evidence;
     Jsonb *spec;
     int count, written = 0, codes = 0, chosen_count = 0, swapped[MOST_SWAPPED][2], swapped_count;
 
@@ -644,13 +705,23 @@ suggest_spec(const char *query)
     chosen = palloc(count * sizeof(bool));
     mark_repeating(store, profiles, count);
     bring_to_form(profiles, count);
-    choose_comparisons(profiles, count, chosen);
+    left_out = palloc0(Max(count, 1) * sizeof(bool));
+    choose_comparisons(profiles, count, left_out, chosen);
+    swapped_count = swapped_columns_find(store, profiles, count, swapped);
+    evidence = palloc(Max(count, 1) * sizeof(evidence_kind));
+    suggest_evidence(profiles, count, chosen, swapped_count > 0 ? swapped[0] : NULL, evidence,
+                     &swapped_evidence);
+    if (leave_out_parts(store, profiles, count, chosen, evidence, left_out)) {
+        choose_comparisons(profiles, count, left_out, chosen);
+        suggest_evidence(profiles, count, chosen, NULL, evidence, &swapped_evidence);
+    }
 
     appendStringInfoString(&out, "{\"blocking\":[");
-    swapped_count = swapped_columns_find(store, profiles, count, swapped);
     write_blocking(&out, store, profiles, count, swapped, swapped_count);
     for (int i = 0; i < swapped_count; i++)
         chosen[swapped[i][0]] = chosen[swapped[i][1]] = false;
+    if (swapped_count > 0 && left_out[swapped[0][0]] && left_out[swapped[0][1]])
+        swapped_count = 0; /* the whole name is compared in any order */
     appendStringInfoString(&out, "],\"comparisons\":[");
     for (int i = 0; i < count; i++)
         chosen_count += chosen[i];
@@ -658,14 +729,14 @@ suggest_spec(const char *query)
         if (!chosen[i])
             continue;
         write_rule_start(&out, &written);
-        write_comparison(&out, &profiles[i], chosen_count == 1);
+        write_comparison(&out, &profiles[i], evidence[i], chosen_count == 1);
         if (has_codes(&profiles[i]) && codes < MOST_CODES_COMPARISONS) {
             write_rule_start(&out, &written);
             write_codes_comparison(&out, &profiles[i]);
             codes++;
         }
     }
-    write_swapped_comparisons(&out, profiles, swapped, swapped_count, &written);
+    write_swapped_comparisons(&out, profiles, swapped, swapped_count, swapped_evidence, &written);
     if (has_text(profiles, count) && whole_columns(profiles, count) > 1) {
         write_rule_start(&out, &written);
         appendStringInfoString(&out, "{\"name\":\"whole record\",\"expression\":");
@@ -673,7 +744,7 @@ suggest_spec(const char *query)
         appendStringInfoString(&out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.85,0.7,0.55,0.4,0.3]}");
     }
     if (written == 0)
-        write_comparison(&out, &profiles[0], true);
+        write_comparison(&out, &profiles[0], EVIDENCE_NONE, true);
     appendStringInfoString(&out, "]}");
     MemoryContextSwitchTo(before);
     spec = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));

@@ -19,6 +19,7 @@
 
 #include "engine/hash_sort.h"
 #include "engine/cluster.h"
+#include "engine/expected.h"
 #include "engine/label_comparisons.h"
 #include "engine/labels.h"
 #include "engine/mixed.h"
@@ -824,6 +825,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     for (int c = label_comparisons_first(spec); c < spec->comparison_count; c++) /* nothing is known of it */
         memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
     model_set_weights(run, spec, &learnt->parameters, cases, case_count, learnt->prior);
+    expected_weigh(run, spec, cases, candidate_count);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
     match_run_set_weights(run, spec);

@@ -1,0 +1,138 @@
+/*
+ * expected.c: see expected.h. The weights are round numbers: what one person alone has (an identifier, a
+ * birth date) speaks strongly when it differs; what a household or a firm shares (address, telephone, e-mail)
+ * hardly does, and alone it makes no match.
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "engine/expected.h"
+#include "utils/guc.h"
+
+#define EXPECTED_MATCHES 200.0 /* that teach as much as is expected */
+#define MOST_OF_RARITY 0.9     /* of what an equal value can say at all, by how rare equal values are */
+#define MOST_SHARED_BITS 10.0  /* that all a household shares may say together */
+#define SLIP_SHARE 0.4         /* of an equal value's weight, that one wrong character leaves */
+
+typedef struct expectation {
+    double agree, differ; /* bits */
+    double neutral;       /* the similarity that says nothing */
+} expectation;
+
+/* By evidence_kind. */
+static const expectation expectations[] = {
+    [EVIDENCE_NONE] = {0, 0, 0.5},       [EVIDENCE_NAME] = {7, -6, 0.65},
+    [EVIDENCE_GIVEN_NAME] = {4, -5, 0.85}, [EVIDENCE_BIRTH_DATE] = {6, -5, 0.8},
+    [EVIDENCE_IDENTIFIER] = {10, -5, 0.9}, [EVIDENCE_CONTACT] = {7, -1.5, 0.85},
+    [EVIDENCE_SHARED] = {4, -1.5, 0.3},
+};
+
+static double
+knob(const char *name, double value)
+{
+    const char *text = GetConfigOption(name, true, false);
+
+    return text != NULL ? atof(text) : value;
+}
+
+static bool
+says_what_it_is_of(const match_spec *spec)
+{
+    for (int c = 0; c < spec->comparison_count; c++)
+        if (spec->comparisons[c].evidence != EVIDENCE_NONE)
+            return true;
+    return false;
+}
+
+/* The weight of a level in bits. */
+static double
+level_weight(const comparison_spec *comparison, int level, int shared)
+{
+    expectation changed = expectations[comparison->evidence], *expected = &changed;
+    double rarity = -portable_log2(comparison->term_frequency && comparison->frequencies.other > 0
+                                       ? comparison->frequencies.other
+                                       : comparison->u[LEVEL_EXACT]);
+    double agree, threshold;
+
+    if (comparison->evidence != EVIDENCE_NONE) {
+        changed.agree = knob(psprintf("x.a%d", comparison->evidence), changed.agree);
+        changed.differ = knob(psprintf("x.d%d", comparison->evidence), changed.differ);
+        changed.neutral = knob(psprintf("x.n%d", comparison->evidence), changed.neutral);
+    }
+    agree = expected->agree;
+    if (comparison->evidence == EVIDENCE_SHARED)
+        agree = Min(agree, MOST_SHARED_BITS / shared);
+
+    if (comparison->evidence != EVIDENCE_IDENTIFIER)
+        agree = Min(agree, Max(MOST_OF_RARITY * rarity, 0));
+
+    if (level == LEVEL_EXACT)
+        return agree;
+    if (level - LEVEL_EXACT > comparison->threshold_count)
+        return expected->differ;
+    threshold = comparison->thresholds[level - LEVEL_EXACT - 1];
+    if (method_is_distance(comparison->method))
+        return threshold <= 0 ? agree : threshold <= 1 ? SLIP_SHARE * agree : 0;
+    if (threshold >= expected->neutral)
+        return agree * (threshold - expected->neutral) / (1.0 - expected->neutral);
+    return expected->differ * Min(1.0, (expected->neutral - threshold) / (0.5 * expected->neutral));
+}
+
+/* The matches to expect among the candidates by the expected weights alone. */
+static double
+count_matches(const scorer *layout, const double (*weights)[MAX_LEVELS], double prior_bits,
+              const logistic_case *cases, size_t case_count)
+{
+    double matches = 0;
+
+    for (size_t i = 0; i < case_count; i++) {
+        double bits = prior_bits;
+
+        for (int c = 0; c < layout->comparison_count; c++)
+            bits += weights[c][pattern_level(&layout->comparisons[c], cases[i].pattern)];
+        matches += cases[i].count * probability_from_weight((int64)floor(bits * WEIGHT_UNITS + 0.5));
+    }
+    return matches;
+}
+
+void
+expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, size_t case_count)
+{
+    double(*weights)[MAX_LEVELS], prior_bits, matches, learnt;
+    int shared = 0;
+    int64 trained_prior = weight_from_probability(spec->prior);
+
+    if (!says_what_it_is_of(spec) || run->store->records.count < 2)
+        return;
+    for (int c = 0; c < spec->comparison_count; c++)
+        shared += spec->comparisons[c].evidence == EVIDENCE_SHARED;
+    weights = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    for (int c = 0; c < spec->comparison_count; c++)
+        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+            weights[c][level] = level_weight(&spec->comparisons[c], level, shared);
+    /* Half as many matches as records. */
+    prior_bits = -portable_log2((double)run->store->records.count);
+    matches = count_matches(&run->scorer, weights, prior_bits, cases, case_count);
+    learnt = matches / (matches + knob("x.k", EXPECTED_MATCHES));
+    for (int c = 0; c < spec->comparison_count; c++) {
+        comparison_spec *comparison = &spec->comparisons[c];
+        double full = portable_log2(comparison->m[LEVEL_EXACT] / comparison->u[LEVEL_EXACT]);
+
+        if (comparison->term_frequency && comparison->frequencies.other > 0 && full > 0) {
+            comparison->frequencies.scale = learnt * comparison->frequencies.scale +
+                                            (1.0 - learnt) * Max(Min(weights[c][LEVEL_EXACT] / full, 1.0), 0.0);
+            /* What is expected is expected of a value that is as frequent as most. */
+            weights[c][LEVEL_EXACT] += comparison->frequencies.scale *
+                                       portable_log2(comparison->frequencies.other / comparison->u[LEVEL_EXACT]);
+        }
+        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+            comparison->weights[level] = (int32)floor(learnt * comparison->weights[level] +
+                                                      (1.0 - learnt) * weights[c][level] * WEIGHT_UNITS + 0.5);
+    }
+    spec->prior = probability_from_weight((int64)floor(
+        learnt * (double)trained_prior + (1.0 - learnt) * prior_bits * WEIGHT_UNITS + 0.5));
+    match_run_phase(run, "expected", "%.0f matches by what attributes mean, %.0f %% learnt", matches,
+                    100.0 * learnt);
+    pfree(weights);
+}

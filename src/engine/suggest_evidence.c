@@ -1,0 +1,132 @@
+/*
+ * suggest_evidence.c: see suggest_evidence.h.
+ */
+#include "compat.h"
+
+#include "engine/suggest_evidence.h"
+#include "engine/value_reader.h"
+#include "utils/memutils.h"
+
+#define LEAST_DIGITS 6.5      /* of an identifier, on average: postcodes have fewer */
+#define MOST_HOLDERS 6        /* records that have one identifier */
+#define LEAST_DIFFERENT 0.3   /* of the values of an identifier */
+#define CROWD 10              /* records with one value, and the times of the usual number below */
+#define CROWD_TIMES 5
+#define LEAST_GIVEN_NAMES 0.15
+#define LEAST_WORDS 1.6       /* of a whole name, on average */
+#define LEAST_YEARS 10        /* that the middle half of birth dates spans */
+#define MOST_SHARED 0.1       /* of the pairs of values, that are equal */
+#define LEAST_FILLED 0.05
+#define LEAST_TELLING 2       /* columns that tell people apart, beside their names */
+
+bool
+is_identifier(const column_profile *profile)
+{
+    return profile->kind == KIND_CODE && !profile->is_list && !profile->is_group &&
+           profile->mean_digits >= LEAST_DIGITS && profile->top_records[0] <= MOST_HOLDERS &&
+           profile->distinct >= LEAST_DIFFERENT * profile->filled;
+}
+
+bool
+has_crowded_values(const column_profile *profile)
+{
+    return profile->top_records[0] >= CROWD &&
+           profile->top_records[0] * profile->distinct >= CROWD_TIMES * (double)profile->filled;
+}
+
+static int
+compare_years(const void *a, const void *b)
+{
+    return *(const int32 *)a - *(const int32 *)b;
+}
+
+/* Dates of birth lie decades apart; dates of what happened to a record crowd in a few years. */
+static bool
+are_birth_dates(const column_profile *profile)
+{
+    const dictionary *values = profile->values;
+    int32 *years;
+    uint32 used = 0, span;
+
+    if (profile->kind != KIND_DATE || profile->is_list)
+        return false;
+    years = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(values->count, 1), sizeof(int32)));
+    for (uint32 code = 1; code < values->count; code++) {
+        calendar_date date;
+
+        if (parse_date(values->texts[code], &date))
+            years[used++] = date.year;
+    }
+    qsort(years, used, sizeof(int32), compare_years);
+    span = used < 4 ? 0 : (uint32)(years[used - 1 - used / 4] - years[used / 4]);
+    pfree(years);
+    return span >= LEAST_YEARS;
+}
+
+static bool
+names_persons(const column_profile *profile)
+{
+    return profile->kind == KIND_NAME && !profile->is_list && profile->given_names >= LEAST_GIVEN_NAMES;
+}
+
+/* The column with whole names of persons in most records; -1: there is none. */
+static int
+whole_name(const column_profile *profiles, int count, const bool *chosen)
+{
+    int best = -1;
+
+    for (int i = 0; i < count; i++)
+        if (chosen[i] && names_persons(&profiles[i]) && profiles[i].mean_words >= LEAST_WORDS &&
+            (best < 0 || profiles[i].filled > profiles[best].filled))
+            best = i;
+    return best;
+}
+
+/* A part of a group that is compared, too, says nothing more. */
+static bool
+is_part(const column_profile *profiles, const bool *chosen, int i)
+{
+    return profiles[i].part_of > 0 && chosen[profiles[i].part_of - 1];
+}
+
+void
+suggest_evidence(const column_profile *profiles, int count, const bool *chosen, const int *swapped,
+                 evidence_kind *evidence, evidence_kind *swapped_evidence)
+{
+    int whole = whole_name(profiles, count, chosen), telling = 0;
+    bool names = whole >= 0;
+
+    memset(evidence, 0, count * sizeof(evidence_kind));
+    *swapped_evidence = EVIDENCE_NONE;
+    if (whole >= 0)
+        evidence[whole] = EVIDENCE_NAME;
+    if (swapped != NULL &&
+        (whole < 0 || profiles[swapped[0]].part_of != whole + 1 || profiles[swapped[1]].part_of != whole + 1)) {
+        *swapped_evidence = whole < 0 ? EVIDENCE_NAME : EVIDENCE_NONE;
+        names = true;
+    }
+    for (int i = 0; i < count; i++) {
+        const column_profile *profile = &profiles[i];
+
+        if (!chosen[i] || evidence[i] != EVIDENCE_NONE || is_part(profiles, chosen, i))
+            continue;
+        if (names_persons(profile)) {
+            evidence[i] = names ? EVIDENCE_NONE : EVIDENCE_GIVEN_NAME;
+            names = true;
+        } else if (is_identifier(profile))
+            evidence[i] = EVIDENCE_IDENTIFIER;
+        else if (profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE)
+            evidence[i] = EVIDENCE_CONTACT;
+        else if (are_birth_dates(profile))
+            evidence[i] = EVIDENCE_BIRTH_DATE;
+        else if ((profile->kind == KIND_NAME || profile->kind == KIND_TEXT) &&
+                 profile->equal_share <= MOST_SHARED && profile->filled >= LEAST_FILLED * profile->records)
+            evidence[i] = EVIDENCE_SHARED;
+        telling += evidence[i] != EVIDENCE_NONE && evidence[i] != EVIDENCE_SHARED &&
+                   evidence[i] != EVIDENCE_GIVEN_NAME;
+    }
+    if (!names || telling < LEAST_TELLING) {
+        memset(evidence, 0, count * sizeof(evidence_kind));
+        *swapped_evidence = EVIDENCE_NONE;
+    }
+}
