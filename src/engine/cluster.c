@@ -27,7 +27,7 @@
 #define ABOUT_AS_ALIKE 0.7     /* of a weight */
 #define RARELY 0.03            /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
-#define ENOUGH_PARTNERS 10     /* records with one outside */
+#define ENOUGH_PARTNERS 10 /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */

@@ -8,12 +8,12 @@
 #include <math.h>
 
 #include "engine/expected.h"
-#include "utils/guc.h"
+#include "engine/label_comparisons.h"
 
-#define EXPECTED_MATCHES 200.0 /* that teach as much as is expected */
-#define MOST_OF_RARITY 0.9     /* of what an equal value can say at all, by how rare equal values are */
-#define MOST_SHARED_BITS 10.0  /* that all a household shares may say together */
-#define SLIP_SHARE 0.4         /* of an equal value's weight, that one wrong character leaves */
+#define EXPECTED_MATCHES 8.0  /* of each comparison, that teach as much as is expected */
+#define MOST_OF_RARITY 0.9    /* of what an equal value can say at all, by how rare equal values are */
+#define MOST_SHARED_BITS 10.0 /* that all a household shares may say together */
+#define SLIP_SHARE 0.4        /* of an equal value's weight, that one wrong character leaves */
 
 typedef struct expectation {
     double agree, differ; /* bits */
@@ -22,19 +22,11 @@ typedef struct expectation {
 
 /* By evidence_kind. */
 static const expectation expectations[] = {
-    [EVIDENCE_NONE] = {0, 0, 0.5},       [EVIDENCE_NAME] = {7, -6, 0.65},
+    [EVIDENCE_NONE] = {0, 0, 0.5},         [EVIDENCE_NAME] = {7, -6, 0.65},
     [EVIDENCE_GIVEN_NAME] = {4, -5, 0.85}, [EVIDENCE_BIRTH_DATE] = {6, -5, 0.8},
     [EVIDENCE_IDENTIFIER] = {10, -5, 0.9}, [EVIDENCE_CONTACT] = {7, -1.5, 0.85},
     [EVIDENCE_SHARED] = {4, -1.5, 0.3},
 };
-
-static double
-knob(const char *name, double value)
-{
-    const char *text = GetConfigOption(name, true, false);
-
-    return text != NULL ? atof(text) : value;
-}
 
 static bool
 says_what_it_is_of(const match_spec *spec)
@@ -49,24 +41,16 @@ says_what_it_is_of(const match_spec *spec)
 static double
 level_weight(const comparison_spec *comparison, int level, int shared)
 {
-    expectation changed = expectations[comparison->evidence], *expected = &changed;
+    const expectation *expected = &expectations[comparison->evidence];
     double rarity = -portable_log2(comparison->term_frequency && comparison->frequencies.other > 0
                                        ? comparison->frequencies.other
                                        : comparison->u[LEVEL_EXACT]);
-    double agree, threshold;
+    double agree = expected->agree, threshold;
 
-    if (comparison->evidence != EVIDENCE_NONE) {
-        changed.agree = knob(psprintf("x.a%d", comparison->evidence), changed.agree);
-        changed.differ = knob(psprintf("x.d%d", comparison->evidence), changed.differ);
-        changed.neutral = knob(psprintf("x.n%d", comparison->evidence), changed.neutral);
-    }
-    agree = expected->agree;
     if (comparison->evidence == EVIDENCE_SHARED)
         agree = Min(agree, MOST_SHARED_BITS / shared);
-
-    if (comparison->evidence != EVIDENCE_IDENTIFIER)
+    if (comparison->evidence != EVIDENCE_IDENTIFIER && comparison->evidence != EVIDENCE_CONTACT)
         agree = Min(agree, Max(MOST_OF_RARITY * rarity, 0));
-
     if (level == LEVEL_EXACT)
         return agree;
     if (level - LEVEL_EXACT > comparison->threshold_count)
@@ -114,24 +98,28 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     /* Half as many matches as records. */
     prior_bits = -portable_log2((double)run->store->records.count);
     matches = count_matches(&run->scorer, weights, prior_bits, cases, case_count);
-    learnt = matches / (matches + knob("x.k", EXPECTED_MATCHES));
+    learnt = matches / (EXPECTED_MATCHES * Max(label_comparisons_first(spec), 1));
+    learnt = learnt * learnt / (1.0 + learnt * learnt);
     for (int c = 0; c < spec->comparison_count; c++) {
         comparison_spec *comparison = &spec->comparisons[c];
         double full = portable_log2(comparison->m[LEVEL_EXACT] / comparison->u[LEVEL_EXACT]);
 
         if (comparison->term_frequency && comparison->frequencies.other > 0 && full > 0) {
-            comparison->frequencies.scale = learnt * comparison->frequencies.scale +
-                                            (1.0 - learnt) * Max(Min(weights[c][LEVEL_EXACT] / full, 1.0), 0.0);
+            comparison->frequencies.scale =
+                learnt * comparison->frequencies.scale +
+                (1.0 - learnt) * Max(Min(weights[c][LEVEL_EXACT] / full, 1.0), 0.0);
             /* What is expected is expected of a value that is as frequent as most. */
-            weights[c][LEVEL_EXACT] += comparison->frequencies.scale *
-                                       portable_log2(comparison->frequencies.other / comparison->u[LEVEL_EXACT]);
+            weights[c][LEVEL_EXACT] +=
+                comparison->frequencies.scale *
+                portable_log2(comparison->frequencies.other / comparison->u[LEVEL_EXACT]);
         }
         for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
-            comparison->weights[level] = (int32)floor(learnt * comparison->weights[level] +
-                                                      (1.0 - learnt) * weights[c][level] * WEIGHT_UNITS + 0.5);
+            comparison->weights[level] =
+                (int32)floor(learnt * comparison->weights[level] +
+                             (1.0 - learnt) * weights[c][level] * WEIGHT_UNITS + 0.5);
     }
-    spec->prior = probability_from_weight((int64)floor(
-        learnt * (double)trained_prior + (1.0 - learnt) * prior_bits * WEIGHT_UNITS + 0.5));
+    spec->prior = probability_from_weight(
+        (int64)floor(learnt * (double)trained_prior + (1.0 - learnt) * prior_bits * WEIGHT_UNITS + 0.5));
     match_run_phase(run, "expected", "%.0f matches by what attributes mean, %.0f %% learnt", matches,
                     100.0 * learnt);
     pfree(weights);

@@ -3,8 +3,9 @@
  *
  * A hundred matches do not teach what a differing date of birth means, and a hundred pairs of one household
  * teach it wrongly. Where a specification says what its comparisons are of ("evidence"), a model that is
- * trained without labels begins with the weights that somebody would give who knows persons and their
- * attributes, and data replace them as they come: with EXPECTED_MATCHES matches half of the way.
+ * trained begins with the weights that somebody would give who knows persons and their attributes, and data
+ * replace them as they come: half of the way with EXPECTED_MATCHES matches for each comparison, nearly all of
+ * it with three times as many.
  */
 #ifndef MASTERING_ENGINE_EXPECTED_H
 #define MASTERING_ENGINE_EXPECTED_H

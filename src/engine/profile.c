@@ -177,7 +177,8 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
     /* Among few values the copies of a thing make equal ones frequent. */
     if (number > 0.9)
         return (profile->mean_length >= 4 && profile->equal_share < 0.02) ||
-                       (profile->mean_digits >= LONG_NUMBER && profile->distinct >= MANY_DIFFERENT * profile->filled)
+                       (profile->mean_digits >= LONG_NUMBER &&
+                        profile->distinct >= MANY_DIFFERENT * profile->filled)
                    ? KIND_CODE
                    : KIND_NUMBER;
     if (coded > 0.6 && profile->mean_words < 2.5)
@@ -208,7 +209,8 @@ note_frequent(column_profile *profile, uint32 code, uint32 records)
 static void
 profile_column(column_profile *profile, const dictionary *values, uint64 records)
 {
-    double length = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0, coded = 0;
+    double length = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0,
+           coded = 0;
     double measured = 0;
 
     profile->values = values;

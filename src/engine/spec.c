@@ -310,10 +310,9 @@ static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
     static const char *const members[] = {
-        "name",  "column",  "expression", "method",         "levels",      "normalize",
-        "q",     "measure", "scale",      "term_frequency", "trained",     "frequencies",
-        "terms", "inner",   "elements",   "separator",      "with_labels", "evidence",
-        NULL};
+        "name",     "column",    "expression",     "method",   "levels",      "normalize", "q",
+        "measure",  "scale",     "term_frequency", "trained",  "frequencies", "terms",     "inner",
+        "elements", "separator", "with_labels",    "evidence", NULL};
     json_node member, method;
     bool has_method;
 

@@ -46,7 +46,7 @@ typedef enum linkage {
  * (expected.h). */
 typedef enum evidence_kind {
     EVIDENCE_NONE,
-    EVIDENCE_NAME,       /* of a person, whole */
+    EVIDENCE_NAME, /* of a person, whole */
     EVIDENCE_GIVEN_NAME,
     EVIDENCE_BIRTH_DATE,
     EVIDENCE_IDENTIFIER, /* that one person alone has */

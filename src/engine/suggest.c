@@ -25,9 +25,8 @@
 #define LEAST_GIVEN_NAMES 0.15 /* of a column that names persons */
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
-#define MOST_PATTERN_BITS 46   /* of columns; others are for words with digits and the whole record */
+#define MOST_PATTERN_BITS 46 /* of columns; others are for words with digits and the whole record */
 #define FEW_RECORDS 1000
-#define MOST_IDENTIFIER_BITS 24
 #define MOST_TELLING_SHARE 0.1 /* of pairs, that are equal in an identifier */
 #define LEAST_FILLED 0.02
 #define MOST_WHOLE_COLUMNS 64 /* a function has at most 100 arguments */
@@ -578,37 +577,31 @@ is_sparse_identifier(const column_profile *profile)
            profile->equal_share <= MOST_TELLING_SHARE && profile->mean_length >= 4;
 }
 
-/* An identifier, or what one person or household alone is reached by. */
 static bool
-tells_alone(const column_profile *profile)
+can_compare(const column_profile *profile)
 {
-    return is_identifier(profile) || profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE;
+    return !profile->repeats && !is_row_number(profile) && usefulness(profile) > 0;
 }
 
-/* The columns most worth comparing, in their order in the query. */
+/*
+ * The columns most worth comparing, in their order in the query. first: those that come before all others, as
+ * far as there is room.
+ */
 static void
-choose_comparisons(const column_profile *profiles, int count, const bool *left_out, bool *chosen)
+choose_comparisons(const column_profile *profiles, int count, const bool *left_out, const bool *first,
+                   bool *chosen)
 {
     int taken = 0, bits = 0;
 
     memset(chosen, 0, count * sizeof(bool));
-    /* These say more than whatever else there is, however few records have them. */
-    for (int i = 0; i < count; i++) {
-        if (!tells_alone(&profiles[i]) || left_out[i] || profiles[i].repeats || is_row_number(&profiles[i]) ||
-            usefulness(&profiles[i]) == 0 || bits + comparison_bits(&profiles[i]) > MOST_IDENTIFIER_BITS)
-            continue;
-        chosen[i] = true;
-        taken++;
-        bits += comparison_bits(&profiles[i]);
-    }
     for (;;) {
         int best = -1;
 
         for (int i = 0; i < count; i++)
-            if (!chosen[i] && !left_out[i] && !profiles[i].repeats && !is_row_number(&profiles[i]) &&
-                usefulness(&profiles[i]) > 0 &&
+            if (!chosen[i] && !left_out[i] && can_compare(&profiles[i]) &&
                 (taken < MAX_SUGGESTED_COMPARISONS || is_sparse_identifier(&profiles[i])) &&
-                (best < 0 || usefulness(&profiles[i]) > usefulness(&profiles[best])))
+                (best < 0 || first[i] > first[best] ||
+                 (first[i] == first[best] && usefulness(&profiles[i]) > usefulness(&profiles[best]))))
                 best = i;
         if (best < 0 || bits + comparison_bits(&profiles[best]) > MOST_PATTERN_BITS)
             break;
@@ -619,22 +612,22 @@ choose_comparisons(const column_profile *profiles, int count, const bool *left_o
 }
 
 /*
- * Where records are few, nothing can be learnt of what parts of a whole repeat of it: of wholes with evidence
- * only these are compared. True when columns were left out.
+ * What comes first and what is left out. What one thing alone has says more than whatever else there is,
+ * however few records have it. Where records are few, so does whatever is evidence, and nothing can be learnt
+ * of what the parts of a whole repeat of it. Returns whether parts are left out.
  */
 static bool
-leave_out_parts(const record_store *store, const column_profile *profiles, int count, const bool *chosen,
-                const evidence_kind *evidence, bool *left_out)
+rank_columns(const record_store *store, const column_profile *profiles, int count,
+             const evidence_kind *evidence, bool *left_out, bool *first)
 {
-    bool any = false;
+    bool few = store->records.count <= FEW_RECORDS, any = false;
 
-    if (store->records.count > FEW_RECORDS)
-        return false;
     for (int i = 0; i < count; i++) {
         int whole = profiles[i].part_of - 1;
 
-        if (whole >= 0 && chosen[whole] && evidence[whole] != EVIDENCE_NONE)
-            left_out[i] = any = true;
+        first[i] = few ? evidence[i] != EVIDENCE_NONE : is_identifier(&profiles[i]);
+        left_out[i] = few && whole >= 0 && evidence[whole] != EVIDENCE_NONE;
+        any |= left_out[i];
     }
     return any;
 }
@@ -690,7 +683,7 @@ suggest_spec(const char *query)
     StringInfoData out;
     record_store *store;
     column_profile *profiles;
-    bool *chosen, *left_out;
+    bool *chosen, *left_out, *first, swapped_parts = false;
     evidence_kind *evidence, swapped_evidence;
     Jsonb *spec;
     int count, written = 0, codes = 0, chosen_count = 0, swapped[MOST_SWAPPED][2], swapped_count;
@@ -702,26 +695,28 @@ suggest_spec(const char *query)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column to compare"),
                         errhint("Return more columns than \"id\" and \"source\": SELECT id, name, ...")));
     profiles = with_groups(context, query, profiles, &count, &store);
-    chosen = palloc(count * sizeof(bool));
     mark_repeating(store, profiles, count);
     bring_to_form(profiles, count);
-    left_out = palloc0(Max(count, 1) * sizeof(bool));
-    choose_comparisons(profiles, count, left_out, chosen);
     swapped_count = swapped_columns_find(store, profiles, count, swapped);
-    evidence = palloc(Max(count, 1) * sizeof(evidence_kind));
+    chosen = palloc0(count * sizeof(bool));
+    left_out = palloc0(count * sizeof(bool));
+    first = palloc0(count * sizeof(bool));
+    evidence = palloc0(count * sizeof(evidence_kind));
+    for (int i = 0; i < count; i++)
+        chosen[i] = can_compare(&profiles[i]);
     suggest_evidence(profiles, count, chosen, swapped_count > 0 ? swapped[0] : NULL, evidence,
                      &swapped_evidence);
-    if (leave_out_parts(store, profiles, count, chosen, evidence, left_out)) {
-        choose_comparisons(profiles, count, left_out, chosen);
-        suggest_evidence(profiles, count, chosen, NULL, evidence, &swapped_evidence);
-    }
+    if (rank_columns(store, profiles, count, evidence, left_out, first) && swapped_count > 0 &&
+        left_out[swapped[0][0]] && left_out[swapped[0][1]])
+        swapped_parts = true; /* the whole name is compared in any order */
+    choose_comparisons(profiles, count, left_out, first, chosen);
 
     appendStringInfoString(&out, "{\"blocking\":[");
     write_blocking(&out, store, profiles, count, swapped, swapped_count);
     for (int i = 0; i < swapped_count; i++)
         chosen[swapped[i][0]] = chosen[swapped[i][1]] = false;
-    if (swapped_count > 0 && left_out[swapped[0][0]] && left_out[swapped[0][1]])
-        swapped_count = 0; /* the whole name is compared in any order */
+    if (swapped_parts)
+        swapped_count = 0;
     appendStringInfoString(&out, "],\"comparisons\":[");
     for (int i = 0; i < count; i++)
         chosen_count += chosen[i];

@@ -7,17 +7,17 @@
 #include "engine/value_reader.h"
 #include "utils/memutils.h"
 
-#define LEAST_DIGITS 6.5      /* of an identifier, on average: postcodes have fewer */
-#define MOST_HOLDERS 6        /* records that have one identifier */
-#define LEAST_DIFFERENT 0.3   /* of the values of an identifier */
-#define CROWD 10              /* records with one value, and the times of the usual number below */
+#define LEAST_DIGITS 6.5    /* of an identifier, on average: postcodes have fewer */
+#define MOST_HOLDERS 6      /* records that have one identifier */
+#define LEAST_DIFFERENT 0.3 /* of the values of an identifier */
+#define CROWD 10            /* records with one value, and the times of the usual number below */
 #define CROWD_TIMES 5
 #define LEAST_GIVEN_NAMES 0.15
-#define LEAST_WORDS 1.6       /* of a whole name, on average */
-#define LEAST_YEARS 10        /* that the middle half of birth dates spans */
-#define MOST_SHARED 0.1       /* of the pairs of values, that are equal */
+#define LEAST_WORDS 1.6 /* of a whole name, on average */
+#define LEAST_YEARS 10  /* that the middle half of birth dates spans */
+#define MOST_SHARED 0.1 /* of the pairs of values, that are equal */
 #define LEAST_FILLED 0.05
-#define LEAST_TELLING 2       /* columns that tell people apart, beside their names */
+#define LEAST_TELLING 2 /* columns that tell people apart, beside their names */
 
 bool
 is_identifier(const column_profile *profile)
@@ -89,6 +89,13 @@ is_part(const column_profile *profiles, const bool *chosen, int i)
     return profiles[i].part_of > 0 && chosen[profiles[i].part_of - 1];
 }
 
+static void
+forget(evidence_kind *evidence, int count)
+{
+    for (int i = 0; i < count; i++)
+        evidence[i] = EVIDENCE_NONE;
+}
+
 void
 suggest_evidence(const column_profile *profiles, int count, const bool *chosen, const int *swapped,
                  evidence_kind *evidence, evidence_kind *swapped_evidence)
@@ -96,12 +103,12 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
     int whole = whole_name(profiles, count, chosen), telling = 0;
     bool names = whole >= 0;
 
-    memset(evidence, 0, count * sizeof(evidence_kind));
+    forget(evidence, count);
     *swapped_evidence = EVIDENCE_NONE;
     if (whole >= 0)
         evidence[whole] = EVIDENCE_NAME;
-    if (swapped != NULL &&
-        (whole < 0 || profiles[swapped[0]].part_of != whole + 1 || profiles[swapped[1]].part_of != whole + 1)) {
+    if (swapped != NULL && (whole < 0 || profiles[swapped[0]].part_of != whole + 1 ||
+                            profiles[swapped[1]].part_of != whole + 1)) {
         *swapped_evidence = whole < 0 ? EVIDENCE_NAME : EVIDENCE_NONE;
         names = true;
     }
@@ -126,7 +133,7 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
                    evidence[i] != EVIDENCE_GIVEN_NAME;
     }
     if (!names || telling < LEAST_TELLING) {
-        memset(evidence, 0, count * sizeof(evidence_kind));
+        forget(evidence, count);
         *swapped_evidence = EVIDENCE_NONE;
     }
 }
