@@ -12,7 +12,7 @@
 
 #define EXPECTED_MATCHES 8.0  /* of each comparison, that teach as much as is expected */
 #define MOST_OF_RARITY 0.9    /* of what an equal value can say at all, by how rare equal values are */
-#define MOST_SHARED_BITS 10.0 /* that all a household shares may say together */
+#define MOST_SHARED_BITS 12.0 /* that all a household shares may say together */
 #define SLIP_SHARE 0.4        /* of an equal value's weight, that one wrong character leaves */
 
 typedef struct expectation {
@@ -24,8 +24,8 @@ typedef struct expectation {
 static const expectation expectations[] = {
     [EVIDENCE_NONE] = {0, 0, 0.5},         [EVIDENCE_NAME] = {7, -6, 0.65},
     [EVIDENCE_GIVEN_NAME] = {4, -5, 0.85}, [EVIDENCE_BIRTH_DATE] = {6, -5, 0.8},
-    [EVIDENCE_IDENTIFIER] = {10, -5, 0.9}, [EVIDENCE_CONTACT] = {7, -1.5, 0.85},
-    [EVIDENCE_SHARED] = {4, -1.5, 0.3},
+    [EVIDENCE_IDENTIFIER] = {10, -5, 0.9}, [EVIDENCE_CONTACT] = {6, -1, 0.85},
+    [EVIDENCE_SHARED] = {4, -1, 0.3},
 };
 
 static bool
@@ -42,15 +42,13 @@ static double
 level_weight(const comparison_spec *comparison, int level, int shared)
 {
     const expectation *expected = &expectations[comparison->evidence];
-    double rarity = -portable_log2(comparison->term_frequency && comparison->frequencies.other > 0
-                                       ? comparison->frequencies.other
-                                       : comparison->u[LEVEL_EXACT]);
     double agree = expected->agree, threshold;
 
     if (comparison->evidence == EVIDENCE_SHARED)
         agree = Min(agree, MOST_SHARED_BITS / shared);
-    if (comparison->evidence != EVIDENCE_IDENTIFIER && comparison->evidence != EVIDENCE_CONTACT)
-        agree = Min(agree, Max(MOST_OF_RARITY * rarity, 0));
+    if ((comparison->evidence == EVIDENCE_BIRTH_DATE || comparison->evidence == EVIDENCE_SHARED) &&
+        !comparison->term_frequency)
+        agree = Min(agree, Max(-MOST_OF_RARITY * portable_log2(comparison->u[LEVEL_EXACT]), 0));
     if (level == LEVEL_EXACT)
         return agree;
     if (level - LEVEL_EXACT > comparison->threshold_count)
@@ -83,7 +81,7 @@ count_matches(const scorer *layout, const double (*weights)[MAX_LEVELS], double 
 void
 expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, size_t case_count)
 {
-    double(*weights)[MAX_LEVELS], prior_bits, matches, learnt;
+    double(*weights)[MAX_LEVELS], (*trained)[MAX_LEVELS], prior_bits, matches, found, learnt;
     int shared = 0;
     int64 trained_prior = weight_from_probability(spec->prior);
 
@@ -92,13 +90,20 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     for (int c = 0; c < spec->comparison_count; c++)
         shared += spec->comparisons[c].evidence == EVIDENCE_SHARED;
     weights = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    trained = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
     for (int c = 0; c < spec->comparison_count; c++)
-        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++) {
             weights[c][level] = level_weight(&spec->comparisons[c], level, shared);
+            trained[c][level] = weight_to_bits(spec->comparisons[c].weights[level]);
+        }
     /* Half as many matches as records. */
     prior_bits = -portable_log2((double)run->store->records.count);
     matches = count_matches(&run->scorer, weights, prior_bits, cases, case_count);
+    found = count_matches(&run->scorer, trained, weight_to_bits(trained_prior), cases, case_count);
     learnt = matches / (EXPECTED_MATCHES * Max(label_comparisons_first(spec), 1));
+    /* Where far more was taken for matches than is expected, it is families that were learnt from. */
+    if (found > matches)
+        learnt *= (matches / found) * (matches / found);
     learnt = learnt * learnt / (1.0 + learnt * learnt);
     for (int c = 0; c < spec->comparison_count; c++) {
         comparison_spec *comparison = &spec->comparisons[c];
@@ -120,7 +125,8 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     }
     spec->prior = probability_from_weight(
         (int64)floor(learnt * (double)trained_prior + (1.0 - learnt) * prior_bits * WEIGHT_UNITS + 0.5));
-    match_run_phase(run, "expected", "%.0f matches by what attributes mean, %.0f %% learnt", matches,
-                    100.0 * learnt);
+    match_run_phase(run, "expected", "%.0f matches by what attributes mean, %.0f %% learnt from %.0f",
+                    matches, 100.0 * learnt, found);
     pfree(weights);
+    pfree(trained);
 }
