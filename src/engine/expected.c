@@ -11,6 +11,7 @@
 #include "engine/label_comparisons.h"
 
 #define EXPECTED_MATCHES 8.0  /* of each comparison, that teach as much as is expected */
+#define LEAST_LEARNT 0.15     /* of a weight: what is peculiar to the data shows in few matches, too */
 #define MOST_OF_RARITY 0.9    /* of what an equal value can say at all, by how rare equal values are */
 #define MOST_SHARED_BITS 12.0 /* that all a household shares may say together */
 #define SLIP_SHARE 0.4        /* of an equal value's weight, that one wrong character leaves */
@@ -104,7 +105,8 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     /* Where far more was taken for matches than is expected, it is families that were learnt from. */
     if (found > matches)
         learnt *= (matches / found) * (matches / found);
-    learnt = learnt * learnt / (1.0 + learnt * learnt);
+    learnt *= learnt;
+    learnt = LEAST_LEARNT + (1.0 - LEAST_LEARNT) * learnt * learnt / (1.0 + learnt * learnt);
     for (int c = 0; c < spec->comparison_count; c++) {
         comparison_spec *comparison = &spec->comparisons[c];
         double full = portable_log2(comparison->m[LEVEL_EXACT] / comparison->u[LEVEL_EXACT]);

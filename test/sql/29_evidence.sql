@@ -33,7 +33,7 @@ FROM spec, jsonb_array_elements(spec -> 'comparisons') AS c WHERE c ? 'evidence'
 CREATE FUNCTION quality(spec jsonb) RETURNS TABLE (precise boolean, complete boolean) LANGUAGE sql AS $$
     WITH c AS MATERIALIZED (SELECT * FROM mastering.dedupe_as(NULL::int, 'SELECT id, name, born, street, phone, email, licence, seen, status FROM people', spec)),
         t AS (SELECT * FROM people JOIN c USING (id))
-    SELECT count(*) FILTER (WHERE a.thing = b.thing) > 0.7 * count(*) FILTER (WHERE a.cluster_id = b.cluster_id),
+    SELECT count(*) FILTER (WHERE a.thing = b.thing) > 0.8 * count(*) FILTER (WHERE a.cluster_id = b.cluster_id),
         count(*) FILTER (WHERE a.thing = b.thing AND a.cluster_id = b.cluster_id) > 0.9 * count(*) FILTER (WHERE a.thing = b.thing)
     FROM t AS a JOIN t AS b ON a.id < b.id AND (a.thing = b.thing OR a.cluster_id = b.cluster_id) $$;
 SELECT q.* FROM spec, quality(spec) AS q;
