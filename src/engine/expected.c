@@ -105,7 +105,7 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     /* Where far more was taken for matches than is expected, it is families that were learnt from. */
     if (found > matches)
         learnt *= (matches / found) * (matches / found);
-    learnt *= learnt;
+    learnt *= learnt; /* so that it goes fast from one to the other */
     learnt = LEAST_LEARNT + (1.0 - LEAST_LEARNT) * learnt * learnt / (1.0 + learnt * learnt);
     for (int c = 0; c < spec->comparison_count; c++) {
         comparison_spec *comparison = &spec->comparisons[c];

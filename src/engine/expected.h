@@ -5,7 +5,7 @@
  * teach it wrongly. Where a specification says what its comparisons are of ("evidence"), a model that is
  * trained begins with the weights that somebody would give who knows persons and their attributes, and data
  * replace them as they come: half of the way with EXPECTED_MATCHES matches for each comparison, nearly all of
- * it with three times as many.
+ * it with twice as many.
  */
 #ifndef MASTERING_ENGINE_EXPECTED_H
 #define MASTERING_ENGINE_EXPECTED_H
