@@ -12,6 +12,7 @@
 #include "engine/hash_sort.h"
 #include "engine/link_parts.h"
 #include "engine/progress.h"
+#include "engine/evident_sources.h"
 #include "engine/source_odds.h"
 #include "engine/value_reader.h"
 #include "kernel/hash.h"
@@ -22,13 +23,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define UNIQUE_SHARE 0.42      /* of the triangles, that are copies at most */
-#define UNIQUE_SHARE_APART 0.3 /* the same, where siblings were told from copies in training */
-#define ABOUT_AS_ALIKE 0.7     /* of a weight */
-#define RARELY 0.03            /* of all records with one outside */
-#define ENOUGH_TRIANGLES 10
-#define ENOUGH_PARTNERS 10 /* records with one outside */
-#define TRIANGLES_LOOKED_AT 100000
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
 #define COPIES_LOOKED_AT 256              /* pairs of them, before two clusters are joined */
@@ -80,197 +74,6 @@ typedef struct cluster_maker {
     uint32 refusals_kept; /* by each thread, a power of two */
 } cluster_maker;
 
-/* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
-typedef struct best_links {
-    uint32 *within, *across;
-    int64 *across_weight;
-} best_links;
-
-static void
-find_best_links(const cluster_maker *maker, const uint32 *sources, best_links *best)
-{
-    uint32 count = maker->run->store->records.count;
-
-    best->within = big_alloc(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    best->across = big_alloc(maker->run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    best->across_weight = big_alloc(maker->run->context, mul_size(Max(count, 1), sizeof(int64)));
-    for (uint32 i = 0; i < count; i++)
-        best->within[i] = best->across[i] = PG_UINT32_MAX;
-    for (uint64 i = 0; i < maker->list->count; i++) {
-        const keyed_record *link = &maker->list->links[i];
-        uint32 ends[2] = {link->record, link->extra};
-        uint32 *place = sources[ends[0]] == sources[ends[1]] ? best->within : best->across;
-
-        for (int e = 0; e < 2; e++) {
-            if (place[ends[e]] != PG_UINT32_MAX)
-                continue;
-            place[ends[e]] = ends[1 - e];
-            if (place == best->across)
-                best->across_weight[ends[e]] = link_weight(link);
-        }
-        if ((i & 0xfffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-}
-
-/* The weight of two records, or least_weight where it is less. On any thread. */
-static kernel_status
-weigh_pair(match_run *run, uint32 a, uint32 b, int64 least_weight, int thread, int64 *weight)
-{
-    bool qualifies;
-    uint64 pattern;
-    kernel_status status =
-        scorer_score(&run->scorer, record_row(&run->store->records, a), record_row(&run->store->records, b),
-                     least_weight, &run->thread_memory[thread], &qualifies, weight, &pattern);
-
-    if (status == KERNEL_OK && !qualifies)
-        *weight = least_weight;
-    return status;
-}
-
-static int64
-pair_weight(match_run *run, uint32 a, uint32 b)
-{
-    int64 weight;
-
-    while (kernel_must_repeat(weigh_pair(run, a, b, PG_INT64_MIN, 0, &weight)))
-        ;
-    return weight;
-}
-
-/* The weight that half of the links across sources reach that are best for both. */
-static int64
-median_across(const cluster_maker *maker, const uint32 *sources, const best_links *best)
-{
-    uint64 mutual = 0, passed = 0;
-
-    for (uint32 a = 0; a < maker->run->store->records.count; a++)
-        mutual += best->across[a] != PG_UINT32_MAX && best->across[best->across[a]] == a;
-    for (uint64 i = 0; i < maker->list->count; i++) {
-        const keyed_record *link = &maker->list->links[i];
-
-        if (best->across[link->record] == link->extra && best->across[link->extra] == link->record &&
-            (passed += 2) * 2 >= mutual)
-            return link_weight(link);
-    }
-    return PG_INT64_MIN;
-}
-
-/* ---- sources that hold few things several times ---- */
-
-/* A record with one inside and one outside; what it weighs with the one inside. */
-typedef struct triangle {
-    int64 weight;
-    uint32 source;
-    bool are_copies;
-} triangle;
-
-static int
-compare_triangles(const void *x, const void *y)
-{
-    const triangle *p = x, *q = y;
-
-    if (p->source != q->source)
-        return p->source < q->source ? -1 : 1;
-    return p->weight > q->weight ? -1 : p->weight < q->weight;
-}
-
-/*
- * The weight from which on more of a source's triangles are copies than are not, as many more as there can
- * be; PG_INT64_MAX: there is none.
- */
-static int64
-weight_of_copies(const triangle *triangles, uint64 count, uint64 least_copies)
-{
-    uint64 copies = 0;
-    int64 others = 0, most = 0, weight = PG_INT64_MAX;
-
-    for (uint64 i = 0, end; i < count; i = end) {
-        for (end = i; end < count && triangles[end].weight == triangles[i].weight; end++) {
-            copies += triangles[end].are_copies;
-            others += !triangles[end].are_copies;
-        }
-        if (copies >= least_copies && (int64)copies - others > most) {
-            most = (int64)copies - others;
-            weight = triangles[i].weight;
-        }
-    }
-    return weight;
-}
-
-/*
- * Which sources hold each thing once, by triangles: a record, what it is linked to best in its own source,
- * and what it is linked to best outside (where that goes both ways). Two copies of one thing are both about
- * as much like the third record; of two things that are merely alike one is much less. A source is taken for
- * unique when the former is the rarer; where there are few such triangles, it must not have more pairs inside
- * than outside.
- */
-static void
-find_evident_sources(cluster_maker *maker, const uint32 *sources)
-{
-    match_run *run = maker->run;
-    const record_store *store = run->store;
-    uint32 count = store->records.count, source_count = store->sources->count, step;
-    uint64 *across, *within, *copies, *twins, *partners;
-    best_links best;
-    int64 median;
-    double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
-    triangle *triangles;
-    uint64 triangle_count = 0, first; /* first: of a source's triangles */
-
-    across = palloc0(source_count * sizeof(uint64));
-    within = palloc0(source_count * sizeof(uint64));
-    copies = palloc0(source_count * sizeof(uint64));
-    twins = palloc0(source_count * sizeof(uint64));
-    partners = palloc0(source_count * sizeof(uint64));
-    find_best_links(maker, sources, &best);
-    step = count / TRIANGLES_LOOKED_AT + 1;
-    triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
-    median = median_across(maker, sources, &best);
-    for (uint32 a = 0; a < count; a += step) {
-        uint32 b = best.across[a], twin = best.within[a];
-
-        twins[sources[a]] += twin != PG_UINT32_MAX && best.within[twin] == a;
-        partners[sources[a]] += b != PG_UINT32_MAX && best.across[b] == a;
-        if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < median)
-            continue;
-        across[sources[a]]++;
-        if (twin == PG_UINT32_MAX)
-            continue;
-        within[sources[a]]++;
-        triangles[triangle_count] =
-            (triangle){pair_weight(run, a, twin), sources[a],
-                       pair_weight(run, twin, b) >= ABOUT_AS_ALIKE * best.across_weight[a]};
-        copies[sources[a]] += triangles[triangle_count++].are_copies;
-        if ((a & 0xfff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    qsort(triangles, triangle_count, sizeof(triangle), compare_triangles);
-    first = within[0];
-    for (uint32 source = 1; source < source_count; first += within[source++]) {
-        bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source];
-
-        maker->unique[source] = across[source] >= ENOUGH_PARTNERS && many &&
-                                (copies[source] + 0.5 < unique_share * (within[source] + 2.0) ||
-                                 copies[source] < RARELY * across[source]);
-        maker->copies[source] = weight_of_copies(
-            triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
-        if (maker->copies[source] < median)
-            maker->copies[source] = PG_INT64_MAX;
-        match_run_phase(run, "source",
-                        "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
-                        " also with one inside, " UINT64_FORMAT " copies%s",
-                        source, across[source], within[source], copies[source],
-                        !maker->unique[source]                  ? ""
-                        : maker->copies[source] == PG_INT64_MAX ? ", unique"
-                                                                : ", unique but for what is much alike");
-    }
-    pfree(triangles);
-    pfree(best.within);
-    pfree(best.across);
-    pfree(best.across_weight);
-}
-
 /* The same as a model says it. */
 static void
 recall_unique_sources(cluster_maker *maker, const source_list *list)
@@ -315,7 +118,8 @@ find_unique_sources(cluster_maker *maker)
     else if (spec->unique_sources.known)
         recall_unique_sources(maker, &spec->unique_sources);
     else
-        find_evident_sources(maker, sources);
+        find_evident_sources(run, maker->list->links, maker->list->count, sources, maker->unique,
+                             maker->copies);
     for (uint32 source = 1; source < store->sources->count; source++)
         any |= maker->unique[source];
     if (any)
@@ -334,7 +138,7 @@ are_copies(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *cop
     *copies = false;
     if (least == PG_INT64_MAX)
         return KERNEL_OK;
-    status = weigh_pair(maker->run, a, b, PG_INT64_MIN, thread, &weight);
+    status = match_run_weigh_pair(maker->run, a, b, PG_INT64_MIN, thread, &weight);
     *copies = status == KERNEL_OK && weight >= least;
     return status;
 }
@@ -443,7 +247,8 @@ compare_clusters(const cluster_maker *maker, const keyed_record *link, uint32 a,
                 continue;
             left -= MOST_EVIDENCE;
             least = Max(-MOST_EVIDENCE, -1 - (sum + left));
-            status = weigh_pair(maker->run, members_a[i], members_b[j], zero + least, thread, &weight);
+            status =
+                match_run_weigh_pair(maker->run, members_a[i], members_b[j], zero + least, thread, &weight);
             if (status != KERNEL_OK)
                 return status;
             sum += Min(weight - zero, MOST_EVIDENCE);

@@ -615,3 +615,27 @@ match_run_warn_of_cuts(match_run *run)
                             r + 1, run->cut_keys[r], MAX_KEYS_OF_RECORD)));
     }
 }
+
+kernel_status
+match_run_weigh_pair(match_run *run, uint32 a, uint32 b, int64 least_weight, int thread, int64 *weight)
+{
+    bool qualifies;
+    uint64 pattern;
+    kernel_status status =
+        scorer_score(&run->scorer, record_row(&run->store->records, a), record_row(&run->store->records, b),
+                     least_weight, &run->thread_memory[thread], &qualifies, weight, &pattern);
+
+    if (status == KERNEL_OK && !qualifies)
+        *weight = least_weight;
+    return status;
+}
+
+int64
+match_run_pair_weight(match_run *run, uint32 a, uint32 b)
+{
+    int64 weight;
+
+    while (kernel_must_repeat(match_run_weigh_pair(run, a, b, PG_INT64_MIN, 0, &weight)))
+        ;
+    return weight;
+}

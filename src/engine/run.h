@@ -109,4 +109,11 @@ extern void raise_kernel_status(kernel_status status);
  */
 extern bool kernel_must_repeat(kernel_status status);
 
+/* The weight of two records, or least_weight where it is less. On any thread. */
+extern kernel_status match_run_weigh_pair(match_run *run, uint32 a, uint32 b, int64 least_weight, int thread,
+                                          int64 *weight);
+
+/* The same, whatever it is, for the caller's own thread. */
+extern int64 match_run_pair_weight(match_run *run, uint32 a, uint32 b);
+
 #endif

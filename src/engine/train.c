@@ -28,6 +28,7 @@
 #include "engine/passes.h"
 #include "engine/progress.h"
 #include "engine/run.h"
+#include "engine/source_pairs.h"
 #include "engine/split.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
@@ -55,6 +56,7 @@
 #define LEAST_MATCHES_ACROSS 10 /* that pairs across sources teach something */
 #define LEAST_A_COMPARISON 2.5  /* the same, for each comparison */
 #define LEAST_SHARED 0.05       /* matches a record that is not of the largest source */
+#define MOST_PARTNERS 2.0       /* of a record in another source */
 #define LEAST_TEXT_LEVELS 6     /* of a text alone, for its non-matches to be seen */
 #define LEAST_TEXT_MATCHES 0.5  /* of each level */
 #define MOST_TEXT_FACTOR 0.6
@@ -714,23 +716,43 @@ learn_with_related(match_run *run, training *learnt)
     return learnt;
 }
 
-/* Pairs of records; across: of different sources. */
-static double
-count_all_pairs(const match_run *run, bool across)
+/*
+ * Many more matches than one to one are a group that things have in common, a brewery or a brand, taken for
+ * the thing: EM begins again with those for the related, and with matches that agree in nearly all. What it
+ * arrives at is taken where it can be one to one.
+ */
+static training *
+learn_within_groups(match_run *run, training *learnt)
 {
-    const record_store *store = run->store;
-    double pairs = pairs_of(store->records.count);
+    double most = source_pairs_one_to_one(run);
+    double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), left;
+    mixed_start within;
+    training *groups;
 
-    if (across) {
-        double *records = palloc0(store->sources->count * sizeof(double));
+    if (found < MOST_PARTNERS * most)
+        return learnt;
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        double share = learnt->sessions[r].match_share;
 
-        for (uint32 record = 0; record < store->records.count; record++)
-            records[record_row(&store->records, record)[store->source_slot]]++;
-        for (uint32 source = 0; source < store->sources->count; source++)
-            pairs -= pairs_of(records[source]);
-        pfree(records);
+        within.match_shares[r] = share * (most / found) / 2;
+        within.related_shares[r] = share - within.match_shares[r];
     }
-    return pairs;
+    memcpy(within.m, learnt->start.m, sizeof within.m);
+    memcpy(within.related, learnt->parameters.m, sizeof within.related);
+    for (int r = 0; r < run->spec->rule_count; r++)
+        if (learnt->sessions[r].related == NULL)
+            learnt->sessions[r].related = palloc0(sizeof learnt->parameters.u);
+    groups = keep_learnt(run, learnt);
+    learn(run, learnt, true, &within);
+    left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
+    match_run_phase(run, "groups", "%.0f matches, one to one at most %.0f; within groups %.0f", found, most,
+                    left);
+    if (left < LEAST_SHARED * most || left > most) {
+        groups->iterations = learnt->iterations;
+        return groups;
+    }
+    run->relatives_apart = true;
+    return learnt;
 }
 
 /* Learns from all candidates, or from those across sources alone. */
@@ -750,7 +772,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
 
     for (int r = 0; r < spec->rule_count; r++)
         learnt->sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
-    learnt->sample.all_pairs = count_all_pairs(run, across);
+    learnt->sample.all_pairs = source_pairs_all(run, across);
     match_run_visit(run, &options, count_candidates, &learnt->sample);
     progress_phase("learning", 0);
 
@@ -771,7 +793,8 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
         if (again)
             learn(run, learnt, false, NULL);
     }
-    return learn_with_related(run, learnt);
+    learnt = learn_with_related(run, learnt);
+    return across ? learn_within_groups(run, learnt) : learnt;
 }
 
 /*

@@ -76,5 +76,29 @@ SELECT train_model('SELECT id, source, name, price FROM products', suggest('SELE
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"copies": 3}]') FROM learnt));
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"source": "a", "copies": "many"}]') FROM learnt));
 SELECT count(*) FROM match_clusters('SELECT id, source, name, price FROM products', (SELECT jsonb_set(model, '{unique_sources}', '[{"source": "a", "copys": 3}]') FROM learnt));
-DROP TABLE households, moved, products, learnt;
+-- ---- what things have in common, a brewery, is not the thing: there are more such pairs than two sources can hold ----
+CREATE TABLE beers AS
+SELECT row_number() OVER (ORDER BY md5('r' || thing || shop))::int AS id, shop AS source, thing,
+    initcap(CASE WHEN pick('o' || thing, 5) < 2 THEN word('w' || thing / 10) ELSE word('b' || thing) END || ' ' || (ARRAY['ale','stout','porter','lager','amber','red ale'])[1 + pick('k' || thing, 6)]) AS name,
+    initcap(word('w' || thing / 10) || ' ' || word('v' || thing / 10)) || CASE WHEN pick(shop || thing, 2) = 0 THEN ' Brewing Company' ELSE ' Brewery' END AS brewery,
+    (ARRAY['American Amber','American IPA','Imperial Stout','Pilsener','Hefeweizen','Porter','Amber Ale','English Pale Ale'])[1 + pick('y' || thing, 8)] AS style,
+    to_char(4 + pick('abv' || thing, 70) / 10.0, CASE shop WHEN 'a' THEN 'FM90.0 %' ELSE 'FM90.00%' END) AS strength
+FROM generate_series(1, 1500) AS thing, (VALUES ('a'), ('b')) AS shops (shop) WHERE pick('in' || shop || thing, 10) < 6;
+CREATE VIEW things AS SELECT id, thing FROM beers;
+SELECT * FROM pairs_of('SELECT id, source, name, brewery, style, strength FROM beers');
+SELECT count(*) AS begun_again FROM last_run() WHERE phase = 'groups';
+DROP VIEW things;
+
+-- ---- five shops with copies inside: a shop of which little is seen is no exception ----
+CREATE TABLE offers AS
+SELECT row_number() OVER (ORDER BY md5('r' || thing || copy))::int AS id, 'shop ' || pick('shop' || thing || copy, 5) AS source, thing,
+    concat_ws(' ', initcap(word('brand' || thing % 9)), initcap(word('line' || thing % 30)), upper(left(word('m' || thing), 2)) || 10 + pick('m' || thing, 900),
+        (ARRAY['digital camera', 'black', 'new', 'bundle', 'with case'])[1 + pick('t' || thing || copy, 5)]) AS name,
+    CASE WHEN pick('np' || thing || copy, 2) = 0 THEN 50 + pick('p' || thing || copy, 900) END AS price
+FROM generate_series(1, 250) AS thing, generate_series(0, 4) AS copy WHERE copy <= pick('n' || thing, 6);
+CREATE VIEW things AS SELECT id, thing FROM offers;
+SELECT * FROM pairs_of('SELECT id, source, name, price FROM offers');
+SELECT count(*) AS sources, count(*) FILTER (WHERE facts LIKE '%unique%') AS unique_ones FROM last_run() WHERE phase = 'source';
+DROP VIEW things;
+DROP TABLE households, moved, products, learnt, beers, offers;
 DROP FUNCTION inside(jsonb), pairs_of(text), word(text), pick(text, int);

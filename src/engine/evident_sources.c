@@ -1,0 +1,180 @@
+/*
+ * evident_sources.c: see evident_sources.h.
+ */
+#include "compat.h"
+
+#include "engine/big_memory.h"
+#include "engine/evident_sources.h"
+#include "miscadmin.h"
+
+#define UNIQUE_SHARE 0.42      /* of the triangles, that are copies at most */
+#define UNIQUE_SHARE_APART 0.3 /* the same, where siblings were told from copies in training */
+#define SOURCES_ALIKE 30       /* triangles, that what is usual of all sources counts for in one */
+#define ABOUT_AS_ALIKE 0.7     /* of a weight */
+#define RARELY 0.03            /* of all records with one outside */
+#define ENOUGH_TRIANGLES 10
+#define ENOUGH_PARTNERS 10 /* records with one outside */
+#define TRIANGLES_LOOKED_AT 100000
+
+/* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
+typedef struct best_links {
+    uint32 *within, *across;
+    int64 *across_weight;
+} best_links;
+
+static void
+find_best_links(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources,
+                best_links *best)
+{
+    uint32 count = run->store->records.count;
+
+    best->within = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    best->across = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    best->across_weight = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int64)));
+    for (uint32 i = 0; i < count; i++)
+        best->within[i] = best->across[i] = PG_UINT32_MAX;
+    for (uint64 i = 0; i < link_count; i++) {
+        const keyed_record *link = &links[i];
+        uint32 ends[2] = {link->record, link->extra};
+        uint32 *place = sources[ends[0]] == sources[ends[1]] ? best->within : best->across;
+
+        for (int e = 0; e < 2; e++) {
+            if (place[ends[e]] != PG_UINT32_MAX)
+                continue;
+            place[ends[e]] = ends[1 - e];
+            if (place == best->across)
+                best->across_weight[ends[e]] = PG_INT32_MAX - (int64)link->key;
+        }
+        if ((i & 0xfffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+}
+
+/* The weight that half of the links across sources reach that are best for both. */
+static int64
+median_across(const match_run *run, const keyed_record *links, uint64 link_count, const best_links *best)
+{
+    uint64 mutual = 0, passed = 0;
+
+    for (uint32 a = 0; a < run->store->records.count; a++)
+        mutual += best->across[a] != PG_UINT32_MAX && best->across[best->across[a]] == a;
+    for (uint64 i = 0; i < link_count; i++) {
+        const keyed_record *link = &links[i];
+
+        if (best->across[link->record] == link->extra && best->across[link->extra] == link->record &&
+            (passed += 2) * 2 >= mutual)
+            return PG_INT32_MAX - (int64)link->key;
+    }
+    return PG_INT64_MIN;
+}
+
+/* A record with one inside and one outside; what it weighs with the one inside. */
+typedef struct triangle {
+    int64 weight;
+    uint32 source;
+    bool are_copies;
+} triangle;
+
+static int
+compare_triangles(const void *x, const void *y)
+{
+    const triangle *p = x, *q = y;
+
+    if (p->source != q->source)
+        return p->source < q->source ? -1 : 1;
+    return p->weight > q->weight ? -1 : p->weight < q->weight;
+}
+
+/*
+ * The weight from which on more of a source's triangles are copies than are not, as many more as there can
+ * be; PG_INT64_MAX: there is none.
+ */
+static int64
+weight_of_copies(const triangle *triangles, uint64 count, uint64 least_copies)
+{
+    uint64 copies = 0;
+    int64 others = 0, most = 0, weight = PG_INT64_MAX;
+
+    for (uint64 i = 0, end; i < count; i = end) {
+        for (end = i; end < count && triangles[end].weight == triangles[i].weight; end++) {
+            copies += triangles[end].are_copies;
+            others += !triangles[end].are_copies;
+        }
+        if (copies >= least_copies && (int64)copies - others > most) {
+            most = (int64)copies - others;
+            weight = triangles[i].weight;
+        }
+    }
+    return weight;
+}
+
+void
+find_evident_sources(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources,
+                     bool *unique, int64 *copies_weight)
+{
+    const record_store *store = run->store;
+    uint32 count = store->records.count, source_count = store->sources->count, step;
+    uint64 *across, *within, *copies, *twins, *partners;
+    best_links best;
+    int64 median;
+    double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
+    triangle *triangles;
+    uint64 triangle_count = 0, first; /* first: of a source's triangles */
+    double all_copies = 0, usual;     /* usual: share of the triangles of all sources that are copies */
+
+    across = palloc0(source_count * sizeof(uint64));
+    within = palloc0(source_count * sizeof(uint64));
+    copies = palloc0(source_count * sizeof(uint64));
+    twins = palloc0(source_count * sizeof(uint64));
+    partners = palloc0(source_count * sizeof(uint64));
+    find_best_links(run, links, link_count, sources, &best);
+    step = count / TRIANGLES_LOOKED_AT + 1;
+    triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
+    median = median_across(run, links, link_count, &best);
+    for (uint32 a = 0; a < count; a += step) {
+        uint32 b = best.across[a], twin = best.within[a];
+
+        twins[sources[a]] += twin != PG_UINT32_MAX && best.within[twin] == a;
+        partners[sources[a]] += b != PG_UINT32_MAX && best.across[b] == a;
+        if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < median)
+            continue;
+        across[sources[a]]++;
+        if (twin == PG_UINT32_MAX)
+            continue;
+        within[sources[a]]++;
+        triangles[triangle_count] =
+            (triangle){match_run_pair_weight(run, a, twin), sources[a],
+                       match_run_pair_weight(run, twin, b) >= ABOUT_AS_ALIKE * best.across_weight[a]};
+        copies[sources[a]] += triangles[triangle_count++].are_copies;
+        if ((a & 0xfff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    qsort(triangles, triangle_count, sizeof(triangle), compare_triangles);
+    first = within[0];
+    for (uint32 source = 1; source < source_count; source++)
+        all_copies += copies[source];
+    usual = triangle_count > within[0] ? all_copies / (double)(triangle_count - within[0]) : 0;
+    for (uint32 source = 1; source < source_count; first += within[source++]) {
+        bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source], few;
+
+        few = copies[source] + 0.5 < unique_share * (within[source] + 2.0) &&
+              copies[source] + SOURCES_ALIKE * usual < unique_share * (within[source] + SOURCES_ALIKE);
+        unique[source] =
+            across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
+        copies_weight[source] = weight_of_copies(
+            triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
+        if (copies_weight[source] < median)
+            copies_weight[source] = PG_INT64_MAX;
+        match_run_phase(run, "source",
+                        "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
+                        " also with one inside, " UINT64_FORMAT " copies%s",
+                        source, across[source], within[source], copies[source],
+                        !unique[source]                         ? ""
+                        : copies_weight[source] == PG_INT64_MAX ? ", unique"
+                                                                : ", unique but for what is much alike");
+    }
+    pfree(triangles);
+    pfree(best.within);
+    pfree(best.across);
+    pfree(best.across_weight);
+}
