@@ -8,11 +8,13 @@
 #include "engine/elements.h"
 #include "engine/hash_sort.h"
 #include "engine/json_reader.h"
+#include "engine/page_reader.h"
 #include "engine/progress.h"
 #include "engine/record_store.h"
 #include "engine/spool.h"
 #include "engine/value_batch.h"
 #include "engine/value_reader.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "kernel/hash.h"
 #include "kernel/parallel.h"
@@ -22,12 +24,15 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
 
 /* Keys of one record in one array; more says nothing and costs quadratically. */
 #define MAX_LIST_LENGTH 1024
 #define ID_SLICE (256 * 1024)
 #define RANGES_AT_ONCE 64 /* of SORT_RANGE records, between two looks at cancel requests */
 #define RECORDS_AHEAD 16
+#define MOST_EXPECTED 1e8 /* records that an estimate alone makes room for */
 
 typedef struct store_receiver {
     DestReceiver receiver;
@@ -40,6 +45,7 @@ typedef struct store_receiver {
     int source_attribute; /* -1: none */
     int probe_attribute;  /* -1: nobody asked */
     Size allocated;       /* records */
+    Size expected;        /* records, by the planner; 0: nothing is known */
     Size id_slice_left;
     char *id_slice;
     MemoryContext row_context;
@@ -67,7 +73,7 @@ static void
 grow_records(store_receiver *state)
 {
     record_store *store = state->store;
-    Size records = state->allocated == 0 ? 1024 : mul_size(state->allocated, 2);
+    Size records = state->allocated == 0 ? Max(state->expected, 1024) : mul_size(state->allocated, 2);
     Size row_bytes = mul_size(records, mul_size(store->records.stride, sizeof(uint32)));
 
     if (state->allocated == 0) {
@@ -89,6 +95,20 @@ grow_records(store_receiver *state)
             store->is_probe = big_realloc(store->is_probe, mul_size(records, sizeof(bool)));
     }
     state->allocated = records;
+}
+
+/* For so many records in all, of those that are not in the spool. */
+static void
+make_room(void *caller, Size records)
+{
+    store_receiver *state = caller;
+    record_store *store = state->store;
+
+    if (records + (store->spool == NULL ? 0 : store->spool->count) > PG_INT32_MAX)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("more than %d records in one run", PG_INT32_MAX)));
+    while (state->allocated < records)
+        grow_records(state);
 }
 
 static char *
@@ -116,10 +136,7 @@ receive_id(store_receiver *state, Oid type, Datum value, bool is_null)
     uint32 record = store->records.count;
 
     if (is_null)
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                        errmsg("the query returned a record whose \"id\" is NULL"),
-                        errhint("Leave such records out (WHERE id IS NOT NULL) or give them an id, for "
-                                "example with row_number().")));
+        record_store_null_id();
     if (store->integer_ids != NULL)
         store->integer_ids[record] = type == INT2OID   ? DatumGetInt16(value)
                                      : type == INT4OID ? DatumGetInt32(value)
@@ -223,10 +240,19 @@ record_store_clear(record_store *store)
     store->is_probe = NULL;
 }
 
+static bool
+is_full(void *caller)
+{
+    const store_receiver *state = caller;
+
+    return state->limit > 0 && MemoryContextMemAllocated(state->store->data, true) > state->limit;
+}
+
 /* What was read so far goes into files. */
 static void
-spill(store_receiver *state)
+spill(void *caller)
 {
+    store_receiver *state = caller;
     record_store *store = state->store;
 
     value_batch_finish(state->batch);
@@ -248,11 +274,7 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
     uint32 *row;
 
     slot_getallattrs(slot);
-    if (store->records.count == state->allocated)
-        grow_records(state);
-    if (store->records.count + (store->spool == NULL ? 0 : (uint64)store->spool->count) >= PG_INT32_MAX)
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("more than %d records in one run", PG_INT32_MAX)));
+    make_room(state, (Size)store->records.count + 1);
 
     MemoryContextReset(state->row_context);
     before = MemoryContextSwitchTo(state->row_context);
@@ -286,7 +308,7 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
     store->records.count++;
     if ((store->records.count & 0xfff) == 0) {
         progress_done(store->records.count + (store->spool == NULL ? 0 : store->spool->count));
-        if (state->limit > 0 && MemoryContextMemAllocated(store->data, true) > state->limit)
+        if (is_full(state))
             spill(state);
     }
     return true;
@@ -368,6 +390,15 @@ record_store_compare_ids(const record_store *store, uint32 a, uint32 b)
     if (length_a != length_b)
         return length_a < length_b ? -1 : 1;
     return memcmp(store->text_ids[a], store->text_ids[b], length_a);
+}
+
+void
+record_store_null_id(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("the query returned a record whose \"id\" is NULL"),
+                    errhint("Leave such records out (WHERE id IS NOT NULL) or give them an id, for "
+                            "example with row_number().")));
 }
 
 void
@@ -661,6 +692,54 @@ check_columns_exist(const query_shape *shape, store_column *columns, int column_
     }
 }
 
+/* The records that a scan of a whole table will give, about, unless they would go into a spool. */
+static Size
+expected_records(const store_receiver *state, const Plan *plan)
+{
+    Size record_size = state->store->records.stride * sizeof(uint32) + sizeof(int64);
+    double records = Min(plan->plan_rows * 1.01, MOST_EXPECTED);
+
+    return state->limit > 0 && records * record_size > state->limit / 4 ? 0 : (Size)records;
+}
+
+/* Reads the query by the pages of its table (page_reader.h); false when it is not one to be read so. */
+static bool
+read_by_pages(store_receiver *state, SPIPlanPtr plan, MemoryContext reading, int threads)
+{
+    page_reading pages = {.store = state->store,
+                          .readers = state->readers,
+                          .threads = threads,
+                          .context = reading,
+                          .caller = state,
+                          .make_room = make_room,
+                          .is_full = is_full,
+                          .empty = spill};
+    CachedPlan *planned = SPI_plan_get_cached_plan(plan);
+    PlannedStmt *statement = planned == NULL ? NULL : linitial_node(PlannedStmt, planned->stmt_list);
+    bool fits = statement != NULL && ActiveSnapshotSet() && page_reader_can(statement);
+
+    if (fits) {
+        QueryDesc *query = CreateQueryDesc(
+            statement, ((CachedPlanSource *)linitial(SPI_plan_get_plan_sources(plan)))->query_string,
+            GetActiveSnapshot(), InvalidSnapshot, None_Receiver, NULL, NULL, 0);
+
+        ExecutorStart(query, 0);
+        fits = page_reader_fits(query, state->store);
+        if (fits) {
+            state->expected = expected_records(state, statement->planTree);
+            start_receiving(&state->receiver, CMD_SELECT, query->tupDesc);
+            pages.source_reader = state->source_reader;
+            page_reader_read(&pages, query);
+        }
+        ExecutorFinish(query);
+        ExecutorEnd(query);
+        FreeQueryDesc(query);
+    }
+    if (planned != NULL)
+        ReleaseCachedPlan(planned, NULL);
+    return fits;
+}
+
 record_store *
 record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
                   int column_count, bool want_source, const char *const only_ids[2], int threads)
@@ -681,7 +760,6 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
     SPIExecuteOptions options = {0};
     SPIPlanPtr plan;
     Oid argument_type = TEXTARRAYOID;
-    int result;
 
     store->context = context;
     store->data = AllocSetContextCreate(context, "mastering records", ALLOCSET_DEFAULT_SIZES);
@@ -725,9 +803,12 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
         parameters->params[0].ptype = TEXTARRAYOID;
         options.params = parameters;
     }
-    result = SPI_execute_plan_extended(plan, &options);
-    if (result < 0)
-        elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(result));
+    if (only_ids != NULL || shape->want_probes || !read_by_pages(&state, plan, reading, threads)) {
+        int result = SPI_execute_plan_extended(plan, &options);
+
+        if (result < 0)
+            elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(result));
+    }
     SPI_finish();
 
     if (store->spool != NULL)

@@ -83,6 +83,9 @@ extern void record_store_clear(record_store *store);
 /* Numbers and dates of all values, once they are there. */
 extern void record_store_finish_values(record_store *store);
 
+/* Raises 22004. */
+extern void record_store_null_id(void) pg_attribute_noreturn();
+
 /* Raises 21000. */
 extern void record_store_duplicate_id(const char *id) pg_attribute_noreturn();
 

@@ -419,21 +419,33 @@ write_plainly(value_reader *reader, Datum value)
 }
 
 bool
+value_reader_takes_plain(const value_reader *reader, normalize_mode *mode)
+{
+    *mode = reader->mode;
+    return reader->elements == NULL && reader->form != FORM_NUMBER && reader->form != FORM_DATE &&
+           reader->output.fn_oid == InvalidOid && reader->type != NAMEOID && reader->type != DATEOID;
+}
+
+bool
+value_bytes_are_plain(const char *bytes, uint32 length)
+{
+    return length <= PLAIN_LENGTH && bytes_are_ascii(bytes, length);
+}
+
+bool
 value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32 *length,
                    normalize_mode *mode)
 {
     struct varlena *packed;
 
-    if (reader->elements != NULL || reader->form == FORM_NUMBER || reader->form == FORM_DATE ||
-        reader->output.fn_oid != InvalidOid || reader->type == NAMEOID || reader->type == DATEOID)
+    if (!value_reader_takes_plain(reader, mode))
         return false;
     packed = (struct varlena *)DatumGetPointer(value);
     if (VARATT_IS_COMPRESSED(packed) || VARATT_IS_EXTERNAL(packed))
         packed = PG_DETOAST_DATUM_PACKED(value);
     *bytes = VARDATA_ANY(packed);
     *length = (uint32)VARSIZE_ANY_EXHDR(packed);
-    *mode = reader->mode;
-    return *length <= PLAIN_LENGTH && bytes_are_ascii(*bytes, *length);
+    return value_bytes_are_plain(*bytes, *length);
 }
 
 value_state

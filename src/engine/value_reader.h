@@ -33,6 +33,12 @@ extern value_state value_reader_read(value_reader *reader, Datum value, text_vie
 extern bool value_reader_plain(value_reader *reader, Datum value, const char **bytes, uint32 *length,
                                normalize_mode *mode);
 
+/* Whether the texts of this reader may be plain, and then how they are normalised; asked once for all. */
+extern bool value_reader_takes_plain(const value_reader *reader, normalize_mode *mode);
+
+/* Whether the bytes of a text, neither compressed nor stored elsewhere, are plain. Any thread may ask. */
+extern bool value_bytes_are_plain(const char *bytes, uint32 length);
+
 /* With FORM_ELEMENTS: values that had more elements than are compared. */
 extern uint64 value_reader_cut(const value_reader *reader);
 
