@@ -11,7 +11,17 @@
 #define SLICE_SIZE (256 * 1024)
 #define LARGE_SLICE_SIZE (4 * 1024 * 1024) /* of a column with many values */
 #define FIRST_CODES 256
-#define TAG_BITS UINT64_C(0xffffffff00000000)
+
+/*
+ * An entry of the table: where the value is, in words of 8 bytes, and above that the leading bits of its hash.
+ * What tells one value from another lies side by side: a look-up waits for the table and for the value, and
+ * for nothing between them.
+ */
+#define PLACE_BITS 51
+#define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
+
+StaticAssertDecl(sizeof(dictionary_value) == 8, "characters follow a value's head in whole words");
+StaticAssertDecl(COMPARED_CHARACTERS < PG_UINT32_MAX / 8, "a length and a width fit into one word");
 
 static void *
 allocate(MemoryContext context, Size size)
@@ -38,6 +48,25 @@ dictionary_create(MemoryContext context)
     return made;
 }
 
+static inline uint64
+entry_of(const dictionary_value *value, uint64 hash)
+{
+    return (uint64)(uintptr_t)value >> 3 | (hash & ~PLACE_MASK);
+}
+
+static inline const dictionary_value *
+entry_value(uint64 entry)
+{
+    return (const dictionary_value *)(uintptr_t)((entry & PLACE_MASK) << 3);
+}
+
+/* A length and a width in one word, to be compared at once. */
+static inline uint32
+shape_of(text_view text)
+{
+    return Min(text.length, COMPARED_CHARACTERS) << 3 | text.width;
+}
+
 static void
 grow(dictionary *dictionary)
 {
@@ -53,23 +82,34 @@ grow(dictionary *dictionary)
     dictionary->allocated = (uint32)codes;
 
     pfree(dictionary->table);
-    dictionary->table = big_alloc_zero(dictionary->context, mul_size(places, sizeof(uint64)));
+    dictionary->table = big_alloc(dictionary->context, mul_size(places, sizeof(uint64)));
     dictionary->table_mask = (uint32)places - 1;
-    for (uint32 code = 1; code < dictionary->count; code++) {
-        uint32 place = (uint32)dictionary->hashes[code] & dictionary->table_mask;
-
-        while (dictionary->table[place] != 0)
-            place = (place + 1) & dictionary->table_mask;
-        dictionary->table[place] = (dictionary->hashes[code] & TAG_BITS) | code;
-    }
+    dictionary->unsettled = true;
 }
 
 void
-dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
+dictionary_settle(dictionary *dictionary)
+{
+    if (!dictionary->unsettled)
+        return;
+    memset(dictionary->table, 0, ((Size)dictionary->table_mask + 1) * sizeof(uint64));
+    for (uint32 code = 1; code < dictionary->count; code++) {
+        uint32 place = (uint32)dictionary->hashes[code] & dictionary->table_mask;
+        const dictionary_value *value = (const dictionary_value *)dictionary->texts[code].chars - 1;
+
+        while (dictionary->table[place] != 0)
+            place = (place + 1) & dictionary->table_mask;
+        dictionary->table[place] = entry_of(value, dictionary->hashes[code]);
+    }
+    dictionary->unsettled = false;
+}
+
+void
+dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes)
 {
     while (dictionary->allocated - dictionary->count < values)
         grow(dictionary);
-    bytes = add_size(bytes, mul_size(values, MAXIMUM_ALIGNOF));
+    bytes = add_size(bytes, mul_size(values, MAXIMUM_ALIGNOF + sizeof(dictionary_value)));
     if (dictionary->slice_left >= bytes || (dictionary->spare != NULL && dictionary->spare_size >= bytes))
         return;
     if (dictionary->spare != NULL)
@@ -78,13 +118,20 @@ dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
     dictionary->spare = allocate(dictionary->context, dictionary->spare_size);
 }
 
+void
+dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
+{
+    dictionary_make_room(dictionary, values, bytes);
+    dictionary_settle(dictionary);
+}
+
 /* Room that was reserved. */
-static char *
-take_characters(dictionary *dictionary, Size size)
+static dictionary_value *
+take_value(dictionary *dictionary, Size size)
 {
     char *taken;
 
-    size = MAXALIGN(size);
+    size = MAXALIGN(size) + sizeof(dictionary_value);
     if (size > dictionary->slice_left) {
         dictionary->slice = dictionary->spare;
         dictionary->slice_left = dictionary->spare_size;
@@ -93,7 +140,36 @@ take_characters(dictionary *dictionary, Size size)
     taken = dictionary->slice;
     dictionary->slice += size;
     dictionary->slice_left -= size;
-    return taken;
+    return (dictionary_value *)(void *)taken;
+}
+
+static inline uint64
+load_word(const char *bytes)
+{
+    uint64 word;
+
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/* Short texts by words, of which the last may have bytes of the one before. */
+static inline bool
+same_bytes(const char *a, const char *b, Size size)
+{
+    uint64 differ = 0;
+    Size i = 0;
+
+    if (size > 64)
+        return memcmp(a, b, size) == 0;
+    if (size < sizeof(uint64)) {
+        for (; i < size; i++)
+            differ |= (uint64)(unsigned char)(a[i] ^ b[i]);
+        return differ == 0;
+    }
+    for (; i + sizeof(uint64) <= size; i += sizeof(uint64))
+        differ |= load_word(a + i) ^ load_word(b + i);
+    differ |= load_word(a + size - sizeof(uint64)) ^ load_word(b + size - sizeof(uint64));
+    return differ == 0;
 }
 
 /*
@@ -101,16 +177,15 @@ take_characters(dictionary *dictionary, Size size)
  * is kept as characters behind the view's end.
  */
 static inline bool
-same_text(const dictionary *dictionary, uint32 code, text_view text, uint64 second_hash)
+same_text(const dictionary_value *value, text_view text, uint64 second_hash)
 {
-    const text_view *stored = &dictionary->texts[code];
+    const char *characters = (const char *)(value + 1);
     Size size = (Size)Min(text.length, COMPARED_CHARACTERS) * text.width;
 
-    if (stored->length != Min(text.length, COMPARED_CHARACTERS) || stored->width != text.width ||
-        memcmp(stored->chars, text.chars, size) != 0)
+    if (value->shape != shape_of(text) || !same_bytes(characters, text.chars, size))
         return false;
     return text.length < COMPARED_CHARACTERS ||
-           memcmp((const char *)stored->chars + size, &second_hash, sizeof(uint64)) == 0;
+           memcmp(characters + size, &second_hash, sizeof(uint64)) == 0;
 }
 
 static inline uint64
@@ -137,7 +212,7 @@ find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 sec
         uint64 entry = dictionary->table[place];
 
         if (entry == 0 ||
-            (((entry ^ hash) & TAG_BITS) == 0 && same_text(dictionary, (uint32)entry, text, second_hash)))
+            (((entry ^ hash) & ~PLACE_MASK) == 0 && same_text(entry_value(entry), text, second_hash)))
             return place;
     }
 }
@@ -166,24 +241,28 @@ static inline uint32
 add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
 {
     uint32 place = find_place(dictionary, text, hash, second_hash);
-    uint32 code = (uint32)dictionary->table[place];
+    dictionary_value *value;
+    char *characters;
+    Size size;
 
-    if (code == 0) {
-        Size size = (Size)Min(text.length, COMPARED_CHARACTERS) * text.width;
-        char *characters = take_characters(dictionary, kept_bytes(text));
+    if (dictionary->table[place] != 0)
+        return entry_value(dictionary->table[place])->code;
 
-        memcpy(characters, text.chars, size);
-        if (text.length >= COMPARED_CHARACTERS)
-            memcpy(characters + size, &second_hash, sizeof(uint64));
-        if (text.length > COMPARED_CHARACTERS)
-            dictionary->long_values++;
-        code = dictionary->count++;
-        dictionary->texts[code] = (text_view){characters, Min(text.length, COMPARED_CHARACTERS), text.width};
-        dictionary->hashes[code] = hash;
-        dictionary->records[code] = 0;
-        dictionary->table[place] = (hash & TAG_BITS) | code;
-    }
-    return code;
+    size = (Size)Min(text.length, COMPARED_CHARACTERS) * text.width;
+    value = take_value(dictionary, kept_bytes(text));
+    *value = (dictionary_value){dictionary->count++, shape_of(text)};
+    characters = (char *)(value + 1);
+    memcpy(characters, text.chars, size);
+    if (text.length >= COMPARED_CHARACTERS)
+        memcpy(characters + size, &second_hash, sizeof(uint64));
+    if (text.length > COMPARED_CHARACTERS)
+        dictionary->long_values++;
+    dictionary->texts[value->code] =
+        (text_view){characters, Min(text.length, COMPARED_CHARACTERS), text.width};
+    dictionary->hashes[value->code] = hash;
+    dictionary->records[value->code] = 0;
+    dictionary->table[place] = entry_of(value, hash);
+    return value->code;
 }
 
 uint32
@@ -222,6 +301,8 @@ dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash
 uint32
 dictionary_find(const dictionary *dictionary, text_view text)
 {
-    return (uint32)
+    uint64 entry =
         dictionary->table[find_place(dictionary, text, dictionary_hash(text), second_hash_of(text))];
+
+    return entry == 0 ? 0 : entry_value(entry)->code;
 }

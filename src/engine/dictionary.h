@@ -16,6 +16,12 @@
 
 #define COMPARED_CHARACTERS 4096
 
+/* The head of a value; its characters follow. */
+typedef struct dictionary_value {
+    uint32 code;
+    uint32 shape; /* length and width of what is kept of the text */
+} dictionary_value;
+
 typedef struct dictionary {
     MemoryContext context;
     uint32 count; /* codes in use, with code 0 */
@@ -26,8 +32,9 @@ typedef struct dictionary {
     double *numbers;  /* by code, when values are numbers; else NULL */
     calendar_date *dates;
     struct text_profile *profiles; /* by code, once something compares by them; else NULL */
-    uint64 *table;                 /* open addressing: the upper half of a hash and a code; 0 is free */
+    uint64 *table;                 /* open addressing: where a value is, and bits of its hash; 0 is free */
     uint32 table_mask;
+    bool unsettled; /* the table is new, and nothing is in it yet */
     char *slice; /* where the next characters go */
     Size slice_left;
     char *spare; /* where they go when the slice is full; or NULL */
@@ -42,8 +49,8 @@ extern dictionary *dictionary_create(MemoryContext context);
 extern uint32 dictionary_add(dictionary *dictionary, text_view text);
 
 /*
- * The same in steps, for callers that add many values at once: a look-up misses the cache three times in a
- * row (place, text, characters), and with the steps done for a batch of values those waits overlap.
+ * The same in steps, for callers that add many values at once: a look-up misses the cache twice in a row
+ * (its place in the table, the value), and with the steps done for a batch of values those waits overlap.
  *
  * dictionary_reserve makes room for so many values of so many bytes in all; dictionary_add_reserved then
  * allocates nothing, so that a worker thread may call it, and counts no record.
@@ -60,25 +67,29 @@ dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
     __builtin_prefetch(&dictionary->table[(uint32)hash & dictionary->table_mask]);
 }
 
-/* The code that the hash's first place holds: most often the one looked for. */
-static inline uint32
-dictionary_first_code(const dictionary *dictionary, uint64 hash)
+/* What many look-ups need beside their places, which are on their way. The hash's first place most often
+ * holds the value looked for. */
+static inline void
+dictionary_prefetch_value(const dictionary *dictionary, uint64 hash)
 {
-    return (uint32)dictionary->table[(uint32)hash & dictionary->table_mask];
+    uint64 entry = dictionary->table[(uint32)hash & dictionary->table_mask];
+
+    __builtin_prefetch((const void *)(uintptr_t)(entry << 13 >> 10));
 }
 
-/* What many look-ups need beside their places, which are on their way: first the texts, then the characters.
- */
 static inline void
 dictionary_prefetch_values(const dictionary *dictionary, const uint64 *hashes, uint32 count)
 {
     for (uint32 i = 0; i < count; i++)
-        __builtin_prefetch(&dictionary->texts[dictionary_first_code(dictionary, hashes[i])]);
-    for (uint32 i = 0; i < count; i++)
-        __builtin_prefetch(dictionary->texts[dictionary_first_code(dictionary, hashes[i])].chars);
+        dictionary_prefetch_value(dictionary, hashes[i]);
 }
 
 extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);
+
+/* The two halves of dictionary_reserve: what allocates, and the rest, which a worker thread may do. */
+extern void dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes);
+extern void dictionary_settle(dictionary *dictionary);
+
 extern uint32 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash);
 
 /*

@@ -407,10 +407,7 @@ look_up_some(dictionary *dictionary, page_value *values, uint32 count)
             dictionary_prefetch_place(dictionary, values[i].hash);
     for (uint32 i = 0; i < count; i++)
         if (values[i].chars != NULL)
-            __builtin_prefetch(&dictionary->texts[dictionary_first_code(dictionary, values[i].hash)]);
-    for (uint32 i = 0; i < count; i++)
-        if (values[i].chars != NULL)
-            __builtin_prefetch(dictionary->texts[dictionary_first_code(dictionary, values[i].hash)].chars);
+            dictionary_prefetch_value(dictionary, values[i].hash);
     for (uint32 i = 0; i < count; i++)
         if (values[i].chars != NULL)
             values[i].code = dictionary_add_reserved(
@@ -422,6 +419,7 @@ look_up_column(page_reader *reader, page_part *part, int column)
 {
     page_value *values = &part->values[(Size)column * reader->most_rows];
 
+    dictionary_settle(dictionary_of(reader, column));
     for (uint32 first = 0; first < part->row_count; first += LOOK_UPS)
         look_up_some(dictionary_of(reader, column), values + first,
                      Min(LOOK_UPS, part->row_count - first));
@@ -538,7 +536,7 @@ reserve_values(page_reader *reader, const page_part *part)
 
         for (uint32 p = 0; p < part->page_count; p++)
             bytes += part->bytes[(Size)p * columns + i];
-        dictionary_reserve(dictionary_of(reader, i), part->row_count, bytes);
+        dictionary_make_room(dictionary_of(reader, i), part->row_count, bytes);
     }
 }
 
