@@ -13,9 +13,9 @@
 #define FIRST_CODES 256
 
 /*
- * An entry of the table: where the value is, in words of 8 bytes, and above that the leading bits of its hash.
- * What tells one value from another lies side by side: a look-up waits for the table and for the value, and
- * for nothing between them.
+ * An entry of the table: where the value is, in words of 8 bytes, and above that the leading bits of its
+ * hash. What tells one value from another lies side by side: a look-up waits for the table and for the value,
+ * and for nothing between them.
  */
 #define PLACE_BITS 51
 #define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
@@ -71,7 +71,6 @@ static void
 grow(dictionary *dictionary)
 {
     Size codes = mul_size(dictionary->allocated, 2);
-    Size places = mul_size(codes, 2);
 
     if (codes > PG_UINT32_MAX / 4)
         ereport(ERROR,
@@ -80,10 +79,23 @@ grow(dictionary *dictionary)
     dictionary->hashes = big_realloc(dictionary->hashes, mul_size(codes, sizeof(uint64)));
     dictionary->records = big_realloc(dictionary->records, mul_size(codes, sizeof(uint32)));
     dictionary->allocated = (uint32)codes;
+}
+
+/* At most three places of four are taken. */
+static bool
+table_has_room(const dictionary *dictionary, uint32 values)
+{
+    return (uint64)dictionary->count + values <= ((uint64)dictionary->table_mask + 1) / 4 * 3;
+}
+
+static void
+grow_table(dictionary *dictionary)
+{
+    Size places = mul_size((Size)dictionary->table_mask + 1, 2);
 
     pfree(dictionary->table);
     dictionary->table = big_alloc(dictionary->context, mul_size(places, sizeof(uint64)));
-    dictionary->table_mask = (uint32)places - 1;
+    dictionary->table_mask = (uint32)(places - 1);
     dictionary->unsettled = true;
 }
 
@@ -109,6 +121,8 @@ dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes)
 {
     while (dictionary->allocated - dictionary->count < values)
         grow(dictionary);
+    while (!table_has_room(dictionary, values))
+        grow_table(dictionary);
     bytes = add_size(bytes, mul_size(values, MAXIMUM_ALIGNOF + sizeof(dictionary_value)));
     if (dictionary->slice_left >= bytes || (dictionary->spare != NULL && dictionary->spare_size >= bytes))
         return;
@@ -184,8 +198,7 @@ same_text(const dictionary_value *value, text_view text, uint64 second_hash)
 
     if (value->shape != shape_of(text) || !same_bytes(characters, text.chars, size))
         return false;
-    return text.length < COMPARED_CHARACTERS ||
-           memcmp(characters + size, &second_hash, sizeof(uint64)) == 0;
+    return text.length < COMPARED_CHARACTERS || memcmp(characters + size, &second_hash, sizeof(uint64)) == 0;
 }
 
 static inline uint64

@@ -35,7 +35,7 @@ typedef struct dictionary {
     uint64 *table;                 /* open addressing: where a value is, and bits of its hash; 0 is free */
     uint32 table_mask;
     bool unsettled; /* the table is new, and nothing is in it yet */
-    char *slice; /* where the next characters go */
+    char *slice;    /* where the next characters go */
     Size slice_left;
     char *spare; /* where they go when the slice is full; or NULL */
     Size spare_size;

@@ -28,9 +28,9 @@
 #include "utils/rel.h"
 
 #define PARTS 4
-#define PAGES_A_PART 64
+#define PAGES_A_PART 48
 #define PAGES_AN_ITEM 8
-#define VALUES_A_PART 65536 /* of all columns, but for the records of one page at least */
+#define VALUES_A_PART 32768 /* of all columns, but for the records of one page at least */
 #define LOOK_UPS 256        /* of one column that overlap */
 #define LONG_TEXT 65536     /* bytes of a value that does not wait for its turn */
 #define MOST_COPIES 8       /* of values of a page: columns that share attributes */
@@ -144,15 +144,16 @@ count_shared(const List *targets)
     int shared = 0;
     ListCell *cell;
 
-    for_each_from (cell, targets, 1) {
+    for_each_from(cell, targets, 1)
+    {
         int attribute = ((Var *)((TargetEntry *)lfirst(cell))->expr)->varattno;
 
         if (bms_is_member(attribute, once))
             twice = bms_add_member(twice, attribute);
         once = bms_add_member(once, attribute);
     }
-    for_each_from (cell, targets, 1)
-        shared += bms_is_member(((Var *)((TargetEntry *)lfirst(cell))->expr)->varattno, twice);
+    for_each_from(cell, targets, 1) shared +=
+        bms_is_member(((Var *)((TargetEntry *)lfirst(cell))->expr)->varattno, twice);
     return shared;
 }
 
@@ -296,8 +297,8 @@ fill_part(page_reader *reader, page_part *part)
 /* ---- threads: tuples ---- */
 
 static inline void
-set_plain_value(page_reader *reader, const read_column *column, page_value *value, char *bytes,
-                uint32 length, char **copies)
+set_plain_value(page_reader *reader, const read_column *column, page_value *value, char *bytes, uint32 length,
+                char **copies)
 {
     text_view text;
 
@@ -362,7 +363,8 @@ take_tuple_apart(page_reader *reader, page_part *part, uint32 row, HeapTupleHead
         char *datum = NULL;
 
         if (!has_nulls || !att_isnull(i, tuple->t_bits)) {
-            offset = (uint32)att_align_pointer(offset, attribute->alignment, attribute->length, data + offset);
+            offset =
+                (uint32)att_align_pointer(offset, attribute->alignment, attribute->length, data + offset);
             datum = data + offset;
             offset = (uint32)att_addlength_pointer(offset, attribute->length, datum);
         }
@@ -421,8 +423,7 @@ look_up_column(page_reader *reader, page_part *part, int column)
 
     dictionary_settle(dictionary_of(reader, column));
     for (uint32 first = 0; first < part->row_count; first += LOOK_UPS)
-        look_up_some(dictionary_of(reader, column), values + first,
-                     Min(LOOK_UPS, part->row_count - first));
+        look_up_some(dictionary_of(reader, column), values + first, Min(LOOK_UPS, part->row_count - first));
 }
 
 /* Some records' rows. Threads that wrote single columns of the same rows would take the cache lines from each
@@ -506,8 +507,7 @@ read_other_values(page_reader *reader, page_part *part)
         if (!facts[0].for_main_thread)
             continue;
         if (garbage == NULL)
-            garbage =
-                AllocSetContextCreate(CurrentMemoryContext, "mastering value", ALLOCSET_DEFAULT_SIZES);
+            garbage = AllocSetContextCreate(CurrentMemoryContext, "mastering value", ALLOCSET_DEFAULT_SIZES);
         for (int i = 0; i < columns; i++)
             for (uint32 row = facts[0].first_row; row < facts[1].first_row; row++) {
                 page_value *value = &part->values[(Size)i * reader->most_rows + row];
@@ -639,6 +639,8 @@ page_reader_read(const page_reading *reading, QueryDesc *query)
     abandon_with(reader);
     reader->scan = table_beginscan(((SeqScanState *)query->planstate)->ss.ss_currentRelation,
                                    query->estate->es_snapshot, 0, NULL);
+    ereport(DEBUG1,
+            (errmsg_internal("table \"%s\" is read by pages", RelationGetRelationName(reader->scan->rs_rd))));
     read_pages(reader);
     table_endscan(reader->scan);
     query->estate->es_processed = reader->records;

@@ -1,8 +1,8 @@
 /*
  * page_reader.h: the records of a plain table, read by its pages.
  *
- * Most runs read columns of one table and nothing else. The executor then spends more on handing over rows than
- * on finding them, and all of it on one thread. Here it plans, checks permissions and opens the table as
+ * Most runs read columns of one table and nothing else. The executor then spends more on handing over rows
+ * than on finding them, and all of it on one thread. Here it plans, checks permissions and opens the table as
  * always; in place of its rows the main thread takes copies of the pages with the tuples that the snapshot
  * sees, and the run's threads take the tuples apart, normalise, hash and look up their values beside it.
  *
