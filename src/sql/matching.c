@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "sql/arguments.h"
+#include "sql/table_pages.h"
 #include "sql/table_writer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -333,6 +334,12 @@ write_all_clusters(match_run *run, const clustering *clusters, row_writer *write
     MemoryContext before = MemoryContextSwitchTo(writer->row_context);
 
     progress_phase("result", run->store->records.count);
+    if (writer->table != NULL && table_pages_can(writer->table, run->store)) {
+        table_pages_write(writer->table, run->store, clusters, run->threads);
+        writer->rows = run->store->records.count;
+        MemoryContextSwitchTo(before);
+        return;
+    }
     for (uint32 record = 0; record < run->store->records.count; record++) {
         uint32 cluster = clusters->cluster[record];
         Datum values[4];

@@ -168,6 +168,32 @@ table_writer_id_type(const table_writer *writer, int32 *typmod)
     return id->atttypid;
 }
 
+Relation
+table_writer_relation(const table_writer *writer)
+{
+    return writer->relation;
+}
+
+int
+table_writer_attribute(const table_writer *writer, int value)
+{
+    return writer->attributes[value];
+}
+
+CommandId
+table_writer_command(const table_writer *writer)
+{
+    return writer->command;
+}
+
+void
+table_writer_check(table_writer *writer)
+{
+    if (!writer->checked) /* the query of the records may call what makes a trigger */
+        check_table(writer->relation);
+    writer->checked = true;
+}
+
 static void
 write_waiting(table_writer *writer)
 {
@@ -175,9 +201,7 @@ write_waiting(table_writer *writer)
 
     if (writer->waiting == 0)
         return;
-    if (!writer->checked) /* the query of the records may call what makes a trigger */
-        check_table(writer->relation);
-    writer->checked = true;
+    table_writer_check(writer);
     before = MemoryContextSwitchTo(writer->rows);
     table_multi_insert(writer->relation, writer->slots, writer->waiting, writer->command,
                        TABLE_INSERT_SKIP_FSM, writer->bulk);

@@ -11,6 +11,8 @@
 
 #include "compat.h"
 
+#include "utils/relcache.h"
+
 /* What a row of clusters has, in this order. */
 #define CLUSTER_COLUMNS 4 /* id, cluster_id, size, weakest_link */
 
@@ -24,6 +26,14 @@ extern table_writer *table_writer_open(Oid relation);
 
 /* The type of its ids. */
 extern Oid table_writer_id_type(const table_writer *writer, int32 *typmod);
+
+/* For those who write pages of their own: the table, where a value is in its rows (-1: nowhere), and the
+ * command that the rows are of. table_writer_check refuses once more, before the first row, what
+ * table_writer_open does. */
+extern Relation table_writer_relation(const table_writer *writer);
+extern int table_writer_attribute(const table_writer *writer, int value);
+extern CommandId table_writer_command(const table_writer *writer);
+extern void table_writer_check(table_writer *writer);
 
 /* Adds a row, whose values are copied. */
 extern void table_writer_put(table_writer *writer, const Datum *values, const bool *nulls);

@@ -19,6 +19,28 @@ SELECT count(*), count(DISTINCT cluster_id) FROM two;
 SELECT count(*) AS differences FROM (TABLE four EXCEPT ALL TABLE asked) AS one_way;
 SELECT count(*) AS differences FROM (SELECT id::text, cluster_id::text FROM two EXCEPT ALL SELECT id, cluster_id FROM asked) AS one_way;
 
+-- A table that is logged, with all columns, NULLs among them, behind one that was dropped: what a rollback leaves out, what
+-- others add, and rows that are changed later.
+CREATE TABLE paged (gone text, weakest_link double precision, id bigint NOT NULL, size bigint, cluster_id bigint) WITH (fillfactor = 60);
+ALTER TABLE paged DROP COLUMN gone;
+INSERT INTO paged (id) VALUES (-1);
+BEGIN;
+SAVEPOINT before;
+SELECT mastering.dedupe_into('paged', 'SELECT * FROM person', :'spec');
+ROLLBACK TO before;
+SELECT count(*) FROM paged;
+SELECT mastering.dedupe_into('paged', 'SELECT * FROM person', :'spec');
+SELECT count(*) AS differences FROM (SELECT id::text, cluster_id::text, size, weakest_link FROM paged EXCEPT ALL TABLE asked) AS one_way;
+COMMIT;
+SELECT count(*) FILTER (WHERE weakest_link IS NULL) AS alone, count(*) FILTER (WHERE xmax <> 0) AS locked, count(DISTINCT ctid) = count(*) AS apart FROM paged;
+INSERT INTO paged (id) VALUES (-2);
+UPDATE paged SET size = -size WHERE id % 10 = 0;
+DELETE FROM paged WHERE id % 10 = 1;
+CREATE INDEX ON paged (id);
+VACUUM (ANALYZE) paged;
+SELECT count(*), count(*) FILTER (WHERE size < 0) AS changed, max(id) FILTER (WHERE id = 4999) AS found FROM paged;
+DROP TABLE paged;
+
 -- In passes it is the same; rows are added to those that are there.
 SET mastering.work_mem = '1MB';
 SELECT mastering.dedupe_into('two', 'SELECT * FROM person', :'spec');

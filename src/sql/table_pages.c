@@ -1,0 +1,285 @@
+/*
+ * table_pages.c: see table_pages.h.
+ *
+ * A page is new, and nobody knows of it until it is whole: it is filled in private memory, and under the lock
+ * of its buffer it is copied, marked and logged in one critical section. The record of the log is the one
+ * that heap_multi_insert writes for a page that it begins, so that replay, and what reads the log, know it.
+ * Tables whose rows are decoded from the log go the other way.
+ *
+ * All values have 8 bytes; a tuple's head is 24, with or without NULLs, for tables have at most 8 columns
+ * here.
+ */
+#include "compat.h"
+
+#include "access/heapam.h"
+#include "access/heapam_xlog.h"
+#include "access/hio.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_type.h"
+#include "engine/big_memory.h"
+#include "kernel/logistic.h"
+#include "kernel/parallel.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "sql/table_pages.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "storage/lmgr.h"
+#include "storage/predicate.h"
+#include "utils/rel.h"
+
+#define PAGES_AT_ONCE 128
+#define PAGES_AN_ITEM 8
+#define RECORDS_AHEAD 16
+#define TUPLE_HEAD MAXALIGN(SizeofHeapTupleHeader + 1)
+#define MOST_COLUMNS 8
+
+/* A page, and what the log needs of it. */
+typedef struct made_page {
+    char *page;
+    char *log;
+    Size log_size;
+    int rows;
+} made_page;
+
+typedef struct page_maker {
+    const record_store *store;
+    const clustering *clusters;
+    Relation relation;
+    int columns;                /* of the table */
+    int contents[MOST_COLUMNS]; /* which value of CLUSTER_COLUMNS; -1: none, the column was dropped */
+    uint32 rows_a_page, first;  /* record of the first page */
+    Size tuple_size;            /* of a row without NULLs */
+    Size less_alone;            /* of that, in the row of a record alone: what has no weakest link */
+    HeapTupleHeaderData head;   /* of a row without NULLs */
+    bool logged;
+    made_page pages[PAGES_AT_ONCE];
+} page_maker;
+
+bool
+table_pages_can(const table_writer *writer, const record_store *store)
+{
+    Relation relation = table_writer_relation(writer);
+    TupleDesc columns = RelationGetDescr(relation);
+    int32 typmod;
+
+    if (store->integer_ids == NULL || table_writer_id_type(writer, &typmod) != INT8OID ||
+        columns->natts > MOST_COLUMNS || relation->rd_tableam != GetHeapamTableAmRoutine() ||
+        RelationIsLogicallyLogged(relation))
+        return false;
+    return true;
+}
+
+/* ---- threads ---- */
+
+static void
+make_tuple(const page_maker *maker, uint32 record, HeapTupleHeader tuple)
+{
+    const clustering *clusters = maker->clusters;
+    uint32 cluster = clusters->cluster[record];
+    union {
+        int64 number;
+        double share;
+    } values[CLUSTER_COLUMNS];
+    bool alone = clusters->size[cluster] == 1;
+    char *place = (char *)tuple + TUPLE_HEAD;
+    bits8 present = 0;
+
+    values[0].number = maker->store->integer_ids[record];
+    values[1].number = maker->store->integer_ids[cluster];
+    values[2].number = clusters->size[cluster];
+    values[3].share = weight_to_bits(clusters->weakest_link[cluster]);
+    memcpy(tuple, &maker->head, SizeofHeapTupleHeader);
+    for (int i = 0; i < maker->columns; i++) {
+        int c = maker->contents[i];
+
+        if (c < 0 || (c == 3 && alone))
+            continue;
+        memcpy(place, &values[c], sizeof values[c]);
+        place += sizeof values[c];
+        present |= (bits8)(1 << i);
+    }
+    tuple->t_bits[0] = 0;
+    if (present != (1 << maker->columns) - 1) {
+        tuple->t_infomask |= HEAP_HASNULL;
+        tuple->t_bits[0] = present;
+    }
+}
+
+/* The same for the log; returns where the next one goes. */
+static char *
+log_tuple(char *log, HeapTupleHeader tuple, Size size)
+{
+    xl_multi_insert_tuple *head = (xl_multi_insert_tuple *)SHORTALIGN(log);
+
+    head->datalen = (uint16)(size - SizeofHeapTupleHeader);
+    head->t_infomask = tuple->t_infomask;
+    head->t_infomask2 = tuple->t_infomask2;
+    head->t_hoff = tuple->t_hoff;
+    log = (char *)head + SizeOfMultiInsertTuple;
+    memcpy(log, (char *)tuple + SizeofHeapTupleHeader, head->datalen);
+    return log + head->datalen;
+}
+
+static void
+make_page(const page_maker *maker, uint32 p)
+{
+    const uint32 *cluster = maker->clusters->cluster;
+    uint32 first = maker->first + p * maker->rows_a_page,
+           end = Min(first + maker->rows_a_page, maker->store->records.count);
+    made_page *made = unconstify(made_page *, &maker->pages[p]);
+    PageHeader header = (PageHeader)made->page;
+    char *log = made->log;
+
+    PageInit(made->page, BLCKSZ, 0);
+    for (uint32 record = first; record < end; record++) {
+        ItemId item = &header->pd_linp[record - first];
+        bool alone = maker->clusters->size[cluster[record]] == 1;
+        Size size = maker->tuple_size - (alone ? maker->less_alone : 0);
+
+        if (record + RECORDS_AHEAD < end) { /* the record that names a cluster lies anywhere */
+            uint32 ahead = cluster[record + RECORDS_AHEAD];
+
+            __builtin_prefetch(&maker->clusters->size[ahead]);
+            __builtin_prefetch(&maker->clusters->weakest_link[ahead]);
+            __builtin_prefetch(&maker->store->integer_ids[ahead]);
+        }
+        header->pd_upper -= size;
+        make_tuple(maker, record, (HeapTupleHeader)(made->page + header->pd_upper));
+        ItemIdSetNormal(item, header->pd_upper, size);
+        header->pd_lower += sizeof(ItemIdData);
+        if (maker->logged)
+            log = log_tuple(log, (HeapTupleHeader)(made->page + header->pd_upper), size);
+    }
+    made->rows = (int)(end - first);
+    made->log_size = (Size)(log - made->log);
+}
+
+static void
+make_some_pages(void *context, int64_t item, int thread)
+{
+    const page_maker *maker = context;
+    uint32 left = maker->store->records.count - maker->first,
+           pages = Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
+
+    for (uint32 p = (uint32)item * PAGES_AN_ITEM; p < Min(((uint32)item + 1) * PAGES_AN_ITEM, pages); p++)
+        make_page(maker, p);
+}
+
+/* ---- the main thread ---- */
+
+static void
+log_page(const made_page *made, Buffer buffer)
+{
+    xl_heap_multi_insert record = {.flags = XLH_INSERT_LAST_IN_MULTI, .ntuples = (uint16)made->rows};
+    XLogRecPtr place;
+
+    XLogBeginInsert();
+    XLogRegisterData((char *)&record, SizeOfHeapMultiInsert);
+    XLogRegisterBuffer(0, buffer, REGBUF_STANDARD | REGBUF_WILL_INIT);
+    XLogRegisterBufData(0, made->log, (int)made->log_size);
+    XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+    place = XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT | XLOG_HEAP_INIT_PAGE);
+    PageSetLSN(BufferGetPage(buffer), place);
+}
+
+/* Extends the table by a page. */
+static void
+add_page(const page_maker *maker, const made_page *made, BufferAccessStrategy strategy)
+{
+    bool shared = !RELATION_IS_LOCAL(maker->relation);
+    Buffer buffer;
+    Page page;
+
+    if (shared)
+        LockRelationForExtension(maker->relation, ExclusiveLock);
+    buffer = ReadBufferExtended(maker->relation, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, strategy);
+    if (shared)
+        UnlockRelationForExtension(maker->relation, ExclusiveLock);
+    page = BufferGetPage(buffer);
+    if (!PageIsNew(page))
+        elog(ERROR, "page %u of relation \"%s\" should be empty but is not", BufferGetBlockNumber(buffer),
+             RelationGetRelationName(maker->relation));
+
+    START_CRIT_SECTION();
+    memcpy(page, made->page, BLCKSZ);
+    for (int i = 0; i < made->rows; i++) {
+        HeapTupleHeader tuple = (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, i + 1));
+
+        ItemPointerSet(&tuple->t_ctid, BufferGetBlockNumber(buffer), (OffsetNumber)(i + 1));
+    }
+    MarkBufferDirty(buffer);
+    if (maker->logged)
+        log_page(made, buffer);
+    END_CRIT_SECTION();
+    UnlockReleaseBuffer(buffer);
+}
+
+static void
+prepare(page_maker *maker, const table_writer *writer)
+{
+    Relation relation = maker->relation;
+    Size free_space = RelationGetTargetPageFreeSpace(relation, HEAP_DEFAULT_FILLFACTOR);
+    Size log_size;
+
+    maker->columns = RelationGetDescr(relation)->natts;
+    for (int i = 0; i < maker->columns; i++)
+        maker->contents[i] = -1;
+    maker->tuple_size = TUPLE_HEAD;
+    for (int c = 0; c < CLUSTER_COLUMNS; c++)
+        if (table_writer_attribute(writer, c) >= 0) {
+            maker->contents[table_writer_attribute(writer, c)] = c;
+            maker->tuple_size += sizeof(int64);
+        }
+    maker->less_alone = table_writer_attribute(writer, 3) >= 0 ? sizeof(double) : 0;
+    maker->rows_a_page = (uint32)Max((BLCKSZ - SizeOfPageHeaderData - Min(free_space, BLCKSZ / 2)) /
+                                         (maker->tuple_size + sizeof(ItemIdData)),
+                                     1);
+    maker->logged = RelationNeedsWAL(relation);
+    HeapTupleHeaderSetXmin(&maker->head, GetCurrentTransactionId());
+    maker->head.t_choice.t_heap.t_field3.t_cid = table_writer_command(writer);
+    maker->head.t_infomask = HEAP_XMAX_INVALID;
+    HeapTupleHeaderSetNatts(&maker->head, maker->columns);
+    maker->head.t_hoff = TUPLE_HEAD;
+
+    log_size = MAXALIGN((maker->tuple_size + SizeOfMultiInsertTuple + 1) * maker->rows_a_page);
+    for (int p = 0; p < PAGES_AT_ONCE; p++) {
+        maker->pages[p].page = palloc(BLCKSZ);
+        maker->pages[p].log = maker->logged ? palloc(log_size) : NULL;
+    }
+}
+
+void
+table_pages_write(table_writer *writer, const record_store *store, const clustering *clusters, int threads)
+{
+    page_maker *maker = palloc0(sizeof(page_maker));
+    BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKWRITE);
+    int pages = 0;
+
+    maker->store = store;
+    maker->clusters = clusters;
+    maker->relation = table_writer_relation(writer);
+    table_writer_check(writer);
+    prepare(maker, writer);
+    CheckForSerializableConflictIn(maker->relation, NULL, InvalidBlockNumber);
+    for (; maker->first < store->records.count; maker->first += (uint32)pages * maker->rows_a_page) {
+        uint32 left = store->records.count - maker->first;
+
+        pages = (int)Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
+        parallel_for(threads, (pages + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM, make_some_pages, maker);
+        for (int p = 0; p < pages; p++) {
+            CHECK_FOR_INTERRUPTS();
+            add_page(maker, &maker->pages[p], strategy);
+        }
+    }
+    pgstat_count_heap_insert(maker->relation, store->records.count);
+    FreeAccessStrategy(strategy);
+    for (int p = 0; p < PAGES_AT_ONCE; p++) {
+        pfree(maker->pages[p].page);
+        if (maker->pages[p].log != NULL)
+            pfree(maker->pages[p].log);
+    }
+    pfree(maker);
+}
