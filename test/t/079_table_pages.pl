@@ -1,0 +1,62 @@
+# Pages that dedupe_into adds to a table: replay makes the same ones (wal_consistency_checking compares each), on a standby
+# and after a crash; a killed backend leaves no row; other sessions may add rows meanwhile.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', "wal_consistency_checking = 'heap2'\nfsync = off\nautovacuum = off\nrestart_after_crash = on\n");
+$primary->start;
+$primary->safe_psql('postgres', q{
+	CREATE EXTENSION mastering;
+	CREATE TABLE person AS SELECT n AS id, 'name' || n / 3 AS name, 'city' || n % 7 AS city, md5((n / 3)::text) AS email FROM generate_series(1, 30000) AS n;
+	CREATE TABLE two (id bigint, cluster_id bigint);
+	CREATE TABLE four (gone int, id bigint, cluster_id bigint, size bigint, weakest_link double precision);
+	ALTER TABLE four DROP COLUMN gone;});
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+my $into = q{SELECT mastering.dedupe_into('%s', 'SELECT * FROM person', '{"blocking": ["name", "email"], "comparisons": ["name", "city", "email"]}')};
+my $digest = q{SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text || ctid::text, ',' ORDER BY ctid)), '') FROM %s AS t};
+sub shown { my ($node, $table) = @_; return $node->safe_psql('postgres', sprintf($digest, $table)); }
+
+# A session that adds rows one by one while pages are added.
+my $writer = $primary->background_psql('postgres');
+foreach my $table (qw(two four))
+{
+	$writer->query_safe("INSERT INTO $table (id) SELECT -n FROM generate_series(1, 300) AS n");
+	is($primary->safe_psql('postgres', 'SET client_min_messages = error; ' . sprintf($into, $table)), '30000', "rows into $table");
+	$writer->query_safe("INSERT INTO $table (id) SELECT -n FROM generate_series(301, 600) AS n; UPDATE $table SET cluster_id = 0 WHERE id % 100 = 7; DELETE FROM $table WHERE id % 100 = 8");
+	is($primary->safe_psql('postgres', "SELECT count(*) FROM $table"), '30300', "and those of others");
+}
+$writer->quit;
+$primary->wait_for_catchup($standby);
+is(shown($standby, $_), shown($primary, $_), "the standby has $_ as the primary has it") for qw(two four);
+
+my %before = map { $_ => shown($primary, $_) } qw(two four);
+$primary->stop('immediate');
+$primary->start;
+is(shown($primary, $_), $before{$_}, "$_ is the same after a crash") for qw(two four);
+
+# Pages of a transaction that comes to nothing, by an error and by a crash, hold no row, and VACUUM takes them back.
+$primary->psql('postgres', sprintf("SET client_min_messages = error; BEGIN; $into; SELECT 1 / 0", 'two'));
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM two'), '30300', 'no row of a transaction that failed');
+my $victim = $primary->background_psql('postgres');
+$victim->query_safe(sprintf("SET client_min_messages = error; BEGIN; $into", 'two'));
+$primary->stop('immediate');
+eval { $victim->quit };
+$primary->start;
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM two'), '30300', 'nor of one that the crash ended');
+$primary->safe_psql('postgres', 'VACUUM two; SET client_min_messages = error; ' . sprintf($into, 'two'));
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM two'), '60300', 'and more rows afterwards');
+$primary->wait_for_catchup($standby);
+is(shown($standby, 'two'), shown($primary, 'two'), 'on the standby too');
+unlike(slurp_file($standby->logfile), qr/inconsistent page/, 'replay made the pages that were logged');
+$standby->stop;
+$primary->stop;
+done_testing();
