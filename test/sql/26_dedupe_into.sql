@@ -29,8 +29,10 @@ SAVEPOINT before;
 SELECT mastering.dedupe_into('paged', 'SELECT * FROM person', :'spec');
 ROLLBACK TO before;
 SELECT count(*) FROM paged;
-SELECT mastering.dedupe_into('paged', 'SELECT * FROM person', :'spec');
-SELECT count(*) AS differences FROM (SELECT id::text, cluster_id::text, size, weakest_link FROM paged EXCEPT ALL TABLE asked) AS one_way;
+SELECT mastering.dedupe_into('paged', 'SELECT * FROM person WHERE id % 3 = 0 OR id % 7 = 0', :'spec');
+SELECT count(*) AS differences FROM (
+    SELECT id::text, cluster_id::text, size, weakest_link FROM paged WHERE id > 0
+    EXCEPT ALL SELECT * FROM mastering.dedupe('SELECT * FROM person WHERE id % 3 = 0 OR id % 7 = 0', :'spec')) AS one_way;
 COMMIT;
 SELECT count(*) FILTER (WHERE weakest_link IS NULL) AS alone, count(*) FILTER (WHERE xmax <> 0) AS locked, count(DISTINCT ctid) = count(*) AS apart FROM paged;
 INSERT INTO paged (id) VALUES (-2);
@@ -38,7 +40,7 @@ UPDATE paged SET size = -size WHERE id % 10 = 0;
 DELETE FROM paged WHERE id % 10 = 1;
 CREATE INDEX ON paged (id);
 VACUUM (ANALYZE) paged;
-SELECT count(*), count(*) FILTER (WHERE size < 0) AS changed, max(id) FILTER (WHERE id = 4999) AS found FROM paged;
+SELECT count(*), count(*) FILTER (WHERE size < 0) AS changed, max(id) FILTER (WHERE id = 4998) AS found FROM paged;
 DROP TABLE paged;
 
 -- In passes it is the same; rows are added to those that are there.
