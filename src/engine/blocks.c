@@ -160,21 +160,27 @@ sift_range(void *context, int64_t range, int thread)
 
 #define RANGES_AT_ONCE 32
 
-/* Room for unsorted entries, the same for one rule after the other: fresh memory costs more than the entries.
- */
+/* Room for entries, the same for one rule after the other: fresh memory costs more than the entries. */
+static keyed_record *
+make_room(match_run *run, uint64 count, keyed_record **room, Size *room_size)
+{
+    Size size = mul_size(Max(count, 1), sizeof(keyed_record));
+
+    if (*room_size < size) {
+        if (*room != NULL)
+            pfree(*room);
+        *room = NULL;
+        *room_size = 0;
+        *room = big_alloc(run->context, size);
+        *room_size = size;
+    }
+    return *room;
+}
+
 static void
 make_entries(match_run *run, index_job *job)
 {
-    Size size = mul_size(Max(job->count, 1), sizeof(keyed_record));
-
-    if (run->entry_room_size < size) {
-        if (run->entry_room != NULL)
-            pfree(run->entry_room);
-        run->entry_room = NULL;
-        run->entry_room = big_alloc(run->context, size);
-        run->entry_room_size = size;
-    }
-    job->entries = run->entry_room;
+    job->entries = make_room(run, job->count, &run->entry_room, &run->entry_room_size);
 }
 
 static void
@@ -191,6 +197,10 @@ blocks_end_making(match_run *run)
         pfree(run->entry_room);
     run->entry_room = NULL;
     run->entry_room_size = 0;
+    if (run->sorted_room != NULL)
+        pfree(run->sorted_room);
+    run->sorted_room = NULL;
+    run->sorted_room_size = 0;
 }
 
 /* The entries of keys that several records have, in order. */
@@ -216,7 +226,7 @@ sort_entries(match_run *run, index_job *job)
         kept += job->counts[r];
     pfree((void *)job->seen);
 
-    sorted = big_alloc(run->context, mul_size(Max(kept, 1), sizeof(keyed_record)));
+    sorted = make_room(run, kept, &run->sorted_room, &run->sorted_room_size);
     hash_sort(run->threads, job->entries, job->counts, ranges, sorted);
     free_entries(run, job);
     pfree(job->counts);
@@ -404,8 +414,7 @@ window_order_for(const match_run *run, int rule, value_table tables[2])
 static Size
 index_size(const match_run *run, int rule)
 {
-    return run->indexes[rule].entry_count * sizeof(keyed_record) +
-           run->indexes[rule].block_count * sizeof(block);
+    return run->indexes[rule].entry_count * sizeof(uint32) + run->indexes[rule].block_count * sizeof(block);
 }
 
 static uint32 *
@@ -487,6 +496,7 @@ blocks_of_entries(match_run *run, int r, MemoryContext context, keyed_record *en
     keyed_record *scratch = NULL;
     value_table window_values[2];
     window_order order = window_order_for(run, r, window_values);
+    uint32 *records;
     block_fill fill = {0};
 
     if (statistics->cut_blocks > 0) {
@@ -501,7 +511,10 @@ blocks_of_entries(match_run *run, int r, MemoryContext context, keyed_record *en
         CHECK_FOR_INTERRUPTS();
     if (scratch != NULL)
         pfree(scratch);
-    run->indexes[r] = (block_index){entries, blocks, block_count, count};
+    records = big_alloc(context, mul_size(Max(count, 1), sizeof(uint32)));
+    for (uint64 i = 0; i < count; i++)
+        records[i] = entries[i].record;
+    run->indexes[r] = (block_index){records, blocks, block_count, count};
 }
 
 void
@@ -515,7 +528,6 @@ blocks_prepare_rule(match_run *run, int rule)
 static void
 forget_rule(match_run *run, int rule, index_job *job)
 {
-    pfree(job->entries);
     if (run->rules[rule].list_starts != NULL) {
         pfree((void *)run->rules[rule].list_starts);
         pfree((void *)run->rules[rule].list_keys);

@@ -17,8 +17,8 @@ extern void blocks_prepare(match_run *run, int rule);
 
 /*
  * For runs in passes, which have the entries of a part of the records at a time: makes a rule ready, and
- * run->indexes[rule] of entries in order, in the memory of a context. What can be said of the blocks goes to
- * statistics.
+ * run->indexes[rule] of entries in order, in the memory of a context. The entries are not kept. What can be
+ * said of the blocks goes to statistics.
  */
 extern void blocks_prepare_rule(match_run *run, int rule);
 extern void blocks_of_entries(match_run *run, int rule, MemoryContext context, keyed_record *entries,

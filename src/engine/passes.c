@@ -540,6 +540,7 @@ passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_c
     for (int p = 0; p < 1 << dealt->bits; p++) {
         key_part *part = &dealt->parts[p];
         block_statistics statistics;
+        keyed_record *entries;
 
         if (part->count == 0)
             continue;
@@ -548,7 +549,9 @@ passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_c
             run->oversize[rule] = part->count;
         take_parts(run, rule);
         take_positions(run, rule, run->positions);
-        blocks_of_entries(run, rule, run->store->data, sorted_entries(run, part), part->count, &statistics);
+        entries = sorted_entries(run, part);
+        blocks_of_entries(run, rule, run->store->data, entries, part->count, &statistics);
+        pfree(entries);
         keep_positions(run, rule, run->positions);
         if (!counted)
             add_statistics(&run->statistics[rule], &statistics);

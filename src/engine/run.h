@@ -29,6 +29,8 @@ typedef struct match_run {
     Size index_bytes;               /* of the indexes that are there */
     keyed_record *entry_room;       /* where entries are put in order; NULL: not made */
     Size entry_room_size;
+    keyed_record *sorted_room; /* where they come in order */
+    Size sorted_room_size;
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
     uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */

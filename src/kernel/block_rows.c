@@ -48,7 +48,7 @@ bool
 block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t last,
                 kernel_workspace *memory, block_rows *rows)
 {
-    const keyed_record *entries = visit->index->entries + first;
+    const uint32_t *entries = visit->index->entries + first;
     const text_profile *profiles = NULL;
     uint32_t slot = 0, *copies, *counts, *lengths, *columns;
     uint64_t count, words;
@@ -75,12 +75,11 @@ block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t 
     count = last - first < rows->capacity ? last - first : rows->capacity;
     for (uint64_t i = 0; i < count + PROFILES_BEHIND; i++) {
         if (i + ROWS_AHEAD < count)
-            __builtin_prefetch(record_row(visit->records, entries[i + ROWS_AHEAD].record));
+            __builtin_prefetch(record_row(visit->records, entries[i + ROWS_AHEAD]));
         if (i < count) {
             uint32_t *copy = copies + i * rows->stride;
 
-            memcpy(copy, record_row(visit->records, entries[i].record),
-                   visit->records->stride * sizeof(uint32_t));
+            memcpy(copy, record_row(visit->records, entries[i]), visit->records->stride * sizeof(uint32_t));
             if (profiles != NULL)
                 __builtin_prefetch(&profiles[copy[slot]]);
             if (rows->column_stride != 0)

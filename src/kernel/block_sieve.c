@@ -175,8 +175,8 @@ asked_rule_finds(const pair_visit *visit, const block_sieve *sieve, int r, const
     for (; asked != 0; asked &= asked - 1) {
         int l = __builtin_ctz(asked);
 
-        if (blocking_rule_finds(rule, visit->records, row->entries[row->entry].record,
-                                row->entries[first + (uint64_t)l].record))
+        if (blocking_rule_finds(rule, visit->records, row->entries[row->entry],
+                                row->entries[first + (uint64_t)l]))
             found |= UINT32_C(1) << l;
     }
     return found;

@@ -45,7 +45,7 @@ typedef struct sieve_column {
 /* What does not change from partner to partner; entries are counted from the first copied one. */
 typedef struct sieve_row {
     uint64_t entry;
-    const keyed_record *entries;
+    const uint32_t *entries; /* records */
     int column_count;
     sieve_column columns[BLOCK_COLUMNS]; /* where the row has a value */
     const uint32_t *sources;             /* NULL: not asked */

@@ -187,8 +187,10 @@ blocking_fill(blocking_rule *rule, const record_table *records, const window_ord
         }
         size = fill->end - fill->first;
         if (size >= 2) {
-            *made = (block){
-                .first = fill->first, .count = (uint32_t)size, .windowed = blocking_is_windowed(rule, size)};
+            *made = (block){.first = fill->first,
+                            .key = fill->key,
+                            .count = (uint32_t)size,
+                            .windowed = blocking_is_windowed(rule, size)};
             if (made->windowed && !order_block(rule, records, order, entries, scratch, fill, stop))
                 return false;
             fill->blocks++;
@@ -269,7 +271,7 @@ is_probe(const pair_visit *visit, uint32_t record)
 static inline uint32_t
 partners_end(const pair_visit *visit, const block *block, uint32_t row)
 {
-    if (!block->windowed && !is_probe(visit, visit->index->entries[block->first + row].record))
+    if (!block->windowed && !is_probe(visit, visit->index->entries[block->first + row]))
         return row + 1;
     return row_end(block, &visit->rules[visit->rule], row);
 }
@@ -280,7 +282,7 @@ next_row(const pair_visit *visit, const block *block, pair_cursor *cursor)
 {
     cursor->row++;
     if (cursor->row + 1 >= block->count ||
-        (!block->windowed && !is_probe(visit, visit->index->entries[block->first + cursor->row].record))) {
+        (!block->windowed && !is_probe(visit, visit->index->entries[block->first + cursor->row]))) {
         cursor->block++;
         cursor->row = 0;
     }
@@ -581,14 +583,14 @@ sieve_to_batch(const pair_visit *visit, const block_sieve *sieve, const block_ro
 {
     uint32_t left[SCORER_BATCH];
     sieve_result result = {.left = left};
-    uint32_t a = row->entries[row->entry].record;
+    uint32_t a = row->entries[row->entry];
     const uint32_t *row_a = rows->rows + row->entry * rows->stride;
 
     block_sieve_row(visit, sieve, rows, row, from, end, &result);
     batch->found += result.found;
     batch->found_new += result.found_new;
     for (uint32_t n = 0; n < result.left_count; n++) {
-        uint32_t b = row->entries[left[n]].record, i = batch->count + n;
+        uint32_t b = row->entries[left[n]], i = batch->count + n;
         const uint32_t *row_b = rows->rows + (uint64_t)left[n] * rows->stride;
 
         batch->a[i] = a < b ? a : b;
@@ -632,7 +634,7 @@ gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint
     batch->found = batch->found_new = 0;
     while (cursor->block < end.block || (cursor->block == end.block && cursor->row < end.row)) {
         const block *block = &visit->index->blocks[cursor->block];
-        const keyed_record *entries = visit->index->entries + block->first;
+        const uint32_t *entries = visit->index->entries + block->first;
         uint32_t row = cursor->row, last = partners_end(visit, block, row);
         uint32_t column = cursor->column > row ? cursor->column : row + 1;
         bool copied = false;
@@ -659,9 +661,9 @@ gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint
                 cursor->column = column;
                 return;
             }
-            add_to_batch(visit, batch, entries[row].record, entries[column].record,
+            add_to_batch(visit, batch, entries[row], entries[column],
                          copied ? block_rows_at(rows, block->first + row) : NULL,
-                         copied ? block_rows_at(rows, block->first + column) : NULL, entries[row].key);
+                         copied ? block_rows_at(rows, block->first + column) : NULL, block->key);
         }
         cursor->column = 0;
         next_row(visit, block, cursor);

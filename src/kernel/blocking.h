@@ -62,13 +62,14 @@ typedef struct blocking_rule {
 
 typedef struct block {
     uint64_t first; /* entry */
+    uint64_t key;
     uint32_t count;
     bool windowed;
 } block;
 
 /* The blocks of one rule, in the order of their keys' hashes; blocks of one record are left out. */
 typedef struct block_index {
-    const keyed_record *entries;
+    const uint32_t *entries; /* records */
     const block *blocks;
     uint64_t block_count;
     uint64_t entry_count;

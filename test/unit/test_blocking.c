@@ -38,7 +38,7 @@ typedef struct world {
     uint32_t positions[MOST_RULES][MOST_RECORDS];
 
     /* What the kernel makes of a rule. */
-    keyed_record *entries[MOST_RULES];
+    uint32_t *entries[MOST_RULES];
     uint64_t entry_counts[MOST_RULES];
     block *blocks[MOST_RULES];
     block_statistics statistics[MOST_RULES];
@@ -314,8 +314,13 @@ build_rule(int r)
          stops++)
         if (stops > count)
             abort();
-    w.entries[r] = entries;
+    w.entries[r] = malloc((count + !count) * sizeof(uint32_t));
+    if (w.entries[r] == NULL)
+        abort();
+    for (uint64_t i = 0; i < count; i++)
+        w.entries[r][i] = entries[i].record;
     w.entry_counts[r] = count;
+    free(entries);
     free(scratch);
 }
 
@@ -738,8 +743,8 @@ test_long_row(void)
 {
     enum { COUNT = 3 * PAIR_UNIT_OUTPUT + 10 };
     uint32_t *rows = malloc(COUNT * sizeof *rows), seen = 0, calls = 0;
-    keyed_record *entries = malloc(COUNT * sizeof *entries);
-    block one = {0, COUNT, false};
+    uint32_t *entries = malloc(COUNT * sizeof *entries);
+    block one = {.count = COUNT};
     blocking_rule rule = {.part_count = 1, .max_block = COUNT};
     block_index index = {entries, &one, 1, COUNT};
     record_table records = {rows, 1, COUNT, NULL};
@@ -758,7 +763,7 @@ test_long_row(void)
     stop = 0;
     for (uint32_t i = 0; i < COUNT; i++) {
         rows[i] = 1;
-        entries[i] = (keyed_record){5, COUNT - 1 - i, 0};
+        entries[i] = COUNT - 1 - i;
     }
     if (!pair_unit_next(&visit, &cursor, &units[0]))
         abort();
