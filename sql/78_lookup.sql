@@ -127,57 +127,17 @@ END
 $$;
 COMMENT ON FUNCTION mastering.rows_of_keys(jsonb, jsonb, text) IS 'The rows of a version that have one of the keys in a relation (rule, key): one for each key, by where they lie.';
 
--- What a session keeps of a published state, and of its model: SQL, which src/sql/lookup_cache.c prepares.
-CREATE FUNCTION mastering.lookup_state(env_name text, entity_name text, OUT model text, OUT keys_query text, OUT rows_queries text[], OUT members_query text)
+-- What there is to look up in is read by src/sql/lookup_cache.c; it calls this where there is nothing.
+CREATE FUNCTION mastering.require_run(env_name text, entity_name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    versions jsonb := (SELECT h.versions FROM mastering.head h WHERE h.environment = env_name);
-    keys jsonb := versions -> (entity_name || '_keys');
-    records jsonb := versions -> (entity_name || '_records');
-    members jsonb := versions -> (entity_name || '_members');
-    attributes text;
 BEGIN
     PERFORM mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
-    IF keys IS NULL THEN
+    IF NOT EXISTS (SELECT FROM mastering.head h WHERE h.environment = env_name AND h.versions ? (entity_name || '_keys')) THEN
         RAISE EXCEPTION 'entity "%" of environment "%" was never run', entity_name, env_name USING ERRCODE = '55000', HINT = format('SELECT mastering.master(%L, %L)', env_name, entity_name);
     END IF;
-    model := mastering.json_hash(keys -> 'tree');
-    SELECT string_agg(format(', s.%I', a.value ->> 'name'), '' ORDER BY a.ordinality) INTO attributes
-      FROM jsonb_array_elements(mastering.artifact_at(keys -> 'tree', mastering.path('entity', entity_name)) -> 'attributes') WITH ORDINALITY a;
-    SELECT format('SELECT c.part, a.n, c.entries FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (rule, key, n) CROSS JOIN LATERAL (%s) c',
-                  -- For a few keys the plan that has least to begin with.
-                  string_agg(format('(SELECT %1$s AS part, k.entries FROM mastering.%2$I k WHERE k.rule = a.rule AND k.first < a.key ORDER BY k.first DESC LIMIT 1)
-                                     UNION ALL (SELECT %1$s, k.entries FROM mastering.%2$I k WHERE k.rule = a.rule AND k.first = a.key LIMIT 8)', p.part, 'segment_' || p.key_segment), ' UNION ALL ' ORDER BY p.part)),
-           array_agg(format('SELECT s."#source", s."#key"%s FROM mastering.%I s WHERE s."#row" = ANY ($1)%s', attributes, 'segment_' || p.record_segment,
-                            CASE WHEN p.vector <> 0 THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', p.vector) ELSE '' END) ORDER BY p.part)
-      INTO keys_query, rows_queries FROM mastering.key_parts(keys, records) p HAVING count(*) > 0;
-    -- Segment by segment: to plan for the store reads what the catalogs have about each of its partitions.
-    SELECT 'SELECT a.n, m."#cluster" FROM ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY a (source, key, n) CROSS JOIN LATERAL ('
-           || string_agg(format('SELECT s."#cluster" FROM mastering.%I s WHERE s."#source" = a.source AND s."#key" = a.key%s', 'segment_' || g.value,
-                                CASE WHEN v.value <> '0' THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', v.value) ELSE '' END), ' UNION ALL ' ORDER BY g.ordinality) || ' OFFSET 0) m'
-      INTO members_query
-      FROM jsonb_array_elements_text(members -> 'segments') WITH ORDINALITY g JOIN jsonb_array_elements_text(members -> 'vectors') WITH ORDINALITY v USING (ordinality);
 END
 $$;
-COMMENT ON FUNCTION mastering.lookup_state(text, text) IS 'The queries with which look-ups read what an environment publishes of an entity, and the name of the model.';
-
-CREATE FUNCTION mastering.lookup_model(env_name text, entity_name text, OUT model jsonb, OUT search_path text, OUT attributes text[], OUT types text[], OUT shape text, OUT record_source text, OUT computed_source text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    tree jsonb := (SELECT h.versions FROM mastering.head h WHERE h.environment = env_name) -> (entity_name || '_keys') -> 'tree';
-    entity jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
-    columns text;
-BEGIN
-    model := mastering.model_of(tree, env_name, entity_name);
-    search_path := mastering.artifact_path(env_name);
-    SELECT array_agg(a.value ->> 'name' ORDER BY a.ordinality), array_agg(a.value ->> 'type' ORDER BY a.ordinality), string_agg(format(', q.%I', a.value ->> 'name'), '' ORDER BY a.ordinality),
-           'SELECT NULL::text AS id, NULL::text AS source' || string_agg(format(', NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), '' ORDER BY a.ordinality),
-           'SELECT $1 AS id, $2 AS source' || string_agg(format(', $%s AS %I', a.ordinality + 2, a.value ->> 'name'), '' ORDER BY a.ordinality)
-      INTO attributes, types, columns, shape, computed_source FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a;
-    record_source := format('SELECT ''?''::text AS id, ''?''::text AS source%s FROM pg_catalog.jsonb_to_record($1) AS q (%s)', columns, mastering.column_list(entity -> 'attributes', true));
-END
-$$;
-COMMENT ON FUNCTION mastering.lookup_model(text, text) IS 'The model of what an environment publishes of an entity, and how a record becomes one of the entity.';
+COMMENT ON FUNCTION mastering.require_run(text, text) IS 'An error where an environment has no such entity, or has not published a run of it.';
 
 CREATE FUNCTION mastering.do_lookup(env_name text, entity_name text, wanted jsonb, n int)
 RETURNS TABLE (cluster_id bigint, probability double precision, weight double precision, source text, record_key text, explanation jsonb)
@@ -191,7 +151,7 @@ RETURNS TABLE (cluster_id bigint, probability double precision, weight double pr
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
 REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.chunks_of_key(int),
-    mastering.key_matches(text, text), mastering.rows_of_keys(jsonb, jsonb, text), mastering.lookup_state(text, text), mastering.lookup_model(text, text) FROM PUBLIC;
+    mastering.key_matches(text, text), mastering.rows_of_keys(jsonb, jsonb, text), mastering.require_run(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.
 CREATE FUNCTION mastering.do_current_cluster(env_name text, entity_name text, id bigint) RETURNS bigint

@@ -2,12 +2,11 @@
  * lookup.c: lookup(env, entity, record, n), behind its door: one record against what an environment
  * publishes, in real time.
  *
- * A session keeps what does not change from one call to the next: of a model, by the hash of its artifacts,
- * the document as the engine wants it and the plans that evaluate its expressions (as the environment's
- * owner); of a published state, by the generation of the environment's head, the plans that find keys,
- * records and clusters in its segments. Segments never change, so a plan for a generation is right whenever a
- * snapshot sees that generation; whether the caller may ask, and which generation it is, is looked at with
- * each call.
+ * A session keeps what does not change from one call to the next: of a model, by the artifacts it is made
+ * of, the document as the engine wants it and the plans that evaluate its expressions (as the environment's
+ * owner); of a published state, by the generation of the environment's head, which segments it consists of.
+ * Segments never change, so this is right whenever a snapshot sees that generation; whether the caller may
+ * ask, and which generation it is, is looked at with each call.
  *
  * Steps: the keys of the record, by the model's rules; the rows that have them, by the key index
  * (key_chunks.h); these records' values; their weights; the clusters of the best ones.
@@ -22,15 +21,21 @@
 #include "kernel/fixed_point.h"
 #include "miscadmin.h"
 #include "sql/lookup_cache.h"
+#include "sql/segment_rows.h"
+#include "storage/deletion_vector.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 /* Rows of one key that are scored at most, and of all keys together: the keys that fewest have come first. */
 #define MOST_OF_A_KEY 1000
 #define MOST_CANDIDATES 3000
+/* More chunks that begin with a key are not read: they have more rows than are wanted. */
+#define MOST_CHUNKS 8
 
 typedef struct asked_key {
     int32 rule;
@@ -187,78 +192,134 @@ compare_place(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
+typedef struct row_list {
+    found_row *all;
+    uint32 count, room;
+} row_list;
+
+/* The rows that have a key, of those in the chunk that was read last. */
+static void
+add_rows_of_chunk(const segment_rows *chunks, AttrNumber column, int32 part, asked_key *asked, uint32 n,
+                  row_list *rows)
+{
+    bool isnull;
+    bytea *entries = DatumGetByteaPP(slot_getattr(chunks->slot, column, &isnull));
+    const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
+    int end = (int)(VARSIZE_ANY_EXHDR(entries) / KEY_ENTRY_BYTES);
+
+    for (int e = key_chunk_find(bytes, end, asked[n].key);
+         e < end && key_entry_key(bytes + e * KEY_ENTRY_BYTES) == asked[n].key &&
+         asked[n].rows <= MOST_OF_A_KEY;
+         e++) {
+        if (asked[n].rows++ == MOST_OF_A_KEY)
+            break;
+        if (rows->count == rows->room) {
+            rows->room *= 2;
+            rows->all = repalloc_huge(rows->all, sizeof(found_row) * rows->room);
+        }
+        rows->all[rows->count++] = (found_row){part, key_entry_row(bytes + e * KEY_ENTRY_BYTES), n};
+    }
+}
+
+static void
+set_chunk_keys(const segment_rows *chunks, ScanKeyData *keys, const asked_key *asked, bool before)
+{
+    segment_key(chunks, &keys[0], 0, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(asked->rule));
+    segment_key(chunks, &keys[1], 1, before ? BTLessStrategyNumber : BTEqualStrategyNumber,
+                before ? F_INT8LT : F_INT8EQ, Int64GetDatum(asked->key));
+}
+
+/*
+ * The rows of the chunks in which a key may lie: the last one that begins before it, and those that begin
+ * with it. places: those of this key and segment. Where one of them has nothing to see, for a chunk was
+ * written again without a record that was erased, the index is asked once more, row by row.
+ */
+static void
+read_chunks(segment_rows *chunks, AttrNumber column, asked_key *asked, const segment_place *places,
+            uint32 count, uint32 before, row_list *rows)
+{
+    for (uint32 i = 0; i < count;) {
+        bool first = i < before;
+        uint32 end = first ? before : count, n = places[i].n, seen = 0;
+        ScanKeyData keys[SEGMENT_KEYS];
+
+        while (i < end && segment_read(chunks, &places[i].at)) {
+            add_rows_of_chunk(chunks, column, places[i].part, asked, n, rows);
+            seen++;
+            i++;
+        }
+        if (i == end)
+            continue;
+        set_chunk_keys(chunks, keys, &asked[n], first);
+        segment_begin(chunks, keys);
+        for (uint32 again = 0; again < (first ? 1 : MOST_CHUNKS) &&
+                               segment_next(chunks, first ? BackwardScanDirection : ForwardScanDirection);
+             again++)
+            if (again >= seen)
+                add_rows_of_chunk(chunks, column, places[i].part, asked, n, rows);
+        i = end;
+    }
+}
+
 /* The distinct rows that have one of the keys, in the order of their places. */
 static uint32
 find_rows(lookup_state *state, asked_key *asked, int asked_count, found_row **result)
 {
-    Datum *rules = palloc(sizeof(Datum) * Max(asked_count, 1)),
-          *keys = palloc(sizeof(Datum) * Max(asked_count, 1));
-    Datum arguments[2];
-    found_row *rows;
-    uint32 count = 0, room = 1024, kept = 0;
+    static const char *const columns[] = {"rule", "first"};
+    int parts = state->part_count;
+    segment_rows *chunks = palloc(sizeof(segment_rows) * Max(parts, 1));
+    AttrNumber *entries = palloc(sizeof(AttrNumber) * Max(parts, 1));
+    Size pairs = mul_size(Max(asked_count, 1), Max(parts, 1));
+    uint32 *ends = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(pairs, sizeof(uint32)));
+    uint32 *befores = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(pairs, sizeof(uint32)));
+    segment_places places = {0};
+    row_list rows = {palloc(sizeof(found_row) * 1024), 0, 1024};
+    uint32 kept = 0, start = 0;
 
-    rows = palloc(sizeof(found_row) * room);
-    *result = rows;
-    if (asked_count == 0 || state->keys_plan == NULL)
-        return 0;
-    for (int i = 0; i < asked_count; i++) {
-        rules[i] = Int32GetDatum(asked[i].rule);
-        keys[i] = Int64GetDatum(asked[i].key);
+    for (int part = 0; part < parts; part++) {
+        segment_rows_open(&chunks[part], state->parts[part].keys, 2, columns);
+        entries[part] = segment_column(&chunks[part], "entries");
     }
-    arguments[0] =
-        PointerGetDatum(construct_array(rules, asked_count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-    arguments[1] = PointerGetDatum(
-        construct_array(keys, asked_count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-    if (SPI_execute_plan(state->keys_plan, arguments, NULL, true, 0) != SPI_OK_SELECT)
-        elog(ERROR, "keys could not be looked up");
-    for (uint64 i = 0; i < SPI_processed; i++) {
-        HeapTuple tuple = SPI_tuptable->vals[i];
-        TupleDesc descriptor = SPI_tuptable->tupdesc;
-        bool isnull;
-        int32 part = DatumGetInt32(SPI_getbinval(tuple, descriptor, 1, &isnull));
-        uint32 n = (uint32)DatumGetInt64(SPI_getbinval(tuple, descriptor, 2, &isnull)) - 1;
-        bytea *entries = DatumGetByteaPP(SPI_getbinval(tuple, descriptor, 3, &isnull));
-        const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
-        int end = (int)(VARSIZE_ANY_EXHDR(entries) / KEY_ENTRY_BYTES);
+    for (Size n = 0; n < (Size)asked_count; n++)
+        for (Size part = 0; part < (Size)parts; part++) {
+            ScanKeyData keys[SEGMENT_KEYS];
 
-        for (int e = key_chunk_find(bytes, end, asked[n].key);
-             e < end && key_entry_key(bytes + e * KEY_ENTRY_BYTES) == asked[n].key &&
-             asked[n].rows <= MOST_OF_A_KEY;
-             e++) {
-            if (asked[n].rows++ == MOST_OF_A_KEY)
-                break;
-            if (count == room) {
-                room *= 2;
-                rows = repalloc_huge(rows, sizeof(found_row) * room);
-            }
-            rows[count++] = (found_row){part, key_entry_row(bytes + e * KEY_ENTRY_BYTES), n};
+            set_chunk_keys(&chunks[part], keys, &asked[n], true);
+            befores[n * parts + part] =
+                segment_find(&chunks[part], keys, BackwardScanDirection, 1, &places, (int32)part, (uint32)n);
+            set_chunk_keys(&chunks[part], keys, &asked[n], false);
+            (void)segment_find(&chunks[part], keys, ForwardScanDirection, MOST_CHUNKS, &places, (int32)part,
+                               (uint32)n);
+            ends[n * parts + part] = places.count;
         }
-    }
-    SPI_freetuptable(SPI_tuptable);
-    if (count > MOST_CANDIDATES) {
+    for (Size i = 0; i < (Size)asked_count * parts; start = ends[i++])
+        read_chunks(&chunks[i % parts], entries[i % parts], asked, places.all + start, ends[i] - start,
+                    befores[i], &rows);
+    for (int part = 0; part < parts; part++)
+        segment_rows_close(&chunks[part]);
+    if (rows.count > MOST_CANDIDATES) {
         sorting_by = asked;
-        qsort(rows, count, sizeof(found_row), compare_rarity);
-        count = MOST_CANDIDATES;
+        qsort(rows.all, rows.count, sizeof(found_row), compare_rarity);
+        rows.count = MOST_CANDIDATES;
     }
-    qsort(rows, count, sizeof(found_row), compare_place);
-    for (uint32 i = 0; i < count; i++)
-        if (kept == 0 || compare_place(&rows[kept - 1], &rows[i]) != 0)
-            rows[kept++] = rows[i];
-    *result = rows;
+    qsort(rows.all, rows.count, sizeof(found_row), compare_place);
+    for (uint32 i = 0; i < rows.count; i++)
+        if (kept == 0 || compare_place(&rows.all[kept - 1], &rows.all[i]) != 0)
+            rows.all[kept++] = rows.all[i];
+    *result = rows.all;
     return kept;
 }
 
 /* ---- their values and weights ---- */
 
 /*
- * The compared values of a record that the session's plans have read: source, key, attributes. Where some are
- * computed, the caller has become the environment's owner.
+ * The compared values of a record: source, key, attributes. Where some are computed, the caller has become
+ * the environment's owner.
  */
 static void
-add_candidate(lookup_model *model, probe *probe, HeapTuple tuple, TupleDesc descriptor, Datum *all,
-              bool *all_nulls, Datum *values, bool *nulls)
+add_candidate(lookup_model *model, probe *probe, Datum *all, const bool *all_nulls, Datum *values,
+              bool *nulls)
 {
-    heap_deform_tuple(tuple, descriptor, all, all_nulls);
     if (model->computed_plan != NULL) {
         char *parameter_nulls = palloc(model->attribute_count + 2);
         int computed = 0;
@@ -284,48 +345,88 @@ add_candidate(lookup_model *model, probe *probe, HeapTuple tuple, TupleDesc desc
         SPI_freetuptable(SPI_tuptable);
 }
 
+/* Columns of a store are nearly always in the order of the attributes. */
+static void
+find_columns(const lookup_state *state, lookup_part *part, const segment_rows *records)
+{
+    const lookup_model *model = state->model;
+    TupleDesc columns = RelationGetDescr(records->table);
+    AttrNumber *numbers =
+        MemoryContextAlloc(state->context, sizeof(AttrNumber) * (model->attribute_count + 2));
+    int at = 0;
+
+    for (int i = 0; i < model->attribute_count + 2; i++) {
+        const char *name = i == 0 ? "#source" : i == 1 ? "#key" : model->attributes[i - 2];
+
+        if (at >= columns->natts || strcmp(NameStr(TupleDescAttr(columns, at)->attname), name) != 0)
+            at = segment_column(records, name) - 1;
+        numbers[i] = (AttrNumber)++at;
+    }
+    part->columns = numbers;
+}
+
+/* The candidates among the rows of one segment. */
+static uint32
+read_part(lookup_state *state, probe *probe, const found_row *rows, uint32 count, candidate *candidates)
+{
+    static const char *const row_column[] = {"#row"};
+    lookup_model *model = state->model;
+    lookup_part *part = &state->parts[rows->part];
+    int width = model->attribute_count + 2;
+    int compared = Max(model->probe->column_count, 1);
+    Datum *all = palloc(sizeof(Datum) * width), *values = palloc(sizeof(Datum) * compared);
+    bool *all_nulls = palloc(sizeof(bool) * width), *nulls = palloc(sizeof(bool) * compared);
+    AttrNumber last = 0;
+    segment_rows records;
+    segment_places places = {0};
+    Disguise before = {0};
+    uint32 read = 0;
+
+    segment_rows_open(&records, part->records, 1, row_column);
+    if (part->columns == NULL)
+        find_columns(state, part, &records);
+    for (int i = 0; i < width; i++)
+        last = Max(last, part->columns[i]);
+    for (uint32 i = 0; i < count; i++) {
+        ScanKeyData key;
+
+        if (part->vector != 0 && mastering_vector_contains(part->vector, rows[i].row))
+            continue;
+        segment_key(&records, &key, 0, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(rows[i].row));
+        (void)segment_find(&records, &key, ForwardScanDirection, PG_UINT32_MAX, &places, 0, i);
+    }
+    if (model->computed_plan != NULL) /* once: to set what is pinned, and back, takes longer than a record */
+        before = put_on(model->owner, model->search_path);
+    for (uint32 i = 0; i < places.count && read < count; i++) {
+        if (!segment_read(&records, &places.all[i].at))
+            continue;
+        slot_getsomeattrs(records.slot, last);
+        for (int c = 0; c < width; c++) {
+            all[c] = records.slot->tts_values[part->columns[c] - 1];
+            all_nulls[c] = records.slot->tts_isnull[part->columns[c] - 1];
+        }
+        add_candidate(model, probe, all, all_nulls, values, nulls);
+        candidates[read++] = (candidate){TextDatumGetCString(all[0]), TextDatumGetCString(all[1]), 0, 0};
+    }
+    if (model->computed_plan != NULL)
+        take_off(before);
+    segment_rows_close(&records);
+    return read;
+}
+
 static uint32
 read_candidates(lookup_state *state, probe *probe, const found_row *rows, uint32 count, candidate *candidates)
 {
-    lookup_model *model = state->model;
-    int width = model->attribute_count + 2;
-    Datum *all = palloc(sizeof(Datum) * width), *values = palloc(sizeof(Datum) * width * 2);
-    bool *all_nulls = palloc(sizeof(bool) * width), *nulls;
-    Datum *numbers = palloc(sizeof(Datum) * Max(count, 1));
     bool read_only = XactReadOnly;
     uint32 read = 0;
 
-    values = palloc(sizeof(Datum) * Max(model->probe->column_count, 1));
-    nulls = palloc(sizeof(bool) * Max(model->probe->column_count, 1));
     PG_TRY();
     {
         XactReadOnly = true;
         for (uint32 start = 0, end; start < count; start = end) {
-            SPITupleTable *table;
-            uint64 found;
-            Datum argument;
-            Disguise before = {0};
-
             for (end = start; end < count && rows[end].part == rows[start].part; end++)
-                numbers[end - start] = Int32GetDatum(rows[end].row);
-            argument = PointerGetDatum(
-                construct_array(numbers, (int)(end - start), INT4OID, sizeof(int32), true, TYPALIGN_INT));
-            if (SPI_execute_plan(state->rows_plans[rows[start].part], &argument, NULL, true, 0) !=
-                SPI_OK_SELECT)
-                elog(ERROR, "records could not be looked up");
-            table = SPI_tuptable;
-            found = SPI_processed;
-            if (model->computed_plan !=
-                NULL) /* once: to set what is pinned, and back, takes longer than a record */
-                before = put_on(model->owner, model->search_path);
-            for (uint64 i = 0; i < found; i++) {
-                add_candidate(model, probe, table->vals[i], table->tupdesc, all, all_nulls, values, nulls);
-                candidates[read++] =
-                    (candidate){TextDatumGetCString(all[0]), TextDatumGetCString(all[1]), 0, 0};
-            }
-            if (model->computed_plan != NULL)
-                take_off(before);
-            SPI_freetuptable(table);
+                ;
+            read += read_part(state, probe, rows + start, end - start, candidates + read);
             CHECK_FOR_INTERRUPTS();
         }
     }
@@ -376,30 +477,59 @@ explanation(const probe_model *model, uint64 pattern)
     return JsonbPGetDatum(JsonbValueToJsonb(result));
 }
 
+/* The clusters of the best ones; without: those that have none. */
+static void
+find_clusters(const lookup_state *state, const Datum *sources, const Datum *keys, uint32 count,
+              Datum *clusters, bool *without)
+{
+    static const char *const columns[] = {"#source", "#key"};
+    int segments = state->member_count;
+    segment_rows *members = palloc(sizeof(segment_rows) * Max(segments, 1));
+    segment_places places = {0};
+
+    for (int m = 0; m < segments; m++)
+        segment_rows_open(&members[m], state->members[m].segment, 2, columns);
+    for (uint32 i = 0; i < count; i++) {
+        without[i] = true;
+        for (int m = 0; m < segments; m++) {
+            ScanKeyData wanted[SEGMENT_KEYS];
+
+            segment_key(&members[m], &wanted[0], 0, BTEqualStrategyNumber, F_TEXTEQ, sources[i]);
+            segment_key(&members[m], &wanted[1], 1, BTEqualStrategyNumber, F_TEXTEQ, keys[i]);
+            (void)segment_find(&members[m], wanted, ForwardScanDirection, PG_UINT32_MAX, &places, m, i);
+        }
+    }
+    for (uint32 i = 0; i < places.count; i++) {
+        const segment_place *place = &places.all[i];
+        segment_rows *rows = &members[place->part];
+        int64 vector = state->members[place->part].vector;
+        bool isnull;
+
+        if (!segment_read(rows, &place->at) ||
+            (vector != 0 &&
+             mastering_vector_contains(
+                 vector, DatumGetInt32(slot_getattr(rows->slot, segment_column(rows, "#row"), &isnull)))))
+            continue;
+        clusters[place->n] = Int64GetDatum(
+            DatumGetInt64(slot_getattr(rows->slot, segment_column(rows, "#cluster"), &without[place->n])));
+    }
+    for (int m = 0; m < segments; m++)
+        segment_rows_close(&members[m]);
+}
+
 static void
 answer(FunctionCallInfo fcinfo, lookup_state *state, const candidate *candidates, uint32 count, bool wide)
 {
     ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
     Datum *sources = palloc(sizeof(Datum) * Max(count, 1)), *keys = palloc(sizeof(Datum) * Max(count, 1));
-    Datum *clusters = palloc(sizeof(Datum) * Max(count, 1)), arguments[2];
+    Datum *clusters = palloc(sizeof(Datum) * Max(count, 1));
     bool *without = palloc(sizeof(bool) * Max(count, 1));
 
     for (uint32 i = 0; i < count; i++) {
         sources[i] = CStringGetTextDatum(candidates[i].source);
         keys[i] = CStringGetTextDatum(candidates[i].key);
-        without[i] = true;
     }
-    arguments[0] = PointerGetDatum(construct_array(sources, (int)count, TEXTOID, -1, false, TYPALIGN_INT));
-    arguments[1] = PointerGetDatum(construct_array(keys, (int)count, TEXTOID, -1, false, TYPALIGN_INT));
-    if (state->members_plan != NULL &&
-        SPI_execute_plan(state->members_plan, arguments, NULL, true, 0) == SPI_OK_SELECT)
-        for (uint64 i = 0; i < SPI_processed; i++) {
-            HeapTuple tuple = SPI_tuptable->vals[i];
-            bool isnull;
-            int64 n = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)) - 1;
-
-            clusters[n] = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &without[n]);
-        }
+    find_clusters(state, sources, keys, count, clusters, without);
     for (uint32 i = 0; i < count; i++) {
         const candidate *best = &candidates[i];
         Datum values[6] = {without[i] ? (Datum)0 : clusters[i]};

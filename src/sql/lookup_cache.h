@@ -14,7 +14,7 @@
 typedef struct lookup_model {
     struct lookup_model *next;
     MemoryContext context;
-    char *name; /* hash of the artifacts it is made of */
+    char *name; /* the tree of the artifacts it is made of */
     char *environment, *entity;
     Oid owner;
     char *search_path;
@@ -26,6 +26,18 @@ typedef struct lookup_model {
                                  none are */
 } lookup_model;
 
+/* A segment of records and that of their keys. */
+typedef struct lookup_part {
+    int32 keys, records;
+    int64 vector;        /* of the records that are gone; 0: none */
+    AttrNumber *columns; /* source, key, attributes in the segment of records; NULL until it is first read */
+} lookup_part;
+
+typedef struct lookup_members {
+    int32 segment;
+    int64 vector;
+} lookup_members;
+
 /* What an environment publishes of an entity. */
 typedef struct lookup_state {
     struct lookup_state *next;
@@ -34,11 +46,10 @@ typedef struct lookup_state {
     Oid owner;
     int64 generation;
     lookup_model *model;
-    SPIPlanPtr
-        keys_plan;  /* rules, keys: part, place of the key among those asked, entries; NULL: no segment */
-    int part_count; /* segments of records */
-    SPIPlanPtr *rows_plans;  /* by part; row numbers: source, key, attributes */
-    SPIPlanPtr members_plan; /* sources, keys: place among them, cluster; NULL: no members */
+    int part_count;
+    lookup_part *parts;
+    int member_count; /* segments of members */
+    lookup_members *members;
 } lookup_state;
 
 /* Checks the caller's rights and finds or makes the state; wide: the caller may see records. Connected to

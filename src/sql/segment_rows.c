@@ -1,0 +1,147 @@
+/*
+ * segment_rows.c: see segment_rows.h.
+ */
+#include "compat.h"
+
+#include "access/amapi.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "sql/segment_rows.h"
+#include "storage/bufmgr.h"
+#include "storage/head.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+AttrNumber
+segment_column(const segment_rows *rows, const char *name)
+{
+    TupleDesc columns = RelationGetDescr(rows->table);
+
+    for (int i = 0; i < columns->natts; i++)
+        if (!TupleDescAttr(columns, i)->attisdropped &&
+            strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) == 0)
+            return (AttrNumber)(i + 1);
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("\"%s\" has no column \"%s\"", RelationGetRelationName(rows->table), name)));
+}
+
+static bool
+begins_with(Relation index, int count, const AttrNumber *columns)
+{
+    if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid ||
+        index->rd_index->indnkeyatts < count || RelationGetIndexPredicate(index) != NIL)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (index->rd_index->indkey.values[i] != columns[i] ||
+            (index->rd_indoption[i] & (INDOPTION_DESC | INDOPTION_NULLS_FIRST)) != 0)
+            return false;
+    return true;
+}
+
+void
+segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
+{
+    AttrNumber numbers[SEGMENT_KEYS];
+    List *indexes;
+    ListCell *cell;
+
+    *rows = (segment_rows){
+        .snapshot = GetActiveSnapshot(), .key_count = key_count, .asked_for = InvalidBlockNumber};
+    rows->table = table_open(mastering_relation(psprintf("segment_%d", segment)), AccessShareLock);
+    Assert(key_count <= SEGMENT_KEYS);
+    for (int i = 0; i < key_count; i++)
+        numbers[i] = segment_column(rows, columns[i]);
+    indexes = RelationGetIndexList(rows->table);
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+        if (begins_with(index, key_count, numbers)) {
+            rows->index = index;
+            break;
+        }
+        index_close(index, NoLock);
+    }
+    list_free(indexes);
+    if (rows->index == NULL)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("\"%s\" has no index on \"%s\"", RelationGetRelationName(rows->table), columns[0]),
+                 errhint("CREATE INDEX ON mastering.%s (\"%s\"%s%s%s)", RelationGetRelationName(rows->table),
+                         columns[0], key_count > 1 ? ", \"" : "", key_count > 1 ? columns[1] : "",
+                         key_count > 1 ? "\"" : "")));
+    rows->scan = index_beginscan(rows->table, rows->index, rows->snapshot, key_count, 0);
+    rows->fetch = table_index_fetch_begin(rows->table);
+    rows->slot = table_slot_create(rows->table, NULL);
+}
+
+/* Locks stay to the end of the transaction, as those of a query do. */
+void
+segment_rows_close(segment_rows *rows)
+{
+    ExecDropSingleTupleTableSlot(rows->slot);
+    table_index_fetch_end(rows->fetch);
+    index_endscan(rows->scan);
+    index_close(rows->index, NoLock);
+    table_close(rows->table, NoLock);
+}
+
+void
+segment_key(const segment_rows *rows, ScanKeyData *key, int k, StrategyNumber strategy, RegProcedure operator,
+            Datum value)
+{
+    ScanKeyEntryInitialize(key, 0, (AttrNumber)(k + 1), strategy, InvalidOid,
+                           rows->index->rd_indcollation[k], operator, value);
+}
+
+/* Nothing where the setting says that the disk reads one thing at a time. */
+static void
+ask_for(segment_rows *rows, BlockNumber block)
+{
+    if (effective_io_concurrency == 0 || block == rows->asked_for)
+        return;
+    (void)PrefetchBuffer(rows->table, MAIN_FORKNUM, block);
+    rows->asked_for = block;
+}
+
+uint32
+segment_find(segment_rows *rows, ScanKeyData *keys, ScanDirection direction, uint32 most,
+             segment_places *places, int32 part, uint32 n)
+{
+    uint32 found = 0;
+    ItemPointer at;
+
+    segment_begin(rows, keys);
+    for (; found < most && (at = index_getnext_tid(rows->scan, direction)) != NULL; found++) {
+        if (places->count == places->room) {
+            places->room = Max(places->room * 2, 64);
+            places->all = places->all == NULL
+                              ? palloc(sizeof(segment_place) * places->room)
+                              : repalloc_huge(places->all, sizeof(segment_place) * places->room);
+        }
+        places->all[places->count++] = (segment_place){*at, part, n};
+        ask_for(rows, ItemPointerGetBlockNumber(at));
+    }
+    return found;
+}
+
+bool
+segment_read(segment_rows *rows, const ItemPointerData *place)
+{
+    ItemPointerData found = *place; /* moves along the row's versions */
+    bool again = false, all_dead = false;
+
+    return table_index_fetch_tuple(rows->fetch, &found, rows->snapshot, rows->slot, &again, &all_dead);
+}
+
+void
+segment_begin(segment_rows *rows, ScanKeyData *keys)
+{
+    index_rescan(rows->scan, keys, rows->key_count, NULL, 0);
+}
+
+bool
+segment_next(segment_rows *rows, ScanDirection direction)
+{
+    return index_getnext_slot(rows->scan, direction, rows->slot);
+}

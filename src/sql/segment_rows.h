@@ -1,0 +1,68 @@
+/*
+ * segment_rows.h: a few rows of a segment, found by one of its indexes without a plan; for look-ups.
+ *
+ * First all rows that are wanted are found in the index, and their pages asked for; then they are read. So
+ * pages that are in nobody's memory come from the disk side by side instead of one after the other. What is
+ * seen is what a query under the active snapshot sees. Nobody's rights are checked: the caller has done that.
+ */
+#ifndef MASTERING_SQL_SEGMENT_ROWS_H
+#define MASTERING_SQL_SEGMENT_ROWS_H
+
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/skey.h"
+#include "executor/tuptable.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+#define SEGMENT_KEYS 2 /* columns of an index at most */
+
+/* Where a row may lie, and what the caller wants to know of it then. */
+typedef struct segment_place {
+    ItemPointerData at;
+    int32 part;
+    uint32 n;
+} segment_place;
+
+typedef struct segment_places {
+    segment_place *all;
+    uint32 count, room;
+} segment_places;
+
+typedef struct segment_rows {
+    Relation table, index;
+    Snapshot snapshot;
+    int key_count;
+    IndexScanDesc scan;
+    IndexFetchTableData *fetch;
+    TupleTableSlot *slot; /* the row that was read last */
+    BlockNumber asked_for;
+} segment_rows;
+
+/* By the index that begins with these columns. An error closes it. */
+extern void segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns);
+extern void segment_rows_close(segment_rows *rows);
+
+/* The number of a column. */
+extern AttrNumber segment_column(const segment_rows *rows, const char *name);
+
+/* Column k of the index (from 0) is compared so (BTEqualStrategyNumber ...) with the value. */
+extern void segment_key(const segment_rows *rows, ScanKeyData *key, int k, StrategyNumber strategy,
+                        RegProcedure operator, Datum value);
+
+/* Adds where rows with these keys may lie, in the order of the index, `most` at most; their pages are asked
+ * for. Returns how many. */
+extern uint32 segment_find(segment_rows *rows, ScanKeyData *keys, ScanDirection direction, uint32 most,
+                           segment_places *places, int32 part, uint32 n);
+
+/* Reads the row of a place; false where none is seen there. */
+extern bool segment_read(segment_rows *rows, const ItemPointerData *place);
+
+/* Without asking for pages: begins at the keys, then reads row after row. */
+extern void segment_begin(segment_rows *rows, ScanKeyData *keys);
+extern bool segment_next(segment_rows *rows, ScanDirection direction);
+
+#endif
