@@ -4,7 +4,8 @@
 #   RECORDS=10000000 bench/large.sh make         the database "large", with the first load, training and run (bench/large.sql)
 #   bench/large.sh change 100000 [1000 ...]      so many changes, then load and master: inserts, updates, deletions, a third each
 #   bench/large.sh full                          a run over all records, for comparison
-#   bench/large.sh lookup [SECONDS]              look-ups by pgbench: warm, in fresh sessions, and cold (restarts the server)
+#   bench/large.sh lookup [SECONDS]              look-ups by pgbench: as it is, with all that they read in memory, in fresh sessions,
+#                                                and cold (restarts the server, with its files out of the system's cache)
 #   bench/large.sh statements 1000               one more increment, with each of its statements of 10 ms and more
 #
 # Wall time of each step, processor time of its backend and the highest memory of that; MEMORY=1GB is mastering.work_mem. The
@@ -62,6 +63,16 @@ SELECT cluster_id FROM mastering.lookup('prod', 'person', (SELECT record FROM be
     rm -f "$work"/large_log.*
 }
 
+# What look-ups read - keys, records and members, with the indexes they use - into the system's cache.
+in_memory() {
+    large_psql -At -c 'SET client_min_messages TO warning' -c 'CREATE EXTENSION IF NOT EXISTS pg_prewarm' -c "
+        SELECT 'read into memory: ' || pg_size_pretty(sum(pg_prewarm(r.oid, 'read') * 8192))
+          FROM (SELECT format('mastering.%I', 'segment_' || s)::regclass AS segment FROM mastering.head h, unnest(ARRAY['person_keys', 'person_records', 'person_members']) v,
+                       jsonb_array_elements_text(h.versions -> v -> 'segments') s WHERE h.environment = 'prod') t
+         CROSS JOIN LATERAL (SELECT t.segment::oid AS oid UNION ALL
+                             SELECT i.indexrelid FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = 1 WHERE i.indrelid = t.segment AND a.attname <> '#cluster') r"
+}
+
 say "load average $(cut -d' ' -f1 /proc/loadavg), $(du -sm "$PLACE/data" | cut -f1) MB of disk"
 command=${1:-}
 [ $# -eq 0 ] || shift
@@ -80,6 +91,8 @@ case $command in
         timed 'all records' "SELECT mastering.master('prod', 'person', full => true) -> 'how'"
         ;;
     lookup)
+        measure as-is -c 2 -j 2 -T "${1:-20}"
+        in_memory
         measure warm -c 2 -j 2 -T "${1:-20}"
         measure fresh -C -c 1 -t 100
         scripts/server.sh stop >/dev/null

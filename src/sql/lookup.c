@@ -280,6 +280,10 @@ find_rows(lookup_state *state, asked_key *asked, int asked_count, found_row **re
         segment_rows_open(&chunks[part], state->parts[part].keys, 2, columns);
         entries[part] = segment_column(&chunks[part], "entries");
     }
+    for (int n = 0; n < asked_count; n++)
+        for (int part = 0; part < parts; part++)
+            segment_expect(&chunks[part],
+                           (Datum[]){Int32GetDatum(asked[n].rule), Int64GetDatum(asked[n].key)});
     for (Size n = 0; n < (Size)asked_count; n++)
         for (Size part = 0; part < (Size)parts; part++) {
             ScanKeyData keys[SEGMENT_KEYS];
@@ -387,6 +391,8 @@ read_part(lookup_state *state, probe *probe, const found_row *rows, uint32 count
         find_columns(state, part, &records);
     for (int i = 0; i < width; i++)
         last = Max(last, part->columns[i]);
+    for (uint32 i = 0; i < count; i++)
+        segment_expect(&records, &(Datum){Int32GetDatum(rows[i].row)});
     for (uint32 i = 0; i < count; i++) {
         ScanKeyData key;
 
@@ -418,7 +424,7 @@ static uint32
 read_candidates(lookup_state *state, probe *probe, const found_row *rows, uint32 count, candidate *candidates)
 {
     bool read_only = XactReadOnly;
-    uint32 read = 0;
+    volatile uint32 read = 0; /* an error may jump over its change */
 
     PG_TRY();
     {
@@ -489,6 +495,9 @@ find_clusters(const lookup_state *state, const Datum *sources, const Datum *keys
 
     for (int m = 0; m < segments; m++)
         segment_rows_open(&members[m], state->members[m].segment, 2, columns);
+    for (uint32 i = 0; i < count; i++)
+        for (int m = 0; m < segments; m++)
+            segment_expect(&members[m], (Datum[]){sources[i], keys[i]});
     for (uint32 i = 0; i < count; i++) {
         without[i] = true;
         for (int m = 0; m < segments; m++) {

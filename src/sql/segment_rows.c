@@ -3,7 +3,7 @@
  */
 #include "compat.h"
 
-#include "access/amapi.h"
+#include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
@@ -12,6 +12,13 @@
 #include "storage/head.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+/* The order in which the B-tree's inner pages are searched. */
+struct segment_descent {
+    BlockNumber root;
+    uint32 level;
+    BTScanInsertData search; /* with room for SEGMENT_KEYS keys: it has room for INDEX_MAX_KEYS */
+};
 
 AttrNumber
 segment_column(const segment_rows *rows, const char *name)
@@ -102,6 +109,82 @@ ask_for(segment_rows *rows, BlockNumber block)
         return;
     (void)PrefetchBuffer(rows->table, MAIN_FORKNUM, block);
     rows->asked_for = block;
+}
+
+/* NULL where there is nothing above the leaves. */
+static segment_descent *
+begin_descent(const segment_rows *rows)
+{
+    segment_descent *descent = palloc0(sizeof(segment_descent));
+    Buffer buffer = ReadBuffer(rows->index, BTREE_METAPAGE);
+    const BTMetaPageData *meta;
+
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    meta = BTPageGetMeta(BufferGetPage(buffer));
+    descent->root = meta->btm_fastroot;
+    descent->level = meta->btm_magic == BTREE_MAGIC ? meta->btm_fastlevel : 0;
+    descent->search.heapkeyspace = meta->btm_version > BTREE_NOVAC_VERSION;
+    UnlockReleaseBuffer(buffer);
+    descent->search.keysz = rows->key_count;
+    return descent;
+}
+
+/* Of an inner page, the page below it on the way to the keys. */
+static BlockNumber
+page_below(Relation index, BTScanInsert search, BlockNumber block, uint32 level)
+{
+    Buffer buffer = ReadBuffer(index, block);
+    Page page = BufferGetPage(buffer);
+    BTPageOpaque opaque;
+    OffsetNumber low, high;
+    BlockNumber below = InvalidBlockNumber;
+
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    opaque = BTPageGetOpaque(page);
+    if (!P_IGNORE(opaque) && !P_ISLEAF(opaque) && opaque->btpo_level == level) {
+        low = P_FIRSTDATAKEY(opaque);
+        high = OffsetNumberNext(PageGetMaxOffsetNumber(page));
+        while (low < high) {
+            OffsetNumber middle = low + (high - low) / 2;
+
+            if (_bt_compare(index, search, page, middle) > 0)
+                low = OffsetNumberNext(middle);
+            else
+                high = middle;
+        }
+        if (low > P_FIRSTDATAKEY(opaque))
+            below = BTreeTupleGetDownLink(
+                (IndexTuple)PageGetItem(page, PageGetItemId(page, OffsetNumberPrev(low))));
+    }
+    UnlockReleaseBuffer(buffer);
+    return below;
+}
+
+/*
+ * The inner pages of an index are few and stay in memory, its leaves are not: each would be waited for. Where
+ * a page is split meanwhile, the wrong leaf is asked for, and the right one is read when it is needed.
+ */
+void
+segment_expect(segment_rows *rows, const Datum *values)
+{
+    BlockNumber block;
+
+    if (effective_io_concurrency == 0)
+        return;
+    if (rows->descent == NULL)
+        rows->descent = begin_descent(rows);
+    for (int i = 0; i < rows->key_count; i++)
+        ScanKeyEntryInitializeWithInfo(&rows->descent->search.scankeys[i], 0, (AttrNumber)(i + 1),
+                                       InvalidStrategy, InvalidOid, rows->index->rd_indcollation[i],
+                                       index_getprocinfo(rows->index, i + 1, BTORDER_PROC), values[i]);
+    block = rows->descent->root;
+    for (uint32 level = rows->descent->level; level > 0; level--) {
+        block = page_below(rows->index, &rows->descent->search, block, level);
+        if (!BlockNumberIsValid(block))
+            return;
+    }
+    if (rows->descent->level > 0)
+        (void)PrefetchBuffer(rows->index, MAIN_FORKNUM, block);
 }
 
 uint32

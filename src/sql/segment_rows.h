@@ -1,8 +1,9 @@
 /*
  * segment_rows.h: a few rows of a segment, found by one of its indexes without a plan; for look-ups.
  *
- * First all rows that are wanted are found in the index, and their pages asked for; then they are read. So
- * pages that are in nobody's memory come from the disk side by side instead of one after the other. What is
+ * First the pages of the index are asked for, then all rows that are wanted are found in it, and their pages
+ * asked for; then they are read. So pages that are in nobody's memory come from the disk side by side instead
+ * of one after the other. What is
  * seen is what a query under the active snapshot sees. Nobody's rights are checked: the caller has done that.
  */
 #ifndef MASTERING_SQL_SEGMENT_ROWS_H
@@ -32,6 +33,8 @@ typedef struct segment_places {
     uint32 count, room;
 } segment_places;
 
+typedef struct segment_descent segment_descent;
+
 typedef struct segment_rows {
     Relation table, index;
     Snapshot snapshot;
@@ -40,6 +43,7 @@ typedef struct segment_rows {
     IndexFetchTableData *fetch;
     TupleTableSlot *slot; /* the row that was read last */
     BlockNumber asked_for;
+    segment_descent *descent; /* NULL until something is expected */
 } segment_rows;
 
 /* By the index that begins with these columns. An error closes it. */
@@ -52,6 +56,9 @@ extern AttrNumber segment_column(const segment_rows *rows, const char *name);
 /* Column k of the index (from 0) is compared so (BTEqualStrategyNumber ...) with the value. */
 extern void segment_key(const segment_rows *rows, ScanKeyData *key, int k, StrategyNumber strategy,
                         RegProcedure operator, Datum value);
+
+/* Asks for the leaf of the index where rows with these values will be looked for (all its columns equal). */
+extern void segment_expect(segment_rows *rows, const Datum *values);
 
 /* Adds where rows with these keys may lie, in the order of the index, `most` at most; their pages are asked
  * for. Returns how many. */
