@@ -52,7 +52,7 @@ BEGIN
     FOR part IN SELECT s.value::int AS segment, g.hash FROM jsonb_array_elements_text(records -> 'segments') WITH ORDINALITY s
                   JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY s.ordinality LOOP
         derived := mastering.live_key(mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('keys of', part.segment, 'content', part.hash, 'blocking', model -> 'blocking',
-                                          'normalize', model -> 'normalize', 'entity', entity, 'store', store, 'role', role, 'engine', mastering.engine_revision()))));
+                                          'normalize', model -> 'normalize', 'entity', entity, 'store', store, 'role', role, 'engine', mastering.engine_revision(), 'chunks', 2))));    -- 2: those that begin alike hold one key
         SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
         IF hit IS NULL THEN    -- unless another environment is at it
             PERFORM pg_advisory_xact_lock(hashtext('mastering.derived'), hashtext(derived));
@@ -91,7 +91,7 @@ $$;
 COMMENT ON FUNCTION mastering.key_parts(jsonb, jsonb) IS 'Segment by segment: the keys, the records that have them, and which of these are gone.';
 
 -- A key nearly always lies in the last chunk that begins with it or before it. Where that begins with it, there may be more such
--- chunks, and the end of the one before them.
+-- chunks, and the end of the one before them. Of chunks that begin alike before it any one will do: they hold one key each.
 CREATE FUNCTION mastering.chunks_of_key(key_segment int) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('SELECT e.entries FROM (SELECT c.first, c.entries, c."#row" FROM mastering.%1$I c WHERE c.rule = a.rule AND c.first <= a.key ORDER BY c.first DESC LIMIT 1) l CROSS JOIN LATERAL (

@@ -2,7 +2,9 @@
  * key_chunks.h: how the blocking keys of a segment of records are stored: sorted, in chunks of at most
  * KEY_CHUNK_ENTRIES entries of 12 bytes: the key (64 bits, ordered as SQL orders bigint) and the number of
  * the row that has it, little-endian. Entries are in the order of key and row. A chunk is a row of a store
- * ("first" is its first key) and just short enough to lie in its page four at a time.
+ * ("first" is its first key) and just short enough to lie in its page four at a time. Where several begin
+ * with the same key they hold nothing else, so that a key lies in chunks that begin with it and in one, any
+ * one, of those with the greatest beginning before it.
  */
 #ifndef MASTERING_ENGINE_KEY_CHUNKS_H
 #define MASTERING_ENGINE_KEY_CHUNKS_H

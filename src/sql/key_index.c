@@ -63,6 +63,8 @@ static void
 write_sorted(chunk_writer *writer, keyed_record *entries, Size count)
 {
     for (Size start = 0, end; start < count; start = end) {
+        int64 whole = 0; /* chunks of this key alone */
+
         for (end = start + 1; end < count && entries[end].key == entries[start].key; end++)
             ;
         if (end - start > 1)
@@ -74,9 +76,14 @@ write_sorted(chunk_writer *writer, keyed_record *entries, Size count)
                 writer->first = key;
             key_entry_write(writer->entries + writer->count++ * KEY_ENTRY_BYTES, key,
                             (int32)entries[i].record);
-            if (writer->count == KEY_CHUNK_ENTRIES)
+            if (writer->count == KEY_CHUNK_ENTRIES) {
+                whole += writer->first == key;
                 write_chunk(writer);
+            }
         }
+        /* Of several chunks that begin alike an index does not say which is the last; none has other keys. */
+        if (whole > 0)
+            write_chunk(writer);
         if ((start & 0xff) == 0)
             CHECK_FOR_INTERRUPTS();
     }

@@ -1,0 +1,62 @@
+-- Look-ups find chunks of keys by places in an index that may have nothing to see: a chunk that was written again without an erased
+-- record has two, and one that an undone erasure wrote stays behind. Keys that many records have fill several chunks.
+-- In a database of its own: what other tests leave there is not.
+SELECT current_database() AS home \gset
+CREATE DATABASE lookup_erased;
+\c lookup_erased
+CREATE EXTENSION mastering;
+SET client_min_messages = error;
+SET search_path = mastering, pg_catalog;
+CREATE SCHEMA looked;
+-- 700 records with one city in five chunks and a bit (what lies after it is found, too: 398); every other city has two.
+CREATE TABLE looked.people AS SELECT i AS id, 'name ' || i AS name, CASE WHEN i <= 700 THEN 'Ulm' ELSE 'city ' || i / 2 END AS city FROM generate_series(1, 1100) i;
+SELECT create_environment('e1'), define_entity('e1', 'p', '{"name": "text", "city": "text"}'), map_source('e1', 'p', 's', 'looked.people', 'id'),
+       set_blocking('e1', 'p', '["city", "name"]'), set_comparisons('e1', 'p', '[{"column": "name", "method": "exact"}, {"column": "city", "method": "exact"}]') \g /dev/null
+SELECT change FROM load('e1', 'p');
+SELECT train('e1', 'p') IS NOT NULL AS trained, master('e1', 'p') ->> 'records' AS records;
+CREATE FUNCTION looked.found() RETURNS TABLE (of_many bigint, of_ulm bigint, first_of_ulm text, of_two text, without_cluster bigint) LANGUAGE sql STABLE AS $$
+    SELECT (SELECT count(*) FROM generate_series(351, 549) c CROSS JOIN LATERAL mastering.lookup('e1', 'p', jsonb_build_object('city', 'city ' || c), 10) l),
+           (SELECT count(*) FROM mastering.lookup('e1', 'p', '{"city": "Ulm"}', 5000)),
+           (SELECT min(l.record_key) FROM mastering.lookup('e1', 'p', '{"city": "Ulm"}', 5000) l),
+           (SELECT string_agg(l.record_key, ' ' ORDER BY l.record_key) FROM mastering.lookup('e1', 'p', '{"city": "city 400"}', 10) l),
+           (SELECT count(*) FROM mastering.lookup('e1', 'p', '{"city": "Ulm"}', 5000) l WHERE l.cluster_id IS NULL)
+$$;
+SELECT * FROM looked.found();
+-- Undone: what it wrote is in the indexes, and is not seen.
+BEGIN;
+SAVEPOINT before;
+SELECT count(*) > 0 AS erased FROM (VALUES ('1'), ('350'), ('700'), ('800')) k (key) CROSS JOIN LATERAL erase('p', 's', k.key, 'asked for') e;
+SELECT * FROM looked.found();
+ROLLBACK TO before;
+SELECT * FROM looked.found();
+COMMIT;
+SELECT * FROM looked.found();
+-- Done.
+SELECT count(*) > 0 AS erased FROM (VALUES ('1'), ('350'), ('700'), ('800')) k (key) CROSS JOIN LATERAL erase('p', 's', k.key, 'asked for') e;
+SELECT * FROM looked.found();
+VACUUM;
+SELECT * FROM looked.found();
+-- With nothing asked for ahead it is the same.
+SET effective_io_concurrency = 0;
+SELECT * FROM looked.found();
+RESET effective_io_concurrency;
+-- Without its index a segment is not searched; the way out is said.
+SET client_min_messages = notice;
+DO $$
+DECLARE
+    found text;
+    hint text;
+BEGIN
+    SELECT c.relname INTO found FROM mastering.head h JOIN pg_index i ON i.indrelid = format('mastering.%I', 'segment_' || (h.versions -> 'p_records' -> 'segments' ->> 0))::regclass
+      JOIN pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = 1 JOIN pg_class c ON c.oid = i.indexrelid WHERE h.environment = 'e1' AND a.attname = '#row';
+    EXECUTE format('DROP INDEX mastering.%I', found);
+    PERFORM * FROM mastering.lookup('e1', 'p', '{"city": "Ulm"}');
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RAISE NOTICE '%; %', regexp_replace(SQLERRM, '\d+', 'N', 'g'), regexp_replace(hint, '\d+', 'N', 'g');
+END
+$$;
+SET client_min_messages = error;
+SELECT drop_environment('e1') IS NOT NULL AS dropped;
+\c :home
+DROP DATABASE lookup_erased;
