@@ -278,7 +278,7 @@ find_rows(lookup_state *state, asked_key *asked, int asked_count, found_row **re
 
     for (int part = 0; part < parts; part++) {
         segment_rows_open(&chunks[part], state->parts[part].keys, 2, columns);
-        entries[part] = segment_column(&chunks[part], "entries");
+        entries[part] = segment_rows_column(&chunks[part], "entries");
     }
     for (int n = 0; n < asked_count; n++)
         for (int part = 0; part < parts; part++)
@@ -363,7 +363,7 @@ find_columns(const lookup_state *state, lookup_part *part, const segment_rows *r
         const char *name = i == 0 ? "#source" : i == 1 ? "#key" : model->attributes[i - 2];
 
         if (at >= columns->natts || strcmp(NameStr(TupleDescAttr(columns, at)->attname), name) != 0)
-            at = segment_column(records, name) - 1;
+            at = segment_rows_column(records, name) - 1;
         numbers[i] = (AttrNumber)++at;
     }
     part->columns = numbers;
@@ -516,11 +516,11 @@ find_clusters(const lookup_state *state, const Datum *sources, const Datum *keys
 
         if (!segment_read(rows, &place->at) ||
             (vector != 0 &&
-             mastering_vector_contains(
-                 vector, DatumGetInt32(slot_getattr(rows->slot, segment_column(rows, "#row"), &isnull)))))
+             mastering_vector_contains(vector, DatumGetInt32(slot_getattr(
+                                                   rows->slot, segment_rows_column(rows, "#row"), &isnull)))))
             continue;
-        clusters[place->n] = Int64GetDatum(
-            DatumGetInt64(slot_getattr(rows->slot, segment_column(rows, "#cluster"), &without[place->n])));
+        clusters[place->n] = Int64GetDatum(DatumGetInt64(
+            slot_getattr(rows->slot, segment_rows_column(rows, "#cluster"), &without[place->n])));
     }
     for (int m = 0; m < segments; m++)
         segment_rows_close(&members[m]);

@@ -21,7 +21,7 @@ struct segment_descent {
 };
 
 AttrNumber
-segment_column(const segment_rows *rows, const char *name)
+segment_rows_column(const segment_rows *rows, const char *name)
 {
     TupleDesc columns = RelationGetDescr(rows->table);
 
@@ -58,7 +58,7 @@ segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *
     rows->table = table_open(mastering_relation(psprintf("segment_%d", segment)), AccessShareLock);
     Assert(key_count <= SEGMENT_KEYS);
     for (int i = 0; i < key_count; i++)
-        numbers[i] = segment_column(rows, columns[i]);
+        numbers[i] = segment_rows_column(rows, columns[i]);
     indexes = RelationGetIndexList(rows->table);
     foreach (cell, indexes) {
         Relation index = index_open(lfirst_oid(cell), AccessShareLock);

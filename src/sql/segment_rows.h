@@ -51,7 +51,7 @@ extern void segment_rows_open(segment_rows *rows, int32 segment, int key_count, 
 extern void segment_rows_close(segment_rows *rows);
 
 /* The number of a column. */
-extern AttrNumber segment_column(const segment_rows *rows, const char *name);
+extern AttrNumber segment_rows_column(const segment_rows *rows, const char *name);
 
 /* Column k of the index (from 0) is compared so (BTEqualStrategyNumber ...) with the value. */
 extern void segment_key(const segment_rows *rows, ScanKeyData *key, int k, StrategyNumber strategy,
