@@ -5,6 +5,7 @@
 
 #include "engine/big_memory.h"
 #include "engine/evident_sources.h"
+#include "engine/rarity.h"
 #include "miscadmin.h"
 
 #define UNIQUE_SHARE 0.42      /* of the triangles, that are copies at most */
@@ -144,7 +145,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         within[sources[a]]++;
         triangles[triangle_count] =
             (triangle){match_run_pair_weight(run, a, twin), sources[a],
-                       match_run_pair_weight(run, twin, b) >= ABOUT_AS_ALIKE * best.across_weight[a]};
+                       weight_of_levels(run, twin, b) >= ABOUT_AS_ALIKE * weight_of_levels(run, a, b)};
         copies[sources[a]] += triangles[triangle_count++].are_copies;
         if ((a & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();

@@ -26,8 +26,8 @@ typedef struct joint_shares {
 } joint_shares;
 
 static joint_shares
-joint_differences(const match_run *run, const em_session *sessions, const em_parameters *parameters, int i,
-                  int j)
+joint_differences(const match_run *run, const scorer *layout, const em_session *sessions,
+                  const em_parameters *parameters, int i, int j)
 {
     joint_shares sums = {0};
 
@@ -44,8 +44,7 @@ joint_differences(const match_run *run, const em_session *sessions, const em_par
 
             if (first == LEVEL_MISSING || second == LEVEL_MISSING)
                 continue;
-            matches =
-                session->patterns[k].count * em_match_probability(&run->scorer, parameters, session, pattern);
+            matches = session->patterns[k].count * em_match_probability(layout, parameters, session, pattern);
             sums.all += matches;
             sums.first += first == run->scorer.comparisons[i].level_count ? matches : 0;
             sums.second += second == run->scorer.comparisons[j].level_count ? matches : 0;
@@ -82,7 +81,7 @@ correlation(const joint_shares *sums)
  * thing, and values that two sources write differently, come by themselves.
  */
 bool
-mixed_find(match_run *run, const em_session *sessions, const em_parameters *parameters,
+mixed_find(match_run *run, const scorer *layout, const em_session *sessions, const em_parameters *parameters,
            mixed_attributes *found)
 {
     bool mixed = false;
@@ -96,7 +95,7 @@ mixed_find(match_run *run, const em_session *sessions, const em_parameters *para
                 method_weighs_terms(run->scorer.comparisons[i].method) ||
                 method_weighs_terms(run->scorer.comparisons[j].method))
                 continue;
-            sums = joint_differences(run, sessions, parameters, i, j);
+            sums = joint_differences(run, layout, sessions, parameters, i, j);
             if (sums.all < LEAST_MIXED_PAIRS)
                 continue;
             if (sums.first < LEAST_MIXED_SHARE * sums.all || sums.second < LEAST_MIXED_SHARE * sums.all)
@@ -117,7 +116,7 @@ mixed_find(match_run *run, const em_session *sessions, const em_parameters *para
 /* ---- attributes that say the same ---- */
 
 bool
-mixed_repeating(match_run *run, const em_session *sessions, em_parameters *parameters)
+mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions, em_parameters *parameters)
 {
     bool any = false;
 
@@ -129,7 +128,7 @@ mixed_repeating(match_run *run, const em_session *sessions, em_parameters *param
 
             if (parameters->beside[less] != 0 || parameters->beside[more] != 0)
                 continue;
-            sums = joint_differences(run, sessions, parameters, i, j);
+            sums = joint_differences(run, layout, sessions, parameters, i, j);
             if (sums.all < LEAST_MIXED_PAIRS || sums.both < LEAST_REPEATED_SHARE * sums.all ||
                 correlation(&sums) <
                     (is_personal(run, i) || is_personal(run, j) ? REPEATING_CORRELATION : REPEATING_PLACES))
@@ -192,10 +191,9 @@ shares_of_levels(const scorer *layout, double (*counts)[MAX_LEVELS], const doubl
 }
 
 void
-mixed_take_apart(const match_run *run, const mixed_attributes *attributes, const em_session *sessions,
-                 const em_parameters *parameters, mixed_start *start)
+mixed_take_apart(const match_run *run, const scorer *layout, const mixed_attributes *attributes,
+                 const em_session *sessions, const em_parameters *parameters, mixed_start *start)
 {
-    const scorer *layout = &run->scorer;
     double(*whole)[MAX_LEVELS] = palloc0(sizeof start->m);
     double(*apart)[MAX_LEVELS] = palloc0(sizeof start->m);
 
@@ -231,12 +229,13 @@ mixed_take_apart(const match_run *run, const mixed_attributes *attributes, const
 }
 
 double
-mixed_likelihood(const match_run *run, const em_session *sessions, const em_parameters *parameters)
+mixed_likelihood(const match_run *run, const scorer *layout, const em_session *sessions,
+                 const em_parameters *parameters)
 {
     double bits = 0, pairs = 0;
 
     for (int r = 0; r < run->spec->rule_count; r++) {
-        bits += em_log_likelihood(&run->scorer, parameters, &sessions[r]);
+        bits += em_log_likelihood(layout, parameters, &sessions[r]);
         for (size_t k = 0; k < sessions[r].pattern_count; k++)
             pairs += sessions[r].patterns[k].count;
     }

@@ -20,14 +20,15 @@ typedef struct mixed_attributes {
  * Whether two attributes that tell things apart differ together or not at all among the matches; found: where
  * that is so for enough of them to be a kind of pairs of its own.
  */
-extern bool mixed_find(match_run *run, const em_session *sessions, const em_parameters *parameters,
-                       mixed_attributes *found);
+extern bool mixed_find(match_run *run, const scorer *layout, const em_session *sessions,
+                       const em_parameters *parameters, mixed_attributes *found);
 
 /*
  * Finds comparisons that differ together in nearly all matches that differ in either, as postcode and city of
  * who has moved: says in parameters->beside that the less telling one says nothing. True: there are new ones.
  */
-extern bool mixed_repeating(match_run *run, const em_session *sessions, em_parameters *parameters);
+extern bool mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions,
+                            em_parameters *parameters);
 
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {
@@ -39,11 +40,11 @@ typedef struct mixed_start {
  * Takes the matches apart: those that agree in two attributes which differ together, and those that differ in
  * both. The former are what m begins with, the latter the related of all rules.
  */
-extern void mixed_take_apart(const match_run *run, const mixed_attributes *attributes,
+extern void mixed_take_apart(const match_run *run, const scorer *layout, const mixed_attributes *attributes,
                              const em_session *sessions, const em_parameters *parameters, mixed_start *start);
 
 /* How well what was learnt explains the candidates: bits of likelihood for each pair. */
-extern double mixed_likelihood(const match_run *run, const em_session *sessions,
+extern double mixed_likelihood(const match_run *run, const scorer *layout, const em_session *sessions,
                                const em_parameters *parameters);
 
 #endif

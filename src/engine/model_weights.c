@@ -14,6 +14,7 @@
 
 #define DISTIL_ITERATIONS 50
 #define DISTIL_RIDGE 20.0
+#define MOST_EXACT_BITS 50.0
 
 /*
  * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
@@ -85,19 +86,20 @@ monotone_weights(const double *bits, const double *met, int levels, int32 *weigh
 }
 
 void
-model_set_weights(match_run *run, match_spec *spec, const em_parameters *parameters,
+model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, const em_parameters *parameters,
                   const logistic_case *cases, size_t case_count, double prior)
 {
     logistic_weights *weights = palloc0(sizeof(logistic_weights));
     double(*met)[MAX_LEVELS] = palloc0(sizeof(double[MAX_COMPARISONS][MAX_LEVELS]));
+    const scorer *layout = &rarities->layout;
     int iterations;
 
     weights->intercept = portable_log2(prior / (1.0 - prior));
-    for (int c = 0; c < spec->comparison_count; c++)
-        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+    for (int c = 0; c < layout->comparison_count; c++)
+        for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
             weights->levels[c][level] = portable_log2(parameters->m[c][level] / parameters->u[c][level]);
     count_levels(&run->scorer, cases, case_count, met);
-    iterations = logistic_fit(&run->scorer, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, weights);
+    iterations = logistic_fit(layout, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, weights);
     match_run_phase(run, "weights", "%zu patterns, %d iterations", case_count, iterations);
 
     spec->prior = probability_from_weight((int64)floor(weights->intercept * WEIGHT_UNITS + 0.5));
@@ -113,13 +115,17 @@ model_set_weights(match_run *run, match_spec *spec, const em_parameters *paramet
         if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
         if (comparison->term_frequency) {
-            double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0;
+            double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0, exact;
 
             record_frequencies(comparison->elements == ELEMENTS_NONE
                                    ? value_summary_of(run, run->comparison_slots[c])
                                    : value_summary_of_elements(run, run->comparison_slots[c]),
                                comparison);
-            comparison->frequencies.scale = Max(Min(share, 1.0), 0.0);
+            comparison->frequencies.scale = comparison->method == METHOD_DATE ? 0 : Max(Min(share, 1.0), 0.0);
+            if (rarities_scale(rarities, weights, cases, case_count, c, comparison->u[LEVEL_EXACT], &exact,
+                               &comparison->frequencies.scale))
+                comparison->weights[LEVEL_EXACT] =
+                    (int32)floor(Max(Min(exact, MOST_EXACT_BITS), -MOST_EXACT_BITS) * WEIGHT_UNITS + 0.5);
         }
     }
     spec->trained = true;

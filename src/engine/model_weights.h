@@ -6,14 +6,16 @@
 
 #include "compat.h"
 
+#include "engine/rarity.h"
 #include "engine/run.h"
 #include "engine/spec.h"
 #include "kernel/em.h"
 #include "kernel/logistic.h"
 
 /* Sets the weights that agree best with EM's verdicts on all pairs (the cases), and the term frequencies. */
-extern void model_set_weights(match_run *run, match_spec *spec, const em_parameters *parameters,
-                              const logistic_case *cases, size_t case_count, double prior);
+extern void model_set_weights(match_run *run, match_spec *spec, const rarities *rarities,
+                              const em_parameters *parameters, const logistic_case *cases, size_t case_count,
+                              double prior);
 
 /*
  * Writes the weights of a comparison's levels (in bits by level, met as often as said) so that they do not

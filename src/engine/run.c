@@ -13,6 +13,7 @@
 #include "engine/normalize.h"
 #include "engine/passes.h"
 #include "engine/progress.h"
+#include "engine/rarity.h"
 #include "engine/run.h"
 #include "engine/split.h"
 #include "engine/term_index.h"
@@ -215,8 +216,8 @@ set_values(match_run *run)
     }
 }
 
-static void
-prepare_scorer(match_run *run)
+void
+match_run_prepare_scorer(match_run *run)
 {
     if (!scorer_prepare(&run->scorer))
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -308,7 +309,7 @@ match_run_set_weights(match_run *run, const match_spec *spec)
     run->weights = spec;
     if (run->store->spool == NULL)
         set_value_weights(run, spec);
-    prepare_scorer(run);
+    match_run_prepare_scorer(run);
     MemoryContextSwitchTo(before);
 }
 
@@ -321,7 +322,8 @@ match_run_take_values(match_run *run)
     set_values(run);
     if (run->weights != NULL)
         set_value_weights(run, run->weights);
-    prepare_scorer(run);
+    rarities_take_values(run);
+    match_run_prepare_scorer(run);
 }
 
 match_run *
@@ -377,7 +379,7 @@ match_run_open(const char *query, const match_spec *spec, const match_run_option
     if (spec->trained)
         match_run_set_weights(run, spec);
     else
-        prepare_scorer(run);
+        match_run_prepare_scorer(run);
     MemoryContextSwitchTo(before);
     return run;
 }

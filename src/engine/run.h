@@ -40,6 +40,7 @@ typedef struct match_run {
     pair_unit *units;
     struct term_index *term_indexes; /* made so far */
     struct link_list *kept_links;    /* of a clustering, for the next; or NULL */
+    struct rarities *rarities;       /* of a training that counts them; else NULL */
     bool relatives_apart;            /* training told related non-matches from matches */
     uint32 weights_set;              /* how often */
     uint32 *positions[MAX_RULES]; /* of runs in passes: of records in windowed blocks, by number; or NULL */
@@ -68,6 +69,9 @@ extern void match_run_close(match_run *run);
 
 /* Takes over weights (and term frequencies) of a specification with the same comparisons. */
 extern void match_run_set_weights(match_run *run, const match_spec *spec);
+
+/* After weights were changed in the scorer itself. */
+extern void match_run_prepare_scorer(match_run *run);
 
 /* The store has other records and values than before: the scorer compares these. */
 extern void match_run_take_values(match_run *run);

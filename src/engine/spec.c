@@ -220,7 +220,7 @@ read_frequencies(const json_node *node, bool lists_stay, comparison_spec *compar
     frequencies->other = json_number(&member, DBL_MIN, 1.0);
     frequencies->scale = 1.0;
     if (json_member(node, "scale", &member))
-        frequencies->scale = json_number(&member, 0, 1);
+        frequencies->scale = json_number(&member, 0, 10);
     if (!json_member(node, "values", &member) || !json_is_object(&member))
         json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
     if (lists_stay)

@@ -21,6 +21,7 @@
 #include "engine/cluster.h"
 #include "engine/label_comparisons.h"
 #include "engine/model_weights.h"
+#include "engine/rarity.h"
 #include "engine/supervise.h"
 #include "engine/train.h"
 #include "kernel/fixed_point.h"
@@ -486,7 +487,7 @@ apply(const lesson *lesson, match_spec *spec, const double *x, double met[MAX_CO
                           x[lesson->level_place[c] + level];
         }
         monotone_weights(bits, met[c], levels, comparison->weights);
-        comparison->frequencies.scale = Min(comparison->frequencies.scale * all, 1.0);
+        comparison->frequencies.scale = Min(comparison->frequencies.scale * all, MOST_SCALE);
     }
 }
 

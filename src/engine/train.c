@@ -27,6 +27,7 @@
 #include "engine/normalize.h"
 #include "engine/passes.h"
 #include "engine/progress.h"
+#include "engine/rarity.h"
 #include "engine/run.h"
 #include "engine/source_pairs.h"
 #include "engine/split.h"
@@ -316,6 +317,7 @@ take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], 
 /* ---- m ---- */
 
 typedef struct sample {
+    const rarities *rarities;
     HTAB *rules[MAX_RULES];
     double all_pairs; /* that there are, found or not */
 } sample;
@@ -326,7 +328,7 @@ count_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 coun
     sample *sample = context;
 
     for (uint32 i = 0; i < count; i++)
-        count_pattern(sample->rules[rule], pairs[i].pattern, pairs[i].is_new);
+        count_pattern(sample->rules[rule], rarities_pattern(sample->rarities, &pairs[i]), pairs[i].is_new);
 }
 
 static bool
@@ -366,11 +368,11 @@ comparisons_in_key(const match_spec *spec, const rule_spec *rule)
 
 /* Where the related begin: they agree half as often as matches do. */
 static void
-halfway(const match_run *run, const em_parameters *start, const em_parameters *parameters,
+halfway(const scorer *layout, const em_parameters *start, const em_parameters *parameters,
         double related[MAX_COMPARISONS][MAX_LEVELS])
 {
-    for (int c = 0; c < run->scorer.comparison_count; c++)
-        for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+    for (int c = 0; c < layout->comparison_count; c++)
+        for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
             related[c][level] = 0.5 * (start->m[c][level] + parameters->u[c][level]);
 }
 
@@ -416,7 +418,7 @@ expected_matches(match_run *run, sample *sample, const em_session *sessions, con
         pattern_count *patterns = sorted_patterns(sample->rules[r], true,
                                                   1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &count);
 
-        matches += em_expected_matches(&run->scorer, parameters, &sessions[r], patterns, count);
+        matches += em_expected_matches(&sample->rarities->layout, parameters, &sessions[r], patterns, count);
         pfree(patterns);
     }
     return matches;
@@ -434,15 +436,15 @@ match_prior(match_run *run, sample *sample, const em_session *sessions, const em
     return Min(Max(matches, 0.5) / Max(sample->all_pairs, 1.0), 0.5);
 }
 static int
-run_em(match_run *run, em_session *sessions, const em_parameters *start, em_parameters *parameters,
-       em_report *report)
+run_em(match_run *run, const scorer *layout, em_session *sessions, const em_parameters *start,
+       em_parameters *parameters, em_report *report)
 {
     int iterations = 0;
     bool settled = false;
 
     while (!settled && iterations < EM_ITERATIONS) {
-        settled = em_train(&run->scorer, sessions, run->spec->rule_count, EM_ITERATIONS_A_CALL, EM_TOLERANCE,
-                           start, parameters, report);
+        settled = em_train(layout, sessions, run->spec->rule_count, EM_ITERATIONS_A_CALL, EM_TOLERANCE, start,
+                           parameters, report);
         iterations += report->iterations;
         CHECK_FOR_INTERRUPTS();
     }
@@ -496,7 +498,8 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
                 continue;
             candidates += patterns[i].count;
             add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count,
-                     em_match_probability(&run->scorer, parameters, &sessions[r], patterns[i].pattern));
+                     em_match_probability(&sample->rarities->layout, parameters, &sessions[r],
+                                          patterns[i].pattern));
         }
         pfree(patterns);
     }
@@ -641,6 +644,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
     learnt->prior = 0;
     for (int round = 0; round < 3; round++) {
         take_out_matches(run, learnt->all, learnt->prior, parameters);
+        rarities_take_out_matches(learnt->sample.rarities, learnt->all, learnt->prior, parameters);
         if (apart != NULL)
             memcpy(parameters->m, apart->m, sizeof parameters->m);
         for (int r = 0; r < run->spec->rule_count; r++) {
@@ -650,7 +654,8 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
                     sessions[r].related = palloc0(sizeof parameters->u);
                 sessions[r].related_share = LEAST_RELATED;
                 if (apart == NULL)
-                    halfway(run, &learnt->start, parameters, sessions[r].related);
+                    halfway(&learnt->sample.rarities->layout, &learnt->start, parameters,
+                            sessions[r].related);
                 else {
                     sessions[r].related_share = Max(apart->related_shares[r], LEAST_RELATED);
                     memcpy(sessions[r].related, apart->related, sizeof parameters->u);
@@ -664,7 +669,8 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
         if (all_known)
             learnt->report.expected_matches[0] = 1.0;
         else
-            learnt->iterations += run_em(run, sessions, &learnt->start, parameters, &learnt->report);
+            learnt->iterations += run_em(run, &learnt->sample.rarities->layout, sessions, &learnt->start,
+                                         parameters, &learnt->report);
         learnt->prior = match_prior(run, &learnt->sample, sessions, parameters);
     }
 }
@@ -698,17 +704,19 @@ learn_with_related(match_run *run, training *learnt)
     training *begun_small;
     double before;
 
-    if (!mixed_find(run, learnt->sessions, &learnt->parameters, &mixed))
+    if (!mixed_find(run, &learnt->sample.rarities->layout, learnt->sessions, &learnt->parameters, &mixed))
         return learnt;
     run->relatives_apart = true;
-    mixed_take_apart(run, &mixed, learnt->sessions, &learnt->parameters, &apart);
+    mixed_take_apart(run, &learnt->sample.rarities->layout, &mixed, learnt->sessions, &learnt->parameters,
+                     &apart);
     learn(run, learnt, true, NULL);
     if (mixed.count == 0)
         return learnt;
     begun_small = keep_learnt(run, learnt);
-    before = mixed_likelihood(run, learnt->sessions, &learnt->parameters);
+    before = mixed_likelihood(run, &learnt->sample.rarities->layout, learnt->sessions, &learnt->parameters);
     learn(run, learnt, true, &apart);
-    if (mixed_likelihood(run, learnt->sessions, &learnt->parameters) < before + CLEARLY_BETTER) {
+    if (mixed_likelihood(run, &learnt->sample.rarities->layout, learnt->sessions, &learnt->parameters) <
+        before + CLEARLY_BETTER) {
         begun_small->iterations = learnt->iterations;
         return begun_small;
     }
@@ -757,7 +765,7 @@ learn_within_groups(match_run *run, training *learnt)
 
 /* Learns from all candidates, or from those across sources alone. */
 static training *
-learn_from_pairs(match_run *run, const match_spec *spec, bool across)
+learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, bool across)
 {
     visit_options options = {.mode = PAIRS_SAMPLED,
                              .least_weight = PG_INT64_MIN,
@@ -773,7 +781,10 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
     for (int r = 0; r < spec->rule_count; r++)
         learnt->sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
     learnt->sample.all_pairs = source_pairs_all(run, across);
+    learnt->sample.rarities = rarities;
+    rarities_weigh(run, rarities, true);
     match_run_visit(run, &options, count_candidates, &learnt->sample);
+    rarities_weigh(run, rarities, false);
     progress_phase("learning", 0);
 
     for (int r = 0; r < spec->rule_count; r++) {
@@ -786,9 +797,10 @@ learn_from_pairs(match_run *run, const match_spec *spec, bool across)
     learnt->start.in_order = true;
     learnt->start.m_prior_share = prior_share(spec);
     start_values(run, &learnt->start);
+    rarities_start(rarities, &learnt->start);
     learn(run, learnt, false, NULL);
     for (bool again = true; again;) {
-        again = mixed_repeating(run, learnt->sessions, &learnt->parameters);
+        again = mixed_repeating(run, &learnt->sample.rarities->layout, learnt->sessions, &learnt->parameters);
         memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
         if (again)
             learn(run, learnt, false, NULL);
@@ -831,14 +843,15 @@ void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
     bool across = run->store->source_slot >= 0 && run->store->sources->count > 2;
-    training *learnt = learn_from_pairs(run, spec, across);
+    rarities *rarities = rarities_of(run);
+    training *learnt = learn_from_pairs(run, spec, rarities, across);
     logistic_case *cases;
     size_t candidate_count, case_count;
     char *lesson = NULL;
 
     if (across && !spec->across_sources && !sources_share_things(run, learnt)) {
         across = false;
-        learnt = learn_from_pairs(run, spec, across);
+        learnt = learn_from_pairs(run, spec, rarities, across);
     }
     if (labels == NULL && run->store->records.count > 1)
         warn_of_untaught(spec, &learnt->report);
@@ -847,7 +860,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
                                learnt->random_count, &candidate_count, &case_count);
     for (int c = label_comparisons_first(spec); c < spec->comparison_count; c++) /* nothing is known of it */
         memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
-    model_set_weights(run, spec, &learnt->parameters, cases, case_count, learnt->prior);
+    model_set_weights(run, spec, rarities, &learnt->parameters, cases, case_count, learnt->prior);
     expected_weigh(run, spec, cases, candidate_count);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
