@@ -235,7 +235,7 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
                                ",\"method\":\"damerau_distance\",\"levels\":[1],\"normalize\":\"digits\"");
         break;
     case KIND_DATE:
-        appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7]");
+        appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7],\"term_frequency\":true");
         break;
     case KIND_NUMBER:
         if (profile->spread > 0 && profile->distinct > 20) {
