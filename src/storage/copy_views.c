@@ -7,7 +7,9 @@
  * below that: since 15.20 that function writes versions of attributes that minor releases before did not
  * know, which shows what copies of the catalog's rows would lack one day. The rule of a view is its
  * original's with two things changed: the view's own oid, and the environment's name in the calls of
- * in_version() and scored_pairs(). Dependencies are found in the tree, not copied.
+ * in_version() and scored_pairs(). Dependencies are found in the tree, not copied. The rule's text is the
+ * original's with the same two things exchanged in it, where exactly those are found in it: writing a tree
+ * as text costs ten times as much. The catalogs that are written stay locked from the first view to the last.
  *
  * All or nothing: where an original is not what CREATE VIEW makes of its definition (columns that it lost
  * are kept as NULL, others were renamed, it has a rule more, somebody replaces it just now), or where
@@ -28,6 +30,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
@@ -59,7 +62,15 @@ typedef struct Copying {
     Oid scored_pairs;
     int calls; /* of in_version and scored_pairs in the view that is looked at */
     bool unlike;
+    List *swaps; /* of Swap, for the view that is looked at */
 } Copying;
+
+/* What stands in the text of a rule, and what takes its place. */
+typedef struct Swap {
+    char *before;
+    char *after;
+    int times;
+} Swap;
 
 typedef struct ViewCopy {
     char *name;
@@ -67,7 +78,13 @@ typedef struct ViewCopy {
     Oid oid;
     TupleDesc columns;
     Query *query;
+    List *swaps;
 } ViewCopy;
+
+/* Into these goes what makes a view. */
+static const Oid written[] = {RelationRelationId, TypeRelationId, AttributeRelationId, RewriteRelationId,
+                              DependRelationId};
+static const LOCKMODE ways[] = {AccessShareLock, RowExclusiveLock};
 
 /* Whoever is told of commands, or changes them, must not miss these. */
 static bool
@@ -76,6 +93,88 @@ somebody_watches(void)
     return object_access_hook != NULL || object_access_hook_str != NULL || creating_extension ||
            EventCacheLookup(EVT_DDLCommandStart) != NIL || EventCacheLookup(EVT_DDLCommandEnd) != NIL ||
            OidIsValid(get_extension_oid("citus", true));
+}
+
+/*
+ * Each row that is written opens its catalog and the indexes of that, and closes them. While they are held,
+ * that is a count that goes up and down, and no visit of the lock table: a tenth of a fork. Locks are taken
+ * in the order in which writing takes them, the table's before its indexes'.
+ */
+static void
+hold_catalogs(bool hold)
+{
+    void (*change)(Oid, LOCKMODE) = hold ? LockRelationOid : UnlockRelationOid;
+
+    for (size_t i = 0; i < lengthof(written); i++) {
+        Relation catalog = table_open(written[i], AccessShareLock);
+        List *indexes = RelationGetIndexList(catalog);
+
+        for (size_t way = 0; way < lengthof(ways); way++) {
+            ListCell *cell;
+
+            change(written[i], ways[way]);
+            foreach (cell, indexes)
+                change(lfirst_oid(cell), ways[way]);
+        }
+        list_free(indexes);
+        table_close(catalog, AccessShareLock);
+    }
+}
+
+/* A constant's value as nodeToString() writes it. */
+static char *
+value_text(const Const *constant)
+{
+    const text *value = (const text *)DatumGetPointer(constant->constvalue);
+    Size size = VARSIZE_ANY(value);
+    StringInfoData written_value;
+    char number[12];
+
+    initStringInfo(&written_value);
+    appendStringInfo(&written_value, ":constvalue %u [ ", (unsigned int)size);
+    for (Size i = 0; i < size; i++) {
+        appendBinaryStringInfo(&written_value, number, pg_ltoa(((const char *)value)[i], number));
+        appendStringInfoChar(&written_value, ' ');
+    }
+    appendStringInfoChar(&written_value, ']');
+    return written_value.data;
+}
+
+static void
+note_swap(List **swaps, char *before, char *after)
+{
+    Swap *swap;
+    ListCell *cell;
+
+    foreach (cell, *swaps) {
+        swap = lfirst(cell);
+        if (strcmp(swap->before, before) == 0) {
+            swap->times++;
+            return;
+        }
+    }
+    swap = palloc(sizeof(Swap));
+    *swap = (Swap){.before = before, .after = after, .times = 1};
+    *swaps = lappend(*swaps, swap);
+}
+
+/* A text with one thing exchanged for another; NULL where it is not there as often as it should be. */
+static char *
+swapped(const char *text, const Swap *swap)
+{
+    StringInfoData result;
+    const char *found;
+    int times = 0;
+
+    initStringInfo(&result);
+    enlargeStringInfo(&result, (int)strlen(text) + 256);
+    for (; (found = strstr(text, swap->before)) != NULL; times++) {
+        appendBinaryStringInfo(&result, text, (int)(found - text));
+        appendStringInfoString(&result, swap->after);
+        text = found + strlen(swap->before);
+    }
+    appendStringInfoString(&result, text);
+    return times == swap->times ? result.data : NULL;
 }
 
 /* 'prod.person' of environment prod as 'mine.person'; NULL where it is not of that environment. */
@@ -133,6 +232,7 @@ rename_in(Node *node, void *context)
                 return true;
             }
             name->location = ((Const *)linitial(call->args))->location;
+            note_swap(&copying->swaps, value_text(linitial(call->args)), value_text(name));
             linitial(call->args) = name;
             copying->calls++;
             return false;
@@ -183,6 +283,7 @@ read_view(Copying *copying, const char *name, ViewCopy *copy)
 
     copying->calls = 0;
     copying->unlike = false;
+    copying->swaps = NIL;
     copy->original = get_relname_relid(name, copying->from);
     if (!OidIsValid(copy->original) || !ConditionalLockRelationOid(copy->original, AccessShareLock))
         return false;
@@ -206,6 +307,7 @@ read_view(Copying *copying, const char *name, ViewCopy *copy)
         if (alike)
             query_tree_walker(copy->query, rename_in, copying, QTW_EXAMINE_RTES_BEFORE);
         alike = alike && !copying->unlike && copying->calls > 0;
+        copy->swaps = copying->swaps;
     }
     relation_close(view, NoLock);
     return alike;
@@ -258,6 +360,48 @@ let_go(const ViewCopy *copies, int count)
     }
 }
 
+/* OLD and NEW of a view's rule are the view itself. */
+static void
+point_to_itself(ViewCopy *copy)
+{
+    ListCell *cell;
+
+    foreach (cell, copy->query->rtable) {
+        RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+        if (entry->rtekind != RTE_RELATION || entry->relid != copy->original)
+            continue;
+        entry->relid = copy->oid;
+        note_swap(&copy->swaps, psprintf(":relid %u :relkind v ", copy->original),
+                  psprintf(":relid %u :relkind v ", copy->oid));
+    }
+}
+
+/* The rule's action as text: the original's with its swaps, or written from the tree where they do not fit.
+ */
+static char *
+action_text(const ViewCopy *copy)
+{
+    HeapTuple rule =
+        SearchSysCache2(RULERELNAME, ObjectIdGetDatum(copy->original), CStringGetDatum(RULE_NAME));
+    char *action = NULL;
+    ListCell *cell;
+    bool is_null;
+
+    if (HeapTupleIsValid(rule)) {
+        Datum value = SysCacheGetAttr(RULERELNAME, rule, Anum_pg_rewrite_ev_action, &is_null);
+
+        action = is_null ? NULL : TextDatumGetCString(value);
+        ReleaseSysCache(rule);
+    }
+    foreach (cell, copy->swaps)
+        action = action == NULL ? NULL : swapped(action, lfirst(cell));
+    if (action == NULL)
+        return nodeToString(list_make1(copy->query));
+    Assert(equal(stringToNode(action), list_make1(copy->query)));
+    return action;
+}
+
 /* Columns of a row of pg_rewrite for a view's own rule. */
 static HeapTuple
 rule_row(Relation rules, Oid oid, const ViewCopy *copy)
@@ -274,7 +418,7 @@ rule_row(Relation rules, Oid oid, const ViewCopy *copy)
     values[Anum_pg_rewrite_ev_enabled - 1] = CharGetDatum('O');
     values[Anum_pg_rewrite_is_instead - 1] = BoolGetDatum(true);
     values[Anum_pg_rewrite_ev_qual - 1] = CStringGetTextDatum(nodeToString(NULL));
-    values[Anum_pg_rewrite_ev_action - 1] = CStringGetTextDatum(nodeToString(list_make1(copy->query)));
+    values[Anum_pg_rewrite_ev_action - 1] = CStringGetTextDatum(action_text(copy));
     return heap_form_tuple(RelationGetDescr(rules), values, nulls);
 }
 
@@ -286,15 +430,9 @@ make_rules(ViewCopy *copies, int count)
 
     for (int i = 0; i < count; i++) {
         ObjectAddress rule, view;
-        ListCell *cell;
         Oid oid;
 
-        foreach (cell, copies[i].query->rtable) { /* OLD and NEW */
-            RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-
-            if (entry->rtekind == RTE_RELATION && entry->relid == copies[i].original)
-                entry->relid = copies[i].oid;
-        }
+        point_to_itself(&copies[i]);
         /* Rows with long values: the catalog's way of inserting many at once indexes them under no place. */
         oid = GetNewOidWithIndex(rules, RewriteOidIndexId, Anum_pg_rewrite_oid);
         CatalogTupleInsertWithInfo(rules, rule_row(rules, oid, &copies[i]), indexes);
@@ -344,6 +482,7 @@ MASTERING_FUNCTION(mastering_copy_views)
             PG_RETURN_BOOL(false);
     }
 
+    hold_catalogs(true);
     classes = table_open(RelationRelationId, RowExclusiveLock);
     for (int i = 0; i < count; i++)
         make_relation(&copying, &copies[i], classes);
@@ -351,6 +490,7 @@ MASTERING_FUNCTION(mastering_copy_views)
     let_go(copies, count);
     CommandCounterIncrement(); /* the rules find the relations */
     make_rules(copies, count);
+    hold_catalogs(false);
     CommandCounterIncrement(); /* whoever called finds the rules */
     PG_RETURN_BOOL(true);
 }
