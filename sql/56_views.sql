@@ -74,9 +74,12 @@ DECLARE
     wanted text;
     attempt int := 0;
     patience text := current_setting('lock_timeout');
+    compression text := current_setting('default_toast_compression');
 BEGIN
     IF existing IS NULL THEN
+        PERFORM set_config('default_toast_compression', 'lz4', true) FROM pg_settings s WHERE s.name = 'default_toast_compression' AND 'lz4' = ANY (s.enumvals);
         EXECUTE format('CREATE VIEW %s AS %s', qualified, query);
+        PERFORM set_config('default_toast_compression', compression, true);
     ELSE
         EXECUTE format('CREATE TEMP VIEW mastering_wanted AS %s', query);
         SELECT string_agg(CASE WHEN n.attname IS NOT NULL THEN quote_ident(coalesce(o.attname, n.attname))

@@ -7,12 +7,13 @@ CREATE TYPE mastering.state AS (environment text, tree jsonb, bindings jsonb, da
 COMMENT ON TYPE mastering.state IS 'A state of an environment: configuration, loaded data, published outputs.';
 
 -- In PL/pgSQL, as what is called often: it keeps its plans from one call to the next.
+-- The documents come uncompressed, as the result of an operator: each step that looks into one would uncompress it again.
 CREATE FUNCTION mastering.current_state(env_name text) RETURNS mastering.state
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result mastering.state;
 BEGIN
-    SELECT c.environment, c.tree, c.bindings, c.data, h.versions, c.snapshot INTO result
+    SELECT c.environment, c.tree || '{}', c.bindings || '{}', c.data || '{}', h.versions || '{}', c.snapshot INTO result
       FROM mastering.configuration c JOIN mastering.head h ON h.environment = c.environment WHERE c.environment = env_name;
     RETURN CASE WHEN result.environment IS NOT NULL THEN result END;
 END
@@ -21,7 +22,7 @@ COMMENT ON FUNCTION mastering.current_state(text) IS 'The state that an environm
 
 CREATE FUNCTION mastering.snapshot_state(snapshot_hash text) RETURNS mastering.state
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ROW(s.environment, s.tree, s.bindings, s.data, s.versions, s.hash)::mastering.state FROM mastering.snapshot s WHERE s.hash = snapshot_hash
+    SELECT ROW(s.environment, s.tree || '{}', s.bindings || '{}', s.data || '{}', s.versions || '{}', s.hash)::mastering.state FROM mastering.snapshot s WHERE s.hash = snapshot_hash
 $$;
 COMMENT ON FUNCTION mastering.snapshot_state(text) IS 'The state that a snapshot holds.';
 

@@ -19,6 +19,7 @@
 #include "compat.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -40,7 +41,6 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
 #include "rewrite/prs2lock.h"
-#include "rewrite/rewriteSupport.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -422,9 +422,26 @@ rule_row(Relation rules, Oid oid, const ViewCopy *copy)
     return heap_form_tuple(RelationGetDescr(rules), values, nulls);
 }
 
+/*
+ * Says in pg_class that a view has a rule, where the row lies. Nobody else sees that row yet, so that another
+ * version of it would be of use to nobody, but an entry in three indexes each and a dead row to everybody.
+ */
+static void
+note_rule(Relation classes, Oid view)
+{
+    HeapTuple row = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(view));
+
+    if (!HeapTupleIsValid(row))
+        elog(ERROR, "cache lookup failed for relation %u", view);
+    ((Form_pg_class)GETSTRUCT(row))->relhasrules = true;
+    heap_inplace_update(classes, row);
+    heap_freetuple(row);
+}
+
 static void
 make_rules(ViewCopy *copies, int count)
 {
+    Relation classes = table_open(RelationRelationId, RowExclusiveLock);
     Relation rules = table_open(RewriteRelationId, RowExclusiveLock);
     CatalogIndexState indexes = CatalogOpenIndexes(rules);
 
@@ -440,9 +457,10 @@ make_rules(ViewCopy *copies, int count)
         ObjectAddressSet(view, RelationRelationId, copies[i].oid);
         recordDependencyOn(&rule, &view, DEPENDENCY_INTERNAL);
         recordDependencyOnExpr(&rule, (Node *)list_make1(copies[i].query), NIL, DEPENDENCY_NORMAL);
-        SetRelationRuleStatus(copies[i].oid, true);
+        note_rule(classes, copies[i].oid);
     }
     CatalogCloseIndexes(indexes);
+    table_close(classes, RowExclusiveLock);
     table_close(rules, RowExclusiveLock);
 }
 
