@@ -263,10 +263,13 @@ CREATE TABLE mastering.audit_entry (
 COMMENT ON TABLE mastering.audit_entry IS 'Append-only; each entry''s hash covers the entry and the hash before it, one chain an environment.';
 
 CREATE FUNCTION mastering.audit_hash(e mastering.audit_entry) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.json_hash(jsonb_build_object('environment', e.environment, 'seq', e.seq, 'at', extract(epoch FROM e.at),
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN mastering.json_hash(jsonb_build_object('environment', e.environment, 'seq', e.seq, 'at', extract(epoch FROM e.at),
         'session_role', e.session_role, 'role', e.role, 'client', e.client, 'action', e.action, 'detail', e.detail,
-        'previous_hash', e.previous_hash))
+        'previous_hash', e.previous_hash));
+END
 $$;
 COMMENT ON FUNCTION mastering.audit_hash(mastering.audit_entry) IS 'The hash that an entry of the audit log must have.';
 

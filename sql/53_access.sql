@@ -116,9 +116,12 @@ $$;
 COMMENT ON FUNCTION mastering.require_author(text) IS 'The environment, if the caller may write artifacts whose SQL text runs as its owner.';
 
 CREATE FUNCTION mastering.audit(environment text, action text, detail jsonb) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
     INSERT INTO mastering.audit_pending (environment, role, action, detail)
-    VALUES (environment, mastering.caller(), action, detail)
+    VALUES (environment, mastering.caller(), action, detail);
+END
 $$;
 COMMENT ON FUNCTION mastering.audit(text, text, jsonb) IS 'Adds an entry to an environment''s log at the end of the transaction.';
 
@@ -166,8 +169,11 @@ $$;
 COMMENT ON FUNCTION mastering.take_lock(text) IS 'Takes an environment''s lock, or raises 55P03, whichever database it lives in.';
 
 CREATE FUNCTION mastering.configuration_of(environment text) RETURNS mastering.configuration
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c FROM mastering.configuration c WHERE c.environment = configuration_of.environment
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT c FROM mastering.configuration c WHERE c.environment = configuration_of.environment);
+END
 $$;
 COMMENT ON FUNCTION mastering.configuration_of(text) IS 'The row of an environment''s configuration.';
 
@@ -183,14 +189,20 @@ $$;
 COMMENT ON FUNCTION mastering.path(text[]) IS 'A path of the tree from its steps, / and ~ in a step written ~1 and ~0.';
 
 CREATE FUNCTION mastering.step(path text, n int) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT replace(replace(split_part(path, '/', n), '~1', '/'), '~0', '~')
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN replace(replace(split_part(path, '/', n), '~1', '/'), '~0', '~');
+END
 $$;
 COMMENT ON FUNCTION mastering.step(text, int) IS 'The n-th step of a path.';
 
 CREATE FUNCTION mastering.artifact_at(tree jsonb, path text) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT a.content FROM mastering.artifact a WHERE a.hash = tree ->> path
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT a.content FROM mastering.artifact a WHERE a.hash = tree ->> path);
+END
 $$;
 COMMENT ON FUNCTION mastering.artifact_at(jsonb, text) IS 'The document at a path of a tree; NULL where there is none.';
 

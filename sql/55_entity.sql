@@ -189,9 +189,12 @@ $$;
 COMMENT ON FUNCTION mastering.mapping_list(jsonb, jsonb) IS 'The select list that maps a source''s columns to an entity''s attributes.';
 
 CREATE FUNCTION mastering.column_list(columns jsonb, types boolean) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT string_agg(quote_ident(c.value ->> 'name') || CASE WHEN types THEN ' ' || (c.value ->> 'type') ELSE '' END, ', ' ORDER BY c.ordinality)
-      FROM jsonb_array_elements(columns) WITH ORDINALITY c
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT string_agg(quote_ident(c.value ->> 'name') || CASE WHEN types THEN ' ' || (c.value ->> 'type') ELSE '' END, ', ' ORDER BY c.ordinality)
+      FROM jsonb_array_elements(columns) WITH ORDINALITY c);
+END
 $$;
 COMMENT ON FUNCTION mastering.column_list(jsonb, boolean) IS 'Columns as SQL, with their types or without.';
 

@@ -275,8 +275,11 @@ COMMENT ON FUNCTION mastering.read_source(mastering.environment, text, text, jso
 -- ---- the state of what is loaded -------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.content_row(columns jsonb, alias text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('ROW(%1$I."#key"%2$s)', alias, (SELECT string_agg(format(', %I.%I', alias, c.value ->> 'name'), '' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c))
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN format('ROW(%1$I."#key"%2$s)', alias, (SELECT string_agg(format(', %I.%I', alias, c.value ->> 'name'), '' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c));
+END
 $$;
 COMMENT ON FUNCTION mastering.content_row(jsonb, text) IS 'What of a loaded row its data''s content is made of, as SQL: key and columns.';
 

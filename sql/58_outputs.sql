@@ -14,9 +14,13 @@ $$;
 COMMENT ON FUNCTION mastering.show_next(text, jsonb) IS 'Adds versions to what an environment''s _next schema shows.';
 
 CREATE FUNCTION mastering.sources_of(tree jsonb, entity_name text) RETURNS TABLE (name text, hash text, content jsonb)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT mastering.step(t.key, 4), t.value, a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value
-     WHERE t.key LIKE 'entity/%/source/%' AND mastering.step(t.key, 2) = entity_name ORDER BY 1
+     WHERE t.key LIKE 'entity/%/source/%' AND mastering.step(t.key, 2) = entity_name ORDER BY 1;
+END
 $$;
 COMMENT ON FUNCTION mastering.sources_of(jsonb, text) IS 'The sources of an entity in a tree.';
 

@@ -72,9 +72,13 @@ CREATE FUNCTION mastering.noted_failure() RETURNS jsonb
 COMMENT ON FUNCTION mastering.noted_failure() IS 'The document that note_failure kept.';
 
 CREATE FUNCTION mastering.checks_of(tree jsonb, stage text, only_entity text) RETURNS TABLE (entity text, name text, content jsonb)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT mastering.step(t.key, 2), mastering.step(t.key, 4), a.content FROM jsonb_each_text(tree) t JOIN mastering.artifact a ON a.hash = t.value
-     WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' = stage AND (only_entity IS NULL OR mastering.step(t.key, 2) = only_entity) ORDER BY t.key
+     WHERE t.key LIKE 'entity/%/check/%' AND a.content ->> 'stage' = stage AND (only_entity IS NULL OR mastering.step(t.key, 2) = only_entity) ORDER BY t.key;
+END
 $$;
 COMMENT ON FUNCTION mastering.checks_of(jsonb, text, text) IS 'The checks of a stage in a tree, of one entity or of all.';
 

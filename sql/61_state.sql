@@ -140,10 +140,13 @@ COMMENT ON FUNCTION mastering.snapshot_of(mastering.state, text) IS 'The snapsho
 
 -- The hash that a snapshot must have.
 CREATE FUNCTION mastering.snapshot_hash(s mastering.snapshot) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.json_hash(jsonb_build_object('environment', s.environment, 'tree', s.tree, 'bindings', s.bindings, 'data', s.data,
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN mastering.json_hash(jsonb_build_object('environment', s.environment, 'tree', s.tree, 'bindings', s.bindings, 'data', s.data,
         'versions', s.versions, 'parents', to_jsonb(s.parents), 'message', s.message, 'tag', s.tag, 'author', s.author,
-        'created_at', to_jsonb(extract(epoch FROM s.created_at))) || CASE WHEN s.undoes IS NULL THEN '{}' ELSE jsonb_build_object('undoes', s.undoes) END)
+        'created_at', to_jsonb(extract(epoch FROM s.created_at))) || CASE WHEN s.undoes IS NULL THEN '{}' ELSE jsonb_build_object('undoes', s.undoes) END);
+END
 $$;
 COMMENT ON FUNCTION mastering.snapshot_hash(mastering.snapshot) IS 'The hash that a snapshot must have.';
 

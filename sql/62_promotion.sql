@@ -5,20 +5,27 @@
 -- head, in one transaction. What fails is rolled back to where the function began, and recorded.
 
 CREATE FUNCTION mastering.last_promotion(source_name text, target_name text) RETURNS mastering.release
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r FROM mastering.release r JOIN mastering.environment t ON t.name = r.target JOIN mastering.environment s ON s.name = r.source
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT r FROM mastering.release r JOIN mastering.environment t ON t.name = r.target JOIN mastering.environment s ON s.name = r.source
      WHERE r.target = target_name AND r.source = source_name AND r.state = 'promoted' AND r.kind = 'promotion'
        AND r.created_at >= t.created_at AND r.created_at >= s.created_at
-     ORDER BY r.release_id DESC LIMIT 1
+     ORDER BY r.release_id DESC LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION mastering.last_promotion(text, text) IS 'The last promotion between two stages that is in force; not one between others that had their names before.';
 
 CREATE FUNCTION mastering.merge_trees(base jsonb, ours jsonb, theirs jsonb) RETURNS TABLE (path text, before text, after text, conflict boolean)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT p.key, ours ->> p.key, theirs ->> p.key,
            (base ->> p.key) IS DISTINCT FROM (ours ->> p.key)
       FROM (SELECT jsonb_object_keys(base) UNION SELECT jsonb_object_keys(ours) UNION SELECT jsonb_object_keys(theirs)) p (key)
-     WHERE (theirs ->> p.key) IS DISTINCT FROM (base ->> p.key) AND (theirs ->> p.key) IS DISTINCT FROM (ours ->> p.key)
+     WHERE (theirs ->> p.key) IS DISTINCT FROM (base ->> p.key) AND (theirs ->> p.key) IS DISTINCT FROM (ours ->> p.key);
+END
 $$;
 COMMENT ON FUNCTION mastering.merge_trees(jsonb, jsonb, jsonb) IS 'The paths to change in ours to take over what theirs changed since base; conflict: ours changed it too.';
 
@@ -52,16 +59,23 @@ $$;
 COMMENT ON FUNCTION mastering.raise_again(text, text, text, text) IS 'Raises an error that was caught, without what it did not have.';
 
 CREATE FUNCTION mastering.entities_of(tree jsonb) RETURNS SETOF text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.step(k, 2) FROM jsonb_object_keys(tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%' ORDER BY 1
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT mastering.step(k, 2) FROM jsonb_object_keys(tree) k WHERE k LIKE 'entity/%' AND k NOT LIKE 'entity/%/%' ORDER BY 1;
+END
 $$;
 COMMENT ON FUNCTION mastering.entities_of(jsonb) IS 'The entities of a tree.';
 
 CREATE FUNCTION mastering.changed_entities(a jsonb, b jsonb) RETURNS text[]
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(DISTINCT mastering.step(coalesce(x.key, y.key), 2)), '{}')
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT coalesce(array_agg(DISTINCT mastering.step(coalesce(x.key, y.key), 2)), '{}')
       FROM jsonb_each_text(a) x FULL JOIN jsonb_each_text(b) y ON y.key = x.key
-     WHERE x.value IS DISTINCT FROM y.value AND coalesce(x.key, y.key) LIKE 'entity/%'
+     WHERE x.value IS DISTINCT FROM y.value AND coalesce(x.key, y.key) LIKE 'entity/%');
+END
 $$;
 COMMENT ON FUNCTION mastering.changed_entities(jsonb, jsonb) IS 'The entities of which any artifact differs between two trees.';
 

@@ -107,10 +107,13 @@ $$;
 COMMENT ON FUNCTION mastering.merge_base(mastering.state, mastering.state) IS 'The tree of the newest state that source and target have in common; an empty one where there is none.';
 
 CREATE FUNCTION mastering.base_tree(theirs mastering.state, ours mastering.state) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (mastering.merge_base(theirs, ours) || coalesce(jsonb_object_agg(l.path, l.base) FILTER (WHERE l.base IS NOT NULL), '{}'))
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT (mastering.merge_base(theirs, ours) || coalesce(jsonb_object_agg(l.path, l.base) FILTER (WHERE l.base IS NOT NULL), '{}'))
            - coalesce(array_agg(l.path) FILTER (WHERE l.base IS NULL), '{}')
-      FROM mastering.left_out l WHERE (l.source = theirs.environment AND l.target = ours.environment) OR (l.source = ours.environment AND l.target = theirs.environment)
+      FROM mastering.left_out l WHERE (l.source = theirs.environment AND l.target = ours.environment) OR (l.source = ours.environment AND l.target = theirs.environment));
+END
 $$;
 COMMENT ON FUNCTION mastering.base_tree(mastering.state, mastering.state) IS 'What each artifact was when source and target last agreed on it.';
 
@@ -124,12 +127,16 @@ $$;
 COMMENT ON FUNCTION mastering.brought_by(mastering.release) IS 'What a release made of its target: path -> hash of the artifact, null where it was removed.';
 
 CREATE FUNCTION mastering.holds_of(target_name text) RETURNS TABLE (path text, hash text, release_id bigint)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT DISTINCT ON (h.key, h.value) h.key, h.value, r.release_id
       FROM mastering.release r CROSS JOIN LATERAL jsonb_each_text(coalesce(r.proposal -> 'holds', '{}')) h
      WHERE r.target = target_name AND r.state = 'rolled back' AND r.proposal ->> 'held' = 'true'
        AND r.created_at >= (SELECT e.created_at FROM mastering.environment e WHERE e.name = target_name)
-     ORDER BY h.key, h.value, r.release_id DESC
+     ORDER BY h.key, h.value, r.release_id DESC;
+END
 $$;
 COMMENT ON FUNCTION mastering.holds_of(text) IS 'The artifacts that may not come into an environment, each until its release''s hold is released.';
 
@@ -241,10 +248,13 @@ COMMENT ON FUNCTION mastering.make_proposal(text, text, jsonb) IS 'What a promot
 
 -- After a promotion the two agree, but for what was left for later.
 CREATE FUNCTION mastering.note_left_out(source_name text, target_name text, proposal jsonb) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
     DELETE FROM mastering.left_out l WHERE (l.source = source_name AND l.target = target_name) OR (l.source = target_name AND l.target = source_name);
     INSERT INTO mastering.left_out (source, target, path, base)
     SELECT source_name, target_name, r.key, r.value ->> 'base' FROM jsonb_each(proposal -> 'resolutions') r WHERE r.value ->> 'take' = 'later';
+END
 $$;
 COMMENT ON FUNCTION mastering.note_left_out(text, text, jsonb) IS 'Remembers what a promotion left for later, and forgets what it did not.';
 

@@ -20,12 +20,15 @@ COMMENT ON FUNCTION mastering.brief_inputs(jsonb) IS 'The inputs of a run as sho
 
 -- One row an entity whose outputs differ between two states of a head; reused: what the runs said about it.
 CREATE FUNCTION mastering.record_runs(env_name text, kind_name text, before jsonb, after jsonb, runs jsonb, release bigint, candidate_name text) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
     INSERT INTO mastering.run (environment, entity, kind, release_id, candidate, run_key, golden_key, engine, reused, how, counters, before, made_by)
     SELECT env_name, v.key, kind_name, release, candidate_name, v.value ->> 'run', v.value ->> 'golden', coalesce(v.value -> 'inputs' ->> 'engine', '1'),
            (SELECT r ->> 'reused' FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key LIMIT 1),
            (SELECT r -> 'how' FROM jsonb_array_elements(runs) r WHERE r ->> 'entity' = v.key LIMIT 1), coalesce(v.value -> 'counters', '{}'), before -> v.key -> 'counters', mastering.caller()
-      FROM jsonb_each(after) v WHERE v.value ? 'run' AND v.value IS DISTINCT FROM before -> v.key ORDER BY v.key
+      FROM jsonb_each(after) v WHERE v.value ? 'run' AND v.value IS DISTINCT FROM before -> v.key ORDER BY v.key;
+END
 $$;
 COMMENT ON FUNCTION mastering.record_runs(text, text, jsonb, jsonb, jsonb, bigint, text) IS 'Writes down what was run or published, with its counters.';
 

@@ -36,18 +36,25 @@ CREATE FUNCTION mastering.record_backup(env text, label text, taken_at timestamp
 COMMENT ON FUNCTION mastering.record_backup(text, text, timestamptz, jsonb) IS 'Tells of a backup that was made outside, under the name that its maker finds it by. The youngest is written into every release.';
 
 CREATE FUNCTION mastering.last_backup(env_name text) RETURNS mastering.backup
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT b FROM mastering.backup b JOIN mastering.environment e ON e.name = b.environment WHERE b.environment = env_name AND b.recorded_at >= e.created_at ORDER BY b.taken_at DESC LIMIT 1
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT b FROM mastering.backup b JOIN mastering.environment e ON e.name = b.environment WHERE b.environment = env_name AND b.recorded_at >= e.created_at ORDER BY b.taken_at DESC LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION mastering.last_backup(text) IS 'The youngest backup that was told of.';
 
 CREATE FUNCTION mastering.explain_backup(env_name text) RETURNS TABLE (missing boolean, detail text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT coalesce(b.taken_at < now() - (p.value ->> 'max_age')::interval, true),
            CASE WHEN b.label IS NULL THEN format('none was told of; no older than %s is demanded', p.value ->> 'max_age')
                 ELSE format('%s of %s; no older than %s is demanded', b.label, date_trunc('second', b.taken_at), p.value ->> 'max_age') END
       FROM (SELECT mastering.policy_value(env_name, 'backup')) p (value) LEFT JOIN mastering.last_backup(env_name) b ON true
-     WHERE p.value IS NOT NULL AND EXISTS (SELECT FROM mastering.environment e WHERE e.name = env_name)
+     WHERE p.value IS NOT NULL AND EXISTS (SELECT FROM mastering.environment e WHERE e.name = env_name);
+END
 $$;
 COMMENT ON FUNCTION mastering.explain_backup(text) IS 'What the policy backup of an environment says now; no row where there is none.';
 

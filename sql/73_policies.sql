@@ -536,24 +536,30 @@ COMMENT ON FUNCTION mastering.resource_limits(text) IS 'The settings that an env
 -- ---- when ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.in_window(windows jsonb, at timestamptz) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
     -- A window past midnight belongs to the day that it begins on.
-    SELECT NOT EXISTS (SELECT FROM jsonb_array_elements(windows)) OR EXISTS (
+    RETURN NOT EXISTS (SELECT FROM jsonb_array_elements(windows)) OR EXISTS (
         SELECT FROM jsonb_array_elements(windows) w
          CROSS JOIN LATERAL (SELECT at AT TIME ZONE coalesce(w ->> 'zone', 'UTC'), coalesce((w ->> 'from')::time, '00:00'), coalesce((w ->> 'until')::time, '24:00')) l (moment, opens, closes)
          WHERE CASE WHEN l.opens < l.closes THEN l.moment::time >= l.opens AND l.moment::time < l.closes AND (NOT w ? 'days' OR w -> 'days' ? to_char(l.moment, 'dy'))
                     ELSE (l.moment::time >= l.opens AND (NOT w ? 'days' OR w -> 'days' ? to_char(l.moment, 'dy')))
-                      OR (l.moment::time < l.closes AND (NOT w ? 'days' OR w -> 'days' ? to_char(l.moment - interval '1 day', 'dy'))) END)
+                      OR (l.moment::time < l.closes AND (NOT w ? 'days' OR w -> 'days' ? to_char(l.moment - interval '1 day', 'dy'))) END);
+END
 $$;
 COMMENT ON FUNCTION mastering.in_window(jsonb, timestamptz) IS 'Whether a moment lies in one of the time windows; always where there are none.';
 
 -- What is not known to leave the configuration alone counts as a change of it.
 CREATE FUNCTION mastering.configured_since(env_name text) RETURNS timestamptz
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT max(a.at) FROM mastering.audit_entry a JOIN mastering.environment e ON e.name = a.environment AND a.at >= e.created_at
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT max(a.at) FROM mastering.audit_entry a JOIN mastering.environment e ON e.name = a.environment AND a.at >= e.created_at
      WHERE a.environment = env_name AND a.detail -> 'unchanged' IS DISTINCT FROM 'true'
        AND a.action NOT IN ('load', 'load failed', 'record backup', 'run', 'snapshot', 'propose', 'prepare', 'approve', 'reject', 'approval needed', 'promote failed', 'check failed', 'grant role', 'revoke role',
-                            'bind source', 'set loading', 'set policy', 'override policy', 'policy overridden', 'release hold', 'release step', 'alter environment', 'sample environment', 'sampled', 'end sample')
+                            'bind source', 'set loading', 'set policy', 'override policy', 'policy overridden', 'release hold', 'release step', 'alter environment', 'sample environment', 'sampled', 'end sample'));
+END
 $$;
 COMMENT ON FUNCTION mastering.configured_since(text) IS 'When the configuration of an environment last changed.';
 
@@ -600,10 +606,14 @@ COMMENT ON FUNCTION mastering.require_timing(text, text) IS 'Raises where a time
 -- ---- approvals -------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.approval_policy(env_name text) RETURNS TABLE (needed int, roles text[], identity text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT coalesce((p.v ->> 'count')::int, 0), coalesce(ARRAY(SELECT jsonb_array_elements_text(p.v -> 'roles')), '{}')
            || CASE WHEN p.v ? 'roles' THEN '{}'::text[] ELSE '{curator,reviewer}' END, coalesce(p.v ->> 'identity', 'login')
-      FROM (SELECT CASE jsonb_typeof(v) WHEN 'number' THEN jsonb_build_object('count', v) ELSE v END FROM mastering.policy_value(env_name, 'approvals') v) p (v)
+      FROM (SELECT CASE jsonb_typeof(v) WHEN 'number' THEN jsonb_build_object('count', v) ELSE v END FROM mastering.policy_value(env_name, 'approvals') v) p (v);
+END
 $$;
 COMMENT ON FUNCTION mastering.approval_policy(text) IS 'How many approvals an environment asks for, of which of its roles (its admins always), and what tells people apart.';
 
@@ -613,30 +623,39 @@ COMMENT ON FUNCTION mastering.text_versions() IS 'Versions of ICU and Unicode th
 
 -- What a result may hang on outside of the configuration.
 CREATE FUNCTION mastering.platform() RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_object('server', current_setting('server_version'), 'extension', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'mastering'),
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT jsonb_build_object('server', current_setting('server_version'), 'extension', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'mastering'),
         'engine', mastering.engine_revision(), 'text', mastering.text_versions(), 'encoding', getdatabaseencoding(), 'collate', d.datcollate, 'ctype', d.datctype,
         'collation version', pg_database_collation_actual_version(d.oid), 'max_worker_processes', current_setting('max_worker_processes'),
         'track_commit_timestamp', current_setting('track_commit_timestamp'), 'fsync', current_setting('fsync'), 'synchronous_commit', current_setting('synchronous_commit'))
-      FROM pg_database d WHERE d.datname = current_database()
+      FROM pg_database d WHERE d.datname = current_database());
+END
 $$;
 COMMENT ON FUNCTION mastering.platform() IS 'Versions and settings that results and their safety hang on.';
 
 -- Everything that decides what the target will be, and nothing that differs from one preparation to the next: a new
 -- cluster's number is drawn again when a preparation is undone, what it is made of stays.
 CREATE FUNCTION mastering.prepared_hash(target mastering.state, proposal jsonb, next jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.json_hash(jsonb_build_object('proposal', proposal -> 'hash', 'bindings', next -> 'bindings',
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN mastering.json_hash(jsonb_build_object('proposal', proposal -> 'hash', 'bindings', next -> 'bindings',
         'data', (SELECT jsonb_object_agg(d.key, d.value -> 'content') FROM jsonb_each(next -> 'data') d),
         'published', (SELECT jsonb_object_agg(v.key, v.value -> 'hash') FROM jsonb_each(target.versions) v),
-        'runs', (SELECT jsonb_object_agg(v.key, jsonb_build_array(v.value -> 'run', v.value -> 'golden')) FROM jsonb_each(next -> 'versions') v WHERE v.value ? 'run')))
+        'runs', (SELECT jsonb_object_agg(v.key, jsonb_build_array(v.value -> 'run', v.value -> 'golden')) FROM jsonb_each(next -> 'versions') v WHERE v.value ? 'run')));
+END
 $$;
 COMMENT ON FUNCTION mastering.prepared_hash(mastering.state, jsonb, jsonb) IS 'The hash of what is released: what the target is, what it is to become, from which data and by which runs.';
 
 -- To be asked between the preparation and the switch.
 CREATE FUNCTION mastering.release_facts(target_name text, proposal jsonb, next jsonb) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_object('runs', next -> 'runs', 'prepared_hash', mastering.prepared_hash(mastering.current_state(target_name), proposal, next), 'platform', mastering.platform())
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN jsonb_build_object('runs', next -> 'runs', 'prepared_hash', mastering.prepared_hash(mastering.current_state(target_name), proposal, next), 'platform', mastering.platform());
+END
 $$;
 COMMENT ON FUNCTION mastering.release_facts(text, jsonb, jsonb) IS 'What is kept of a preparation: its runs, the hash that approvals are bound to, what it ran on.';
 
@@ -668,11 +687,14 @@ COMMENT ON FUNCTION mastering.approvers_of(text, text) IS 'The roles, superusers
 
 -- The release that already waits for approval of the same change; promote goes on with that.
 CREATE FUNCTION mastering.waiting_release(source_name text, target_name text, hash text) RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.release_id FROM mastering.release r JOIN mastering.environment e ON e.name = r.target AND r.created_at >= e.created_at
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT r.release_id FROM mastering.release r JOIN mastering.environment e ON e.name = r.target AND r.created_at >= e.created_at
      WHERE r.kind = 'promotion' AND r.source = source_name AND r.target = target_name AND r.state IN ('proposed', 'prepared') AND r.proposal_hash = hash
        AND (SELECT p.needed FROM mastering.approval_policy(target_name) p) > 0
-     ORDER BY r.release_id DESC LIMIT 1
+     ORDER BY r.release_id DESC LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION mastering.waiting_release(text, text, text) IS 'The open release of a change, where releases need approval.';
 
