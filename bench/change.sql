@@ -2,7 +2,8 @@
 SET client_min_messages = error;
 CREATE EXTENSION mastering;
 CREATE SCHEMA input;
-CREATE TABLE input.things AS SELECT i AS id, (i::bigint * 7919 % 1000003)::int AS number, left(md5(i::text), 12) AS name, 0::bigint AS changed FROM generate_series(1, :records) i;
+-- Each row has its own place in the change column, as times have: a load by it reads the rows of the last one again.
+CREATE TABLE input.things AS SELECT i AS id, (i::bigint * 7919 % 1000003)::int AS number, left(md5(i::text), 12) AS name, (i - :records)::bigint AS changed FROM generate_series(1, :records) i;
 ALTER TABLE input.things ADD PRIMARY KEY (id);
 CREATE INDEX ON input.things (changed);
 CREATE SEQUENCE input.change;

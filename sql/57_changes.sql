@@ -181,7 +181,7 @@ END
 $$;
 COMMENT ON FUNCTION mastering.drop_load_tables() IS 'Drops the temporary tables of a load.';
 
--- Writes pg_temp.mastering_incoming ("#key", "#hash", columns) and, where only changes are read, pg_temp.mastering_gone ("#key").
+-- Writes pg_temp.mastering_incoming ("#key", "#hash", columns) and, from a relation of changes, pg_temp.mastering_gone ("#key").
 -- way: all (what is not in mastering_incoming is gone), column or changes.
 CREATE FUNCTION mastering.read_source(env mastering.environment, entity_name text, source_name text, source jsonb, relation text, columns jsonb, store int, current jsonb, OUT way text, OUT position_after jsonb)
 LANGUAGE plpgsql VOLATILE
@@ -234,9 +234,6 @@ BEGIN
                        (SELECT string_agg(format('SELECT %s, %s FROM %s AS r%s', key, stored_as, relation, c.condition), ' UNION ALL ')
                           FROM unnest(CASE way WHEN 'all' THEN ARRAY[''] ELSE ARRAY[format(' WHERE r.%I >= %s', moving, since), format(' WHERE r.%I IS NULL', moving)] END) c (condition)),
                        search_path, mastering.column_list(columns, true));
-        IF way = 'column' THEN
-            CREATE TEMP TABLE mastering_gone ("#key" text) ON COMMIT DROP;
-        END IF;
     ELSE
         -- What came after the position was read waits for the next load.
         EXECUTE format('CREATE TEMP TABLE mastering_feed ON COMMIT DROP AS SELECT f.* FROM mastering.query_as(%L, %L, %L, true) AS f ("#key" text, "#operation" text, "#position" text, "#nth" bigint, %s)', env.owner,
@@ -265,7 +262,7 @@ BEGIN
     END IF;
     PERFORM mastering.leave_out_erased(entity_name, source_name);
     ANALYZE pg_temp.mastering_incoming;
-    IF way <> 'all' THEN
+    IF way = 'changes' THEN
         ANALYZE pg_temp.mastering_gone;
     END IF;
 END

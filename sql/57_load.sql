@@ -40,7 +40,7 @@ DECLARE
     matched CONSTANT text := 'pg_temp.%1$I n %2$s JOIN %3$s o ON o."#key" = n."#key"';
     joined text;
     few bigint;
-    gone bigint;
+    gone bigint := 0;
     lost text;
     deletions jsonb := '{}';
     segment int;
@@ -80,12 +80,14 @@ BEGIN
                 SELECT coalesce(n."#key", o."#key") AS "#key", o."#segment", o."#row", CASE WHEN o."#key" IS NULL THEN ''i'' WHEN n."#key" IS NULL THEN ''d'' ELSE ''u'' END AS kind
                   FROM pg_temp.mastering_incoming n FULL JOIN %s o ON o."#key" = n."#key" WHERE n."#hash" IS DISTINCT FROM o."#hash"', live);
         ELSE
-            EXECUTE 'SELECT count(*) FROM pg_temp.mastering_gone' INTO gone;
+            IF reading.way = 'changes' THEN
+                EXECUTE 'SELECT count(*) FROM pg_temp.mastering_gone' INTO gone;
+            END IF;
             joined := CASE WHEN total + gone <= few THEN looked_up ELSE matched END;
             EXECUTE format('CREATE TEMP TABLE mastering_change ON COMMIT DROP AS
-                SELECT n."#key", o."#segment", o."#row", CASE WHEN o."#key" IS NULL THEN ''i'' ELSE ''u'' END AS kind, CASE WHEN o."#key" IS NOT NULL THEN %3$s END AS lost
-                  FROM %1$s WHERE n."#hash" IS DISTINCT FROM o."#hash"
-                UNION ALL SELECT o."#key", o."#segment", o."#row", ''d'', %3$s FROM %2$s', format(joined, 'mastering_incoming', 'LEFT', live), format(joined, 'mastering_gone', '', live), lost);
+                SELECT n."#key", o."#segment", o."#row", CASE WHEN o."#key" IS NULL THEN ''i'' ELSE ''u'' END AS kind, CASE WHEN o."#key" IS NOT NULL THEN %2$s END AS lost
+                  FROM %1$s WHERE n."#hash" IS DISTINCT FROM o."#hash"', format(joined, 'mastering_incoming', 'LEFT', live), lost)
+                || CASE WHEN gone > 0 THEN format(' UNION ALL SELECT o."#key", o."#segment", o."#row", ''d'', %2$s FROM %1$s', format(joined, 'mastering_gone', '', live), lost) ELSE '' END;
         END IF;
         EXECUTE 'ANALYZE pg_temp.mastering_change';
         EXECUTE 'SELECT count(*) FILTER (WHERE c.kind = ''i''), count(*) FILTER (WHERE c.kind = ''u''), count(*) FILTER (WHERE c.kind = ''d'') FROM pg_temp.mastering_change c' INTO inserted, updated, deleted;

@@ -86,7 +86,11 @@ static const Oid written[] = {RelationRelationId, TypeRelationId, AttributeRelat
                               DependRelationId};
 static const LOCKMODE ways[] = {AccessShareLock, RowExclusiveLock};
 
-/* Whoever is told of commands, or changes them, must not miss these. */
+/*
+ * Whoever is told of commands, or changes them, must not miss these. A ProcessUtility_hook is no reason: the
+ * server with pg_stat_statements has one, which counts statements, and here is none; who has to know of
+ * objects hooks objects as well.
+ */
 static bool
 somebody_watches(void)
 {
