@@ -315,6 +315,26 @@ END
 $$;
 COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the rows of a query; NULL where there are none.';
 
+-- few and many: conditions of rows s that are wanted; so many are wanted in all. Where a segment has few of them they are found by an
+-- index (few); where they are many beside its rows, it is read once and laid beside them (many): an index is gone down for each
+-- that is wanted, also in the small segments of late changes, which have hardly any of them.
+CREATE FUNCTION mastering.rows_query(version jsonb, columns text, few text, many text, wanted bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(string_agg(format('SELECT %s FROM mastering.%I s WHERE %s%s', columns, 'segment_' || g.segment_id, CASE WHEN wanted > g.row_count / 4 THEN many ELSE few END,
+                                      CASE WHEN v.value <> '0' THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', v.value) ELSE '' END), ' UNION ALL ' ORDER BY o.ordinality),
+                    format('SELECT %s FROM mastering.%I s WHERE false', columns, 'store_' || (version ->> 'store')))
+      FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY o JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
+      JOIN mastering.segment g ON g.segment_id = o.value::int
+$$;
+COMMENT ON FUNCTION mastering.rows_query(jsonb, text, text, text, bigint) IS 'A query for some rows of a version, segment by segment: by their index where few are wanted, by reading all where many are.';
+
+-- To be executed with the ids, a bigint[], as its parameter.
+CREATE FUNCTION mastering.rows_of_clusters(version jsonb, clusters bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT mastering.rows_query(version, 's.*', 's."#cluster" = ANY (ARRAY(SELECT unnest($1)))', 's."#cluster" IN (SELECT unnest($1))', clusters)
+$$;
+COMMENT ON FUNCTION mastering.rows_of_clusters(jsonb, bigint) IS 'A query for the rows of so many clusters in a version.';
+
 -- The version after a run: rows of the wanted state that the old version has stay where they are.
 CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
@@ -337,13 +357,13 @@ BEGIN
         deletions := '{}';
     ELSE
         EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
-        live := format('SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s', columns, coalesce(scope_rows, format('mastering.%I s WHERE %s%s', 'store_' || store, mastering.version_condition(old, 's'),
-                       CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (ARRAY(SELECT unnest(%L::bigint[])))', scope) END)));
+        live := format('SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s', columns,
+                       coalesce(scope_rows, CASE WHEN scope IS NULL THEN format('mastering.%I s WHERE %s', 'store_' || store, mastering.version_condition(old, 's')) ELSE format('(%s) s', mastering.rows_of_clusters(old, cardinality(scope))) END));
         IF scope IS NULL THEN
             ANALYZE pg_temp.mastering_wanted;
             live := '(' || live || ')';
         ELSE    -- a few rows are noted, all of them are read twice
-            EXECUTE 'CREATE TEMP TABLE mastering_live ON COMMIT DROP AS ' || live;
+            EXECUTE 'CREATE TEMP TABLE mastering_live ON COMMIT DROP AS ' || live USING scope;
             live := 'pg_temp.mastering_live';
         END IF;
         segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM %s o WHERE o.hash = s."#hash")', columns, live));

@@ -2,25 +2,6 @@
 -- records notes what they are like ("present", "blocks", "scores" of what the next increment goes on from); each increment
 -- measures the same of what came in, in the same way, and says how far that lies apart, as counters.
 
--- Of a relation of rows (segment, row_no), or of none: how large the blocks in pg_temp.mastering_found are that they lie in, as {"rule":
--- [keys of these rows, mean of the binary logarithms of their blocks, the largest block of all]}. Logarithms, as a few large
--- blocks would decide about the mean of sizes.
-CREATE FUNCTION mastering.block_sizes(own text) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
-DECLARE
-    result jsonb;
-BEGIN
-    EXECUTE format('SELECT coalesce(jsonb_object_agg(r.rule, jsonb_build_array(r.own, r.bits, r.largest)), ''{}'')
-        FROM (SELECT s.rule, sum(s.own) AS own, round(sum(s.own * log(2, s.size)) / greatest(sum(s.own), 1), 4) AS bits, max(s.size) AS largest
-                FROM (SELECT k.rule, k.size, sum(k.own) AS own
-                        FROM (SELECT f.rule, count(*) AS size, %s AS own FROM pg_temp.mastering_found f %s GROUP BY f.rule, f.hash) k GROUP BY 1, 2) s
-               GROUP BY 1) r', CASE WHEN own IS NULL THEN '0' ELSE 'count(o.row_no)' END,
-        CASE WHEN own IS NOT NULL THEN format('LEFT JOIN %s o ON o.segment = f.segment AND o.row_no = f.row_no', own) END) INTO result;
-    RETURN result;
-END
-$$;
-COMMENT ON FUNCTION mastering.block_sizes(text) IS 'How large blocks are, and those that rows lie in, by rule, from pg_temp.mastering_found.';
-
 -- Adds the links in pg_temp.mastering_linked to pg_temp.mastering_level: of each comparison the levels; as comparison 0 the weights,
 -- four bits to a level.
 CREATE FUNCTION mastering.note_levels() RETURNS void
@@ -41,6 +22,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestl
 DECLARE
     basis jsonb := jsonb_build_object('present', mastering.present_shares(entity, records));
     query text := mastering.scope_query(entity);
+    shared record;
     blocks jsonb;
     step int := greatest((records ->> 'rows')::bigint / 2000, 1);
 BEGIN
@@ -57,20 +39,18 @@ BEGIN
       JOIN mastering.segment g ON g.segment_id = s.value::int CROSS JOIN LATERAL generate_series(1, g.row_count::int, step) r
      WHERE v.value = '0' OR NOT mastering.is_deleted(v.value::bigint, r);
     PERFORM mastering.read_rows();
-    PERFORM mastering.ask_keys(env, query, model);
-    CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT f.segment, f.row_no, f.rule, f.hash FROM mastering.rows_of_keys(keys, records, 'pg_temp.mastering_asked') f;
-    blocks := mastering.block_sizes('pg_temp.mastering_scope');
+    shared := mastering.neighbours(env, query, model, keys, records, 'SELECT w.segment, w.row_no FROM pg_temp.mastering_scope w', 'SELECT w.segment, w.row_no FROM pg_temp.mastering_scope w');
+    blocks := shared.blocks;
     IF mastering.large_block(model, blocks) IS NULL THEN
         basis := basis || jsonb_build_object('blocks', blocks);
-        INSERT INTO pg_temp.mastering_scope
-        SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_scope w WHERE w.segment = f.segment AND w.row_no = f.row_no);
+        INSERT INTO pg_temp.mastering_scope SELECT u.segment, u.row_no, false FROM unnest(shared.segments, shared.rows) u (segment, row_no);
         PERFORM mastering.read_rows();
         PERFORM mastering.find_links(env, query);
         PERFORM mastering.note_levels();
         basis := basis || jsonb_build_object('scores', (SELECT coalesce(jsonb_object_agg(l.level, l.links), '{}') FROM pg_temp.mastering_level l WHERE l.comparison = 0));
         DROP TABLE pg_temp.mastering_linked;
     END IF;
-    DROP TABLE pg_temp.mastering_scope, pg_temp.mastering_level, pg_temp.mastering_read, pg_temp.mastering_model, pg_temp.mastering_asked, pg_temp.mastering_found;
+    DROP TABLE pg_temp.mastering_scope, pg_temp.mastering_level, pg_temp.mastering_read, pg_temp.mastering_model;
     RETURN basis;
 END
 $$;
@@ -112,6 +92,7 @@ CREATE FUNCTION mastering.measure_drift(env_name text, entity_name text, entity 
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     enough constant int := 200;    -- records or links; of fewer, nothing is said
+    sampled constant int := 2000;  -- records; a share among so many is within 0.03
     counters jsonb := '{}';
     alarms text[];
     come bigint := (SELECT count(*) FROM pg_temp.mastering_come);
@@ -123,12 +104,12 @@ DECLARE
     trained jsonb;
     distance numeric;
     shares jsonb;
-    some_come constant text := '(SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT 5000) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no)';
 BEGIN
     IF come >= enough THEN
-        EXECUTE format('SELECT %s FROM %s s',
-                       (SELECT mastering.object_expression(array_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'))) FROM jsonb_array_elements(entity -> 'attributes') a),
-                       some_come) INTO shares;
+        CREATE TEMP TABLE mastering_sample ON COMMIT DROP AS
+        SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT sampled) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no;
+        EXECUTE format('SELECT %s FROM pg_temp.mastering_sample s',
+                       (SELECT mastering.object_expression(array_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'))) FROM jsonb_array_elements(entity -> 'attributes') a)) INTO shares;
         SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters
           FROM jsonb_each_text(shares) p WHERE last -> 'present' ? p.key;
     END IF;
@@ -140,8 +121,8 @@ BEGIN
         IF come >= enough AND listed IS NOT NULL AND model #>> ARRAY['comparisons', i::text, 'normalize'] = 'text'
            AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', model #>> ARRAY['comparisons', i::text, 'column'])) THEN
             EXECUTE format('SELECT count(*) FILTER (WHERE $1 ? v.value), count(DISTINCT v.n)
-                              FROM (SELECT DISTINCT s.n, mastering.normalize_text(e.value) AS value FROM (SELECT row_number() OVER () AS n, %s AS elements FROM %s s) s CROSS JOIN LATERAL unnest(s.elements) e (value)) v WHERE v.value <> %L',
-                           mastering.elements_of(entity, model -> 'comparisons' -> i), some_come, '') INTO found, values_seen USING listed;
+                              FROM (SELECT DISTINCT s.n, mastering.normalize_text(e.value) AS value FROM (SELECT row_number() OVER () AS n, %s AS elements FROM pg_temp.mastering_sample s) s CROSS JOIN LATERAL unnest(s.elements) e (value)) v WHERE v.value <> %L',
+                           mastering.elements_of(entity, model -> 'comparisons' -> i), '') INTO found, values_seen USING listed;
             IF values_seen >= enough THEN
                 counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
             END IF;

@@ -195,13 +195,13 @@ COMMENT ON FUNCTION mastering.read_rows() IS 'Brings the records in pg_temp.mast
 CREATE FUNCTION mastering.read_wanted(version jsonb, columns text, target text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    of_source text;
+    part record;
     n bigint;
     total bigint := 0;
 BEGIN
-    FOR of_source IN SELECT DISTINCT w.source FROM pg_temp.mastering_want w LOOP
-        EXECUTE format('INSERT INTO pg_temp.%I SELECT %s FROM mastering.%I s WHERE s."#source" = %L AND s."#key" = ANY (ARRAY(SELECT w.key FROM pg_temp.mastering_want w WHERE w.source = %4$L)) AND %s ON CONFLICT DO NOTHING',
-                       target, columns, 'store_' || (version ->> 'store'), of_source, mastering.version_condition(version, 's'));
+    FOR part IN SELECT w.source, format('SELECT w.key FROM pg_temp.mastering_want w WHERE w.source = %L', w.source) AS keys, count(*) AS n FROM pg_temp.mastering_want w GROUP BY 1 LOOP
+        EXECUTE format('INSERT INTO pg_temp.%I %s ON CONFLICT DO NOTHING', target,
+                       mastering.rows_query(version, columns, format('s."#source" = %L AND s."#key" = ANY (ARRAY(%s))', part.source, part.keys), format('s."#source" = %L AND s."#key" IN (%s)', part.source, part.keys), part.n));
         GET DIAGNOSTICS n = ROW_COUNT;
         total := total + n;
     END LOOP;
@@ -213,9 +213,14 @@ COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text) IS 'Brings rows of 
 -- Clusters (of a query) that were not looked at yet: their members, and the records that these are.
 CREATE FUNCTION mastering.read_clusters(clusters text, members jsonb, records jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+DECLARE
+    wanted bigint[];
 BEGIN
-    EXECUTE format('INSERT INTO pg_temp.mastering_member SELECT s.* FROM mastering.%I s WHERE s."#cluster" = ANY (ARRAY(SELECT c.cluster FROM (%s) c WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_member m WHERE m."#cluster" = c.cluster))) AND %s',
-                   'store_' || (members ->> 'store'), clusters, mastering.version_condition(members, 's'));
+    EXECUTE format('SELECT array_agg(c.cluster) FROM (%s) c WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_member m WHERE m."#cluster" = c.cluster)', clusters) INTO wanted;
+    IF wanted IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE 'INSERT INTO pg_temp.mastering_member ' || mastering.rows_of_clusters(members, cardinality(wanted)) USING wanted;
     -- Records with other values are not what was a member, and are read by where they lie.
     TRUNCATE pg_temp.mastering_want;
     INSERT INTO pg_temp.mastering_want SELECT m."#source", m."#key" FROM pg_temp.mastering_member m
@@ -243,15 +248,18 @@ END
 $$;
 COMMENT ON FUNCTION mastering.key_spec(jsonb) IS 'As much of a model as decides about blocking keys.';
 
--- pg_temp.mastering_asked (rule, key): the blocking keys of the records in pg_temp.mastering_scope.
-CREATE FUNCTION mastering.ask_keys(env mastering.environment, query text, model jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    EXECUTE format('CREATE TEMP TABLE mastering_asked ON COMMIT DROP AS SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
-                   format('SELECT DISTINCT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, mastering.key_spec(model)), mastering.artifact_path(env.name));
-END
+-- segments, rows: the records that share a blocking key with those in pg_temp.mastering_scope, less those that known (a query for segments and
+-- rows) gives; blocks: what these keys' blocks are like, and those that rows of own (likewise) lie in.
+CREATE FUNCTION mastering.neighbours(env mastering.environment, query text, model jsonb, keys jsonb, records jsonb, own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb)
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT n.segments, n.rows, n.blocks
+      FROM (SELECT coalesce(array_agg(p.key_segment), '{}') AS key_segments, coalesce(array_agg(p.record_segment), '{}') AS record_segments, coalesce(array_agg(p.vector), '{}') AS vectors FROM mastering.key_parts(keys, records) p) p
+     CROSS JOIN LATERAL mastering.key_neighbours(
+            format('SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
+                   format('SELECT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, mastering.key_spec(model)), mastering.artifact_path(env.name)),
+            p.key_segments, p.record_segments, p.vectors, own, known) n
 $$;
-COMMENT ON FUNCTION mastering.ask_keys(mastering.environment, text, jsonb) IS 'Lists the blocking keys of the records of an increment in a temporary table.';
+COMMENT ON FUNCTION mastering.neighbours(mastering.environment, text, jsonb, jsonb, jsonb, text, text) IS 'The records that share a blocking key with those of an increment, and how large the blocks of these keys are.';
 
 -- The model is not in the text of the queries: it is long, and would be taken apart each time.
 CREATE FUNCTION mastering.hand_over(env mastering.environment, model jsonb) RETURNS void
@@ -290,6 +298,7 @@ CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, mod
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
+    shared record;
     n bigint;
 BEGIN
     compared := 0;
@@ -300,15 +309,14 @@ BEGIN
         RETURN;
     END IF;
     PERFORM mastering.read_rows();
-    PERFORM mastering.ask_keys(env, query, model);
-    CREATE TEMP TABLE mastering_found ON COMMIT DROP AS SELECT f.segment, f.row_no, f.rule, f.hash FROM mastering.rows_of_keys(keys, records, 'pg_temp.mastering_asked') f;
-    blocks := mastering.block_sizes(CASE WHEN this_round = 0 THEN 'pg_temp.mastering_come' END);
+    shared := mastering.neighbours(env, query, model, keys, records, CASE WHEN this_round = 0 THEN 'SELECT c.segment, c.row_no FROM pg_temp.mastering_come c' END,
+                                   'SELECT a.segment, a.row_no FROM pg_temp.mastering_affected a');
+    blocks := shared.blocks;
     reason := mastering.large_block(model, blocks);
     IF reason IS NOT NULL THEN
         RETURN;
     END IF;
-    INSERT INTO pg_temp.mastering_scope
-    SELECT DISTINCT f.segment, f.row_no, false FROM pg_temp.mastering_found f WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.segment = f.segment AND a.row_no = f.row_no);
+    INSERT INTO pg_temp.mastering_scope SELECT u.segment, u.row_no, false FROM unnest(shared.segments, shared.rows) u (segment, row_no);
     GET DIAGNOSTICS compared = ROW_COUNT;
     compared := compared + n;
     PERFORM mastering.read_rows();
@@ -323,7 +331,7 @@ BEGIN
         SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = this_round);
     END IF;
     PERFORM mastering.read_wanted(members, 's."#cluster"', 'mastering_near');
-    DROP TABLE pg_temp.mastering_linked, pg_temp.mastering_asked, pg_temp.mastering_found;
+    DROP TABLE pg_temp.mastering_linked;
 END
 $$;
 COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, how many records were compared, and, of the first round, what the blocks of new records are like.';
@@ -512,21 +520,20 @@ COMMENT ON FUNCTION mastering.plan_run(mastering.environment, text, jsonb, jsonb
 
 -- ---- counters ------------------------------------------------------------------------------------------------------
 
--- Golden records by size and their values by attribute, of all or of some clusters: sums, so that a change adds and takes away.
-CREATE FUNCTION mastering.tally(golden jsonb, entity jsonb, scope bigint[] DEFAULT NULL) RETURNS jsonb
+-- Golden records by size and their values by attribute: sums, so that a change adds and takes away. golden: a FROM item s.
+CREATE FUNCTION mastering.tally(golden text, entity jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result jsonb;
 BEGIN
     EXECUTE format($q$SELECT jsonb_build_object('sizes', coalesce(jsonb_object_agg(g.size, g.n), '{}'), 'filled', %s)
-                        FROM (SELECT s."#records" AS size, count(*) AS n, %s FROM mastering.%I s WHERE %s%s GROUP BY 1) g$q$,
+                        FROM (SELECT s."#records" AS size, count(*) AS n, %s FROM %s GROUP BY 1) g$q$,
         (SELECT mastering.object_expression(array_agg(format('%L, coalesce(sum(g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality))) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-        (SELECT string_agg(format('count(s.%I) AS %I', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-        'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's'), CASE WHEN scope IS NULL THEN '' ELSE format(' AND s."#cluster" = ANY (ARRAY(SELECT unnest(%L::bigint[])))', scope) END) INTO result;
+        (SELECT string_agg(format('count(s.%I) AS %I', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), golden) INTO result;
     RETURN result;
 END
 $$;
-COMMENT ON FUNCTION mastering.tally(jsonb, jsonb, bigint[]) IS 'How many golden records there are of each number of records, and how many have a value, by attribute.';
+COMMENT ON FUNCTION mastering.tally(text, jsonb) IS 'How many golden records there are of each number of records, and how many have a value, by attribute.';
 
 CREATE FUNCTION mastering.changed_tally(before jsonb, lost jsonb, gained jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -31,12 +31,21 @@ CREATE FUNCTION mastering.drop_work_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
-        pg_temp.mastering_golden, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
+        pg_temp.mastering_golden, pg_temp.mastering_before, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
-        pg_temp.mastering_scope, pg_temp.mastering_asked, pg_temp.mastering_found, pg_temp.mastering_linked, pg_temp.mastering_level, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live;
+        pg_temp.mastering_scope, pg_temp.mastering_linked, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
+
+-- pg_temp.mastering_before: the golden records of some clusters in a version.
+CREATE FUNCTION mastering.note_before(golden jsonb, clusters bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+BEGIN
+    EXECUTE 'CREATE TEMP TABLE mastering_before ON COMMIT DROP AS ' || mastering.rows_of_clusters(golden, cardinality(clusters)) USING clusters;
+END
+$$;
+COMMENT ON FUNCTION mastering.note_before(jsonb, bigint[]) IS 'Keeps the golden records of some clusters as they were, in a temporary table.';
 
 -- The events of this run, from pg_temp.mastering_overlap and mastering_identity.
 CREATE FUNCTION mastering.history_query() RETURNS text
@@ -286,16 +295,21 @@ BEGIN
     PERFORM mastering.override_values(entity, overrides, members_now);
     -- They lie in the order in which the clusters were read and sorted, unless some were replaced.
     sorted := CASE WHEN overrides IS NULL THEN '' ELSE ' ORDER BY 1' END;
+    IF scope IS NOT NULL THEN
+        PERFORM mastering.note_before(old -> '', scope);
+    END IF;
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
         format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g' || sorted,
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
-        's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope);
+        's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope, false,
+        CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
         'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
-        THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally(old -> '', entity, scope), mastering.tally(golden, entity, scope))
-        ELSE mastering.tally(golden, entity) END;
+        THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))
+        WHEN scope IS NULL THEN mastering.tally('pg_temp.mastering_golden s', entity)
+        ELSE mastering.tally(format('mastering.%I s WHERE %s', 'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's')), entity) END;
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', marks, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
         'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis) || drift, 'increment', basis - 'filled');

@@ -90,42 +90,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.key_parts(jsonb, jsonb) IS 'Segment by segment: the keys, the records that have them, and which of these are gone.';
 
--- A key nearly always lies in the last chunk that begins with it or before it. Where that begins with it, there may be more such
--- chunks, and the end of the one before them. Of chunks that begin alike before it any one will do: they hold one key each.
-CREATE FUNCTION mastering.chunks_of_key(key_segment int) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('SELECT e.entries FROM (SELECT c.first, c.entries, c."#row" FROM mastering.%1$I c WHERE c.rule = a.rule AND c.first <= a.key ORDER BY c.first DESC LIMIT 1) l CROSS JOIN LATERAL (
-        SELECT l.entries
-        UNION ALL SELECT c.entries FROM mastering.%1$I c WHERE l.first = a.key AND c.rule = a.rule AND c.first = a.key AND c."#row" <> l."#row"
-        UNION ALL (SELECT c.entries FROM mastering.%1$I c WHERE l.first = a.key AND c.rule = a.rule AND c.first < a.key ORDER BY c.first DESC LIMIT 1)) e', 'segment_' || key_segment)
-$$;
-COMMENT ON FUNCTION mastering.chunks_of_key(int) IS 'A query for the chunks of a segment of keys in which a key (a.rule, a.key) may lie.';
-
-CREATE FUNCTION mastering.key_matches(chunks text, asked text) RETURNS TABLE (rule int, key bigint, row_no int)
-    LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_matches';
-COMMENT ON FUNCTION mastering.key_matches(text, text) IS 'The entries of a query''s chunks of keys (rule, entries) whose rule and key another query (rule, key) gives.';
-
--- asked: a relation with columns rule and key, of distinct rows. A few keys are looked up; for many, each chunk is read once and laid
--- beside the sorted keys, which costs a fifth of a look-up.
-CREATE FUNCTION mastering.rows_of_keys(keys jsonb, records jsonb, asked text) RETURNS TABLE (segment int, row_no int, rule int, hash bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    item record;
-    asked_count bigint;
-BEGIN
-    EXECUTE format('SELECT count(*) FROM %s', asked) INTO asked_count;
-    FOR item IN SELECT p.*, g.row_count FROM mastering.key_parts(keys, records) p JOIN mastering.segment g ON g.segment_id = p.key_segment LOOP
-        RETURN QUERY EXECUTE format('SELECT %s, f.row_no, f.rule, f.key FROM (%s) f%s', item.record_segment,
-            CASE WHEN asked_count < item.row_count / 5 THEN
-                format('SELECT a.rule, a.key, unnest(mastering.key_chunk_rows(k.entries, a.key)) AS row_no FROM (SELECT x.rule, x.key FROM %s x ORDER BY x.rule, x.key) a CROSS JOIN LATERAL (%s) k', asked, mastering.chunks_of_key(item.key_segment))
-            ELSE
-                format('SELECT m.rule, m.key, m.row_no FROM mastering.key_matches(%L, %L) m', format('SELECT c.rule, c.entries FROM mastering.%I c', 'segment_' || item.key_segment), format('SELECT x.rule, x.key FROM %s x', asked))
-            END,
-            CASE WHEN item.vector <> 0 THEN format(' WHERE NOT mastering.is_deleted(%s, f.row_no)', item.vector) ELSE '' END);
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION mastering.rows_of_keys(jsonb, jsonb, text) IS 'The rows of a version that have one of the keys in a relation (rule, key): one for each key, by where they lie.';
+-- vectors: the deletion vectors of the segments of records, 0 where there is none. own and known: queries for rows (segment, row).
+CREATE FUNCTION mastering.key_neighbours(asked text, key_segments int[], record_segments int[], vectors bigint[], own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_neighbours';
+COMMENT ON FUNCTION mastering.key_neighbours(text, int[], int[], bigint[], text, text) IS 'The rows that have one of the keys (rule, key) of a query, less those that are known; and what the blocks of these keys are like, by rule: how many of the keys rows of one''s own have, the mean binary logarithm of the sizes of their blocks, the size of the largest block of all.';
 
 -- What there is to look up in is read by src/sql/lookup_cache.c; it calls this where there is nothing.
 CREATE FUNCTION mastering.require_run(env_name text, entity_name text) RETURNS void
@@ -150,8 +118,8 @@ RETURNS TABLE (cluster_id bigint, probability double precision, weight double pr
     LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
-REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.chunks_of_key(int),
-    mastering.key_matches(text, text), mastering.rows_of_keys(jsonb, jsonb, text), mastering.require_run(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.key_neighbours(text, int[], int[], bigint[], text, text),
+    mastering.require_run(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.
 CREATE FUNCTION mastering.do_current_cluster(env_name text, entity_name text, id bigint) RETURNS bigint

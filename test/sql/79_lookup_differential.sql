@@ -83,17 +83,43 @@ END $$;
 SELECT by_hand.keys_of_erased();
 SELECT master('a1', 'p') ->> 'records' AS records;
 SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
--- What an increment asks the keys: few by look-up, many by reading all.
+-- What an increment asks the keys: many by reading all, one by the index. The blocks are told of those that some records of their own lie in.
 SELECT h.versions -> 'p_records' ->> 'store' AS store FROM head h WHERE h.environment = 'a1' \gset
-CREATE TEMP TABLE asked AS SELECT DISTINCT k.rule, k.key FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k;
-CREATE TEMP TABLE some_asked AS SELECT * FROM asked ORDER BY key LIMIT 2;
-CREATE TEMP TABLE all_keys AS SELECT k.* FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k;
-SELECT count(*) > 500 AS many, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r."#source" || ':' || r."#key" AS id, f.rule, f.hash AS key FROM head h CROSS JOIN LATERAL rows_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.asked') f
-  JOIN mastering.store_:store r ON r."#segment" = f.segment AND r."#row" = f.row_no WHERE h.environment = 'a1') f
-  FULL JOIN all_keys k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
-SELECT count(*) > 1 AS some, count(*) FILTER (WHERE f.key IS NULL OR k.key IS NULL) AS different FROM (SELECT r."#source" || ':' || r."#key" AS id, f.rule, f.hash AS key FROM head h CROSS JOIN LATERAL rows_of_keys(h.versions -> 'p_keys', h.versions -> 'p_records', 'pg_temp.some_asked') f
-  JOIN mastering.store_:store r ON r."#segment" = f.segment AND r."#row" = f.row_no WHERE h.environment = 'a1') f
-  FULL JOIN (SELECT k.* FROM all_keys k JOIN some_asked USING (rule, key)) k ON (k.id, k.rule, k.key) = (f.id, f.rule, f.key);
+CREATE TEMP TABLE all_keys AS SELECT k.*, r."#segment" AS segment, r."#row" AS row_no
+  FROM block_keys('SELECT source || '':'' || record_key AS id, source, name, born, score, city, note FROM a1.p_records', (SELECT model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') FROM head h WHERE h.environment = 'a1')) k
+  JOIN head h ON h.environment = 'a1' JOIN mastering.store_:store r ON r."#source" || ':' || r."#key" = k.id AND h.versions -> 'p_records' -> 'segments' @> to_jsonb(r."#segment")
+ WHERE NOT EXISTS (SELECT FROM key_parts(h.versions -> 'p_keys', h.versions -> 'p_records') p WHERE p.record_segment = r."#segment" AND CASE WHEN p.vector <> 0 THEN is_deleted(p.vector, r."#row") END);
+CREATE FUNCTION by_hand.neighbours(asked text, own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb) LANGUAGE sql AS $$
+    SELECT n.* FROM (SELECT array_agg(p.key_segment) AS k, array_agg(p.record_segment) AS r, array_agg(p.vector) AS v
+                       FROM head h CROSS JOIN LATERAL key_parts(h.versions -> 'p_keys', h.versions -> 'p_records') p WHERE h.environment = 'a1') p
+     CROSS JOIN LATERAL key_neighbours(asked, p.k, p.r, p.v, own, known) n
+$$;
+CREATE TEMP VIEW some_rows AS SELECT DISTINCT k.segment, k.row_no FROM all_keys k WHERE k.row_no % 3 = 0;
+CREATE TEMP VIEW blocks AS SELECT jsonb_object_agg(b.rule, jsonb_build_array(b.own, round(b.bits / b.own, 2), b.largest)) AS blocks
+  FROM (SELECT k.rule, sum(k.own) AS own, sum(k.own * log(2, k.size)) AS bits, max(k.size) AS largest
+          FROM (SELECT a.rule, a.key, count(*) AS size, count(*) FILTER (WHERE a.row_no % 3 = 0) AS own FROM all_keys a GROUP BY 1, 2) k GROUP BY 1) b;
+SELECT count(*) > 100 AS many, count(*) FILTER (WHERE f.row_no IS NULL OR k.row_no IS NULL) AS different
+  FROM (SELECT u.* FROM by_hand.neighbours('SELECT k.rule, k.key FROM pg_temp.all_keys k', NULL, NULL) n CROSS JOIN LATERAL unnest(n.segments, n.rows) u (segment, row_no)) f
+  FULL JOIN (SELECT DISTINCT a.segment, a.row_no FROM all_keys a) k USING (segment, row_no);
+SELECT count(*) > 100 AS many, count(*) FILTER (WHERE f.row_no IS NULL OR k.row_no IS NULL) AS different
+  FROM (SELECT u.* FROM by_hand.neighbours('SELECT k.rule, k.key FROM pg_temp.all_keys k', NULL, 'SELECT r.segment, r.row_no FROM pg_temp.some_rows r') n CROSS JOIN LATERAL unnest(n.segments, n.rows) u (segment, row_no)) f
+  FULL JOIN (SELECT DISTINCT a.segment, a.row_no FROM all_keys a WHERE a.row_no % 3 <> 0) k USING (segment, row_no);
+SELECT count(*) > 2 AS rules, count(*) FILTER (WHERE a.value - 1 IS DISTINCT FROM b.value - 1 OR abs((a.value ->> 1)::numeric - (b.value ->> 1)::numeric) > 0.02) AS different
+  FROM jsonb_each((by_hand.neighbours('SELECT k.rule, k.key FROM pg_temp.all_keys k', 'SELECT r.segment, r.row_no FROM pg_temp.some_rows r', NULL)).blocks) a FULL JOIN jsonb_each((SELECT b.blocks FROM blocks b)) b USING (key);
+-- Five chunks that are read in a row cost what one costs that is looked up; the largest segment of keys has more.
+SELECT max(pg_relation_size(format('mastering.%I', 'segment_' || p.key_segment)::regclass)) / current_setting('block_size')::int * 4 > 5 AS by_index
+  FROM head h CROSS JOIN LATERAL key_parts(h.versions -> 'p_keys', h.versions -> 'p_records') p WHERE h.environment = 'a1';
+SELECT count(*) AS keys, count(*) FILTER (WHERE n.blocks -> k.rule::text IS DISTINCT FROM jsonb_build_array(0, 0.0000, k.size)) AS other_blocks,
+       count(*) FILTER (WHERE (SELECT count(*) FROM unnest(n.segments, n.rows) u (segment, row_no) JOIN all_keys a USING (segment, row_no) WHERE a.rule = k.rule AND a.key = k.key) <> k.size OR cardinality(n.rows) <> k.size) AS other_rows
+  FROM (SELECT a.rule, a.key, count(*) AS size FROM all_keys a GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 100) k
+ CROSS JOIN LATERAL by_hand.neighbours(format('SELECT %s, %s::bigint', k.rule, k.key), NULL, NULL) n;
+SELECT n.* FROM by_hand.neighbours('SELECT 1, 0::bigint WHERE false', NULL, NULL) n;
+SELECT n.* FROM by_hand.neighbours('SELECT 1, NULL::bigint', NULL, NULL) n;
+SELECT n.* FROM key_neighbours('SELECT 1, 0::bigint', '{}', '{}', '{}', NULL, NULL) n;
+SELECT n.* FROM key_neighbours('SELECT 1, 0::bigint', '{1}', '{1}', '{}', NULL, NULL) n;
+SELECT n.* FROM key_neighbours(NULL, '{}', '{}', '{}', NULL, NULL) n;
+SELECT n.* FROM by_hand.neighbours('SELECT 1, 0', NULL, NULL) n;
+SELECT n.* FROM by_hand.neighbours('SELECT 1, 0::bigint', 'SELECT 1', NULL) n;
 -- Batches in parallel workers, and a worker for a single one.
 CREATE TABLE by_hand.asked AS SELECT p.n, l.source, l.record_key, l.weight FROM by_hand.probe p CROSS JOIN LATERAL lookup('a1', 'p', p.record, 3) l;
 ALTER TABLE by_hand.probe SET (parallel_workers = 2);
