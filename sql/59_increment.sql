@@ -449,8 +449,9 @@ COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb,
 
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb
--- Some thousand records are wanted of a store that lies in memory, or on disks that do not turn any more.
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET random_page_cost = 1.1 AS $$
+-- Some thousand records are wanted of a store that lies in memory, or on disks that do not turn any more. Rows are fetched in the order in which
+-- they lie, the next ones announced to the operating system, which a scan of an index alone would not do.
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET random_page_cost = 1.1 SET enable_indexscan = off AS $$
 DECLARE
     reason text := mastering.why_full(env, entity_name, inputs, model, old);
     size bigint := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);

@@ -40,7 +40,7 @@ COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables 
 
 -- pg_temp.mastering_before: the golden records of some clusters in a version.
 CREATE FUNCTION mastering.note_before(golden jsonb, clusters bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET enable_indexscan = off AS $$
 BEGIN
     EXECUTE 'CREATE TEMP TABLE mastering_before ON COMMIT DROP AS ' || mastering.rows_of_clusters(golden, cardinality(clusters)) USING clusters;
 END
@@ -181,6 +181,7 @@ DECLARE
     work_memory text := current_setting('work_mem');
     budget text := current_setting('mastering.work_mem');
     page_cost text := current_setting('random_page_cost');
+    read_ahead text := current_setting('effective_io_concurrency');
     result jsonb;
     counters jsonb;
 BEGIN
@@ -204,6 +205,8 @@ BEGIN
     -- The budget of a run is for its statements too; one of them sorts and hashes in several places at once.
     budget := CASE budget WHEN '-1' THEN current_setting('maintenance_work_mem') ELSE budget END;
     PERFORM set_config('work_mem', greatest(pg_size_bytes(work_memory), pg_size_bytes(budget) / 4) / 1024 || 'kB', true);
+    -- 0 where the system has no way to announce what will be read.
+    PERFORM set_config('effective_io_concurrency', '32', true) WHERE read_ahead::int BETWEEN 1 AND 31;
     PERFORM mastering.drop_work_tables();
     PERFORM mastering.sync_entity_views(env.name || '_next', entity_name, entity, '{}');
     PERFORM mastering.apply_grants(env.name);
@@ -303,8 +306,11 @@ BEGIN
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope, false,
         CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END);
-    lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
-        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
+    query := 'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted;
+    IF scope IS NOT NULL AND (old -> '_lineage' ->> 'store')::int = mastering.entity_store('lineage', entity_name, entity) THEN
+        lineage := mastering.replaced_version(old -> '_lineage', query, scope, (SELECT count(*) FROM pg_temp.mastering_before));
+    END IF;
+    lineage := coalesce(lineage, mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage', query, 's."#cluster", s.lineage', scope));
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
         THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))
@@ -314,7 +320,7 @@ BEGIN
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
         'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis) || drift, 'increment', basis - 'filled');
     PERFORM mastering.drop_work_tables();
-    PERFORM set_config('work_mem', work_memory, true), set_config('random_page_cost', page_cost, true);
+    PERFORM set_config('work_mem', work_memory, true), set_config('random_page_cost', page_cost, true), set_config('effective_io_concurrency', read_ahead, true);
 
     result := jsonb_build_object(entity_name, golden, entity_name || '_records', records, entity_name || '_members', members,
                                  entity_name || '_lineage', lineage, entity_name || '_history', history, entity_name || '_keys', keys);
