@@ -339,7 +339,7 @@ COMMENT ON FUNCTION mastering.rows_of_clusters(jsonb, bigint) IS 'A query for th
 CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off AS $$
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off SET enable_indexscan = off AS $$
 DECLARE
     live text;
     same boolean := old IS NOT NULL AND (old ->> 'store')::int = store;
@@ -380,31 +380,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean, text) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were. scope_rows: a FROM item s with the old rows of the scope, where they were read already.';
-
-CREATE FUNCTION mastering.rows_by_index(segments int[], vectors bigint[], clusters bigint[]) RETURNS TABLE (segment int, row_no int)
-    LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_rows_by_index';
-COMMENT ON FUNCTION mastering.rows_by_index(int[], bigint[], bigint[]) IS 'Where the rows of clusters lie, by an index on "#cluster" and "#row" alone: more rows than can be seen where a segment was written in vain before.';
-
--- Lineage is most of what a run writes, and of an affected cluster nearly always another one: it is written anew without the old one being
--- read. NULL where the index does not tell exactly as many old rows as there were golden records.
-CREATE FUNCTION mastering.replaced_version(old jsonb, wanted text, clusters bigint[], expected bigint) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    store int := (old ->> 'store')::int;
-    deletions jsonb;
-    found bigint;
-BEGIN
-    IF NOT (SELECT s.indexes @> '[["#cluster", "#row"]]' FROM mastering.store s WHERE s.store_id = store) THEN    -- an environment of an earlier version
-        RETURN NULL;
-    END IF;
-    SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, 'base64')), '{}'), coalesce(sum(d.n), 0) INTO deletions, found
-      FROM (SELECT r.segment, mastering.deletion_vector_agg(r.row_no) AS lost, count(*) AS n
-              FROM mastering.rows_by_index(ARRAY(SELECT s.value::int FROM jsonb_array_elements_text(old -> 'segments') WITH ORDINALITY s ORDER BY s.ordinality),
-                                           ARRAY(SELECT v.value::bigint FROM jsonb_array_elements_text(old -> 'vectors') WITH ORDINALITY v ORDER BY v.ordinality), clusters) r GROUP BY 1) d;
-    RETURN CASE WHEN found = expected THEN mastering.compacted_version(mastering.changed_version(old, deletions, mastering.write_segment(store, wanted))) END;
-END
-$$;
-COMMENT ON FUNCTION mastering.replaced_version(jsonb, text, bigint[], bigint) IS 'A version in which all rows of some clusters are others; NULL where the old ones cannot be found by their index alone.';
 
 -- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest

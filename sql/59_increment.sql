@@ -461,7 +461,7 @@ DECLARE
 BEGIN
     IF reason IS NULL THEN
         changed := mastering.note_changes(entity, old -> '_records', records);
-        IF changed > size / 5 THEN
+        IF changed > size * 3 / 20 THEN
             reason := format('%s of %s records changed', changed, size);
         ELSE
             SELECT g.reason, g.compared, g.blocks INTO reason, compared, blocks FROM mastering.regroup(env, entity_name, entity, model, labels, curation, old, records, keys, size / 2) g;
@@ -505,7 +505,7 @@ BEGIN
             records := mastering.map_records(env, entity_name, tree, data);
             changed := mastering.note_changes(entity, old -> '_records', records);
             size := greatest((records ->> 'rows')::bigint, (old -> '_records' ->> 'rows')::bigint);
-            IF changed > size / 5 THEN
+            IF changed > size * 3 / 20 THEN
                 reason := format('%s of %s records changed', changed, size);
             END IF;
             RAISE EXCEPTION 'planned' USING ERRCODE = 'MD001';

@@ -306,11 +306,8 @@ BEGIN
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope, false,
         CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END);
-    query := 'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted;
-    IF scope IS NOT NULL AND (old -> '_lineage' ->> 'store')::int = mastering.entity_store('lineage', entity_name, entity) THEN
-        lineage := mastering.replaced_version(old -> '_lineage', query, scope, (SELECT count(*) FROM pg_temp.mastering_before));
-    END IF;
-    lineage := coalesce(lineage, mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage', query, 's."#cluster", s.lineage', scope));
+    lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
+        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
         THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))

@@ -22,6 +22,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "engine/key_chunks.h"
 #include "executor/spi.h"
@@ -29,7 +30,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "sql/segment_index.h"
 #include "storage/bufmgr.h"
 #include "storage/deletion_vector.h"
 #include "tcop/dest.h"
@@ -37,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -277,11 +278,21 @@ column(TupleTableSlot *slot, AttrNumber attribute)
     return value;
 }
 
+static AttrNumber
+column_number(Relation relation, const char *name)
+{
+    AttrNumber number = get_attnum(RelationGetRelid(relation), name);
+
+    if (number == InvalidAttrNumber)
+        elog(ERROR, "\"%s\" is no segment of keys", RelationGetRelationName(relation));
+    return number;
+}
+
 static void
 read_chunks(search *search, part *part, Relation relation)
 {
-    AttrNumber first = segment_column(relation, "first"), rule = segment_column(relation, "rule"),
-               entries = segment_column(relation, "entries");
+    AttrNumber first = column_number(relation, "first"), rule = column_number(relation, "rule"),
+               entries = column_number(relation, "entries");
     TupleTableSlot *slot = table_slot_create(relation, NULL);
     TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, NULL);
 
@@ -294,6 +305,27 @@ read_chunks(search *search, part *part, Relation relation)
     }
     table_endscan(scan);
     ExecDropSingleTupleTableSlot(slot);
+}
+
+/* The index on (rule, first); InvalidOid where there is none. */
+static Oid
+chunk_index(Relation relation)
+{
+    AttrNumber rule = column_number(relation, "rule"), first = column_number(relation, "first");
+    List *indexes = RelationGetIndexList(relation);
+    ListCell *cell;
+    Oid found = InvalidOid;
+
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+        if (index->rd_index->indisvalid && IndexRelationGetNumberOfKeyAttributes(index) == 2 &&
+            index->rd_index->indkey.values[0] == rule && index->rd_index->indkey.values[1] == first)
+            found = lfirst_oid(cell);
+        index_close(index, AccessShareLock);
+    }
+    list_free(indexes);
+    return found;
 }
 
 static int
@@ -346,7 +378,7 @@ place_chunks(search *search, Relation relation, Relation index, Size *count)
 static void
 look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
 {
-    AttrNumber entries = segment_column(relation, "entries");
+    AttrNumber entries = column_number(relation, "entries");
     Relation index = index_open(index_oid, AccessShareLock);
     TupleTableSlot *slot = table_slot_create(relation, NULL);
     IndexFetchTableData *fetch;
@@ -382,9 +414,16 @@ look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
 static void
 search_part(search *search, part *part)
 {
-    Relation relation = segment_open(part->key_segment);
-    Oid index = segment_index(relation, "rule", "first");
+    char name[NAMEDATALEN];
+    Oid oid, index;
+    Relation relation;
 
+    snprintf(name, sizeof name, "segment_%d", part->key_segment);
+    oid = get_relname_relid(name, get_namespace_oid("mastering", false));
+    if (!OidIsValid(oid))
+        elog(ERROR, "there is no segment %d", part->key_segment);
+    relation = table_open(oid, AccessShareLock);
+    index = chunk_index(relation);
     /* Four chunks lie in a page. */
     if (OidIsValid(index) &&
         search->count * CHUNKS_READ_PER_LOOKUP < (Size)RelationGetNumberOfBlocks(relation) * 4)

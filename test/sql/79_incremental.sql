@@ -104,10 +104,10 @@ SELECT master('i1', 'p') #>> '{how,because}' AS because;
 -- because a block has become too large.
 SELECT set_blocking('i1', 'p', '[{"keys": ["city"], "max_block": 60}, "email"]'), train('i1', 'p') IS NOT NULL AS trained;
 SELECT master('i1', 'p') #>> '{how,because}' AS because;
-UPDATE inc.crm SET city = 'Hof' WHERE id < 20;
+UPDATE inc.crm SET city = 'Hof' WHERE id < 15;
 SELECT count(*) FROM load('i1', 'p');
 SELECT master('i1', 'p') #>> '{how,run}' AS run;
-UPDATE inc.crm SET city = 'Ulm' WHERE id BETWEEN 60 AND 79;
+UPDATE inc.crm SET city = 'Ulm' WHERE id BETWEEN 60 AND 74;
 SELECT count(*) FROM load('i1', 'p');
 SELECT master('i1', 'p') #>> '{how,because}' AS because;
 SELECT set_blocking('i1', 'p', '["email", "name"]'), train('i1', 'p') IS NOT NULL AS trained;
