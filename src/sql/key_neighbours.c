@@ -338,7 +338,10 @@ compare_places(const void *a, const void *b)
     return order != 0 ? order : x->asked < y->asked ? -1 : x->asked > y->asked;
 }
 
-/* A key lies in the last chunk that begins before it, or in those that begin with it. */
+/*
+ * A key lies in the last chunk that begins before it, or in those that begin with it. Of what begins alike
+ * before it the index may have several versions, of which this snapshot sees one: all are fetched.
+ */
 static wanted_chunk *
 place_chunks(search *search, Relation relation, Relation index, Size *count)
 {
@@ -351,6 +354,7 @@ place_chunks(search *search, Relation relation, Relation index, Size *count)
     scan->xs_want_itup = true;
     for (Size i = 0; i < search->count; i++) {
         const asked_key *asked = search->asked + i;
+        int64 before = PG_INT64_MAX; /* where the last chunk begins that begins before the key */
         ItemPointer place;
 
         CHECK_FOR_INTERRUPTS();
@@ -359,15 +363,17 @@ place_chunks(search *search, Relation relation, Relation index, Size *count)
         index_rescan(scan, keys, 2, NULL, 0);
         while ((place = index_getnext_tid(scan, BackwardScanDirection)) != NULL) {
             bool is_null;
-            Datum first = index_getattr(scan->xs_itup, 2, RelationGetDescr(index), &is_null);
+            int64 first = DatumGetInt64(index_getattr(scan->xs_itup, 2, RelationGetDescr(index), &is_null));
+
+            if (first < before && before < asked->key)
+                break;
+            before = first;
 
             if (*count == room) {
                 room *= 2;
                 wanted = repalloc_huge(wanted, mul_size(room, sizeof(wanted_chunk)));
             }
             wanted[(*count)++] = (wanted_chunk){*place, (uint32)i};
-            if (DatumGetInt64(first) < asked->key)
-                break;
         }
     }
     index_endscan(scan);

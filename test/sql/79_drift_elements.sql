@@ -20,12 +20,12 @@ SELECT master('dev', 'g') -> 'clusters' AS clusters;
 CREATE FUNCTION public.unlisted() RETURNS TABLE (counter text, value text) LANGUAGE sql AS $$
     SELECT c.key, c.value FROM mastering.head h CROSS JOIN LATERAL jsonb_each_text(h.versions -> 'g' -> 'counters') c WHERE h.environment = 'dev' AND c.key LIKE 'drift.unlisted.%' ORDER BY 1
 $$;
-UPDATE public.goods SET name = name || ' ' || id WHERE id <= 300;
+UPDATE public.goods SET name = name || ' ' || id WHERE id <= 220;
 SELECT change FROM load('dev', 'g');
 SELECT master('dev', 'g') #>> '{how,run}' AS run;
 SELECT * FROM public.unlisted();
-UPDATE public.goods SET tags = '{}', parts = replace(parts, 'C', 'x'), codes = '"c1"', name = name || 'a' WHERE id <= 300;
-UPDATE public.goods SET tags = ARRAY['new', 'newer'] WHERE id <= 250;
+UPDATE public.goods SET tags = '{}', parts = replace(parts, 'C', 'x'), codes = '"c1"', name = name || 'a' WHERE id <= 220;
+UPDATE public.goods SET tags = ARRAY['new', 'newer'] WHERE id <= 210;
 SELECT change FROM load('dev', 'g');
 SELECT master('dev', 'g') #>> '{how,run}' AS run;
 SELECT * FROM public.unlisted();

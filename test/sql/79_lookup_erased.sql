@@ -31,6 +31,11 @@ ROLLBACK TO before;
 SELECT * FROM looked.found();
 COMMIT;
 SELECT * FROM looked.found();
+-- An increment finds what shares keys with a new record, too.
+INSERT INTO looked.people VALUES (2001, 'name 800', 'city 400');
+SELECT change FROM load('e1', 'p');
+SELECT master('e1', 'p') #>> '{how,run}' AS run;
+SELECT count(*) AS records, count(DISTINCT cluster_id) AS clusters FROM e1.p_members WHERE record_key IN ('800', '2001');
 -- Done.
 SELECT count(*) > 0 AS erased FROM (VALUES ('1'), ('350'), ('700'), ('800')) k (key) CROSS JOIN LATERAL erase('p', 's', k.key, 'asked for') e;
 SELECT * FROM looked.found();

@@ -17,7 +17,7 @@ SELECT define_entity('dev', 'w', (jsonb_build_object('a1', 'text', 'a2', 'text')
 SELECT change, inserted FROM load('dev', 'w');
 SELECT train('dev', 'w') IS NOT NULL AS trained;
 SELECT master('dev', 'w') -> 'clusters' AS clusters;
-UPDATE public.wide SET a120 = NULL WHERE id <= 300;
+UPDATE public.wide SET a120 = NULL WHERE id <= 200;
 SELECT change, updated FROM load('dev', 'w');
 SELECT master('dev', 'w') -> 'how' ->> 'run' AS run;
 SELECT count(*) AS counters, max(value) FILTER (WHERE counter = 'drift.present.a120') AS a120 FROM (SELECT c.key, c.value FROM head h CROSS JOIN LATERAL jsonb_each_text(h.versions -> 'w' -> 'counters') c WHERE h.environment = 'dev') c (counter, value) WHERE counter LIKE 'drift.present.%';
