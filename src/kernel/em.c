@@ -90,6 +90,85 @@ posterior(const scorer *layout, const em_parameters *parameters, const em_sessio
     return (class_shares){match / all, related / all};
 }
 
+/*
+ * What a session's levels say, for many patterns: m/u and related/u by comparison and level, 1 where a level
+ * says nothing. Products of them are the same to the bit as those of likelihood_ratio and ratio_of_related.
+ */
+typedef struct session_ratios {
+    int count, beside_count;
+    int shifts[MAX_COMPARISONS];
+    uint64_t masks[MAX_COMPARISONS];
+    int beside[MAX_COMPARISONS]; /* comparisons that may say nothing beside another */
+    double match[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];
+} session_ratios;
+
+static void
+set_ratios(const scorer *layout, const em_parameters *parameters, const em_session *session,
+           session_ratios *ratios)
+{
+    ratios->count = layout->comparison_count;
+    ratios->beside_count = 0;
+    for (int c = 0; c < layout->comparison_count; c++) {
+        const comparison *comparison = &layout->comparisons[c];
+
+        ratios->shifts[c] = comparison->pattern_shift;
+        ratios->masks[c] = (UINT64_C(1) << comparison->pattern_bits) - 1;
+        if (parameters->beside[c] != 0)
+            ratios->beside[ratios->beside_count++] = c;
+        for (int level = 0; level <= comparison->level_count; level++) {
+            bool says = !(session->left_out >> c & 1) && level != LEVEL_MISSING;
+
+            ratios->match[c][level] = says ? parameters->m[c][level] / session->u[c][level] : 1.0;
+            ratios->related[c][level] =
+                says && session->related != NULL ? session->related[c][level] / session->u[c][level] : 1.0;
+        }
+    }
+}
+
+/* The levels of a pattern; of comparisons that say nothing beside another LEVEL_MISSING in `said`. */
+static void
+set_levels(const session_ratios *ratios, const scorer *layout, const em_parameters *parameters,
+           const em_session *session, uint64_t pattern, uint8_t *levels, uint8_t *said)
+{
+    for (int c = 0; c < ratios->count; c++)
+        said[c] = levels[c] = (uint8_t)(pattern >> ratios->shifts[c] & ratios->masks[c]);
+    for (int i = 0; i < ratios->beside_count; i++)
+        if (!counts(layout, parameters, session, pattern, ratios->beside[i]))
+            said[ratios->beside[i]] = LEVEL_MISSING;
+}
+
+static class_shares
+posterior_of_levels(const session_ratios *ratios, const em_session *session, const uint8_t *said)
+{
+    double ratio = 1.0, relative = 1.0, match, related = 0;
+    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
+    double all;
+    int hundreds = 0;
+
+    for (int c = 0; c < ratios->count; c++) {
+        ratio *= ratios->match[c][said[c]];
+        if (ratio > 1e100) {
+            ratio *= 1e-100;
+            hundreds++;
+        } else if (ratio < 1e-100) {
+            ratio *= 1e100;
+            hundreds--;
+        }
+    }
+    for (; hundreds > 0; hundreds--)
+        ratio *= 1e100;
+    for (; hundreds < 0; hundreds++)
+        ratio *= 1e-100;
+    match = session->match_share * (ratio > 1e280 ? 1e280 : ratio);
+    if (session->related != NULL) {
+        for (int c = 0; c < ratios->count; c++)
+            relative *= ratios->related[c][said[c]];
+        related = session->related_share * (relative > 1e250 ? 1e250 : relative);
+    }
+    all = match + related + (stranger > 0 ? stranger : 0);
+    return (class_shares){match / all, related / all};
+}
+
 static double
 clamp_share(double share)
 {
@@ -155,26 +234,34 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
     double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, relatives[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
     double matches = 0, related = 0, pairs = 0;
     double trust = sqrt(session->match_share);
+    session_ratios ratios;
 
+    set_ratios(layout, parameters, session, &ratios);
     for (size_t i = 0; i < session->pattern_count; i++) {
         const pattern_count *entry = &session->patterns[i];
-        class_shares shares = posterior(layout, parameters, session, entry->pattern);
-        double match = entry->count * shares.match, relative = entry->count * shares.related;
-        double other = entry->count - match - relative;
+        uint8_t levels[MAX_COMPARISONS], said[MAX_COMPARISONS];
+        class_shares shares;
+        double match, relative, other;
 
+        set_levels(&ratios, layout, parameters, session, entry->pattern, levels, said);
+        shares = posterior_of_levels(&ratios, session, said);
+        match = entry->count * shares.match;
+        relative = entry->count * shares.related;
+        other = entry->count - match - relative;
         other = other < 0 ? 0 : other;
         matches += match;
         related += relative;
         pairs += entry->count;
         for (int c = 0; c < layout->comparison_count; c++) {
-            int level = pattern_level(&layout->comparisons[c], entry->pattern);
+            int level = levels[c];
 
             if (!(session->left_out >> c & 1)) {
                 sums[c][level] += match * trust;
                 taught[c] += level == LEVEL_MISSING ? 0 : match;
             }
             others[c][level] += other;
-            relatives[c][level] += relative;
+            if (session->related != NULL)
+                relatives[c][level] += relative;
         }
     }
     if (pairs == 0)
