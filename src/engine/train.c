@@ -319,6 +319,8 @@ take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], 
 typedef struct sample {
     const rarities *rarities;
     HTAB *rules[MAX_RULES];
+    pattern_count *found[MAX_RULES]; /* by each rule and no earlier one, scaled up to all its pairs */
+    size_t found_count[MAX_RULES];
     double all_pairs; /* that there are, found or not */
 } sample;
 
@@ -413,14 +415,9 @@ expected_matches(match_run *run, sample *sample, const em_session *sessions, con
 {
     double matches = 0;
 
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        size_t count;
-        pattern_count *patterns = sorted_patterns(sample->rules[r], true,
-                                                  1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &count);
-
-        matches += em_expected_matches(&sample->rarities->layout, parameters, &sessions[r], patterns, count);
-        pfree(patterns);
-    }
+    for (int r = 0; r < run->spec->rule_count; r++)
+        matches += em_expected_matches(&sample->rarities->layout, parameters, &sessions[r], sample->found[r],
+                                       sample->found_count[r]);
     return matches;
 }
 
@@ -444,7 +441,7 @@ run_em(match_run *run, const scorer *layout, em_session *sessions, const em_para
 
     while (!settled && iterations < EM_ITERATIONS) {
         settled = em_train(layout, sessions, run->spec->rule_count, EM_ITERATIONS_A_CALL, EM_TOLERANCE, start,
-                           parameters, report);
+                           parameters, report, run->threads);
         iterations += report->iterations;
         CHECK_FOR_INTERRUPTS();
     }
@@ -489,11 +486,9 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
 
     *count = 0;
     for (int r = 0; r < run->spec->rule_count; r++) {
-        size_t patterns_count;
-        pattern_count *patterns = sorted_patterns(
-            sample->rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS), &patterns_count);
+        const pattern_count *patterns = sample->found[r];
 
-        for (size_t i = 0; i < patterns_count; i++) {
+        for (size_t i = 0; i < sample->found_count[r]; i++) {
             if (!says_something(&run->scorer, &sessions[r], patterns[i].pattern))
                 continue;
             candidates += patterns[i].count;
@@ -501,7 +496,6 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
                      em_match_probability(&sample->rarities->layout, parameters, &sessions[r],
                                           patterns[i].pattern));
         }
-        pfree(patterns);
     }
     *candidate_count = *count;
     for (size_t i = 0; i < random_count; i++)
@@ -791,6 +785,9 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
         em_session *session = &learnt->sessions[r];
 
         session->patterns = sorted_patterns(learnt->sample.rules[r], false, 1.0, &session->pattern_count);
+        learnt->sample.found[r] =
+            sorted_patterns(learnt->sample.rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS),
+                            &learnt->sample.found_count[r]);
         session->left_out = comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec);
         session->u = palloc0(sizeof learnt->parameters.u);
     }

@@ -4,12 +4,14 @@
 #include "kernel/em.h"
 
 #include "kernel/fixed_point.h"
+#include "kernel/parallel.h"
 
 #include <math.h>
 #include <string.h>
 
-#define M_PRIOR_MATCHES 2.0 /* what the start values are worth */
-#define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
+#define M_PRIOR_MATCHES 2.0  /* what the start values are worth */
+#define ENOUGH_PATTERNS 4096 /* for several threads to pay */
+#define U_PRIOR_PAIRS 100.0  /* what the u of random pairs is worth in a session */
 
 /* Whether a comparison's level counts: it has values on both sides, and nothing says the same. */
 static bool
@@ -226,16 +228,18 @@ keep_order(const comparison *comparison, const double *m, double *u)
     }
 }
 
-/* One E step over a session; its own share and u are settled at once, its matches are added to sums. */
+/* One E step over a session; its own share and u are settled at once, its matches are left in its sums. */
 static void
-visit_session(const scorer *layout, const em_parameters *parameters, em_session *session,
-              double sums[MAX_COMPARISONS][MAX_LEVELS], double taught[MAX_COMPARISONS])
+visit_session(const scorer *layout, const em_parameters *parameters, em_session *session)
 {
+    double(*sums)[MAX_LEVELS] = session->sums, *taught = session->taught;
     double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, relatives[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
     double matches = 0, related = 0, pairs = 0;
     double trust = sqrt(session->match_share);
     session_ratios ratios;
 
+    memset(session->sums, 0, sizeof session->sums);
+    memset(session->taught, 0, sizeof session->taught);
     set_ratios(layout, parameters, session, &ratios);
     for (size_t i = 0; i < session->pattern_count; i++) {
         const pattern_count *entry = &session->patterns[i];
@@ -286,18 +290,45 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
     }
 }
 
+typedef struct em_step {
+    const scorer *layout;
+    const em_parameters *parameters;
+    em_session *sessions;
+} em_step;
+
+static void
+work_on_session(void *context, int64_t item, int thread)
+{
+    const em_step *step = context;
+
+    (void)thread;
+    visit_session(step->layout, step->parameters, &step->sessions[item]);
+}
+
 bool
 em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations, double tolerance,
-         const em_parameters *start, em_parameters *parameters, em_report *report)
+         const em_parameters *start, em_parameters *parameters, em_report *report, int threads)
 {
+    em_step step = {layout, parameters, sessions};
+    size_t patterns = 0;
+
+    for (int s = 0; s < session_count; s++)
+        patterns += sessions[s].pattern_count;
+    if (patterns < ENOUGH_PATTERNS)
+        threads = 1;
     memset(report, 0, sizeof *report);
     for (report->iterations = 1; report->iterations <= max_iterations; report->iterations++) {
         double sums[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
 
         report->last_change = 0;
         memset(report->expected_matches, 0, sizeof report->expected_matches);
+        parallel_for(threads, session_count, work_on_session, &step);
         for (int s = 0; s < session_count; s++)
-            visit_session(layout, parameters, &sessions[s], sums, report->expected_matches);
+            for (int c = 0; c < layout->comparison_count; c++) {
+                for (int level = 0; level <= layout->comparisons[c].level_count; level++)
+                    sums[c][level] += sessions[s].sums[c][level];
+                report->expected_matches[c] += sessions[s].taught[c];
+            }
         for (int c = 0; c < layout->comparison_count; c++) {
             const comparison *comparison = &layout->comparisons[c];
             double change;
@@ -326,9 +357,15 @@ em_expected_matches(const scorer *layout, const em_parameters *parameters, const
                     const pattern_count *patterns, size_t count)
 {
     double matches = 0;
+    session_ratios ratios;
 
-    for (size_t i = 0; i < count; i++)
-        matches += patterns[i].count * posterior(layout, parameters, session, patterns[i].pattern).match;
+    set_ratios(layout, parameters, session, &ratios);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t levels[MAX_COMPARISONS], said[MAX_COMPARISONS];
+
+        set_levels(&ratios, layout, parameters, session, patterns[i].pattern, levels, said);
+        matches += patterns[i].count * posterior_of_levels(&ratios, session, said).match;
+    }
     return matches;
 }
 

@@ -38,6 +38,8 @@ typedef struct em_session {
         *related)[MAX_LEVELS]; /* in and out, by comparison: levels among the related; NULL: there are none */
     uint32_t u_known;          /* bit c: u of comparison c stays as it is */
     double (*u)[MAX_LEVELS];   /* in and out, by comparison: levels among the non-matches of this rule */
+    double sums[MAX_COMPARISONS][MAX_LEVELS]; /* of an iteration: its matches, */
+    double taught[MAX_COMPARISONS];           /* and those that have a value on both sides */
 } em_session;
 
 typedef struct em_parameters {
@@ -60,10 +62,12 @@ typedef struct em_report {
  * Learns m, and each session's match_share and u, from what they hold at the call; true when no m changed by
  * tolerance or more, false after max_iterations, when it can be called again to go on. parameters->u, that of
  * random pairs, is kept: it is the prior of the sessions' u, and start that of m, worth a few pairs each:
- * they decide only where data are scarce.
+ * they decide only where data are scarce. Sessions are taken by several threads; what they find is put
+ * together in their order.
  */
 bool em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations,
-              double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report);
+              double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report,
+              int threads);
 
 /* The probability that a pair of the session with this pattern is a match. */
 double em_match_probability(const scorer *layout, const em_parameters *parameters, const em_session *session,

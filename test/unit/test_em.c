@@ -144,7 +144,7 @@ test_recovery(void)
             make_start(&start);
             parameters = start;
             memcpy(u, start.u, sizeof u);
-            settled = em_train(&layout, &session, 1, 5000, 1e-10, &start, &parameters, &report);
+            settled = em_train(&layout, &session, 1, 5000, 1e-10, &start, &parameters, &report, 1);
             for (int c = 0; c < COMPARISONS; c++) {
                 int levels = layout.comparisons[c].level_count;
 
@@ -234,7 +234,7 @@ test_sessions(void)
             (em_session){.patterns = patterns[s], .left_out = truth[s].fixed, .match_share = 0.3, .u = u[s]};
         sessions[s].pattern_count = expected_patterns(&truth[s], 1e7, patterns[s]);
     }
-    settled = em_train(&layout, sessions, 2, 5000, 1e-10, &start, &parameters, &report);
+    settled = em_train(&layout, sessions, 2, 5000, 1e-10, &start, &parameters, &report, 1);
     for (int c = 0; c < COMPARISONS; c++) {
         int levels = layout.comparisons[c].level_count;
 
@@ -256,7 +256,7 @@ test_sessions(void)
     parameters = start;
     for (int s = 0; s < 2; s++)
         sessions[s].left_out |= 1 << 3;
-    (void)em_train(&layout, sessions, 2, 50, 1e-10, &start, &parameters, &report);
+    (void)em_train(&layout, sessions, 2, 50, 1e-10, &start, &parameters, &report, 1);
     unit_ok(largest_error(parameters.m[3], start.m[3], 3) < 1e-12 && report.expected_matches[3] == 0 &&
                 report.expected_matches[2] > 1,
             "what no rule teaches keeps its start value, and the report says so");
@@ -327,13 +327,13 @@ test_monotone(void)
         for (int i = 0; i < 60; i++) {
             double now;
 
-            (void)em_train(&layout, &session, 1, 1, 0, &start, &parameters, &report);
+            (void)em_train(&layout, &session, 1, 1, 0, &start, &parameters, &report, 1);
             now = objective(&session, &start, &parameters);
             rises &= now >= last - 1e-9 * fabs(last) && report.iterations == 1;
             last = now;
         }
-        resumes &=
-            !em_train(&layout, &session_whole, 1, 60, 0, &start, &whole, &report) && report.iterations == 60;
+        resumes &= !em_train(&layout, &session_whole, 1, 60, 0, &start, &whole, &report, 1) &&
+                   report.iterations == 60;
         resumes &= memcmp(&whole, &parameters, sizeof whole) == 0 && memcmp(u, u_whole, sizeof u) == 0 &&
                    session.match_share == session_whole.match_share;
     }
@@ -369,7 +369,7 @@ test_extremes(void)
     }
     parameters = start;
     memcpy(u, start.u, sizeof u);
-    (void)em_train(&wide, &session, 1, 20, 1e-9, &start, &parameters, &report);
+    (void)em_train(&wide, &session, 1, 20, 1e-9, &start, &parameters, &report, 1);
     for (int c = 0; c < MAX_COMPARISONS; c++)
         for (int level = 1; level <= 2; level++)
             finite &= parameters.m[c][level] > 0 && parameters.m[c][level] <= 1 && u[c][level] > 0 &&
@@ -404,12 +404,12 @@ test_extremes(void)
     parameters = start;
     memcpy(u, start.u, sizeof u);
     session = (em_session){.patterns = NULL, .match_share = 0.3, .u = u};
-    unit_ok(em_train(&layout, &session, 1, 10, 1e-9, &start, &parameters, &report) &&
+    unit_ok(em_train(&layout, &session, 1, 10, 1e-9, &start, &parameters, &report, 1) &&
                 session.match_share == 0.3 && largest_error(parameters.m[2], start.m[2], 4) < 1e-12 &&
                 memcmp(u, start.u, sizeof u) == 0,
             "no pairs at all teach nothing");
     parameters = start;
-    unit_ok(em_train(&layout, NULL, 0, 10, 1e-9, &start, &parameters, &report) &&
+    unit_ok(em_train(&layout, NULL, 0, 10, 1e-9, &start, &parameters, &report, 1) &&
                 largest_error(parameters.m[2], start.m[2], 4) < 1e-12,
             "no rules teach nothing");
 }
@@ -441,7 +441,7 @@ test_order(void)
         parameters = start;
         memcpy(u, start.u, sizeof u);
         session.match_share = 0.3;
-        (void)em_train(&layout, &session, 1, 3000, 1e-9, &start, &parameters, &report);
+        (void)em_train(&layout, &session, 1, 3000, 1e-9, &start, &parameters, &report, 1);
         if (!in_order)
             turned = parameters.m[2][1] / u[2][1] < parameters.m[2][2] / u[2][2];
         for (int level = 1; in_order && level < 4; level++)
@@ -471,7 +471,7 @@ test_prior_share(void)
         parameters = start;
         memcpy(u, start.u, sizeof u);
         session.match_share = 0.3;
-        (void)em_train(&layout, &session, 1, 3000, 1e-9, &start, &parameters, &report);
+        (void)em_train(&layout, &session, 1, 3000, 1e-9, &start, &parameters, &report, 1);
         *(held ? &held_m : &free_m) = parameters.m[4][1];
     }
     unit_ok(unit_near(free_m, truth.m[4][1], 0.01) && unit_near(held_m, start.m[4][1], 0.01) &&
@@ -483,7 +483,7 @@ test_prior_share(void)
     parameters = start;
     memcpy(u, start.u, sizeof u);
     session.u_known = 1 << 1;
-    (void)em_train(&layout, &session, 1, 50, 1e-9, &start, &parameters, &report);
+    (void)em_train(&layout, &session, 1, 50, 1e-9, &start, &parameters, &report, 1);
     unit_ok(memcmp(u[1], start.u[1], sizeof u[1]) == 0 && memcmp(u[2], start.u[2], sizeof u[2]) != 0,
             "u that is known stays, the others are learnt");
 }
