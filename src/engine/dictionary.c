@@ -225,7 +225,8 @@ find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 sec
         uint64 entry = dictionary->table[place];
 
         if (entry == 0 ||
-            (((entry ^ hash) & ~PLACE_MASK) == 0 && same_text(entry_value(entry), text, second_hash)))
+            (((entry ^ hash) & ~PLACE_MASK) == 0 && same_text(entry_value(entry), text, second_hash) &&
+             (text.length < COMPARED_CHARACTERS || dictionary->hashes[entry_value(entry)->code] == hash)))
             return place;
     }
 }

@@ -154,6 +154,9 @@ rarities_weigh(match_run *run, rarities *rarities, bool on)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
 
+    /* In passes they went with the values of the pass. */
+    for (int i = 0; run->rarities != NULL && run->store->spool == NULL && i < run->rarities->count; i++)
+        pfree(unconstify(int32 *, run->scorer.comparisons[run->rarities->list[i].comparison].value_weights));
     run->scorer.prior_weight = 0;
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         memset(run->scorer.comparisons[c].weights, 0, sizeof run->scorer.comparisons[c].weights);

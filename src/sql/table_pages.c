@@ -235,9 +235,10 @@ prepare(page_maker *maker, const table_writer *writer)
             maker->tuple_size += sizeof(int64);
         }
     maker->less_alone = table_writer_attribute(writer, 3) >= 0 ? sizeof(double) : 0;
-    maker->rows_a_page = (uint32)Max((BLCKSZ - SizeOfPageHeaderData - Min(free_space, BLCKSZ / 2)) /
-                                         (maker->tuple_size + sizeof(ItemIdData)),
-                                     1);
+    maker->rows_a_page =
+        (uint32)Max((BLCKSZ - SizeOfPageHeaderData - Min(free_space, BLCKSZ - SizeOfPageHeaderData)) /
+                        (maker->tuple_size + sizeof(ItemIdData)),
+                    1);
     maker->logged = RelationNeedsWAL(relation);
     HeapTupleHeaderSetXmin(&maker->head, GetCurrentTransactionId());
     maker->head.t_choice.t_heap.t_field3.t_cid = table_writer_command(writer);
@@ -275,6 +276,9 @@ table_pages_write(table_writer *writer, const record_store *store, const cluster
             add_page(maker, &maker->pages[p], strategy);
         }
     }
+    /* Who began to read the table after the first check, and saw its end before the first page, is not
+     * missed. */
+    CheckForSerializableConflictIn(maker->relation, NULL, InvalidBlockNumber);
     pgstat_count_heap_insert(maker->relation, store->records.count);
     FreeAccessStrategy(strategy);
     for (int p = 0; p < PAGES_AT_ONCE; p++) {

@@ -109,6 +109,9 @@ find_columns(table_writer *writer)
             found++;
         if (found == CLUSTER_COLUMNS)
             refuse(relation, psprintf("Nothing is known of its column \"%s\".", NameStr(attribute->attname)));
+        if (attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+            refuse(relation, psprintf("Its column \"%s\" is GENERATED ALWAYS AS IDENTITY.",
+                                      NameStr(attribute->attname)));
         if (found == 3 && attribute->attnotnull)
             refuse(relation, "Column \"weakest_link\" is NULL for a record alone.");
         writer->attributes[found] = i;

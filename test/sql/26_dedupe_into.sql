@@ -67,6 +67,8 @@ CREATE TABLE keyed (id bigint PRIMARY KEY, cluster_id bigint);
 SELECT mastering.dedupe_into('keyed', 'SELECT * FROM person', :'spec');
 CREATE TABLE checked (id bigint CHECK (id > 0), cluster_id bigint);
 SELECT mastering.dedupe_into('checked', 'SELECT * FROM person', :'spec');
+CREATE TABLE given (id bigint GENERATED ALWAYS AS IDENTITY, cluster_id bigint);
+SELECT mastering.dedupe_into('given', 'SELECT * FROM person', :'spec');
 CREATE TABLE more (id bigint, cluster_id bigint, note text);
 SELECT mastering.dedupe_into('more', 'SELECT * FROM person', :'spec');
 CREATE TABLE fewer (id bigint);
