@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define MOST_CLASSES 6
+#define MOST_CLASSES 4
 #define RARITY_BITS 3       /* of a pattern */
 #define NARROWEST_CLASS 1.0 /* log2 of how many times as frequent the next class is */
 #define RAREST_RECORDS 2.0  /* values of so many records are not listed */
