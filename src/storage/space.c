@@ -14,11 +14,13 @@
  */
 #include "compat.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/toast_internals.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
@@ -32,6 +34,55 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+/*
+ * The whole value, or NULL where parts of it are gone. A row that VACUUM may remove is not removed at once,
+ * and the parts of a long value lie in a table of their own, with a VACUUM of its own: they can go before the
+ * row, also while it is read. Then nobody can see the row any more.
+ */
+static struct varlena *
+whole_value(struct varlena *value)
+{
+    struct varatt_external pointer;
+    struct varlena *stored;
+    Relation table, index;
+    SysScanDesc scan;
+    ScanKeyData key;
+    HeapTuple chunk;
+    int32 size, filled = 0;
+    Oid index_id;
+
+    if (!VARATT_IS_EXTERNAL_ONDISK(value))
+        return PG_DETOAST_DATUM_COPY(PointerGetDatum(value));
+    VARATT_EXTERNAL_GET_POINTER(pointer, value);
+    size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);
+    stored = palloc(size + VARHDRSZ);
+    if (VARATT_EXTERNAL_IS_COMPRESSED(pointer))
+        SET_VARSIZE_COMPRESSED(stored, size + VARHDRSZ);
+    else
+        SET_VARSIZE(stored, size + VARHDRSZ);
+
+    table = table_open(pointer.va_toastrelid, AccessShareLock);
+    index_id =
+        toast_get_valid_index(pointer.va_toastrelid, AccessShareLock); /* locked until the transaction ends */
+    index = index_open(index_id, NoLock);
+    ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(pointer.va_valueid));
+    scan = systable_beginscan_ordered(table, index, SnapshotAny, 1, &key);
+    while ((chunk = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL) {
+        bool isnull;
+        struct varlena *part =
+            (struct varlena *)DatumGetPointer(fastgetattr(chunk, 3, table->rd_att, &isnull));
+
+        if (isnull || (int32)VARSIZE_ANY_EXHDR(part) > size - filled)
+            break;
+        memcpy(VARDATA(stored) + filled, VARDATA_ANY(part), VARSIZE_ANY_EXHDR(part));
+        filled += VARSIZE_ANY_EXHDR(part);
+    }
+    systable_endscan_ordered(scan);
+    index_close(index, NoLock);
+    table_close(table, AccessShareLock);
+    return filled == size ? detoast_attr(stored) : NULL;
+}
 
 /* reachable_heads(): environment and versions of every version of a head row that some snapshot may see. */
 MASTERING_FUNCTION(mastering_reachable_heads)
@@ -56,8 +107,17 @@ MASTERING_FUNCTION(mastering_reachable_heads)
 
         values[0] = slot_getattr(slot, environment, &nulls[0]);
         values[1] = slot_getattr(slot, versions, &nulls[1]);
-        if (!nulls[1])
-            values[1] = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[1]));
+        if (!nulls[1]) {
+            struct varlena *value = (struct varlena *)DatumGetPointer(values[1]);
+
+            if (table_tuple_satisfies_snapshot(table, slot, GetActiveSnapshot()))
+                value = PG_DETOAST_DATUM_COPY(values[1]);
+            else
+                value = whole_value(value);
+            if (value == NULL)
+                continue;
+            values[1] = PointerGetDatum(value);
+        }
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     table_endscan(scan);
