@@ -59,7 +59,7 @@ my @readers = map {
 	IPC::Run::start(['pgbench', '--no-vacuum', '--client=1', "--time=$seconds", "--protocol=$mode", '--file', "$tempdir/$script.sql", $node->connstr('postgres')],
 		'>', "$tempdir/$script.$mode.out", '2>', "$tempdir/$script.$mode.err")
 } @readers_of;
-# Who could not promote does not roll back: a busy machine would end before the first release.
+# Who could not promote does not roll back: a busy machine would end before the first release. Who could not make a candidate publishes none.
 # The second of two is told: somebody else's publication came first, what it works on is gone since, the environment was at another state.
 my $another = 'does not exist|already exists|being written by another session|does not go on from what is published|is there already|is being changed by another|is being changed$';
 my $end = time + $seconds - 2;
@@ -77,7 +77,7 @@ while (time < $end || (time < $end + 90 && ($switched <= 3 || $loaded <= 3 || $c
 		writer('load', q{INSERT INTO input.crm VALUES (:n + 1000 * (SELECT count(*) FROM input.crm), 'New ' || random(), NULL, NULL); DELETE FROM input.shop WHERE no = (SELECT min(no) FROM input.shop); SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.master('prod', 'person'); SELECT pg_sleep(0.1);}, 6),
 		writer('forks', qq{SELECT mastering.fork_environment('prod', 'copy_:n', ttl => '1 hour'); $copy_holds SELECT mastering.set_clustering('copy_:n', 'person', '{"threshold": 0.95}'); SELECT mastering.master('copy_:n', 'person');
 			$copy_holds SELECT mastering.promote('prod', 'copy_:n'); $copy_holds SELECT mastering.restore('copy_:n', 'prod'); $copy_holds SELECT mastering.drop_environment('copy_:n');}, 2),
-		writer('candidates', q{INSERT INTO input.shop VALUES ('C' || :n || (SELECT count(*) FROM input.shop), 'Candidate ' || random(), NULL); SELECT count(*) FROM mastering.load('prod', 'person'); SELECT mastering.candidate('prod', 'tried'); SELECT mastering.publish('prod', 'tried');
+		writer('candidates', q{INSERT INTO input.shop VALUES ('C' || :n || (SELECT count(*) FROM input.shop), 'Candidate ' || random(), NULL); SELECT count(*) FROM mastering.load('prod', 'person');} . qq{\n\\set made 0\nSELECT 1 AS made FROM mastering.candidate('prod', 'tried') LIMIT 1 \\gset\nSELECT mastering.publish('prod', 'tried') WHERE :made = 1;} . q{
 			SELECT mastering.drop_candidate('prod', 'tried') FROM mastering.candidates WHERE environment = 'prod' AND name = 'tried'; SELECT pg_sleep(0.2);}, 3),
 		writer('space', q{SELECT pg_sleep(1); SELECT count(*) FROM mastering.compact('prod', everything => true); SELECT 'collected ' || count(*) FROM mastering.gc(false, keep => 5, keep_for => '0', keep_unused => '0');}, 2));
 	$_->finish foreach @writers;
