@@ -20,14 +20,47 @@
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
             swapped */
 
+/* By rule: how many of the pairs of each pattern of its session EM takes for matches. */
+typedef struct found_matches {
+    double *of_rule[MAX_RULES];
+} found_matches;
+
+static void
+find_matches(const match_run *run, const scorer *layout, const em_session *sessions,
+             const em_parameters *parameters, found_matches *found)
+{
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        const em_session *session = &sessions[r];
+        double *matches = found->of_rule[r];
+
+        em_match_probabilities(layout, parameters, session, session->patterns, session->pattern_count,
+                               matches);
+        for (size_t k = 0; k < session->pattern_count; k++)
+            matches[k] = session->patterns[k].count * matches[k];
+    }
+}
+
+static void
+make_found(const match_run *run, const em_session *sessions, found_matches *found)
+{
+    for (int r = 0; r < run->spec->rule_count; r++)
+        found->of_rule[r] = palloc(Max(sessions[r].pattern_count, 1) * sizeof(double));
+}
+
+static void
+free_found(const match_run *run, found_matches *found)
+{
+    for (int r = 0; r < run->spec->rule_count; r++)
+        pfree(found->of_rule[r]);
+}
+
 /* Of two comparisons, how often both, each, or none find no likeness in what EM took for matches. */
 typedef struct joint_shares {
     double all, first, second, both;
 } joint_shares;
 
 static joint_shares
-joint_differences(const match_run *run, const scorer *layout, const em_session *sessions,
-                  const em_parameters *parameters, int i, int j)
+joint_differences(const match_run *run, const em_session *sessions, const found_matches *found, int i, int j)
 {
     joint_shares sums = {0};
 
@@ -40,11 +73,10 @@ joint_differences(const match_run *run, const scorer *layout, const em_session *
             uint64 pattern = session->patterns[k].pattern;
             int first = pattern_level(&run->scorer.comparisons[i], pattern);
             int second = pattern_level(&run->scorer.comparisons[j], pattern);
-            double matches;
+            double matches = found->of_rule[r][k];
 
             if (first == LEVEL_MISSING || second == LEVEL_MISSING)
                 continue;
-            matches = session->patterns[k].count * em_match_probability(layout, parameters, session, pattern);
             sums.all += matches;
             sums.first += first == run->scorer.comparisons[i].level_count ? matches : 0;
             sums.second += second == run->scorer.comparisons[j].level_count ? matches : 0;
@@ -85,8 +117,11 @@ mixed_find(match_run *run, const scorer *layout, const em_session *sessions, con
            mixed_attributes *found)
 {
     bool mixed = false;
+    found_matches matches;
 
     found->count = 0;
+    make_found(run, sessions, &matches);
+    find_matches(run, layout, sessions, parameters, &matches);
     for (int i = 0; i < run->scorer.comparison_count; i++) {
         for (int j = 0; j < i; j++) {
             joint_shares sums;
@@ -95,7 +130,7 @@ mixed_find(match_run *run, const scorer *layout, const em_session *sessions, con
                 method_weighs_terms(run->scorer.comparisons[i].method) ||
                 method_weighs_terms(run->scorer.comparisons[j].method))
                 continue;
-            sums = joint_differences(run, layout, sessions, parameters, i, j);
+            sums = joint_differences(run, sessions, &matches, i, j);
             if (sums.all < LEAST_MIXED_PAIRS)
                 continue;
             if (sums.first < LEAST_MIXED_SHARE * sums.all || sums.second < LEAST_MIXED_SHARE * sums.all)
@@ -110,6 +145,7 @@ mixed_find(match_run *run, const scorer *layout, const em_session *sessions, con
             }
         }
     }
+    free_found(run, &matches);
     return mixed;
 }
 
@@ -119,7 +155,10 @@ bool
 mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions, em_parameters *parameters)
 {
     bool any = false;
+    found_matches matches;
 
+    make_found(run, sessions, &matches);
+    find_matches(run, layout, sessions, parameters, &matches);
     for (int i = 0; i < run->scorer.comparison_count; i++) {
         for (int j = 0; j < i; j++) {
             bool second_tells = parameters->u[j][LEVEL_EXACT] <= parameters->u[i][LEVEL_EXACT];
@@ -128,7 +167,7 @@ mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions
 
             if (parameters->beside[less] != 0 || parameters->beside[more] != 0)
                 continue;
-            sums = joint_differences(run, layout, sessions, parameters, i, j);
+            sums = joint_differences(run, sessions, &matches, i, j);
             if (sums.all < LEAST_MIXED_PAIRS || sums.both < LEAST_REPEATED_SHARE * sums.all ||
                 correlation(&sums) <
                     (is_personal(run, i) || is_personal(run, j) ? REPEATING_CORRELATION : REPEATING_PLACES))
@@ -136,9 +175,11 @@ mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions
             match_run_phase(run, "repeating", "\"%s\" says what \"%s\" says",
                             run->spec->comparisons[less].name, run->spec->comparisons[more].name);
             parameters->beside[less] = (uint8)(1 + more);
+            find_matches(run, layout, sessions, parameters, &matches);
             any = true;
         }
     }
+    free_found(run, &matches);
     return any;
 }
 
@@ -196,15 +237,17 @@ mixed_take_apart(const match_run *run, const scorer *layout, const mixed_attribu
 {
     double(*whole)[MAX_LEVELS] = palloc0(sizeof start->m);
     double(*apart)[MAX_LEVELS] = palloc0(sizeof start->m);
+    found_matches found;
 
+    make_found(run, sessions, &found);
+    find_matches(run, layout, sessions, parameters, &found);
     for (int r = 0; r < run->spec->rule_count; r++) {
         const em_session *session = &sessions[r];
         double matches = 0, related = 0;
 
         for (size_t k = 0; k < session->pattern_count; k++) {
             uint64 pattern = session->patterns[k].pattern;
-            double count =
-                session->patterns[k].count * em_match_probability(layout, parameters, session, pattern);
+            double count = found.of_rule[r][k];
             uint32 differ, agree;
             bool agrees, differs;
 
@@ -224,6 +267,7 @@ mixed_take_apart(const match_run *run, const scorer *layout, const mixed_attribu
     }
     shares_of_levels(layout, whole, parameters->m, start->m);
     shares_of_levels(layout, apart, parameters->m, start->related);
+    free_found(run, &found);
     pfree(whole);
     pfree(apart);
 }

@@ -487,15 +487,17 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
     *count = 0;
     for (int r = 0; r < run->spec->rule_count; r++) {
         const pattern_count *patterns = sample->found[r];
+        double *matches = palloc(Max(sample->found_count[r], 1) * sizeof(double));
 
+        em_match_probabilities(&sample->rarities->layout, parameters, &sessions[r], patterns,
+                               sample->found_count[r], matches);
         for (size_t i = 0; i < sample->found_count[r]; i++) {
             if (!says_something(&run->scorer, &sessions[r], patterns[i].pattern))
                 continue;
             candidates += patterns[i].count;
-            add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count,
-                     em_match_probability(&sample->rarities->layout, parameters, &sessions[r],
-                                          patterns[i].pattern));
+            add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count, matches[i]);
         }
+        pfree(matches);
     }
     *candidate_count = *count;
     for (size_t i = 0; i < random_count; i++)

@@ -11,7 +11,8 @@
 
 #define M_PRIOR_MATCHES 2.0  /* what the start values are worth */
 #define ENOUGH_PATTERNS 4096 /* for several threads to pay */
-#define U_PRIOR_PAIRS 100.0  /* what the u of random pairs is worth in a session */
+#define PATTERNS_AT_ONCE 512
+#define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
 /* Whether a comparison's level counts: it has values on both sides, and nothing says the same. */
 static bool
@@ -26,75 +27,13 @@ counts(const scorer *layout, const em_parameters *parameters, const em_session *
            pattern_level(&layout->comparisons[other], pattern) == LEVEL_MISSING;
 }
 
-/*
- * Product of m/u over the comparisons that count and have a value on both sides. Many strong agreements must
- * not overflow before the disagreements are met: powers of 1e100 are kept apart until the end.
- */
-static double
-likelihood_ratio(const scorer *layout, const em_parameters *parameters, const em_session *session,
-                 uint64_t pattern)
-{
-    double ratio = 1.0;
-    int hundreds = 0;
-
-    for (int c = 0; c < layout->comparison_count; c++) {
-        int level = pattern_level(&layout->comparisons[c], pattern);
-
-        if (counts(layout, parameters, session, pattern, c))
-            ratio *= parameters->m[c][level] / session->u[c][level];
-        if (ratio > 1e100) {
-            ratio *= 1e-100;
-            hundreds++;
-        } else if (ratio < 1e-100) {
-            ratio *= 1e100;
-            hundreds--;
-        }
-    }
-    for (; hundreds > 0; hundreds--)
-        ratio *= 1e100;
-    for (; hundreds < 0; hundreds++)
-        ratio *= 1e-100;
-    return ratio;
-}
-
 typedef struct class_shares {
     double match, related;
 } class_shares;
 
-static double
-ratio_of_related(const scorer *layout, const em_parameters *parameters, const em_session *session,
-                 uint64_t pattern)
-{
-    double ratio = 1.0;
-
-    if (session->related == NULL)
-        return 0;
-    for (int c = 0; c < layout->comparison_count; c++) {
-        int level = pattern_level(&layout->comparisons[c], pattern);
-
-        if (counts(layout, parameters, session, pattern, c))
-            ratio *= session->related[c][level] / session->u[c][level];
-    }
-    return ratio > 1e250 ? 1e250 : ratio;
-}
-
-static class_shares
-posterior(const scorer *layout, const em_parameters *parameters, const em_session *session, uint64_t pattern)
-{
-    double ratio = likelihood_ratio(layout, parameters, session, pattern);
-    double related = session->related == NULL
-                         ? 0
-                         : session->related_share * ratio_of_related(layout, parameters, session, pattern);
-    double match = session->match_share * (ratio > 1e280 ? 1e280 : ratio);
-    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
-    double all = match + related + (stranger > 0 ? stranger : 0);
-
-    return (class_shares){match / all, related / all};
-}
-
 /*
  * What a session's levels say, for many patterns: m/u and related/u by comparison and level, 1 where a level
- * says nothing. Products of them are the same to the bit as those of likelihood_ratio and ratio_of_related.
+ * says nothing.
  */
 typedef struct session_ratios {
     int count, beside_count;
@@ -139,6 +78,11 @@ set_levels(const session_ratios *ratios, const scorer *layout, const em_paramete
             said[ratios->beside[i]] = LEVEL_MISSING;
 }
 
+/*
+ * How likely a pair is a match, and how likely related, by the products of what its levels say. Many strong
+ * agreements must not overflow before the disagreements are met: powers of 1e100 are kept apart until the
+ * end.
+ */
 static class_shares
 posterior_of_levels(const session_ratios *ratios, const em_session *session, const uint8_t *said)
 {
@@ -345,18 +289,10 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
     return false;
 }
 
-double
-em_match_probability(const scorer *layout, const em_parameters *parameters, const em_session *session,
-                     uint64_t pattern)
+void
+em_match_probabilities(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                       const pattern_count *patterns, size_t count, double *probabilities)
 {
-    return posterior(layout, parameters, session, pattern).match;
-}
-
-double
-em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
-                    const pattern_count *patterns, size_t count)
-{
-    double matches = 0;
     session_ratios ratios;
 
     set_ratios(layout, parameters, session, &ratios);
@@ -364,7 +300,23 @@ em_expected_matches(const scorer *layout, const em_parameters *parameters, const
         uint8_t levels[MAX_COMPARISONS], said[MAX_COMPARISONS];
 
         set_levels(&ratios, layout, parameters, session, patterns[i].pattern, levels, said);
-        matches += patterns[i].count * posterior_of_levels(&ratios, session, said).match;
+        probabilities[i] = posterior_of_levels(&ratios, session, said).match;
+    }
+}
+
+double
+em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                    const pattern_count *patterns, size_t count)
+{
+    double matches = 0;
+
+    for (size_t first = 0; first < count; first += PATTERNS_AT_ONCE) {
+        double probabilities[PATTERNS_AT_ONCE];
+        size_t taken = count - first < PATTERNS_AT_ONCE ? count - first : PATTERNS_AT_ONCE;
+
+        em_match_probabilities(layout, parameters, session, patterns + first, taken, probabilities);
+        for (size_t i = 0; i < taken; i++)
+            matches += patterns[first + i].count * probabilities[i];
     }
     return matches;
 }

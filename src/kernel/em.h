@@ -69,9 +69,9 @@ bool em_train(const scorer *layout, em_session *sessions, int session_count, int
               double tolerance, const em_parameters *start, em_parameters *parameters, em_report *report,
               int threads);
 
-/* The probability that a pair of the session with this pattern is a match. */
-double em_match_probability(const scorer *layout, const em_parameters *parameters, const em_session *session,
-                            uint64_t pattern);
+/* The probability, for each pattern, that a pair of the session with it is a match. */
+void em_match_probabilities(const scorer *layout, const em_parameters *parameters, const em_session *session,
+                            const pattern_count *patterns, size_t count, double *probabilities);
 
 /* The matches to expect among pairs of a session with these patterns. */
 double em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
