@@ -13,6 +13,12 @@ CREATE FUNCTION mastering.quantity(value text) RETURNS float8
 COMMENT ON FUNCTION mastering.quantity(text) IS
 'The first number with a unit in a text, in its base unit (see quantities) and unrounded: for columns that hold one measure each, to be compared by method numeric. NULL where there is none.';
 
+CREATE FUNCTION mastering.quantity(value text, unit text, usual float8 DEFAULT 0, decimal_comma boolean DEFAULT false) RETURNS float8
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_quantity_in';
+COMMENT ON FUNCTION mastering.quantity(text, text, float8, boolean) IS
+'A value that is a quantity as a whole, in the unit, to nine significant digits: of "112 min", "1 hr. 52 min.", "PT1H52M" and "112" in min 112, of "$ 1,299.00" and "1.299,00 USD" in usd 1299; NULL of a value that is none, or one of another measure or currency. A plain number is one of the unit, and 3:44 minutes and seconds (hours and minutes where the unit is h); with usual, an amount in the unit, they are what comes nearest to that: of times milliseconds to days, of other measures the unit, its thousandth or thousandfold. decimal_comma says what 1.299 and 1,299 mean where the value does not say it. This is what suggest writes for columns of quantities.';
+
 CREATE FUNCTION mastering.model_numbers(value text) RETURNS text[]
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
     AS 'MODULE_PATHNAME', 'mastering_model_numbers';

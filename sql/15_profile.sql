@@ -2,11 +2,11 @@
 
 CREATE FUNCTION mastering.profile(query text)
 RETURNS TABLE (name text, kind text, records bigint, nulls bigint, distinct_values bigint, mean_length double precision,
-               longest integer, equal_share double precision, top_values json)
+               longest integer, equal_share double precision, top_values json, unit text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
 AS 'MODULE_PATHNAME', 'mastering_profile';
 COMMENT ON FUNCTION mastering.profile(text) IS
-'A row for each column of the query but id and source: what it seems to hold, records without a value, distinct values, length in characters, the probability that two values are equal (low is good for blocking and telling for comparing), and the most frequent values. Of an array its elements; two arrays are equal when they share one.';
+'A row for each column of the query but id and source: what it seems to hold, records without a value, distinct values, length in characters, the probability that two values are equal (low is good for blocking and telling for comparing), the most frequent values, and of quantities the unit that most have (plain numbers among them are taken for numbers of it). Of an array its elements; two arrays are equal when they share one.';
 
 CREATE FUNCTION mastering.suggest(query text)
 RETURNS jsonb

@@ -82,7 +82,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT E'<div class="box"><table>\n<thead><tr><th>column</th><th>holds</th><th class="number">missing</th><th class="number">distinct</th><th class="number">two are equal</th><th class="number">length</th><th>most frequent</th></tr></thead>\n<tbody>\n'
     || COALESCE(string_agg(format(E'<tr><td>%s</td><td>%s</td><td class="number">%s</td><td class="number">%s</td><td class="number">%s</td><td class="number">%s</td><td>%s</td></tr>\n',
-        mastering.chart_text(c ->> 'name', 40), mastering.chart_text(c ->> 'kind', 20), mastering.chart_share((c ->> 'nulls')::float8 / nullif((c ->> 'records')::float8, 0)),
+        mastering.chart_text(c ->> 'name', 40), mastering.chart_text((c ->> 'kind') || COALESCE(' in ' || (c ->> 'unit'), ''), 24), mastering.chart_share((c ->> 'nulls')::float8 / nullif((c ->> 'records')::float8, 0)),
         mastering.chart_count((c ->> 'distinct_values')::numeric), mastering.chart_share((c ->> 'equal_share')::float8),
         COALESCE(trim_scale(round((c ->> 'mean_length')::numeric, 1)) || ', at most ' || mastering.chart_count((c ->> 'longest')::numeric), '&#x2013;'),
         COALESCE((SELECT string_agg(mastering.chart_text(t.key, 18) || ' (' || mastering.chart_count(t.value::numeric) || ')', ', ' ORDER BY t.value::numeric DESC, t.key COLLATE "C")

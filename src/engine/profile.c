@@ -5,6 +5,7 @@
 
 #include "engine/elements.h"
 #include "engine/profile.h"
+#include "engine/quantities.h"
 #include "engine/value_reader.h"
 #include "kernel/nicknames.h"
 #include "kernel/quantity.h"
@@ -278,8 +279,8 @@ profile_list(column_profile *profile, MemoryContext context, const store_column 
 const char *
 column_kind_name(column_kind kind)
 {
-    static const char *const names[] = {"empty", "email", "phone",    "date", "number",
-                                        "code",  "name",  "category", "text"};
+    static const char *const names[] = {"empty",    "email", "phone", "date",     "number",
+                                        "quantity", "code",  "name",  "category", "text"};
 
     return names[kind];
 }
@@ -318,8 +319,10 @@ profile_query_with(MemoryContext context, const char *query, const char *const *
     for (int i = 0; i < *count; i++) {
         if (((int)(*store)->columns[i].form & FORM_ELEMENTS) != 0)
             profile_list(&profiles[i], context, &(*store)->columns[i], (*store)->records.count);
-        else
+        else {
             profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
+            quantities_find(context, &profiles[i]);
+        }
     }
     return profiles;
 }

@@ -15,6 +15,7 @@ typedef enum column_kind {
     KIND_PHONE,
     KIND_DATE,
     KIND_NUMBER,
+    KIND_QUANTITY, /* numbers with units (quantities.h) */
     KIND_CODE,     /* postcodes, account and product numbers */
     KIND_NAME,     /* one to three words */
     KIND_CATEGORY, /* few values */
@@ -39,6 +40,11 @@ typedef struct column_profile {
     double given_names; /* share of filled values with a word that is a given name or a nickname */
     double equal_share; /* probability that two filled values are equal */
     double spread;      /* of numbers: from the lowest twentieth to the highest */
+    const char *unit;   /* of quantities: the commonest, which plain numbers have */
+    double usual;       /* in the unit, where plain numbers have several (kernel/quantity_value.h); else 0 */
+    bool decimal_comma;
+    bool wide;    /* they differ by a multiple */
+    uint32 *same; /* by code: the first code with that amount; 0: none */
     uint32 longest;
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];

@@ -36,6 +36,7 @@ static const char *const measure_names[] = {"dice", "jaccard", "cosine", "overla
 static const char *const evidence_names[] = {"name",    "given_name", "birth_date", "identifier",
                                              "contact", "shared",     NULL};
 static const char *const element_modes[] = {"best", "set", NULL};
+static const char *const scale_names[] = {"relative", NULL};
 static const char *const form_names[] = {"text", "alphanumeric", "digits", "none", NULL};
 static const char *const linkage_names[] = {"average", "single", NULL};
 static const char *const one_per_source_names[] = {"evident", "always", "never", NULL};
@@ -384,7 +385,10 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
         comparison->measure = (set_measure)json_choice(&member, "measure", measure_names);
     else if (comparison->method == METHOD_TOKEN || comparison->elements == ELEMENTS_SET)
         comparison->measure = MEASURE_JACCARD;
-    if (json_member(node, "scale", &member)) {
+    if (json_member(node, "scale", &member) && json_is_string(&member)) {
+        (void)json_choice(&member, "scale", scale_names);
+        comparison->scale = RELATIVE_SCALE;
+    } else if (json_member(node, "scale", &member)) {
         comparison->scale = json_number(&member, 0, DBL_MAX);
         if (comparison->scale <= 0)
             json_error(&member, "the scale must be greater than 0",
@@ -630,7 +634,9 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
         appendStringInfoString(out, ",\"inner\":");
         append_json_number(out, comparison->inner);
     }
-    if (comparison->method == METHOD_NUMERIC) {
+    if (comparison->method == METHOD_NUMERIC && comparison->scale == RELATIVE_SCALE)
+        appendStringInfo(out, ",\"scale\":\"%s\"", scale_names[0]);
+    else if (comparison->method == METHOD_NUMERIC) {
         appendStringInfoString(out, ",\"scale\":");
         append_json_number(out, comparison->scale);
     }

@@ -10,6 +10,7 @@
 
 #include "engine/column_groups.h"
 #include "engine/profile.h"
+#include "engine/quantities.h"
 #include "engine/suggest_evidence.h"
 #include "engine/suggest_lists.h"
 #include "engine/swapped.h"
@@ -191,6 +192,25 @@ write_evidence(StringInfo out, evidence_kind evidence)
 /* Whole names of persons, in any order. */
 #define WHOLE_NAMES ",\"method\":\"names\",\"levels\":[0.98,0.92,0.85,0.7,0.45],\"term_frequency\":true"
 
+/*
+ * Quantities that differ by a multiple (prices, weights) are compared by their ratio; others (lengths of
+ * films, heights of persons) by their difference, as a share of the column's spread.
+ */
+static void
+write_quantity_levels(StringInfo out, const column_profile *profile)
+{
+    if (profile->wide)
+        appendStringInfoString(out,
+                               ",\"method\":\"numeric\",\"levels\":[0.99,0.95,0.8],\"term_frequency\":true,"
+                               "\"scale\":\"relative\"");
+    else if (profile->spread > 0) {
+        appendStringInfoString(
+            out, ",\"method\":\"numeric\",\"levels\":[0.999,0.99,0.95],\"term_frequency\":true,\"scale\":");
+        append_json_number(out, profile->spread);
+    } else
+        appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
+}
+
 /* alone: it is the only column that is compared. */
 static void
 write_comparison(StringInfo out, const column_profile *profile, evidence_kind evidence, bool alone)
@@ -245,6 +265,9 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
             append_json_number(out, profile->spread);
         } else
             appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
+        break;
+    case KIND_QUANTITY:
+        write_quantity_levels(out, profile);
         break;
     case KIND_CODE:
         appendStringInfoString(
@@ -311,17 +334,25 @@ can_block(const column_profile *profile)
            !is_row_number(profile) && profile->distinct > 1;
 }
 
+/* A record's value of a column; quantities that are written in several ways are one. */
+static inline uint32
+code_of(const column_profile *profile, uint32 code)
+{
+    return profile->same == NULL ? code : profile->same[code];
+}
+
 /* Pairs that records with equal values in one or two columns make. */
 static void
-count_rule_pairs(const record_store *store, keyed_record *entries, keyed_record *scratch,
-                 candidate_rule *rule)
+count_rule_pairs(const record_store *store, const column_profile *profiles, keyed_record *entries,
+                 keyed_record *scratch, candidate_rule *rule)
 {
     uint32 count = store->records.count;
     uint64 used = 0;
 
     for (uint32 record = 0; record < count; record++) {
         const uint32 *row = record_row(&store->records, record);
-        uint32 a = row[rule->columns[0]], b = rule->columns[1] >= 0 ? row[rule->columns[1]] : 1;
+        uint32 a = code_of(&profiles[rule->columns[0]], row[rule->columns[0]]);
+        uint32 b = rule->columns[1] >= 0 ? code_of(&profiles[rule->columns[1]], row[rule->columns[1]]) : 1;
 
         if (a != 0 && b != 0)
             entries[used++] = (keyed_record){hash_word((uint64)a << 32 | b), record, 0};
@@ -368,7 +399,7 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
             rule.pairs = list_pairs(&profiles[i]);
             rule.filled = (double)profiles[i].filled / records;
         } else
-            count_rule_pairs(store, entries, scratch, &rule);
+            count_rule_pairs(store, profiles, entries, scratch, &rule);
         if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0) {
             rules[used++] = rule;
             single[i] = true;
@@ -381,7 +412,7 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
 
             if (!can_block(&profiles[i]) || !can_block(&profiles[j]) || single[i] || single[j])
                 continue;
-            count_rule_pairs(store, entries, scratch, &rule);
+            count_rule_pairs(store, profiles, entries, scratch, &rule);
             if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0 &&
                 rule.filled >= LEAST_FILLED)
                 rules[used++] = rule;
@@ -663,9 +694,16 @@ static void
 bring_to_form(column_profile *profiles, int count)
 {
     for (int i = 0; i < count; i++) {
-        const char *function = profiles[i].repeats || profiles[i].is_list || usefulness(&profiles[i]) == 0
-                                   ? NULL
-                                   : value_form_function(&profiles[i]);
+        const char *function;
+
+        if (profiles[i].kind == KIND_QUANTITY) {
+            profiles[i].expression = quantities_expression(&profiles[i]);
+            profiles[i].in_form = true;
+            continue;
+        }
+        function = profiles[i].repeats || profiles[i].is_list || usefulness(&profiles[i]) == 0
+                       ? NULL
+                       : value_form_function(&profiles[i]);
 
         if (function == NULL)
             continue;

@@ -35,6 +35,7 @@ write_list_comparison(StringInfo out, const column_profile *profile, bool names_
         how = "\"set\",\"measure\":\"jaccard\",\"levels\":[0.6,0.3]";
         break;
     case KIND_NUMBER:
+    case KIND_QUANTITY: /* of elements none are looked for */
     case KIND_EMPTY:
         how = "\"best\",\"method\":\"exact\",\"levels\":[1]";
         break;

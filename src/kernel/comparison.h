@@ -72,7 +72,7 @@ typedef struct comparison {
     double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 ...; descending, for distances ascending */
     uint32_t q;                        /* METHOD_QGRAM; METHOD_TFIDF, where 0 is words */
     set_measure measure;               /* METHOD_QGRAM, METHOD_TOKEN */
-    double scale;                      /* METHOD_NUMERIC */
+    double scale;                      /* METHOD_NUMERIC; or RELATIVE_SCALE (similarity.h) */
     double inner;                      /* METHOD_SOFT_TFIDF: from which on words are alike */
     int pattern_shift;
     int pattern_bits;

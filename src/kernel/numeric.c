@@ -23,6 +23,8 @@ numeric_similarity(double a, double b, double scale)
         return isnan(a) && isnan(b) ? 1.0 : 0.0;
     if (a == b)
         return 1.0;
+    if (scale == RELATIVE_SCALE)
+        return (a > 0) == (b > 0) ? fmin(fabs(a), fabs(b)) / fmax(fabs(a), fabs(b)) : 0.0;
     value = 1.0 - fabs(a - b) / scale;
     return value > 0.0 ? value : 0.0;
 }

@@ -6,15 +6,7 @@
 
 #include <string.h>
 
-typedef struct unit_entry {
-    const char
-        *name; /* as written, in lower case, without points; a space for any of white space, hyphen, point */
-    const char *base;
-    double factor;
-} unit_entry;
-
-/* Longer names come before what they begin with. */
-static const unit_entry units[] = {
+const unit_entry quantity_units[] = {
     /* length */
     {"millimeters", "mm", 1},
     {"millimetres", "mm", 1},
@@ -177,6 +169,8 @@ static const unit_entry units[] = {
     {"%", "%", 1},
 };
 
+const size_t quantity_unit_count = sizeof quantity_units / sizeof quantity_units[0];
+
 static inline uint32_t
 at(text_view text, uint32_t i)
 {
@@ -235,11 +229,11 @@ name_end(text_view text, uint32_t place, const char *name)
 static uint32_t
 read_unit(text_view text, uint32_t place, const unit_entry **unit)
 {
-    for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
-        uint32_t end = name_end(text, place, units[u].name);
+    for (size_t u = 0; u < quantity_unit_count; u++) {
+        uint32_t end = name_end(text, place, quantity_units[u].name);
 
         if (end != 0) {
-            *unit = &units[u];
+            *unit = &quantity_units[u];
             return end;
         }
     }

@@ -16,6 +16,16 @@ typedef struct quantity {
     uint32_t end;     /* behind the unit */
 } quantity;
 
+typedef struct unit_entry {
+    const char *name; /* in lower case, without points; a space for any of white space, hyphen, point */
+    const char *base;
+    double factor;
+} unit_entry;
+
+/* The units that running text is searched for; longer names come before what they begin with. */
+extern const unit_entry quantity_units[];
+extern const size_t quantity_unit_count;
+
 /* The next quantity from *place on, which moves behind it; false: there is none. */
 bool quantity_next(text_view text, uint32_t *place, quantity *found);
 

@@ -45,8 +45,8 @@ MASTERING_FUNCTION(mastering_profile)
     profiles = profile_query(context, query, &count, &store);
     for (int i = 0; i < count; i++) {
         const column_profile *profile = &profiles[i];
-        Datum values[9];
-        bool nulls[9] = {false};
+        Datum values[10];
+        bool nulls[10] = {false};
 
         values[0] = CStringGetTextDatum(profile->name);
         values[1] = CStringGetTextDatum(column_kind_name(profile->kind));
@@ -58,6 +58,9 @@ MASTERING_FUNCTION(mastering_profile)
         values[6] = Int32GetDatum(profile->longest);
         values[7] = Float8GetDatum(profile->equal_share);
         values[8] = top_values(profile);
+        nulls[9] = profile->unit == NULL;
+        if (profile->unit != NULL)
+            values[9] = CStringGetTextDatum(profile->unit);
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     MemoryContextDelete(context);

@@ -3,8 +3,10 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
-#include "kernel/quantity.h"
+#include "kernel/quantity_value.h"
 #include "miscadmin.h"
 #include "sql/values.h"
 #include "utils/array.h"
@@ -58,6 +60,50 @@ MASTERING_FUNCTION(mastering_quantity)
     if (!quantity_next(value, &place, &quantity))
         PG_RETURN_NULL();
     PG_RETURN_FLOAT8(quantity.amount);
+}
+
+/* Of a column: the last unit asked for, found once. */
+static const unit_entry *
+unit_argument(FunctionCallInfo fcinfo, text *name)
+{
+    typedef struct last_unit {
+        const unit_entry *unit;
+        int length;
+        char name[QUANTITY_LENGTH];
+    } last_unit;
+    last_unit *last = fcinfo->flinfo->fn_extra;
+    int length = (int)VARSIZE_ANY_EXHDR(name);
+
+    if (last != NULL && last->length == length && memcmp(last->name, VARDATA_ANY(name), length) == 0)
+        return last->unit;
+    if (last == NULL)
+        last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(last_unit));
+    last->unit = quantity_unit_named(values_characters(1, name));
+    if (last->unit == NULL)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("unit \"%s\" is not known", text_to_cstring(name)),
+             errhint("Name one of a measure, an amount of money or a count: mastering.quantity('1 h 52 min', "
+                     "'min'), mastering.quantity('$ 12.99', 'usd').")));
+    last->length = Min(length, QUANTITY_LENGTH);
+    memcpy(last->name, VARDATA_ANY(name), last->length);
+    if (length > QUANTITY_LENGTH)
+        last->length = -1;
+    return last->unit;
+}
+
+MASTERING_FUNCTION(mastering_quantity_in)
+{
+    const unit_entry *unit = unit_argument(fcinfo, PG_GETARG_TEXT_PP(1));
+    double usual = PG_GETARG_FLOAT8(2);
+    quantity_form form = {unit->base, PG_GETARG_BOOL(3)};
+    quantity_value value;
+
+    if (!quantity_value_read(values_characters(0, PG_GETARG_TEXT_PP(0)), &form, &value))
+        PG_RETURN_NULL();
+    PG_RETURN_FLOAT8(quantity_value_in(
+        quantity_value_amount(&value, unit, isfinite(usual) ? usual * unit->factor : 0), unit));
 }
 
 MASTERING_FUNCTION(mastering_model_numbers)
