@@ -26,6 +26,7 @@
 #include "engine/model_weights.h"
 #include "engine/normalize.h"
 #include "engine/passes.h"
+#include "engine/pattern_counts.h"
 #include "engine/progress.h"
 #include "engine/rarity.h"
 #include "engine/run.h"
@@ -41,7 +42,6 @@
 #include "kernel/random_pairs.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #define RANDOM_PAIRS 400000
@@ -64,62 +64,6 @@
 #define LEAST_TEXT_FACTOR 0.1
 #define TEXT_START 0.7
 #define TEXT_START_ELSE 0.03
-
-/* ---- counting patterns ---- */
-
-typedef struct pattern_entry {
-    uint64 pattern; /* key */
-    uint64 count;
-    uint64 count_new; /* of pairs that no earlier rule finds */
-} pattern_entry;
-
-static HTAB *
-pattern_table(MemoryContext context, const char *name)
-{
-    HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(pattern_entry), .hcxt = context};
-
-    return hash_create(name, 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-static void
-count_pattern(HTAB *table, uint64 pattern, bool is_new)
-{
-    bool found;
-    pattern_entry *entry = hash_search(table, &pattern, HASH_ENTER, &found);
-
-    if (!found)
-        entry->count = entry->count_new = 0;
-    entry->count++;
-    entry->count_new += is_new;
-}
-
-static int
-compare_patterns(const void *a, const void *b)
-{
-    const pattern_count *x = a, *y = b;
-
-    return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
-}
-
-/* The patterns of a table in ascending order; only_new: counts of new pairs. */
-static pattern_count *
-sorted_patterns(HTAB *table, bool only_new, double scale, size_t *count)
-{
-    pattern_count *patterns = palloc(Max(hash_get_num_entries(table), 1) * sizeof(pattern_count));
-    HASH_SEQ_STATUS scan;
-    pattern_entry *entry;
-
-    *count = 0;
-    hash_seq_init(&scan, table);
-    while ((entry = hash_seq_search(&scan)) != NULL) {
-        uint64 pairs = only_new ? entry->count_new : entry->count;
-
-        if (pairs > 0)
-            patterns[(*count)++] = (pattern_count){entry->pattern, pairs * scale};
-    }
-    qsort(patterns, *count, sizeof(pattern_count), compare_patterns);
-    return patterns;
-}
 
 /* ---- u ---- */
 
@@ -146,11 +90,12 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     random_region region = {&pairs, units};
     uint64 records = run->store->records.count, all = records < 2 ? 0 : records * (records - 1) / 2;
     uint64 next = 0, loaded = 0, taken = 0;
-    HTAB *table = pattern_table(run->context, "mastering random patterns");
+    pattern_counts counts;
     random_parts *parts = NULL;
     size_t pattern_total;
     pattern_count *patterns;
 
+    pattern_counts_init(&counts, run->context);
     pairs.records = &run->store->records;
     pairs.record_count = (uint32)records;
     pairs.scorer = &run->scorer;
@@ -188,19 +133,19 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
         for (int u = 0; u < unit_count; u++) {
             taken += units[u].pattern_count;
             for (uint32 i = 0; i < units[u].pattern_count; i++)
-                count_pattern(table, units[u].patterns[i], true);
+                pattern_counts_add(&counts, units[u].patterns[i], true);
         }
     }
     if (run->store->spool != NULL)
         passes_unload(run);
-    patterns = sorted_patterns(table, false, 1.0, &pattern_total);
+    patterns = pattern_counts_sorted(&counts, false, 1.0, &pattern_total);
     for (size_t i = 0; i < pattern_total; i++)
         for (int c = 0; c < run->scorer.comparison_count; c++)
             seen[c][pattern_level(&run->scorer.comparisons[c], patterns[i].pattern)] +=
                 (uint64)patterns[i].count;
     *random = patterns;
     *random_count = pattern_total;
-    hash_destroy(table);
+    pattern_counts_free(&counts);
     pfree(units);
     return taken;
 }
@@ -318,7 +263,7 @@ take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], 
 
 typedef struct sample {
     const rarities *rarities;
-    HTAB *rules[MAX_RULES];
+    pattern_counts rules[MAX_RULES];
     pattern_count *found[MAX_RULES]; /* by each rule and no earlier one, scaled up to all its pairs */
     size_t found_count[MAX_RULES];
     double all_pairs; /* that there are, found or not */
@@ -330,7 +275,8 @@ count_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 coun
     sample *sample = context;
 
     for (uint32 i = 0; i < count; i++)
-        count_pattern(sample->rules[rule], rarities_pattern(sample->rarities, &pairs[i]), pairs[i].is_new);
+        pattern_counts_add(&sample->rules[rule], rarities_pattern(sample->rarities, &pairs[i]),
+                           pairs[i].is_new);
 }
 
 static bool
@@ -775,7 +721,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
 
     for (int r = 0; r < spec->rule_count; r++)
-        learnt->sample.rules[r] = pattern_table(run->context, "mastering candidate patterns");
+        pattern_counts_init(&learnt->sample.rules[r], run->context);
     learnt->sample.all_pairs = source_pairs_all(run, across);
     learnt->sample.rarities = rarities;
     rarities_weigh(run, rarities, true);
@@ -786,10 +732,12 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
     for (int r = 0; r < spec->rule_count; r++) {
         em_session *session = &learnt->sessions[r];
 
-        session->patterns = sorted_patterns(learnt->sample.rules[r], false, 1.0, &session->pattern_count);
-        learnt->sample.found[r] =
-            sorted_patterns(learnt->sample.rules[r], true, 1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS),
-                            &learnt->sample.found_count[r]);
+        session->patterns =
+            pattern_counts_sorted(&learnt->sample.rules[r], false, 1.0, &session->pattern_count);
+        learnt->sample.found[r] = pattern_counts_sorted(&learnt->sample.rules[r], true,
+                                                        1.0 / match_run_sample_share(run, r, SAMPLE_PAIRS),
+                                                        &learnt->sample.found_count[r]);
+        pattern_counts_free(&learnt->sample.rules[r]);
         session->left_out = comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec);
         session->u = palloc0(sizeof learnt->parameters.u);
     }
