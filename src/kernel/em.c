@@ -12,6 +12,7 @@
 #define M_PRIOR_MATCHES 2.0  /* what the start values are worth */
 #define ENOUGH_PATTERNS 4096 /* for several threads to pay */
 #define PATTERNS_AT_ONCE 512
+#define MOST_ORDERED 64     /* sessions */
 #define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
 /* Whether a comparison's level counts: it has values on both sides, and nothing says the same. */
@@ -37,6 +38,7 @@ typedef struct class_shares {
  */
 typedef struct session_ratios {
     int count, beside_count;
+    bool bounded; /* no product leaves what a double holds */
     int shifts[MAX_COMPARISONS];
     uint64_t masks[MAX_COMPARISONS];
     int beside[MAX_COMPARISONS]; /* comparisons that may say nothing beside another */
@@ -47,10 +49,13 @@ static void
 set_ratios(const scorer *layout, const em_parameters *parameters, const em_session *session,
            session_ratios *ratios)
 {
+    double most = 1.0, least = 1.0;
+
     ratios->count = layout->comparison_count;
     ratios->beside_count = 0;
     for (int c = 0; c < layout->comparison_count; c++) {
         const comparison *comparison = &layout->comparisons[c];
+        double largest = 1.0, smallest = 1.0;
 
         ratios->shifts[c] = comparison->pattern_shift;
         ratios->masks[c] = (UINT64_C(1) << comparison->pattern_bits) - 1;
@@ -62,8 +67,15 @@ set_ratios(const scorer *layout, const em_parameters *parameters, const em_sessi
             ratios->match[c][level] = says ? parameters->m[c][level] / session->u[c][level] : 1.0;
             ratios->related[c][level] =
                 says && session->related != NULL ? session->related[c][level] / session->u[c][level] : 1.0;
+            if (ratios->match[c][level] > largest)
+                largest = ratios->match[c][level];
+            if (ratios->match[c][level] < smallest)
+                smallest = ratios->match[c][level];
         }
+        most *= largest;
+        least *= smallest;
     }
+    ratios->bounded = most < 1e100 && least > 1e-100;
 }
 
 /* The levels of a pattern; of comparisons that say nothing beside another LEVEL_MISSING in `said`. */
@@ -79,18 +91,20 @@ set_levels(const session_ratios *ratios, const scorer *layout, const em_paramete
 }
 
 /*
- * How likely a pair is a match, and how likely related, by the products of what its levels say. Many strong
- * agreements must not overflow before the disagreements are met: powers of 1e100 are kept apart until the
- * end.
+ * The product of what levels say for a match. Many strong agreements must not overflow before the
+ * disagreements are met: powers of 1e100 are kept apart until the end, where there can be any.
  */
-static class_shares
-posterior_of_levels(const session_ratios *ratios, const em_session *session, const uint8_t *said)
+static inline double
+product_of_levels(const session_ratios *ratios, const uint8_t *said)
 {
-    double ratio = 1.0, relative = 1.0, match, related = 0;
-    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
-    double all;
+    double ratio = 1.0;
     int hundreds = 0;
 
+    if (ratios->bounded) {
+        for (int c = 0; c < ratios->count; c++)
+            ratio *= ratios->match[c][said[c]];
+        return ratio;
+    }
     for (int c = 0; c < ratios->count; c++) {
         ratio *= ratios->match[c][said[c]];
         if (ratio > 1e100) {
@@ -105,6 +119,17 @@ posterior_of_levels(const session_ratios *ratios, const em_session *session, con
         ratio *= 1e100;
     for (; hundreds < 0; hundreds++)
         ratio *= 1e-100;
+    return ratio;
+}
+
+/* How likely a pair is a match, and how likely related. */
+static inline class_shares
+posterior_of_levels(const session_ratios *ratios, const em_session *session, const uint8_t *said)
+{
+    double ratio = product_of_levels(ratios, said), relative = 1.0, match, related = 0;
+    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
+    double all;
+
     match = session->match_share * (ratio > 1e280 ? 1e280 : ratio);
     if (session->related != NULL) {
         for (int c = 0; c < ratios->count; c++)
@@ -172,64 +197,93 @@ keep_order(const comparison *comparison, const double *m, double *u)
     }
 }
 
-/* One E step over a session; its own share and u are settled at once, its matches are left in its sums. */
-static void
-visit_session(const scorer *layout, const em_parameters *parameters, em_session *session)
-{
-    double(*sums)[MAX_LEVELS] = session->sums, *taught = session->taught;
-    double others[MAX_COMPARISONS][MAX_LEVELS] = {{0}}, relatives[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
-    double matches = 0, related = 0, pairs = 0;
-    double trust = sqrt(session->match_share);
-    session_ratios ratios;
+/* What a level of a comparison was met among, side by side: each pattern adds to all four. */
+typedef struct level_sums {
+    double trusted; /* matches, by how much they teach */
+    double match, other, related;
+} level_sums;
 
-    memset(session->sums, 0, sizeof session->sums);
-    memset(session->taught, 0, sizeof session->taught);
-    set_ratios(layout, parameters, session, &ratios);
+/* Goes over the patterns of a session: counts of all their pairs, and by level of the comparisons that count.
+ */
+static level_sums
+count_levels(const scorer *layout, const em_parameters *parameters, const em_session *session,
+             const session_ratios *ratios, level_sums (*sums)[MAX_LEVELS], double *pairs)
+{
+    int counting[MAX_COMPARISONS], counting_count = 0;
+    level_sums all = {0};
+    double trust = sqrt(session->match_share);
+
+    for (int c = 0; c < layout->comparison_count; c++) {
+        memset(sums[c], 0, sizeof sums[c]);
+        if (!(session->left_out >> c & 1))
+            counting[counting_count++] = c;
+    }
+    *pairs = 0;
     for (size_t i = 0; i < session->pattern_count; i++) {
         const pattern_count *entry = &session->patterns[i];
         uint8_t levels[MAX_COMPARISONS], said[MAX_COMPARISONS];
         class_shares shares;
-        double match, relative, other;
+        double match, relative, other, trusted;
 
-        set_levels(&ratios, layout, parameters, session, entry->pattern, levels, said);
-        shares = posterior_of_levels(&ratios, session, said);
+        set_levels(ratios, layout, parameters, session, entry->pattern, levels, said);
+        shares = posterior_of_levels(ratios, session, said);
         match = entry->count * shares.match;
         relative = entry->count * shares.related;
         other = entry->count - match - relative;
         other = other < 0 ? 0 : other;
-        matches += match;
-        related += relative;
-        pairs += entry->count;
-        for (int c = 0; c < layout->comparison_count; c++) {
-            int level = levels[c];
+        trusted = match * trust;
+        all.match += match;
+        all.related += relative;
+        *pairs += entry->count;
+        for (int k = 0; k < counting_count; k++) {
+            level_sums *sum = &sums[counting[k]][levels[counting[k]]];
 
-            if (!(session->left_out >> c & 1)) {
-                sums[c][level] += match * trust;
-                taught[c] += level == LEVEL_MISSING ? 0 : match;
-            }
-            others[c][level] += other;
-            if (session->related != NULL)
-                relatives[c][level] += relative;
+            sum->trusted += trusted;
+            sum->match += match;
+            sum->other += other;
+            sum->related += relative;
         }
     }
+    return all;
+}
+
+/* One E step over a session; its own share and u are settled at once, its matches are left in its sums. */
+static void
+visit_session(const scorer *layout, const em_parameters *parameters, em_session *session)
+{
+    level_sums sums[MAX_COMPARISONS][MAX_LEVELS], all;
+    session_ratios ratios;
+    double pairs;
+
+    memset(session->sums, 0, sizeof session->sums);
+    memset(session->taught, 0, sizeof session->taught);
+    set_ratios(layout, parameters, session, &ratios);
+    all = count_levels(layout, parameters, session, &ratios, sums, &pairs);
     if (pairs == 0)
         return;
-    session->match_share = clamp_share(matches / pairs);
+    session->match_share = clamp_share(all.match / pairs);
     if (session->related != NULL)
-        session->related_share = clamp_share(related / pairs);
+        session->related_share = clamp_share(all.related / pairs);
     for (int c = 0; c < layout->comparison_count; c++) {
-        double halfway[MAX_LEVELS];
+        double halfway[MAX_LEVELS], others[MAX_LEVELS], relatives[MAX_LEVELS];
 
-        if ((session->left_out | session->u_known) >> c & 1)
+        if (session->left_out >> c & 1)
             continue;
-        for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
+        for (int level = LEVEL_MISSING; level <= layout->comparisons[c].level_count; level++) {
+            session->sums[c][level] = sums[c][level].trusted;
+            session->taught[c] += level == LEVEL_MISSING ? 0 : sums[c][level].match;
+            others[level] = sums[c][level].other;
+            relatives[level] = sums[c][level].related;
             halfway[level] = 0.5 * (parameters->m[c][level] + parameters->u[c][level]);
-        (void)settle_levels(&layout->comparisons[c], others[c], parameters->u[c], U_PRIOR_PAIRS, 0,
+        }
+        if (session->u_known >> c & 1)
+            continue;
+        (void)settle_levels(&layout->comparisons[c], others, parameters->u[c], U_PRIOR_PAIRS, 0,
                             session->u[c]);
         if (parameters->in_order)
             keep_order(&layout->comparisons[c], parameters->m[c], session->u[c]);
         if (session->related != NULL)
-            (void)settle_levels(&layout->comparisons[c], relatives[c], halfway, U_PRIOR_PAIRS, 0,
+            (void)settle_levels(&layout->comparisons[c], relatives, halfway, U_PRIOR_PAIRS, 0,
                                 session->related[c]);
     }
 }
@@ -238,6 +292,7 @@ typedef struct em_step {
     const scorer *layout;
     const em_parameters *parameters;
     em_session *sessions;
+    const int *order; /* the largest sessions first, so that threads end together; NULL: as they are */
 } em_step;
 
 static void
@@ -246,20 +301,36 @@ work_on_session(void *context, int64_t item, int thread)
     const em_step *step = context;
 
     (void)thread;
-    visit_session(step->layout, step->parameters, &step->sessions[item]);
+    visit_session(step->layout, step->parameters,
+                  &step->sessions[step->order == NULL ? item : step->order[item]]);
+}
+
+static void
+order_by_size(const em_session *sessions, int count, int *order)
+{
+    for (int s = 0; s < count; s++) {
+        int place = s;
+
+        for (; place > 0 && sessions[order[place - 1]].pattern_count < sessions[s].pattern_count; place--)
+            order[place] = order[place - 1];
+        order[place] = s;
+    }
 }
 
 bool
 em_train(const scorer *layout, em_session *sessions, int session_count, int max_iterations, double tolerance,
          const em_parameters *start, em_parameters *parameters, em_report *report, int threads)
 {
-    em_step step = {layout, parameters, sessions};
+    int order[MOST_ORDERED];
+    em_step step = {layout, parameters, sessions, session_count <= MOST_ORDERED ? order : NULL};
     size_t patterns = 0;
 
     for (int s = 0; s < session_count; s++)
         patterns += sessions[s].pattern_count;
     if (patterns < ENOUGH_PATTERNS)
         threads = 1;
+    if (step.order != NULL)
+        order_by_size(sessions, session_count, order);
     memset(report, 0, sizeof *report);
     for (report->iterations = 1; report->iterations <= max_iterations; report->iterations++) {
         double sums[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
