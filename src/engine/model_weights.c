@@ -99,7 +99,8 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
         for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
             weights->levels[c][level] = portable_log2(parameters->m[c][level] / parameters->u[c][level]);
     count_levels(&run->scorer, cases, case_count, met);
-    iterations = logistic_fit(layout, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, weights);
+    iterations =
+        logistic_fit(layout, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, run->threads, weights);
     match_run_phase(run, "weights", "%zu patterns, %d iterations", case_count, iterations);
 
     spec->prior = probability_from_weight((int64)floor(weights->intercept * WEIGHT_UNITS + 0.5));

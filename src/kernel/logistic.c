@@ -7,6 +7,7 @@
 
 #include "kernel/cholesky.h"
 #include "kernel/fixed_point.h"
+#include "kernel/parallel.h"
 
 #define LN_2 0.69314718055994530942
 #define SETTLED 1e-5
@@ -19,6 +20,7 @@ typedef struct fit {
     const logistic_weights *weights;
     double ridge, start; /* of the intercept */
     int n;
+    int threads;
 } fit;
 
 /* What a case adds to each factor it has: places and values; the intercept is the first. */
@@ -40,35 +42,92 @@ features(const fit *fit, uint64_t pattern, int *places, double *values)
     return used;
 }
 
-static double
-probability(double bits)
+/* Of matches at so many bits, and what is left to one. */
+static inline void
+probabilities(double bits, double *p, double *q)
 {
+    int64_t weight;
+
     bits = bits > 100 ? 100 : bits < -100 ? -100 : bits;
-    return probability_from_weight((int64_t)(bits * WEIGHT_UNITS));
+    weight = (int64_t)(bits * WEIGHT_UNITS);
+    *p = probability_from_weight(weight);
+    *q = probability_from_weight(-weight);
+}
+
+static double
+bits_of(const double *now, int used, const int *places, const double *values)
+{
+    double bits = 0;
+
+    for (int i = 0; i < used; i++)
+        bits += now[places[i]] * values[i];
+    return bits;
+}
+
+/*
+ * Cases at a time: what costs, powers and logarithms, is found on all threads, and put together in the order
+ * of the cases.
+ */
+#define CASES_AT_ONCE 2048
+#define CASES_AN_ITEM 256
+
+typedef struct case_values {
+    const fit *fit;
+    const double *now;
+    size_t first, end;
+    bool want_loss; /* otherwise probabilities */
+    double values[CASES_AT_ONCE];
+} case_values;
+
+static void
+find_values(void *context, int64_t item, int thread)
+{
+    case_values *found = context;
+    size_t first = found->first + (size_t)item * CASES_AN_ITEM, end = first + CASES_AN_ITEM;
+    int places[MAX_COMPARISONS + 1];
+    double values[MAX_COMPARISONS + 1];
+
+    (void)thread;
+    for (size_t k = first; k < end && k < found->end; k++) {
+        const logistic_case *entry = &found->fit->cases[k];
+        int used = features(found->fit, entry->pattern, places, values);
+        double p, q;
+
+        probabilities(bits_of(found->now, used, places, values), &p, &q);
+        found->values[k - found->first] =
+            found->want_loss
+                ? entry->count * (entry->target * portable_log2(p) + (1.0 - entry->target) * portable_log2(q))
+                : p;
+    }
+}
+
+static void
+find_next(case_values *found)
+{
+    size_t count = found->fit->count - found->first;
+
+    count = count < CASES_AT_ONCE ? count : CASES_AT_ONCE;
+    found->end = found->first + count;
+    parallel_for(found->fit->threads, (int64_t)((count + CASES_AN_ITEM - 1) / CASES_AN_ITEM), find_values,
+                 found);
 }
 
 /* The loss in bits at these factors: cross entropy and the pull towards the start. */
 static double
 loss_at(const fit *fit, const double *now)
 {
-    int places[MAX_COMPARISONS + 1];
-    double values[MAX_COMPARISONS + 1], loss = 0;
+    case_values found = {.fit = fit, .now = now, .want_loss = true};
+    double loss = 0;
 
     for (int i = 0; i < fit->n; i++) {
         double away = now[i] - (i == 0 ? fit->start : 1.0);
 
         loss += (i == 0 ? 0.01 : 0.5) * fit->ridge * away * away;
     }
-    for (size_t k = 0; k < fit->count; k++) {
-        const logistic_case *entry = &fit->cases[k];
-        int used = features(fit, entry->pattern, places, values);
-        double bits = 0, p, q;
-
-        for (int i = 0; i < used; i++)
-            bits += now[places[i]] * values[i];
-        p = probability(bits);
-        q = probability(-bits);
-        loss -= entry->count * (entry->target * portable_log2(p) + (1.0 - entry->target) * portable_log2(q));
+    for (; found.first < fit->count; found.first = found.end) {
+        find_next(&found);
+        for (size_t k = found.first; k < found.end; k++)
+            loss -= found.values[k - found.first];
     }
     return loss;
 }
@@ -76,6 +135,7 @@ loss_at(const fit *fit, const double *now)
 static void
 newton_step(const fit *fit, const double *now, double *hessian, double *gradient)
 {
+    case_values found = {.fit = fit, .now = now};
     int n = fit->n, places[MAX_COMPARISONS + 1];
     double values[MAX_COMPARISONS + 1];
 
@@ -86,20 +146,19 @@ newton_step(const fit *fit, const double *now, double *hessian, double *gradient
         hessian[(size_t)i * n + i] = pull;
         gradient[i] = pull * ((i == 0 ? fit->start : 1.0) - now[i]);
     }
-    for (size_t k = 0; k < fit->count; k++) {
-        const logistic_case *entry = &fit->cases[k];
-        int used = features(fit, entry->pattern, places, values);
-        double bits = 0, p, residual, curvature;
+    for (; found.first < fit->count; found.first = found.end) {
+        find_next(&found);
+        for (size_t k = found.first; k < found.end; k++) {
+            const logistic_case *entry = &fit->cases[k];
+            int used = features(fit, entry->pattern, places, values);
+            double p = found.values[k - found.first], residual = entry->count * (entry->target - p);
+            double curvature = entry->count * p * (1.0 - p) * LN_2;
 
-        for (int i = 0; i < used; i++)
-            bits += now[places[i]] * values[i];
-        p = probability(bits);
-        residual = entry->count * (entry->target - p);
-        curvature = entry->count * p * (1.0 - p) * LN_2;
-        for (int i = 0; i < used; i++) {
-            gradient[places[i]] += residual * values[i];
-            for (int j = 0; j <= i; j++)
-                hessian[(size_t)places[i] * n + places[j]] += curvature * values[i] * values[j];
+            for (int i = 0; i < used; i++) {
+                gradient[places[i]] += residual * values[i];
+                for (int j = 0; j <= i; j++)
+                    hessian[(size_t)places[i] * n + places[j]] += curvature * values[i] * values[j];
+            }
         }
     }
     /* A factor that would leave zero stays there: it is taken out of the step. */
@@ -115,10 +174,11 @@ newton_step(const fit *fit, const double *now, double *hessian, double *gradient
 
 int
 logistic_fit(const scorer *layout, const logistic_case *cases, size_t count, double ridge, int max_iterations,
-             logistic_weights *weights)
+             int threads, logistic_weights *weights)
 {
     double hessian[MAX_FACTORS * MAX_FACTORS], step[MAX_FACTORS], now[MAX_FACTORS], next[MAX_FACTORS], loss;
-    fit fit = {layout, cases, count, weights, ridge, weights->intercept, 2 * layout->comparison_count + 1};
+    fit fit = {layout, cases, count, weights, ridge, weights->intercept, 2 * layout->comparison_count + 1,
+               threads};
     int iteration;
 
     now[0] = fit.start;

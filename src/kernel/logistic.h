@@ -9,7 +9,7 @@
  * it holds on small data and with many sparse columns; factors are not negative and drawn towards 1.
  *
  * Newton's method with a Cholesky factorisation; IEEE basic operations and square roots in a fixed order, so
- * the result is the same to the bit everywhere.
+ * the result is the same to the bit everywhere, with any number of threads.
  */
 #ifndef MASTERING_KERNEL_LOGISTIC_H
 #define MASTERING_KERNEL_LOGISTIC_H
@@ -35,6 +35,6 @@ typedef struct logistic_weights {
  * iterations.
  */
 int logistic_fit(const scorer *layout, const logistic_case *cases, size_t count, double ridge,
-                 int max_iterations, logistic_weights *weights);
+                 int max_iterations, int threads, logistic_weights *weights);
 
 #endif

@@ -85,14 +85,14 @@ naive_loss(int comparisons, const double *factors)
 }
 
 static int
-fit(int comparisons, double *factors, int iterations)
+fit(int comparisons, double *factors, int iterations, int threads)
 {
     logistic_weights weights = {.intercept = START};
     int used;
 
     for (int c = 0; c < comparisons; c++)
         memcpy(weights.levels[c], before[c], sizeof before[c]);
-    used = logistic_fit(&layout, cases, CASES, RIDGE, iterations, &weights);
+    used = logistic_fit(&layout, cases, CASES, RIDGE, iterations, threads, &weights);
     factors[0] = weights.intercept;
     for (int c = 0; c < comparisons; c++)
         for (int level = 1; level <= LEVELS; level++)
@@ -114,8 +114,8 @@ test_slopes(void)
             truth[i] = (int)unit_below(&seed, 9) / 4.0 - 0.5; /* from -0.5, which is not to be had, to 1.5 */
         make_layout(COMPARISONS);
         make_cases(&seed, COMPARISONS, truth);
-        settled &= fit(COMPARISONS, factors, 100) < 100;
-        (void)fit(COMPARISONS, again, 100);
+        settled &= fit(COMPARISONS, factors, 100, 1) < 100;
+        (void)fit(COMPARISONS, again, 100, 3);
         repeated &= memcmp(factors, again, sizeof factors) == 0;
         for (int i = 0; i <= 2 * COMPARISONS; i++) {
             double step = 1e-4, low, high, slope;
@@ -131,7 +131,7 @@ test_slopes(void)
         }
     }
     unit_ok(settled, "factors settle");
-    unit_ok(repeated, "the same cases give the same factors to the bit");
+    unit_ok(repeated, "the same cases give the same factors to the bit, on one thread and on three");
     unit_ok(flat, "the loss has no slope at the factors, or rises from zero");
     unit_ok(held, "a factor whose evidence is against it stands at zero");
 }
@@ -148,7 +148,7 @@ test_grid(void)
 
         make_layout(1);
         make_cases(&seed, 1, truth);
-        (void)fit(1, factors, 100);
+        (void)fit(1, factors, 100, 1);
         least = naive_loss(1, factors);
         for (int x = -20; x <= 20; x++)
             for (int y = -20; y <= 20; y++)
@@ -170,13 +170,13 @@ test_edges(void)
     make_layout(1);
     weights.levels[0][1] = 3;
     weights.levels[0][4] = -3;
-    (void)logistic_fit(&layout, cases, 0, RIDGE, 10, &weights);
+    (void)logistic_fit(&layout, cases, 0, RIDGE, 10, 1, &weights);
     unit_ok(weights.intercept == -2.0 && weights.levels[0][1] == 3 && weights.levels[0][4] == -3,
             "without cases nothing changes");
     memset(cases, 0, sizeof cases);
     for (int k = 0; k < 100; k++)
         cases[k] = (logistic_case){k % 2 ? 1 : 4, 1e9, k % 2}; /* two patterns that tell everything apart */
-    (void)logistic_fit(&layout, cases, 100, RIDGE, 100, &weights);
+    (void)logistic_fit(&layout, cases, 100, RIDGE, 100, 1, &weights);
     unit_ok(isfinite(weights.intercept) && isfinite(weights.levels[0][1]) && weights.levels[0][1] > 3 &&
                 weights.levels[0][4] < -3,
             "cases that are told apart for certain give finite weights");
