@@ -22,7 +22,7 @@
 #define MOST_ROUND_SECONDS 0.4 /* of durations; a fifth is what chance gives */
 #define MOST_AFTERNOON 0.02    /* of durations of minutes that could be times of day */
 #define LEAST_VALUES 10
-#define WELL_KNOWN 20 /* values whose amount is known, to say what is usual */
+#define WELL_KNOWN 10 /* values whose amount is known, to say what is usual */
 #define FAR 3         /* times the highest and lowest twentieth */
 #define MOST_FAR 0.02 /* of plain values, in the column's unit */
 #define MOST_MEASURES 8
@@ -307,7 +307,8 @@ quantities_find(MemoryContext context, column_profile *profile)
     profile->usual = find_usual(profile, unit, amounts, count);
     count = read_amounts(profile, unit, false, amounts);
     profile->kind = KIND_QUANTITY;
-    profile->spread = count < 2 ? 0 : amounts[count - 1 - count / 20].amount - amounts[count / 20].amount;
+    profile->spread =
+        count < 2 ? 0 : rounded(amounts[count - 1 - count / 20].amount - amounts[count / 20].amount);
     profile->wide = count > 1 && amounts[count / 20].amount > 0 &&
                     amounts[count - 1 - count / 20].amount > WIDE * amounts[count / 20].amount;
     join_equal(context, profile, amounts, count);

@@ -451,7 +451,7 @@ in_whole(const column_profile *profile)
 {
     return usefulness(profile) > 0 && !is_row_number(profile) && !profile->is_group &&
            (profile->kind == KIND_TEXT || profile->kind == KIND_NAME || profile->kind == KIND_CODE ||
-            profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE);
+            profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE || profile->kind == KIND_QUANTITY);
 }
 
 /*
@@ -478,7 +478,10 @@ whole_expression(const column_profile *profiles, int count)
     initStringInfo(&expression);
     for (int i = 0; i < count && used < MOST_WHOLE_COLUMNS; i++)
         if (in_whole(&profiles[i]))
-            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "", quote_identifier(profiles[i].name));
+            appendStringInfo(&expression, "%s%s", used++ > 0 ? ", " : "",
+                             profiles[i].kind == KIND_QUANTITY
+                                 ? psprintf("%s::pg_catalog.numeric", profiles[i].expression)
+                                 : quote_identifier(profiles[i].name));
     return used == 0 ? NULL : psprintf("pg_catalog.concat_ws(' ', %s)", expression.data);
 }
 

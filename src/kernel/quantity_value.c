@@ -322,6 +322,8 @@ static const double powers_of_ten[MOST_DIGITS + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,
 typedef struct digit_runs {
     int count;
     uint32_t lengths[MOST_RUNS];
+    uint32_t kept[MOST_RUNS];   /* digits of a run before the number had MOST_DIGITS; of decimals more change
+                                   nothing */
     uint32_t parted[MOST_RUNS]; /* by what a run is parted from the one before; blanks are ' ' */
     double digits;              /* all of them as one number */
     uint32_t used;              /* of them, but leading zeros */
@@ -349,9 +351,10 @@ add_run(text_view text, uint32_t *i, uint32_t parted, digit_runs *runs)
     for (uint32_t end = *i + length; *i < end; ++*i) {
         uint32_t digit = at(text, *i) - '0';
 
+        if (runs->used == MOST_DIGITS || runs->kept[runs->count - 1] == MOST_DIGITS)
+            continue;
         runs->used += runs->used > 0 || digit > 0;
-        if (runs->used > MOST_DIGITS)
-            return false;
+        runs->kept[runs->count - 1]++;
         runs->digits = runs->digits * 10 + digit;
     }
     return true;
@@ -441,12 +444,12 @@ read_number(text_view text, uint32_t *i, bool decimal_comma, double *amount, cha
             return false;
     }
     decimals = decimal_run(&runs, decimal_comma, mark);
-    for (int run = 1; run < runs.count; run++)
-        if (run != decimals && (runs.lengths[run] != 3 || runs.lengths[0] == 0 || runs.lengths[0] > 3))
-            return false;
-    if (decimals > 0 && runs.lengths[decimals] > MOST_DIGITS)
-        return false;
-    *amount = decimals > 0 ? runs.digits / powers_of_ten[runs.lengths[decimals]] : runs.digits;
+    for (int run = 0; run < runs.count; run++)
+        if (run != decimals || run == 0)
+            if (runs.kept[run] < runs.lengths[run] ||
+                (run > 0 && (runs.lengths[run] != 3 || runs.lengths[0] == 0 || runs.lengths[0] > 3)))
+                return false;
+    *amount = decimals > 0 ? runs.digits / powers_of_ten[runs.kept[decimals]] : runs.digits;
     *i = place;
     if (decimals == 0)
         read_fraction(text, i, amount);
