@@ -21,7 +21,7 @@
 #define LEAST_SAYING_TIME 0.02 /* that clocks are durations: units of time, hours, or more than a day */
 #define MOST_ROUND_SECONDS 0.4 /* of durations; a fifth is what chance gives */
 #define MOST_AFTERNOON 0.02    /* of durations of minutes that could be times of day */
-#define LEAST_VALUES 10
+#define LEAST_VALUES 3
 #define WELL_KNOWN 10 /* values whose amount is known, to say what is usual */
 #define FAR 3         /* times the highest and lowest twentieth */
 #define MOST_FAR 0.02 /* of plain values, in the column's unit */

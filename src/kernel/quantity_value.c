@@ -68,14 +68,18 @@ static const unit_entry more_units[] = {
     {"jahre", "s", 31556952},
     {"jahr", "s", 31556952},
     {"ans", "s", 31556952},
+    {"kms", "mm", 1000000},
     {"miles", "mm", 1609344},
     {"mile", "mm", 1609344},
     {"mi", "mm", 1609344},
     {"tonnes", "g", 1000000},
     {"tonne", "g", 1000000},
     {"t", "g", 1000000},
+    {"kgs", "g", 1000},
+    {"gms", "g", 1},
     {"gramm", "g", 1},
     {"kilogramm", "g", 1000},
+    {"ltrs", "ml", 1000},
     {"litros", "ml", 1000},
     {"litro", "ml", 1000},
     {"hl", "ml", 100000},
@@ -508,7 +512,7 @@ take_unit(value_reading *reading, const unit_entry **unit)
     return true;
 }
 
-/* "$ 1,299.00", "USD 12", "$1.5M", "12.-": from behind the currency on. */
+/* "$ 1,299.00", "USD 12", "$1.5M", "12.-", "Rs. 500/-": from behind the currency on. */
 static bool
 read_money(value_reading *reading, const unit_entry *unit, uint32_t end)
 {
@@ -524,7 +528,8 @@ read_money(value_reading *reading, const unit_entry *unit, uint32_t end)
     if (!read_number(reading->text, &reading->i, reading->form.decimal_comma, &amount, &value->mark))
         return false;
     skip_multiplier(reading, true, &amount);
-    if (at(reading->text, reading->i) == '.' || at(reading->text, reading->i) == ',') {
+    if (at(reading->text, reading->i) == '.' || at(reading->text, reading->i) == ',' ||
+        at(reading->text, reading->i) == '/') {
         uint32_t dash = at(reading->text, reading->i + 1);
 
         reading->i += dash == '-' || dash == 0x2013 || dash == 0x2014 ? 2 : 0;
@@ -700,6 +705,23 @@ read_iso(value_reading *reading)
     return any;
 }
 
+/* "~ 5 kg", "ca. 5 kg": what is not exact is compared as if it were. */
+static void
+skip_about(value_reading *reading)
+{
+    static const char *const words[] = {"ca", "c", "approx", "approximately", "about", "circa"};
+    text_view text = reading->text;
+
+    if (at(text, 0) == '~' || at(text, 0) == 0x2248)
+        reading->i = after_blanks(text, 1);
+    for (size_t w = 0; w < COUNT(words) && reading->i == 0; w++) {
+        uint32_t end = name_end(text, 0, words[w]);
+
+        if (end != 0 && (at(text, end) == '.' || is_blank(at(text, end))))
+            reading->i = after_blanks(text, at(text, end) == '.' ? end + 1 : end);
+    }
+}
+
 static bool
 read_value(value_reading *reading)
 {
@@ -711,8 +733,7 @@ read_value(value_reading *reading)
 
     *value = (quantity_value){.amount = 1};
     reading->i = 0;
-    if (at(text, 0) == '~' || at(text, 0) == 0x2248)
-        reading->i = after_blanks(text, 1);
+    skip_about(reading);
     if (folded(at(text, reading->i)) == 'p' &&
         (is_digit(at(text, reading->i + 1)) || folded(at(text, reading->i + 1)) == 't'))
         return read_iso(reading);
