@@ -754,6 +754,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
         session->u = palloc0(sizeof learnt->parameters.u);
     }
     learnt->start.in_order = true;
+    learnt->start.frequencies_from = rarities->count > 0 ? run->scorer.comparison_count : 0;
     learnt->start.m_prior_share = prior_share(spec);
     start_values(run, &learnt->start);
     rarities_start(rarities, &learnt->start);

@@ -285,6 +285,10 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
         if (session->related != NULL)
             (void)settle_levels(&layout->comparisons[c], relatives, halfway, U_PRIOR_PAIRS, 0,
                                 session->related[c]);
+        /* What is rare and shared never speaks more for relatives than for a match: else a frequent value's
+           records could be taken for the matches, and all others for relatives. */
+        if (session->related != NULL && parameters->frequencies_from > 0 && c >= parameters->frequencies_from)
+            keep_order(&layout->comparisons[c], parameters->m[c], session->related[c]);
     }
 }
 
