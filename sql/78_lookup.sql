@@ -90,6 +90,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.key_parts(jsonb, jsonb) IS 'Segment by segment: the keys, the records that have them, and which of these are gone.';
 
+-- columns: those that an index of these segments begins with; leading: the value of the first of two, NULL where there is one.
+CREATE FUNCTION mastering.expect_rows(segments int[], columns text[], leading text, keys anyarray, rows boolean DEFAULT false) RETURNS void
+    LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_expect_rows';
+COMMENT ON FUNCTION mastering.expect_rows(int[], text[], text, anyarray, boolean) IS 'Announces to the operating system the pages of an index that a query for these values is going to read one after the other; rows: and those that the rows lie in.';
+
 -- vectors: the deletion vectors of the segments of records, 0 where there is none. own and known: queries for rows (segment, row).
 CREATE FUNCTION mastering.key_neighbours(asked text, key_segments int[], record_segments int[], vectors bigint[], own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_neighbours';
@@ -118,7 +123,7 @@ RETURNS TABLE (cluster_id bigint, probability double precision, weight double pr
     LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
-REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.key_neighbours(text, int[], int[], bigint[], text, text),
+REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.expect_rows(int[], text[], text, anyarray, boolean), mastering.key_neighbours(text, int[], int[], bigint[], text, text),
     mastering.require_run(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.

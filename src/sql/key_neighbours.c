@@ -30,6 +30,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "sql/segment_rows.h"
 #include "storage/bufmgr.h"
 #include "storage/deletion_vector.h"
 #include "tcop/dest.h"
@@ -44,6 +45,8 @@
 
 /* A chunk fetched on its own costs as much as some five that are read in a row. */
 #define CHUNKS_READ_PER_LOOKUP 5
+/* The index is asked for as a whole where so many of its pages lie behind a key, or fewer. */
+#define INDEX_PAGES_PER_LOOKUP 4
 /* Chunks that the operating system is told of before they are wanted. */
 #define CHUNKS_AHEAD 32
 
@@ -248,9 +251,8 @@ find_asked(const search *search, int32 rule, int64 key)
 
 /* Takes what a chunk has of the asked keys of a rule from one place to another. */
 static void
-match_chunk(search *search, part *part, int32 rule, Datum chunk, Size next, Size end)
+match_chunk(search *search, part *part, int32 rule, const bytea *entries, Size next, Size end)
 {
-    bytea *entries = DatumGetByteaPP(chunk);
     const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
     int count = key_chunk_count(entries), at = 0;
 
@@ -263,8 +265,6 @@ match_chunk(search *search, part *part, int32 rule, Datum chunk, Size next, Size
         for (; at < count && key_entry_key(bytes + at * KEY_ENTRY_BYTES) == key; at++)
             note_entry(search, part, search->asked + next, key_entry_row(bytes + at * KEY_ENTRY_BYTES));
     }
-    if ((Pointer)entries != DatumGetPointer(chunk))
-        pfree(entries);
 }
 
 static Datum
@@ -276,6 +276,24 @@ column(TupleTableSlot *slot, AttrNumber attribute)
     if (is_null)
         elog(ERROR, "a chunk of keys has no value in column %d", attribute);
     return value;
+}
+
+/* A chunk as it lies in its page, which is how it is written; or a copy, to be freed. */
+static const bytea *
+entries_of(TupleTableSlot *slot, AttrNumber attribute, bytea **copy)
+{
+    Datum chunk = column(slot, attribute);
+    bytea *entries = DatumGetByteaPP(chunk);
+
+    *copy = (Pointer)entries == DatumGetPointer(chunk) ? NULL : entries;
+    return entries;
+}
+
+static void
+free_copy(bytea **copy)
+{
+    if (*copy != NULL)
+        pfree(*copy);
 }
 
 static AttrNumber
@@ -295,13 +313,15 @@ read_chunks(search *search, part *part, Relation relation)
                entries = column_number(relation, "entries");
     TupleTableSlot *slot = table_slot_create(relation, NULL);
     TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, NULL);
+    bytea *copy;
 
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
         int32 of_rule = DatumGetInt32(column(slot, rule));
 
         CHECK_FOR_INTERRUPTS();
-        match_chunk(search, part, of_rule, column(slot, entries),
+        match_chunk(search, part, of_rule, entries_of(slot, entries, &copy),
                     find_asked(search, of_rule, DatumGetInt64(column(slot, first))), search->count);
+        free_copy(&copy);
     }
     table_endscan(scan);
     ExecDropSingleTupleTableSlot(slot);
@@ -351,6 +371,8 @@ place_chunks(search *search, Relation relation, Relation index, Size *count)
     ScanKeyData keys[2];
 
     *count = 0;
+    if (RelationGetNumberOfBlocks(index) <= (uint64)search->count * INDEX_PAGES_PER_LOOKUP)
+        segment_expect_index(index);
     scan->xs_want_itup = true;
     for (Size i = 0; i < search->count; i++) {
         const asked_key *asked = search->asked + i;
@@ -389,12 +411,14 @@ look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
     TupleTableSlot *slot = table_slot_create(relation, NULL);
     IndexFetchTableData *fetch;
     Size count, ahead = 0;
+    bytea *copy;
     wanted_chunk *wanted = place_chunks(search, relation, index, &count);
 
     fetch = table_index_fetch_begin(relation);
     for (Size i = 0, end; i < count; i = end) {
         bool call_again = false, all_dead = false;
         ItemPointerData place = wanted[i].place;
+        const bytea *chunk;
 
         CHECK_FOR_INTERRUPTS();
         for (; ahead < count && ahead < i + CHUNKS_AHEAD; ahead++) {
@@ -407,9 +431,11 @@ look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
             ;
         if (!table_index_fetch_tuple(fetch, &place, GetActiveSnapshot(), slot, &call_again, &all_dead))
             continue; /* as it was before an erasure */
+        chunk = entries_of(slot, entries, &copy);
         for (Size w = i; w < end; w++)
-            match_chunk(search, part, search->asked[wanted[w].asked].rule, column(slot, entries),
-                        wanted[w].asked, wanted[w].asked + 1);
+            match_chunk(search, part, search->asked[wanted[w].asked].rule, chunk, wanted[w].asked,
+                        wanted[w].asked + 1);
+        free_copy(&copy);
     }
     table_index_fetch_end(fetch);
     ExecDropSingleTupleTableSlot(slot);

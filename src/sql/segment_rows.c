@@ -7,6 +7,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
+#include "miscadmin.h"
 #include "sql/segment_rows.h"
 #include "storage/bufmgr.h"
 #include "storage/head.h"
@@ -46,8 +47,8 @@ begins_with(Relation index, int count, const AttrNumber *columns)
     return true;
 }
 
-void
-segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
+bool
+segment_rows_try(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
 {
     AttrNumber numbers[SEGMENT_KEYS];
     List *indexes;
@@ -70,16 +71,25 @@ segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *
         index_close(index, NoLock);
     }
     list_free(indexes);
-    if (rows->index == NULL)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("\"%s\" has no index on \"%s\"", RelationGetRelationName(rows->table), columns[0]),
-                 errhint("CREATE INDEX ON mastering.%s (\"%s\"%s%s%s)", RelationGetRelationName(rows->table),
-                         columns[0], key_count > 1 ? ", \"" : "", key_count > 1 ? columns[1] : "",
-                         key_count > 1 ? "\"" : "")));
+    if (rows->index == NULL) {
+        table_close(rows->table, NoLock);
+        return false;
+    }
     rows->scan = index_beginscan(rows->table, rows->index, rows->snapshot, key_count, 0);
     rows->fetch = table_index_fetch_begin(rows->table);
     rows->slot = table_slot_create(rows->table, NULL);
+    return true;
+}
+
+void
+segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
+{
+    if (!segment_rows_try(rows, segment, key_count, columns))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("\"segment_%d\" has no index on \"%s\"", segment, columns[0]),
+                        errhint("CREATE INDEX ON mastering.segment_%d (\"%s\"%s%s%s)", segment, columns[0],
+                                key_count > 1 ? ", \"" : "", key_count > 1 ? columns[1] : "",
+                                key_count > 1 ? "\"" : "")));
 }
 
 /* Locks stay to the end of the transaction, as those of a query do. */
@@ -160,6 +170,17 @@ page_below(Relation index, BTScanInsert search, BlockNumber block, uint32 level)
     return below;
 }
 
+static void
+set_search(segment_rows *rows, const Datum *values)
+{
+    if (rows->descent == NULL)
+        rows->descent = begin_descent(rows);
+    for (int i = 0; i < rows->key_count; i++)
+        ScanKeyEntryInitializeWithInfo(&rows->descent->search.scankeys[i], 0, (AttrNumber)(i + 1),
+                                       InvalidStrategy, InvalidOid, rows->index->rd_indcollation[i],
+                                       index_getprocinfo(rows->index, i + 1, BTORDER_PROC), values[i]);
+}
+
 /*
  * The inner pages of an index are few and stay in memory, its leaves are not: each would be waited for. Where
  * a page is split meanwhile, the wrong leaf is asked for, and the right one is read when it is needed.
@@ -171,12 +192,7 @@ segment_expect(segment_rows *rows, const Datum *values)
 
     if (effective_io_concurrency == 0)
         return;
-    if (rows->descent == NULL)
-        rows->descent = begin_descent(rows);
-    for (int i = 0; i < rows->key_count; i++)
-        ScanKeyEntryInitializeWithInfo(&rows->descent->search.scankeys[i], 0, (AttrNumber)(i + 1),
-                                       InvalidStrategy, InvalidOid, rows->index->rd_indcollation[i],
-                                       index_getprocinfo(rows->index, i + 1, BTORDER_PROC), values[i]);
+    set_search(rows, values);
     block = rows->descent->root;
     for (uint32 level = rows->descent->level; level > 0; level--) {
         block = page_below(rows->index, &rows->descent->search, block, level);
@@ -185,6 +201,46 @@ segment_expect(segment_rows *rows, const Datum *values)
     }
     if (rows->descent->level > 0)
         (void)PrefetchBuffer(rows->index, MAIN_FORKNUM, block);
+}
+
+/* Of a large index that was not read for long not even the inner pages are in memory. */
+void
+segment_expect_many(segment_rows *rows, const Datum *values, uint32 count)
+{
+    BlockNumber *blocks;
+
+    if (effective_io_concurrency == 0 || count == 0)
+        return;
+    set_search(rows, values);
+    blocks = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, sizeof(BlockNumber)));
+    for (uint32 i = 0; i < count; i++)
+        blocks[i] = rows->descent->root;
+    for (uint32 level = rows->descent->level; level > 0; level--) {
+        BlockNumber asked_for = InvalidBlockNumber;
+
+        for (uint32 i = 0; i < count; i++) {
+            if (!BlockNumberIsValid(blocks[i]))
+                continue;
+            set_search(rows, values + (Size)i * rows->key_count);
+            blocks[i] = page_below(rows->index, &rows->descent->search, blocks[i], level);
+            if (BlockNumberIsValid(blocks[i]) && blocks[i] != asked_for)
+                (void)PrefetchBuffer(rows->index, MAIN_FORKNUM, blocks[i]);
+            asked_for = blocks[i];
+        }
+        CHECK_FOR_INTERRUPTS();
+    }
+    pfree(blocks);
+}
+
+void
+segment_expect_index(Relation index)
+{
+    BlockNumber count = RelationGetNumberOfBlocks(index);
+
+    if (effective_io_concurrency == 0)
+        return;
+    for (BlockNumber block = 0; block < count; block++)
+        (void)PrefetchBuffer(index, MAIN_FORKNUM, block);
 }
 
 uint32

@@ -46,7 +46,9 @@ typedef struct segment_rows {
     segment_descent *descent; /* NULL until something is expected */
 } segment_rows;
 
-/* By the index that begins with these columns. An error closes it. */
+/* By the index that begins with these columns. An error closes it. Where there is no such index, an error, or
+ * false and nothing open. */
+extern bool segment_rows_try(segment_rows *rows, int32 segment, int key_count, const char *const *columns);
 extern void segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns);
 extern void segment_rows_close(segment_rows *rows);
 
@@ -59,6 +61,13 @@ extern void segment_key(const segment_rows *rows, ScanKeyData *key, int k, Strat
 
 /* Asks for the leaf of the index where rows with these values will be looked for (all its columns equal). */
 extern void segment_expect(segment_rows *rows, const Datum *values);
+
+/* The same for many: so many times the values of its columns. Inner pages are asked for, too, level by level.
+ */
+extern void segment_expect_many(segment_rows *rows, const Datum *values, uint32 count);
+
+/* Asks for all pages of an index. */
+extern void segment_expect_index(Relation index);
 
 /* Adds where rows with these keys may lie, in the order of the index, `most` at most; their pages are asked
  * for. Returns how many. */
