@@ -84,6 +84,10 @@ BEGIN
                 EXECUTE 'SELECT count(*) FROM pg_temp.mastering_gone' INTO gone;
             END IF;
             joined := CASE WHEN total + gone <= few THEN looked_up ELSE matched END;
+            IF joined = looked_up THEN
+                EXECUTE 'SELECT mastering.expect_rows($1, ''{#key}'', NULL, ARRAY(SELECT n."#key" FROM pg_temp.mastering_incoming n' || CASE WHEN gone > 0 THEN ' UNION ALL SELECT n."#key" FROM pg_temp.mastering_gone n' ELSE '' END || '), true)'
+                  USING mastering.segments_of(current);
+            END IF;
             EXECUTE format('CREATE TEMP TABLE mastering_change ON COMMIT DROP AS
                 SELECT n."#key", o."#segment", o."#row", CASE WHEN o."#key" IS NULL THEN ''i'' ELSE ''u'' END AS kind, CASE WHEN o."#key" IS NOT NULL THEN %2$s END AS lost
                   FROM %1$s WHERE n."#hash" IS DISTINCT FROM o."#hash"', format(joined, 'mastering_incoming', 'LEFT', live), lost)

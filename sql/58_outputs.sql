@@ -328,6 +328,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.rows_query(jsonb, text, text, text, bigint) IS 'A query for some rows of a version, segment by segment: by their index where few are wanted, by reading all where many are.';
 
+CREATE FUNCTION mastering.segments_of(version jsonb) RETURNS int[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT ARRAY(SELECT s.value::int FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s ORDER BY s.ordinality) $$;
+COMMENT ON FUNCTION mastering.segments_of(jsonb) IS 'The segments of a version.';
+
 -- To be executed with the ids, a bigint[], as its parameter.
 CREATE FUNCTION mastering.rows_of_clusters(version jsonb, clusters bigint) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -335,18 +339,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.rows_of_clusters(jsonb, bigint) IS 'A query for the rows of so many clusters in a version.';
 
--- The version after a run: rows of the wanted state that the old version has stay where they are.
-CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
+-- The version after a run: rows of the wanted state that the old version has stay where they are. All rows are told apart by hashes; those of
+-- a scope, of which many are fetched anyway, are laid beside what is wanted of the same key, byte by byte: to write a lineage as text and
+-- to hash it takes longer than to read it.
+CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, key text[], scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off SET enable_indexscan = off AS $$
 DECLARE
     live text;
     same boolean := old IS NOT NULL AND (old ->> 'store')::int = store;
-    deletions jsonb;
+    deletions jsonb := '{}';
     segment int;
-    version jsonb;
-    lost bigint;
 BEGIN
     IF NOT same THEN
         segment := mastering.write_segment(store, wanted);
@@ -354,32 +358,33 @@ BEGIN
     END IF;
     IF append_only THEN
         segment := mastering.write_segment(store, wanted);
-        deletions := '{}';
-    ELSE
+    ELSIF scope IS NULL THEN
         EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
-        live := format('SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s', columns,
-                       coalesce(scope_rows, CASE WHEN scope IS NULL THEN format('mastering.%I s WHERE %s', 'store_' || store, mastering.version_condition(old, 's')) ELSE format('(%s) s', mastering.rows_of_clusters(old, cardinality(scope))) END));
-        IF scope IS NULL THEN
-            ANALYZE pg_temp.mastering_wanted;
-            live := '(' || live || ')';
-        ELSE    -- a few rows are noted, all of them are read twice
-            EXECUTE 'CREATE TEMP TABLE mastering_live ON COMMIT DROP AS ' || live USING scope;
-            live := 'pg_temp.mastering_live';
-        END IF;
+        ANALYZE pg_temp.mastering_wanted;
+        -- A few rows are noted, all of them are read twice.
+        live := format('(SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s)', columns,
+                       coalesce(scope_rows, format('mastering.%I s WHERE %s', 'store_' || store, mastering.version_condition(old, 's'))));
         segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM %s o WHERE o.hash = s."#hash")', columns, live));
-        EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}''), coalesce(sum(d.n), 0) FROM (
-            SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost, count(*) AS n FROM %s o
-             WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_wanted w WHERE w."#hash" = o.hash) GROUP BY 1) d', live) INTO deletions, lost;
+        live := format('%s o WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_wanted w WHERE w."#hash" = o.hash)', live);
+    ELSE
+        PERFORM mastering.expect_rows(mastering.segments_of(old), '{#cluster}', NULL, scope) WHERE scope_rows IS NULL;
+        EXECUTE 'CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS ' || wanted;
+        EXECUTE format('CREATE TEMP TABLE mastering_live ON COMMIT DROP AS SELECT s."#segment", s."#row", CASE WHEN record_image_eq(ROW(%s), ROW(w.*)) THEN w.ctid END AS stays FROM %s LEFT JOIN pg_temp.mastering_wanted w ON %s', columns,
+                       coalesce(scope_rows, format('(%s) s', mastering.rows_of_clusters(old, cardinality(scope)))), (SELECT string_agg(format('w.%1$I = s.%1$I', k), ' AND ') FROM unnest(key) k)) USING scope;
+        segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_live o WHERE o.stays = s.ctid)', columns));
+        live := 'pg_temp.mastering_live o WHERE o.stays IS NULL';
+    END IF;
+    IF live IS NOT NULL THEN
+        EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s GROUP BY 1) d', live) INTO deletions;
         DROP TABLE pg_temp.mastering_wanted;
         IF scope IS NOT NULL THEN
             DROP TABLE pg_temp.mastering_live;
         END IF;
     END IF;
-    version := mastering.changed_version(old, deletions, segment);
-    RETURN mastering.compacted_version(version);
+    RETURN mastering.compacted_version(mastering.changed_version(old, deletions, segment));
 END
 $$;
-COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, bigint[], boolean, text) IS 'The version that a query''s rows are, written as what differs from an old one; with a scope, the rows of these clusters and the others as they were. scope_rows: a FROM item s with the old rows of the scope, where they were read already.';
+COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, text[], bigint[], boolean, text) IS 'The version that a query''s rows are, written as what differs from an old one; columns: those of a row s of either, key: the names of what tells its rows apart. With a scope, the rows of these clusters and the others as they were. scope_rows: a FROM item s with the old rows of the scope, where they were read already.';
 
 -- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest

@@ -33,7 +33,7 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
         pg_temp.mastering_golden, pg_temp.mastering_before, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
-        pg_temp.mastering_scope, pg_temp.mastering_linked, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live;
+        pg_temp.mastering_scope, pg_temp.mastering_linked, pg_temp.mastering_link, pg_temp.mastering_regrouped, pg_temp.mastering_part, pg_temp.mastering_bond, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
@@ -42,6 +42,7 @@ COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables 
 CREATE FUNCTION mastering.note_before(golden jsonb, clusters bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET enable_indexscan = off AS $$
 BEGIN
+    PERFORM mastering.expect_rows(mastering.segments_of(golden), '{#cluster}', NULL, clusters);
     EXECUTE 'CREATE TEMP TABLE mastering_before ON COMMIT DROP AS ' || mastering.rows_of_clusters(golden, cardinality(clusters)) USING clusters;
 END
 $$;
@@ -253,7 +254,7 @@ BEGIN
         END IF;
         members := mastering.next_version(mastering.entity_store('members', entity_name, entity), old -> '_members',
             'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label ORDER BY 1, 2',
-            's."#source", s."#key", s."#cluster"', touched, false, CASE WHEN how ->> 'run' = 'incremental' THEN members_old || ' s' END);
+            's."#source", s."#key", s."#cluster"', '{#source,#key}', touched, false, CASE WHEN how ->> 'run' = 'incremental' THEN members_old || ' s' END);
         IF to_regclass('pg_temp.mastering_under_lock') IS NOT NULL THEN
             basis := basis || jsonb_build_object('under_locks', (SELECT jsonb_agg(DISTINCT i.cluster) FROM pg_temp.mastering_under_lock u
                 JOIN pg_temp.mastering_partition p ON p.source = u.source AND p.key = u.key JOIN pg_temp.mastering_identity i ON i.label = p.label));
@@ -263,7 +264,7 @@ BEGIN
         EXECUTE format('CREATE TEMP TABLE mastering_lost ON COMMIT DROP AS SELECT m."#cluster" AS cluster, count(*) AS records FROM %s m WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = m."#cluster") GROUP BY 1', members_old);
         EXECUTE 'CREATE TEMP TABLE mastering_event (cluster, event, other, records, at) ON COMMIT DROP AS ' || mastering.history_query();
         history := mastering.next_version(mastering.entity_store('history', entity_name, entity), old -> '_history', 'SELECT * FROM pg_temp.mastering_event',
-            's."#cluster", s.event, s.other_id, s.records, s.at', NULL, true);
+            's."#cluster", s.event, s.other_id, s.records, s.at', '{#cluster}', NULL, true);
         EXECUTE 'SELECT coalesce(jsonb_object_agg(e.event, e.n), ''{}'') FROM (SELECT q.event, count(*) AS n FROM pg_temp.mastering_event q GROUP BY 1) e' INTO counters;
         DROP TABLE pg_temp.mastering_lost;
     END IF;
@@ -304,10 +305,10 @@ BEGIN
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
         format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g' || sorted,
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
-        's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', scope, false,
+        's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', '{#cluster}', scope, false,
         CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
-        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', scope);
+        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', '{#cluster}', scope);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
         THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))
