@@ -7,8 +7,8 @@
 CREATE FUNCTION mastering.note_levels() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO pg_temp.mastering_level
-    SELECT v.ordinality, v.level, count(*) FROM pg_temp.mastering_linked l CROSS JOIN LATERAL unnest(l.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2
+    INSERT INTO pg_temp.mastering_level    -- many links have the same levels
+    SELECT v.ordinality, v.level, sum(p.links) FROM (SELECT l.levels, count(*) AS links FROM pg_temp.mastering_linked l GROUP BY 1) p CROSS JOIN LATERAL unnest(p.levels) WITH ORDINALITY v (level, ordinality) GROUP BY 1, 2
     UNION ALL
     SELECT 0, floor(l.weight / 4)::int, count(*) FROM pg_temp.mastering_linked l GROUP BY 2;
 END
@@ -107,7 +107,7 @@ DECLARE
 BEGIN
     IF come >= enough THEN
         CREATE TEMP TABLE mastering_sample ON COMMIT DROP AS
-        SELECT r.* FROM (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x LIMIT sampled) c JOIN pg_temp.mastering_read r ON r."#segment" = c.segment AND r."#row" = c.row_no;
+        SELECT r.* FROM pg_temp.mastering_read r WHERE (r."#segment", r."#row") IN (SELECT x.segment, x.row_no FROM pg_temp.mastering_come x) LIMIT sampled;
         EXECUTE format('SELECT %s FROM pg_temp.mastering_sample s',
                        (SELECT mastering.object_expression(array_agg(format('%L, round(count(s.%I)::numeric / greatest(count(*), 1), 4)', a.value ->> 'name', a.value ->> 'name'))) FROM jsonb_array_elements(entity -> 'attributes') a)) INTO shares;
         SELECT counters || coalesce(jsonb_object_agg('drift.present.' || p.key, p.value::numeric - (last -> 'present' ->> p.key)::numeric), '{}') INTO counters

@@ -92,6 +92,7 @@ BEGIN
         rows := CASE WHEN part.other IS NOT NULL THEN mastering.deletion_vector_rows(part.other, part.vector) END;
         CONTINUE WHEN cardinality(rows) = 0;
         IF cardinality(rows) < part.row_count / 20 THEN
+            PERFORM mastering.expect_rows(ARRAY[part.segment], '{#row}', NULL, rows) WHERE cardinality(rows) > 0;
             EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)), %s, s."#row" FROM mastering.%I s WHERE s."#row" = ANY ($1)', part.name, hashed, part.segment, 'segment_' || part.segment) USING rows;
         ELSE
             EXECUTE format('INSERT INTO pg_temp.%I SELECT s."#source", s."#key", mastering.row_hash(ROW(%s)), %s, s."#row" FROM mastering.%I s WHERE true%s%s', part.name, hashed, part.segment, 'segment_' || part.segment,
@@ -185,6 +186,7 @@ DECLARE
 BEGIN
     FOR part IN SELECT w.segment, array_agg(w.row_no) AS rows FROM pg_temp.mastering_scope w
                  WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#segment" = w.segment AND r."#row" = w.row_no) GROUP BY 1 LOOP
+        PERFORM mastering.expect_rows(ARRAY[part.segment], '{#row}', NULL, part.rows);
         EXECUTE format('INSERT INTO pg_temp.mastering_read SELECT s.* FROM mastering.%I s WHERE s."#row" = ANY (ARRAY(SELECT unnest($1)))', 'segment_' || part.segment) USING part.rows;
     END LOOP;
 END
@@ -199,9 +201,10 @@ DECLARE
     n bigint;
     total bigint := 0;
 BEGIN
-    FOR part IN SELECT w.source, format('SELECT w.key FROM pg_temp.mastering_want w WHERE w.source = %L', w.source) AS keys, count(*) AS n FROM pg_temp.mastering_want w GROUP BY 1 LOOP
+    FOR part IN SELECT w.source, array_agg(w.key) AS keys, count(*) AS n FROM pg_temp.mastering_want w GROUP BY 1 LOOP
+        PERFORM mastering.expect_rows(mastering.segments_of(version), '{#source,#key}', part.source, part.keys);
         EXECUTE format('INSERT INTO pg_temp.%I %s ON CONFLICT DO NOTHING', target,
-                       mastering.rows_query(version, columns, format('s."#source" = %L AND s."#key" = ANY (ARRAY(%s))', part.source, part.keys), format('s."#source" = %L AND s."#key" IN (%s)', part.source, part.keys), part.n));
+                       mastering.rows_query(version, columns, format('s."#source" = %L AND s."#key" = ANY (ARRAY(SELECT unnest($1)))', part.source), format('s."#source" = %L AND s."#key" IN (SELECT unnest($1))', part.source), part.n)) USING part.keys;
         GET DIAGNOSTICS n = ROW_COUNT;
         total := total + n;
     END LOOP;
@@ -220,6 +223,7 @@ BEGIN
     IF wanted IS NULL THEN
         RETURN;
     END IF;
+    PERFORM mastering.expect_rows(mastering.segments_of(members), '{#cluster}', NULL, wanted);
     EXECUTE 'INSERT INTO pg_temp.mastering_member ' || mastering.rows_of_clusters(members, cardinality(wanted)) USING wanted;
     -- Records with other values are not what was a member, and are read by where they lie.
     TRUNCATE pg_temp.mastering_want;
@@ -330,17 +334,67 @@ BEGIN
         INSERT INTO pg_temp.mastering_want
         SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = this_round);
     END IF;
-    PERFORM mastering.read_wanted(members, 's."#cluster"', 'mastering_near');
+    PERFORM mastering.read_wanted(members, format('s."#cluster", %s', this_round), 'mastering_near');
+    INSERT INTO pg_temp.mastering_link SELECT l.id_a, l.id_b FROM pg_temp.mastering_linked l;
     DROP TABLE pg_temp.mastering_linked;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round; says why that cannot be told where it cannot, how many records were compared, and, of the first round, what the blocks of new records are like.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round, and these links to pg_temp.mastering_link; says why that cannot be told where it cannot, how many records were compared, and, of the first round, what the blocks of new records are like.';
+
+-- After the first round most of what came out of it stands. What links hold together of the affected records is a part: no link leads from one
+-- part to another, so that each part with the clusters near it comes out the same alone. The first round had all there was of them;
+-- in the second only those parts have to be clustered once more that have become near to a cluster that the first had not. Later rounds
+-- had some parts only, so that any part that has grown is clustered once more. In pg_temp.mastering_scope, without anything where nothing is left to do.
+CREATE FUNCTION mastering.scope_of_parts(this_round int) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+DECLARE
+    depth int := 0;
+    n bigint;
+BEGIN
+    TRUNCATE pg_temp.mastering_scope;
+    IF this_round = 1 AND NOT EXISTS (SELECT FROM pg_temp.mastering_near n WHERE n.round = this_round) THEN
+        RETURN 0;
+    END IF;
+    CREATE TEMP TABLE mastering_part (id text, step int) ON COMMIT DROP;
+    INSERT INTO pg_temp.mastering_part
+    SELECT a.source || ':' || a.key, 0 FROM pg_temp.mastering_affected a WHERE a.round = this_round AND this_round > 1
+    UNION
+    SELECT e.other, 0 FROM (SELECT m."#source" || ':' || m."#key" AS id FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member m ON m."#cluster" = c.cluster WHERE c.round = this_round) f
+      JOIN (SELECT l.id_a AS id, l.id_b AS other FROM pg_temp.mastering_link l UNION ALL SELECT l.id_b, l.id_a FROM pg_temp.mastering_link l) e ON e.id = f.id;
+    -- Links between affected records; the others lead to near clusters.
+    CREATE TEMP TABLE mastering_bond ON COMMIT DROP AS
+    SELECT l.id_a, l.id_b FROM pg_temp.mastering_link l WHERE l.id_a IN (SELECT a.source || ':' || a.key FROM pg_temp.mastering_affected a) AND l.id_b IN (SELECT a.source || ':' || a.key FROM pg_temp.mastering_affected a);
+    LOOP
+        INSERT INTO pg_temp.mastering_part
+        SELECT e.other, depth + 1
+          FROM (SELECT l.id_b FROM pg_temp.mastering_part p JOIN pg_temp.mastering_bond l ON l.id_a = p.id WHERE p.step = depth
+                UNION
+                SELECT l.id_a FROM pg_temp.mastering_part p JOIN pg_temp.mastering_bond l ON l.id_b = p.id WHERE p.step = depth) e (other)
+         WHERE e.other NOT IN (SELECT p.id FROM pg_temp.mastering_part p);
+        GET DIAGNOSTICS n = ROW_COUNT;
+        EXIT WHEN n = 0;
+        depth := depth + 1;
+    END LOOP;
+    INSERT INTO pg_temp.mastering_scope
+    SELECT a.segment, a.row_no, false FROM pg_temp.mastering_affected a WHERE a.source || ':' || a.key IN (SELECT p.id FROM pg_temp.mastering_part p)
+    UNION ALL
+    SELECT r."#segment", r."#row", true
+      FROM pg_temp.mastering_member m JOIN pg_temp.mastering_read r ON r."#source" = m."#source" AND r."#key" = m."#key"
+     WHERE m."#cluster" IN (SELECT c.cluster FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster
+             WHERE k."#source" || ':' || k."#key" IN (SELECT l.id_b FROM pg_temp.mastering_part p JOIN pg_temp.mastering_link l ON l.id_a = p.id
+                                                      UNION ALL SELECT l.id_a FROM pg_temp.mastering_part p JOIN pg_temp.mastering_link l ON l.id_b = p.id));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    DROP TABLE pg_temp.mastering_part, pg_temp.mastering_bond;
+    RETURN n;
+END
+$$;
+COMMENT ON FUNCTION mastering.scope_of_parts(int) IS 'Notes the records that have to be clustered once more after a round of an increment in pg_temp.mastering_scope; says how many.';
 
 -- pg_temp.mastering_partition (source, key, label) for the affected records, and pg_temp.mastering_touched: the clusters of the
 -- last run that they are in. reason: why all records have to be gone over after all; compared: affected records and those that share a
 -- key with them.
 CREATE FUNCTION mastering.regroup(env mastering.environment, entity_name text, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb, at_most bigint, OUT reason text, OUT compared bigint, OUT blocks jsonb)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET default_statistics_target = 10 AS $$
 DECLARE
     query text := mastering.scope_query(entity);
     members jsonb := old -> '_members';
@@ -349,6 +403,7 @@ DECLARE
     verdicts text := (SELECT format('SELECT v.* FROM (%s) v WHERE v.id_a IN %s AND v.id_b IN %s', q, ids, ids) FROM mastering.verdicts_query(labels, curation, query) q WHERE q IS NOT NULL);
     decided boolean;
     tied boolean := false;
+    locked boolean := coalesce(curation @? '$[*] ? (@[0] == "lock")', false);
     this_round int := 0;
     near record;
     reached bigint;
@@ -360,7 +415,8 @@ BEGIN
         tied := EXISTS (SELECT FROM pg_temp.mastering_tie);
     END IF;
     CREATE TEMP TABLE mastering_touched (cluster bigint PRIMARY KEY, round int) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY, round int) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_link (id_a text, id_b text) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
@@ -407,35 +463,44 @@ BEGIN
              WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT a.source, a.key FROM pg_temp.mastering_affected a
                                 UNION ALL SELECT k."#source", k."#key" FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster) w ON w.source = x.source AND w.key = x.key)
                AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d JOIN pg_temp.mastering_member k ON k."#cluster" = d.cluster WHERE k."#source" = t.source AND k."#key" = t.key);
-            n := mastering.read_wanted(members, 's."#cluster"', 'mastering_near');
+            n := mastering.read_wanted(members, format('s."#cluster", %s', this_round), 'mastering_near');
             EXIT WHEN n = 0;
             PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', members, records);
         END LOOP;
-        TRUNCATE pg_temp.mastering_scope;
-        INSERT INTO pg_temp.mastering_scope
-        SELECT a.segment, a.row_no, false FROM pg_temp.mastering_affected a
-        UNION ALL
-        SELECT r."#segment", r."#row", true FROM pg_temp.mastering_near n JOIN pg_temp.mastering_member m ON m."#cluster" = n.cluster JOIN pg_temp.mastering_read r ON r."#source" = m."#source" AND r."#key" = m."#key";
-        GET DIAGNOSTICS reached = ROW_COUNT;
-        IF reached > at_most THEN
-            reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
-            RETURN;
+        IF this_round > 0 AND NOT tied AND NOT locked THEN
+            EXIT WHEN mastering.scope_of_parts(this_round) = 0;
+        ELSE
+            TRUNCATE pg_temp.mastering_scope;
+            INSERT INTO pg_temp.mastering_scope
+            SELECT a.segment, a.row_no, false FROM pg_temp.mastering_affected a
+            UNION ALL
+            SELECT r."#segment", r."#row", true FROM pg_temp.mastering_near n JOIN pg_temp.mastering_member m ON m."#cluster" = n.cluster JOIN pg_temp.mastering_read r ON r."#source" = m."#source" AND r."#key" = m."#key";
+            GET DIAGNOSTICS reached = ROW_COUNT;
+            IF reached > at_most THEN
+                reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
+                RETURN;
+            END IF;
         END IF;
-        EXECUTE format('CREATE TEMP TABLE mastering_partition ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label
-                          FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text)', env.owner,
-                       format('SELECT c.id, c.cluster_id FROM mastering.match_clusters(%L, (SELECT m.model FROM pg_temp.mastering_model m), labels => %L) c', query, verdicts),
+        EXECUTE format('CREATE TEMP TABLE mastering_regrouped ON COMMIT DROP AS SELECT split_part(t.id, '':'', 1) AS source, substr(t.id, strpos(t.id, '':'') + 1) AS key, t.cluster_id AS label, t.size
+                          FROM mastering.query_as(%L, %L, %L, true) AS t (id text, cluster_id text, size bigint)', env.owner,
+                       format('SELECT c.id, c.cluster_id, c.size FROM mastering.match_clusters(%L, (SELECT m.model FROM pg_temp.mastering_model m), labels => %L) c', query, verdicts),
                        mastering.artifact_path(env.name));
         this_round := this_round + 1;
         -- Near clusters that came out otherwise than they were.
         INSERT INTO pg_temp.mastering_touched
         SELECT m."#cluster", this_round FROM pg_temp.mastering_near n JOIN pg_temp.mastering_member m ON m."#cluster" = n.cluster
-          JOIN pg_temp.mastering_partition p ON p.source = m."#source" AND p.key = m."#key"
-          JOIN (SELECT q.label, count(*) AS records FROM pg_temp.mastering_partition q GROUP BY 1) l ON l.label = p.label
-         GROUP BY m."#cluster" HAVING count(DISTINCT p.label) > 1 OR count(*) <> max(l.records);
+          JOIN pg_temp.mastering_regrouped p ON p.source = m."#source" AND p.key = m."#key"
+         GROUP BY m."#cluster" HAVING min(p.label COLLATE "C") <> max(p.label COLLATE "C") OR count(*) <> max(p.size);
         GET DIAGNOSTICS n = ROW_COUNT;
+        IF to_regclass('pg_temp.mastering_partition') IS NULL THEN
+            ALTER TABLE pg_temp.mastering_regrouped RENAME TO mastering_partition;
+        ELSE
+            DELETE FROM pg_temp.mastering_partition p USING pg_temp.mastering_regrouped g WHERE g.source = p.source AND g.key = p.key;
+            INSERT INTO pg_temp.mastering_partition SELECT g.* FROM pg_temp.mastering_regrouped g;
+            DROP TABLE pg_temp.mastering_regrouped;
+        END IF;
         EXIT WHEN n = 0;
         DELETE FROM pg_temp.mastering_near n USING pg_temp.mastering_touched t WHERE t.cluster = n.cluster;
-        DROP TABLE pg_temp.mastering_partition;
     END LOOP;
     DELETE FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.source = p.source AND a.key = p.key);
     IF reached > 1000 THEN    -- others join these
