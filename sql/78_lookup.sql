@@ -90,8 +90,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.key_parts(jsonb, jsonb) IS 'Segment by segment: the keys, the records that have them, and which of these are gone.';
 
--- columns: those that an index of these segments begins with; leading: the value of the first of two, NULL where there is one.
-CREATE FUNCTION mastering.expect_rows(segments int[], columns text[], leading text, keys anyarray, rows boolean DEFAULT false) RETURNS void
+-- columns: those that an index of these segments begins with; fixed: the value of the first of two, NULL where there is one.
+CREATE FUNCTION mastering.expect_rows(segments int[], columns text[], fixed text, keys anyarray, rows boolean DEFAULT false) RETURNS void
     LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_expect_rows';
 COMMENT ON FUNCTION mastering.expect_rows(int[], text[], text, anyarray, boolean) IS 'Announces to the operating system the pages of an index that a query for these values is going to read one after the other; rows: and those that the rows lie in.';
 

@@ -1,5 +1,5 @@
 /*
- * expect_rows.c: expect_rows(segments, columns, leading, keys, rows): announces to the operating system what
+ * expect_rows.c: expect_rows(segments, columns, fixed, keys, rows): announces to the operating system what
  * a query is going to read of an index, so that pages that are in nobody's memory come from the disk side by
  * side. A scan of an index for many values reads one leaf after the other and waits for each. The pages of
  * the rows themselves are asked for by a bitmap scan; where there is none, rows says that they are to be
@@ -24,9 +24,9 @@
 /* Below so many pages of the index for each value. */
 #define PAGES_A_VALUE 2
 
-/* The values of an array without its nulls, each behind the leading one where there is one. */
+/* The values of an array without its nulls, each behind the fixed one where there is one. */
 static uint32
-list_values(ArrayType *array, Datum leading, int columns, Datum **values)
+list_values(ArrayType *array, Datum fixed, int columns, Datum **values)
 {
     Datum *elements;
     bool *nulls;
@@ -42,7 +42,7 @@ list_values(ArrayType *array, Datum leading, int columns, Datum **values)
         if (nulls[i])
             continue;
         if (columns == 2)
-            (*values)[used * 2] = leading;
+            (*values)[used * 2] = fixed;
         (*values)[used++ * columns + columns - 1] = elements[i];
     }
     return used;
