@@ -66,33 +66,75 @@ spool_free(spool *spool)
 
 /* ---- writing ---- */
 
-static void
-append(StringInfo buffer, const void *bytes, Size size)
-{
-    static const char zeros[8] = {0};
+/* What a record's values take in a file, at most and without their characters. */
+#define VALUE_SPACE (sizeof(value_header) + 2 * sizeof(uint64) + 8)
 
-    appendBinaryStringInfo(buffer, bytes, (int)size);
-    appendBinaryStringInfo(buffer, zeros, (int)(TYPEALIGN(8, size) - size));
+#define VIEWS_AHEAD 24
+#define CHARACTERS_AHEAD 12
+#define RECORDS_AHEAD 8
+
+/* What lies behind the codes of records to come is fetched meanwhile: most of it is read once. */
+static inline void
+fetch_ahead(const record_store *store, int columns, uint32 record)
+{
+    if (record + VIEWS_AHEAD < store->records.count) {
+        const uint32 *row = record_row(&store->records, record + VIEWS_AHEAD);
+
+        for (int i = 0; i < columns; i++)
+            __builtin_prefetch(&store->columns[i].values->texts[row[i]]);
+    }
+    if (record + CHARACTERS_AHEAD < store->records.count) {
+        const uint32 *row = record_row(&store->records, record + CHARACTERS_AHEAD);
+
+        for (int i = 0; i < columns; i++)
+            if (row[i] != 0)
+                __builtin_prefetch(store->columns[i].values->texts[row[i]].chars);
+    }
 }
 
-static void
-append_value(spool *spool, const dictionary *values, uint32 code)
+/* Copies bytes up to a multiple of 8; returns where that is. */
+static inline char *
+append(char *to, const void *bytes, Size size)
+{
+    Size aligned = TYPEALIGN(8, size);
+
+    memcpy(to, bytes, size);
+    memset(to + size, 0, aligned - size);
+    return to + aligned;
+}
+
+static char *
+append_value(spool *spool, char *to, const dictionary *values, uint32 code)
 {
     text_view text = code == 0 ? (text_view){NULL, 0, 1} : values->texts[code];
     value_header header = {text.length, text.width};
     Size size = (Size)text.length * text.width;
 
-    append(&spool->buffer, &header, sizeof header);
+    spool->memory += sizeof(uint32);
+    to = append(to, &header, sizeof header);
     if (text.length == COMPARED_CHARACTERS) {
         uint64 hashes[2] = {values->hashes[code], dictionary_second_hash(values, code)};
 
-        append(&spool->buffer, hashes, sizeof hashes);
+        to = append(to, hashes, sizeof hashes);
     }
-    if (size > 0) {
-        append(&spool->buffer, text.chars, size);
-        spool->memory += VALUE_OVERHEAD + size;
+    if (size == 0)
+        return to;
+    spool->memory += VALUE_OVERHEAD + size;
+    return append(to, text.chars, size);
+}
+
+/* What a record takes in a file, at most. */
+static Size
+space_of(const spool *spool, const record_store *store, const uint32 *row, Size id_length)
+{
+    Size space = sizeof(record_header) + TYPEALIGN(8, id_length) + spool->column_count * VALUE_SPACE;
+
+    for (int i = 0; i < spool->column_count; i++) {
+        const text_view *text = &store->columns[i].values->texts[row[i]];
+
+        space += row[i] == 0 ? 0 : (Size)text->length * text->width;
     }
-    spool->memory += sizeof(uint32);
+    return space;
 }
 
 void
@@ -104,27 +146,33 @@ spool_add(spool *spool, const record_store *store)
         const uint32 *row = record_row(&store->records, record);
         char id_buffer[24];
         const char *id = record_store_id(store, record, id_buffer);
-        record_header header = {0, 0, hash_bytes(id, strlen(id)),
+        Size id_length = strlen(id), size;
+        record_header header = {0, 0, hash_bytes(id, id_length),
                                 store->source_slot < 0 ? 0 : row[store->source_slot]};
         /* The sort takes the parts one after the other: they are in the order of the hash. */
         int part = (int)(header.id_hash >> (64 - spool->part_bits));
+        char *to;
 
-        header.id_length = store->integer_ids == NULL ? (uint32)strlen(id) + 1 : 0;
+        fetch_ahead(store, spool->column_count, record);
         resetStringInfo(&spool->buffer);
-        append(&spool->buffer, &header, sizeof header);
+        enlargeStringInfo(&spool->buffer, (int)space_of(spool, store, row, id_length + 1));
+        header.id_length = store->integer_ids == NULL ? (uint32)id_length + 1 : 0;
+        to = spool->buffer.data + sizeof header;
         if (store->integer_ids != NULL)
-            append(&spool->buffer, &store->integer_ids[record], sizeof(int64));
+            to = append(to, &store->integer_ids[record], sizeof(int64));
         else
-            append(&spool->buffer, id, header.id_length);
+            to = append(to, id, header.id_length);
         for (int i = 0; i < spool->column_count; i++)
-            append_value(spool, store->columns[i].values, row[i]);
-        ((record_header *)spool->buffer.data)->size = (uint32)spool->buffer.len;
+            to = append_value(spool, to, store->columns[i].values, row[i]);
+        size = (Size)(to - spool->buffer.data);
+        header.size = (uint32)size;
+        memcpy(spool->buffer.data, &header, sizeof header);
 
         if (spool->parts[part] == NULL)
             spool->parts[part] = BufFileCreateTemp(false);
-        BufFileWrite(spool->parts[part], spool->buffer.data, (Size)spool->buffer.len);
-        spool->part_bytes[part] += (uint64)spool->buffer.len;
-        spool->bytes += (uint64)spool->buffer.len;
+        BufFileWrite(spool->parts[part], spool->buffer.data, size);
+        spool->part_bytes[part] += (uint64)size;
+        spool->bytes += (uint64)size;
         spool->memory += sizeof(int64) + header.id_length;
         if ((record & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
@@ -233,6 +281,13 @@ sort_part(spool *spool, BufFile *part, Size size)
     for (i = 0; i < count; i++) {
         char *record = places[order[i].record];
 
+        if (i + RECORDS_AHEAD < count) {
+            char *ahead = places[order[i + RECORDS_AHEAD].record];
+
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64);
+            __builtin_prefetch(ahead + 128);
+        }
         BufFileWrite(spool->sorted, record, header_of(record)->size);
         if ((i & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
