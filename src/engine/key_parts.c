@@ -14,6 +14,8 @@
 
 #define MOST_PARTS 1024
 #define FILE_BUFFERS (2 * (BLCKSZ + 256)) /* of the two files of a part */
+#define MUCH_SPACE (UINT64_C(16) << 30)   /* of temporary files, if each rule took what the spool takes */
+#define LARGE_RULES UINT64_C(3)           /* that are dealt at a time beyond that */
 
 /* A bit each for keys that were seen, and seen twice, in words side by side. */
 typedef struct key_marks {
@@ -140,15 +142,14 @@ static Size
 deal_record(key_parts *dealt, uint64 key, const spool_record *record)
 {
     key_part *part = &dealt->parts[dealt->bits == 0 ? 0 : key >> (64 - dealt->bits)];
-    keyed_record entry = {key, part->count, 0};
 
     if (part->keys == NULL) {
         part->keys = BufFileCreateTemp(false);
         part->records = BufFileCreateTemp(false);
     }
-    BufFileWrite(part->keys, &entry, sizeof entry);
+    BufFileWrite(part->keys, &key, sizeof key);
     part->count++;
-    return sizeof entry + spool_write_numbered(part->records, record);
+    return sizeof key + spool_write_numbered(part->records, record);
 }
 
 static void
@@ -202,23 +203,28 @@ deal_rules(match_run *run, int first, int end, uint64 records_each)
     pfree(deal);
 }
 
-/* Whether all rules may be dealt at a time and kept: who limits temporary files has them as small as they can
- * be. */
-static bool
-may_be_kept(const match_run *run, uint64 records_each)
+/* Rules that are dealt at a time: who limits temporary files has them as small as they can be, and large runs
+ * do not fill the disk. */
+static int
+rules_at_once(const match_run *run, uint64 records_each)
 {
-    uint64 parts = run->store->spool->count / records_each + 1;
+    uint64 parts = Min(run->store->spool->count / records_each + 1, MOST_PARTS);
+    uint64 by_memory = mastering_memory_budget() / 6 / (parts * FILE_BUFFERS);
+    uint64 by_space = Max(MUCH_SPACE / (run->store->spool->bytes + 1), LARGE_RULES);
 
-    return temp_file_limit < 0 && Min(parts, MOST_PARTS) * (uint64)run->spec->rule_count * FILE_BUFFERS <=
-                                      mastering_memory_budget() / 6;
+    if (temp_file_limit >= 0)
+        return 1;
+    return (int)Max(Min(Min(by_memory, by_space), (uint64)run->spec->rule_count), 1);
 }
 
 key_parts *
 key_parts_of(match_run *run, int rule, uint64 records_each)
 {
     if (run->dealt[rule] == NULL) {
-        run->keep_dealt = may_be_kept(run, records_each);
-        deal_rules(run, rule, run->keep_dealt ? run->spec->rule_count : rule + 1, records_each);
+        int rules = rules_at_once(run, records_each);
+
+        run->keep_dealt = rules == run->spec->rule_count;
+        deal_rules(run, rule, Min(rule + rules, run->spec->rule_count), records_each);
     }
     return run->dealt[rule];
 }

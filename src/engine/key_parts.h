@@ -4,7 +4,7 @@
  *
  * Where temporary files may take it, the records of all rules are dealt in one go, and kept from the visit
  * that trains to the one that scores: reading the spool, hashing its texts and writing the shares is most of
- * what passes cost. Else those of one rule at a time.
+ * what passes cost. Else those of some rules at a time, or of one.
  */
 #ifndef MASTERING_ENGINE_KEY_PARTS_H
 #define MASTERING_ENGINE_KEY_PARTS_H
@@ -15,7 +15,7 @@
 #include "storage/buffile.h"
 
 typedef struct key_part {
-    BufFile *keys;    /* entries, whose record counts up within the part */
+    BufFile *keys;    /* of 64 bits, a record each */
     BufFile *records; /* numbered, in the same order */
     uint32 count;
 } key_part;

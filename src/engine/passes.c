@@ -376,10 +376,14 @@ static keyed_record *
 sorted_entries(match_run *run, const key_part *part)
 {
     MemoryContext before = MemoryContextSwitchTo(run->store->data);
-    Size size = part->count * sizeof(keyed_record);
-    keyed_record *entries = (keyed_record *)(void *)spool_read_file(part->keys, size), *sorted;
+    uint64 *keys = (uint64 *)(void *)spool_read_file(part->keys, part->count * sizeof(uint64));
+    Size size = Max(part->count, 1) * sizeof(keyed_record);
+    keyed_record *entries = big_alloc(run->store->data, size), *sorted;
 
-    sorted = big_alloc(run->store->data, Max(size, 1));
+    for (uint32 i = 0; i < part->count; i++)
+        entries[i] = (keyed_record){keys[i], i, 0};
+    pfree(keys);
+    sorted = big_alloc(run->store->data, size);
     hash_sort_all(run->threads, entries, part->count, sorted);
     pfree(entries);
     MemoryContextSwitchTo(before);

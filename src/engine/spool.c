@@ -1,9 +1,10 @@
 /*
  * spool.c: see spool.h.
  *
- * A record in a file, every field at a multiple of 8 bytes so that wide characters can be looked at where
- * they are: its size; the hash of its id; the id (an integer, or a text and its end); and of each column the
- * length and width of its text, two hashes when the text was cut, and the characters.
+ * A record in a file: its header, the id (an integer, or a text and its end), and from the next multiple of 8
+ * bytes on its values up to another: of each column a head that says length and width, two hashes when the
+ * text was cut, and the characters, wide ones at a multiple of their width. A numbered record is a header of
+ * another kind and the values.
  */
 #include "compat.h"
 
@@ -25,13 +26,22 @@
 typedef struct record_header {
     uint32 size;      /* with this header */
     uint32 id_length; /* with the end of the text; 0: an integer */
-    uint64 id_hash;
-    uint64 source; /* its code; 0: none */
+    uint32 source;    /* its code; 0: none */
+    uint32 hash_high, hash_low;
 } record_header;
 
-typedef struct value_header {
-    uint32 length, width;
-} value_header;
+typedef struct numbered_header {
+    uint32 number;
+    uint32 size; /* of the values */
+    uint32 source, none;
+} numbered_header;
+
+/* Length and width in one: the width's two bits are those of width / 2. */
+typedef uint16 value_head;
+#define HEAD_OF(length, width) ((value_head)((width) / 2 << 14 | (length)))
+#define HEAD_LENGTH(head) ((uint32)(head)&0x3fff)
+#define HEAD_WIDTH(head) ((uint8_t)Max((head) >> 14 << 1, 1))
+StaticAssertDecl(COMPARED_CHARACTERS <= 0x3fff, "a length has 14 bits");
 
 spool *
 spool_create(MemoryContext context, int column_count, Size budget)
@@ -66,8 +76,8 @@ spool_free(spool *spool)
 
 /* ---- writing ---- */
 
-/* What a record's values take in a file, at most and without their characters. */
-#define VALUE_SPACE (sizeof(value_header) + 2 * sizeof(uint64) + 8)
+/* What a value takes in a file beside its characters, at most. */
+#define VALUE_SPACE (sizeof(value_head) + 2 * sizeof(uint64) + sizeof(uint32))
 
 #define VIEWS_AHEAD 24
 #define CHARACTERS_AHEAD 12
@@ -92,34 +102,47 @@ fetch_ahead(const record_store *store, int columns, uint32 record)
     }
 }
 
-/* Copies bytes up to a multiple of 8; returns where that is. */
 static inline char *
 append(char *to, const void *bytes, Size size)
 {
-    Size aligned = TYPEALIGN(8, size);
-
     memcpy(to, bytes, size);
-    memset(to + size, 0, aligned - size);
-    return to + aligned;
+    return to + size;
+}
+
+static inline char *
+append_zeros(char *to, Size size)
+{
+    memset(to, 0, size);
+    return to + size;
+}
+
+/* Bytes from the start of the values to a multiple of the width of characters. */
+static inline Size
+gap_before(const char *values, const char *at, uint8_t width)
+{
+    Size offset = (Size)(at - values);
+
+    return TYPEALIGN(width, offset) - offset;
 }
 
 static char *
-append_value(spool *spool, char *to, const dictionary *values, uint32 code)
+append_value(spool *spool, const char *values, char *to, const dictionary *dictionary, uint32 code)
 {
-    text_view text = code == 0 ? (text_view){NULL, 0, 1} : values->texts[code];
-    value_header header = {text.length, text.width};
+    text_view text = code == 0 ? (text_view){NULL, 0, 1} : dictionary->texts[code];
+    value_head head = HEAD_OF(text.length, text.width);
     Size size = (Size)text.length * text.width;
 
     spool->memory += sizeof(uint32);
-    to = append(to, &header, sizeof header);
+    to = append(to, &head, sizeof head);
+    if (size == 0)
+        return to;
     if (text.length == COMPARED_CHARACTERS) {
-        uint64 hashes[2] = {values->hashes[code], dictionary_second_hash(values, code)};
+        uint64 hashes[2] = {dictionary->hashes[code], dictionary_second_hash(dictionary, code)};
 
         to = append(to, hashes, sizeof hashes);
     }
-    if (size == 0)
-        return to;
     spool->memory += VALUE_OVERHEAD + size;
+    to = append_zeros(to, gap_before(values, to, text.width));
     return append(to, text.chars, size);
 }
 
@@ -127,7 +150,8 @@ append_value(spool *spool, char *to, const dictionary *values, uint32 code)
 static Size
 space_of(const spool *spool, const record_store *store, const uint32 *row, Size id_length)
 {
-    Size space = sizeof(record_header) + TYPEALIGN(8, id_length) + spool->column_count * VALUE_SPACE;
+    Size space = TYPEALIGN(8, sizeof(record_header) + Max(id_length, sizeof(int64))) +
+                 spool->column_count * VALUE_SPACE + 8;
 
     for (int i = 0; i < spool->column_count; i++) {
         const text_view *text = &store->columns[i].values->texts[row[i]];
@@ -147,26 +171,31 @@ spool_add(spool *spool, const record_store *store)
         char id_buffer[24];
         const char *id = record_store_id(store, record, id_buffer);
         Size id_length = strlen(id), size;
-        record_header header = {0, 0, hash_bytes(id, id_length),
-                                store->source_slot < 0 ? 0 : row[store->source_slot]};
+        uint64 hash = hash_bytes(id, id_length);
+        record_header header = {.source = store->source_slot < 0 ? 0 : row[store->source_slot],
+                                .hash_high = (uint32)(hash >> 32),
+                                .hash_low = (uint32)hash};
         /* The sort takes the parts one after the other: they are in the order of the hash. */
-        int part = (int)(header.id_hash >> (64 - spool->part_bits));
-        char *to;
+        int part = (int)(hash >> (64 - spool->part_bits));
+        char *start, *values, *to;
 
         fetch_ahead(store, spool->column_count, record);
         resetStringInfo(&spool->buffer);
         enlargeStringInfo(&spool->buffer, (int)space_of(spool, store, row, id_length + 1));
         header.id_length = store->integer_ids == NULL ? (uint32)id_length + 1 : 0;
-        to = spool->buffer.data + sizeof header;
+        start = spool->buffer.data;
+        to = start + sizeof header;
         if (store->integer_ids != NULL)
             to = append(to, &store->integer_ids[record], sizeof(int64));
         else
             to = append(to, id, header.id_length);
+        values = to = append_zeros(to, gap_before(start, to, 8));
         for (int i = 0; i < spool->column_count; i++)
-            to = append_value(spool, to, store->columns[i].values, row[i]);
-        size = (Size)(to - spool->buffer.data);
+            to = append_value(spool, values, to, store->columns[i].values, row[i]);
+        to = append_zeros(to, gap_before(values, to, 8));
+        size = (Size)(to - start);
         header.size = (uint32)size;
-        memcpy(spool->buffer.data, &header, sizeof header);
+        memcpy(start, &header, sizeof header);
 
         if (spool->parts[part] == NULL)
             spool->parts[part] = BufFileCreateTemp(false);
@@ -184,11 +213,11 @@ spool_add(spool *spool, const record_store *store)
 Size
 spool_write_numbered(BufFile *file, const spool_record *record)
 {
-    uint64 number = record->number;
+    numbered_header header = {record->number, record->size, record->source, 0};
 
-    BufFileWrite(file, &number, sizeof number);
+    BufFileWrite(file, &header, sizeof header);
     BufFileWrite(file, unconstify(char *, record->bytes), record->size);
-    return sizeof number + record->size;
+    return sizeof header + record->size;
 }
 
 /* ---- order ---- */
@@ -199,6 +228,21 @@ header_of(const char *bytes)
     return (const record_header *)(const void *)bytes;
 }
 
+static inline uint64
+hash_of(const char *bytes)
+{
+    return (uint64)header_of(bytes)->hash_high << 32 | header_of(bytes)->hash_low;
+}
+
+static inline int64
+integer_at(const char *bytes)
+{
+    int64 value;
+
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
 static int
 compare_ids(const char *a, const char *b)
 {
@@ -207,7 +251,7 @@ compare_ids(const char *a, const char *b)
     a += sizeof(record_header);
     b += sizeof(record_header);
     if (length_a == 0) {
-        int64 x = *(const int64 *)(const void *)a, y = *(const int64 *)(const void *)b;
+        int64 x = integer_at(a), y = integer_at(b);
 
         return x < y ? -1 : x > y;
     }
@@ -223,7 +267,7 @@ duplicate_id(const char *bytes)
     const char *id = bytes + sizeof(record_header);
 
     if (header_of(bytes)->id_length == 0) {
-        pg_lltoa(*(const int64 *)(const void *)id, buffer);
+        pg_lltoa(integer_at(id), buffer);
         id = buffer;
     }
     record_store_duplicate_id(id);
@@ -274,7 +318,7 @@ sort_part(spool *spool, BufFile *part, Size size)
     scratch = big_alloc(CurrentMemoryContext, mul_size(count, sizeof(keyed_record)));
     for (Size at = 0; at < size; at += header_of(bytes + at)->size, i++) {
         places[i] = bytes + at;
-        order[i] = (keyed_record){header_of(bytes + at)->id_hash, (uint32)i, 0};
+        order[i] = (keyed_record){hash_of(bytes + at), (uint32)i, 0};
     }
     radix_sort_keys(order, scratch, count);
     order_ties(order, count, places);
@@ -324,6 +368,7 @@ spool_scan_open(spool_scan *scan, const spool *spool, BufFile *file)
     scan->allocated = 4096;
     scan->bytes = palloc(scan->allocated);
     scan->values = palloc(Max(spool->column_count, 1) * sizeof(spool_value));
+    scan->record.values = scan->values;
     if (BufFileSeek(scan->file, 0, 0, SEEK_SET) != 0)
         ereport(ERROR, (errcode_for_file_access(), errmsg("could not rewind a temporary file")));
 }
@@ -343,64 +388,96 @@ read_exactly(spool_scan *scan, void *to, Size size)
 }
 
 static void
-read_values(spool_scan *scan, const char *at)
+make_room(spool_scan *scan, Size size)
 {
+    if (size <= scan->allocated)
+        return;
+    pfree(scan->bytes);
+    scan->allocated = add_size(size, size / 2);
+    scan->bytes = big_alloc(CurrentMemoryContext, scan->allocated);
+}
+
+static void
+find_values(spool_scan *scan)
+{
+    const char *values = scan->record.bytes, *at = values;
+
     for (int i = 0; i < scan->spool->column_count; i++) {
         spool_value *value = &scan->values[i];
-        const value_header *header = (const value_header *)(const void *)at;
+        value_head head;
 
-        at += sizeof(value_header);
-        *value = (spool_value){.text = {at, header->length, (uint8_t)header->width}};
-        if (header->length == COMPARED_CHARACTERS) {
-            const uint64 *hashes = (const uint64 *)(const void *)at;
+        memcpy(&head, at, sizeof head);
+        at += sizeof head;
+        *value = (spool_value){.text = {at, HEAD_LENGTH(head), HEAD_WIDTH(head)}};
+        if (value->text.length == 0)
+            continue;
+        if (value->text.length == COMPARED_CHARACTERS) {
+            uint64 hashes[2];
 
+            memcpy(hashes, at, sizeof hashes);
             value->hash = hashes[0];
             value->second_hash = hashes[1];
-            at += 2 * sizeof(uint64);
-            value->text.chars = at;
+            at += sizeof hashes;
         }
-        at += TYPEALIGN(8, (Size)header->length * header->width);
+        at += gap_before(values, at, value->text.width);
+        value->text.chars = at;
+        at += (Size)value->text.length * value->text.width;
     }
+}
+
+static bool
+read_numbered(spool_scan *scan)
+{
+    spool_record *record = &scan->record;
+    numbered_header header;
+    Size got = BufFileRead(scan->file, &header, sizeof header);
+
+    if (got == 0)
+        return false;
+    if (got != sizeof header)
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not read from a temporary file")));
+    make_room(scan, header.size);
+    read_exactly(scan, scan->bytes, header.size);
+    record->number = header.number;
+    record->source = header.source;
+    record->text_id = NULL;
+    record->integer_id = 0;
+    record->bytes = scan->bytes;
+    record->size = header.size;
+    return true;
+}
+
+static bool
+read_sorted(spool_scan *scan)
+{
+    spool_record *record = &scan->record;
+    record_header header;
+    Size id_space;
+    const char *id;
+
+    if (scan->next == scan->spool->count)
+        return false;
+    record->number = scan->next++;
+    read_exactly(scan, &header, sizeof header);
+    make_room(scan, header.size);
+    read_exactly(scan, scan->bytes + sizeof header, header.size - sizeof header);
+    id = scan->bytes + sizeof header;
+    id_space = header.id_length > 0 ? header.id_length : sizeof(int64);
+    record->source = header.source;
+    record->text_id = header.id_length > 0 ? id : NULL;
+    record->integer_id = header.id_length > 0 ? 0 : integer_at(id);
+    record->bytes = scan->bytes + TYPEALIGN(8, sizeof header + id_space);
+    record->size = header.size - (uint32)(record->bytes - scan->bytes);
+    return true;
 }
 
 bool
 spool_scan_next(spool_scan *scan)
 {
-    spool_record *record = &scan->record;
-    record_header header;
-    const char *id;
-
-    if (scan->numbered) {
-        uint64 number;
-        Size got = BufFileRead(scan->file, &number, sizeof number);
-
-        if (got == 0)
-            return false;
-        if (got != sizeof number)
-            ereport(ERROR, (errcode_for_file_access(), errmsg("could not read from a temporary file")));
-        record->number = (uint32)number;
-    } else {
-        if (scan->next == scan->spool->count)
-            return false;
-        record->number = scan->next;
-    }
-    if ((++scan->next & 0xfff) == 0)
+    if ((++scan->looked & 0xfff) == 0)
         CHECK_FOR_INTERRUPTS();
-    read_exactly(scan, &header, sizeof header);
-    if (header.size > scan->allocated) {
-        pfree(scan->bytes);
-        scan->allocated = add_size(header.size, header.size / 2);
-        scan->bytes = big_alloc(CurrentMemoryContext, scan->allocated);
-    }
-    memcpy(scan->bytes, &header, sizeof header);
-    read_exactly(scan, scan->bytes + sizeof header, header.size - sizeof header);
-    id = scan->bytes + sizeof header;
-    record->bytes = scan->bytes;
-    record->size = header.size;
-    record->source = (uint32)header.source;
-    record->values = scan->values;
-    record->text_id = header.id_length > 0 ? id : NULL;
-    record->integer_id = header.id_length > 0 ? 0 : *(const int64 *)(const void *)id;
-    read_values(scan, id + (header.id_length > 0 ? TYPEALIGN(8, header.id_length) : sizeof(int64)));
+    if (scan->numbered ? !read_numbered(scan) : !read_sorted(scan))
+        return false;
+    find_values(scan);
     return true;
 }

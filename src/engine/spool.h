@@ -30,10 +30,10 @@ spool_value_hash(const spool_value *value)
 typedef struct spool_record {
     uint32 number; /* in the order of the store */
     uint32 source;
-    int64 integer_id;
+    int64 integer_id;          /* of the sorted file: numbered records have no id */
     const char *text_id;       /* NULL: the id is an integer */
     const spool_value *values; /* by column */
-    const char *bytes;         /* as they are in the file */
+    const char *bytes;         /* of the values, as they are in the file */
     uint32 size;
 } spool_record;
 
@@ -64,7 +64,7 @@ typedef struct spool_scan {
     const spool *spool;
     BufFile *file;
     bool numbered;
-    uint32 next;
+    uint32 next, looked;
     char *bytes;
     Size allocated;
     spool_value *values;
