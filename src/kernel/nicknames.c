@@ -199,8 +199,9 @@ static const char *const groups[] = {
     "magdalena lena maggie magda",
     "malcolm mal",
     "marcus mark marc marco",
-    "margaret maggie meg peggy marge margie greta rita daisy madge margo peg megan marjorie peggie margarita "
-    "mags",
+    ("margaret maggie meg peggy marge margie greta rita daisy madge margo peg megan marjorie peggie "
+     "margarita "
+     "mags"),
     "maria mary marie mia ria maryam mariam",
     "marilyn mary lyn",
     "marion mary",
