@@ -1,5 +1,5 @@
 -- hundred.sql: trains on a sample, clusters everything into a table, and says what the phases took. Used by hundred.sh.
-SET search_path = mastering, public;
+SET search_path = public, mastering;
 SET client_min_messages = warning;
 SET mastering.work_mem = :'work_mem';
 SELECT '{"blocking": [["first_name","surname","city"],["surname","dob"],["first_name","dob"],["postcode","dob"],["surname","city","postcode"],["first_name","surname","postcode"],"email"],
