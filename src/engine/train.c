@@ -53,6 +53,7 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
+#define SAME_SHARE 1e-4         /* two shares of matches that differ by less are the same */
 #define LEAST_RELATED 1e-9      /* where the share of related pairs begins */
 #define CLEARLY_BETTER 0.0005   /* bits of likelihood for each pair */
 #define LEAST_U_SHARE 0.1       /* of what was seen, that taking out matches leaves */
@@ -573,7 +574,8 @@ typedef struct training {
 } training;
 
 /*
- * EM from the start values, three times: each time the share of matches that was found is taken out of u.
+ * EM from the start values, up to three times: each time the share of matches that was found is taken out of
+ * u, unless it is what was taken out of it before.
  * with_related: non-matches of a rule may be of two kinds (kernel/em.h); apart: EM begins with matches that
  * were taken apart. Sets the share of matches among all pairs.
  */
@@ -583,6 +585,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
     em_session *sessions = learnt->sessions;
     em_parameters *parameters = &learnt->parameters;
     bool all_known = false;
+    double taken_out;
 
     *parameters = learnt->start;
     learnt->prior = 0;
@@ -615,7 +618,10 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
         else
             learnt->iterations += run_em(run, &learnt->sample.rarities->layout, sessions, &learnt->start,
                                          parameters, &learnt->report);
+        taken_out = learnt->prior;
         learnt->prior = match_prior(run, &learnt->sample, sessions, parameters);
+        if (fabs(learnt->prior - taken_out) <= SAME_SHARE * taken_out)
+            break;
     }
 }
 
