@@ -12,7 +12,8 @@
 #include "utils/memutils.h"
 
 #define SHARE_THAT_FITS 0.8 /* of the values that took the memory, next time: arrays double */
-#define LEAST_RECORDS 3     /* a value that comes once or twice is not worth a name */
+#define MOST_COUNTED_RECORDS 1023
+#define LEAST_RECORDS 3 /* a value that comes once or twice is not worth a name */
 
 /* The most frequent first, ties by content. */
 static int
@@ -31,11 +32,28 @@ compare_frequencies(const void *a, const void *b)
     return x->text.length < y->text.length ? -1 : x->text.length > y->text.length;
 }
 
+/* A value of so many records may be among those that are kept, and fewer may not. */
+static uint32
+least_records_kept(const dictionary *values)
+{
+    uint32 counts[MOST_COUNTED_RECORDS + 1] = {0}, listed = 0, least = MOST_COUNTED_RECORDS;
+
+    for (uint32 code = 1; code < values->count; code++)
+        if (values->texts[code].length < COMPARED_CHARACTERS)
+            counts[Min(values->records[code], MOST_COUNTED_RECORDS)]++;
+    for (; least > LEAST_RECORDS; least--) {
+        listed += counts[least];
+        if (listed > LISTED_VALUES)
+            break;
+    }
+    return least;
+}
+
 /* Adds the values of a dictionary, which holds all records of each. */
 static void
 add_values(match_run *run, value_summary *summary, const dictionary *values)
 {
-    uint32 least = summary->wants_frequent ? LEAST_RECORDS : PG_UINT32_MAX;
+    uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX;
     value_frequency *list, *kept;
     uint32 candidates = 0;
 
