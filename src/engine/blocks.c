@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "engine/big_memory.h"
+#include "engine/block_ranges.h"
 #include "engine/blocks.h"
 #include "engine/hash_sort.h"
 #include "engine/split.h"
@@ -160,47 +161,53 @@ sift_range(void *context, int64_t range, int thread)
 
 #define RANGES_AT_ONCE 32
 
-/* Room for entries, the same for one rule after the other: fresh memory costs more than the entries. */
-static keyed_record *
-make_room(match_run *run, uint64 count, keyed_record **room, Size *room_size)
+/* Room, the same for one rule after the other: fresh memory costs more than what is put there. */
+static void *
+make_room(match_run *run, work_room *room, Size size)
 {
-    Size size = mul_size(Max(count, 1), sizeof(keyed_record));
-
-    if (*room_size < size) {
-        if (*room != NULL)
-            pfree(*room);
-        *room = NULL;
-        *room_size = 0;
-        *room = big_alloc(run->context, size);
-        *room_size = size;
+    if (room->size < size) {
+        if (room->memory != NULL)
+            pfree(room->memory);
+        *room = (work_room){0};
+        room->memory = big_alloc(run->context, size);
+        room->size = size;
     }
-    return *room;
+    return room->memory;
+}
+
+static keyed_record *
+make_entry_room(match_run *run, work_room *room, uint64 count)
+{
+    return make_room(run, room, mul_size(Max(count, 1), sizeof(keyed_record)));
+}
+
+static void
+free_room(work_room *room)
+{
+    if (room->memory != NULL)
+        pfree(room->memory);
+    *room = (work_room){0};
 }
 
 static void
 make_entries(match_run *run, index_job *job)
 {
-    job->entries = make_room(run, job->count, &run->entry_room, &run->entry_room_size);
+    job->entries = make_entry_room(run, &run->entry_room, job->count);
 }
 
 static void
 free_entries(match_run *run, index_job *job)
 {
-    if (job->entries != run->entry_room)
+    if (job->entries != run->entry_room.memory)
         pfree(job->entries);
 }
 
 void
 blocks_end_making(match_run *run)
 {
-    if (run->entry_room != NULL)
-        pfree(run->entry_room);
-    run->entry_room = NULL;
-    run->entry_room_size = 0;
-    if (run->sorted_room != NULL)
-        pfree(run->sorted_room);
-    run->sorted_room = NULL;
-    run->sorted_room_size = 0;
+    free_room(&run->entry_room);
+    free_room(&run->sorted_room);
+    free_room(&run->seen_room);
 }
 
 /* The entries of keys that several records have, in order. */
@@ -216,7 +223,8 @@ sort_entries(match_run *run, index_job *job)
     while (job->mask < job->count * 8)
         job->mask = job->mask * 2 + 1;
     words = (Size)(job->mask / 64 + 1);
-    job->seen = big_alloc_zero(run->context, mul_size(words, 2 * sizeof(uint64)));
+    job->seen = make_room(run, &run->seen_room, mul_size(words, 2 * sizeof(uint64)));
+    memset((void *)job->seen, 0, words * 2 * sizeof(uint64));
 
     parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, fill_range, job);
     for (Size r = 0; r < ranges; r++)
@@ -224,9 +232,8 @@ sort_entries(match_run *run, index_job *job)
     parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, sift_range, job);
     for (Size r = 0; r < ranges; r++)
         kept += job->counts[r];
-    pfree((void *)job->seen);
 
-    sorted = make_room(run, kept, &run->sorted_room, &run->sorted_room_size);
+    sorted = make_entry_room(run, &run->sorted_room, kept);
     hash_sort(run->threads, job->entries, job->counts, ranges, sorted);
     free_entries(run, job);
     pfree(job->counts);
@@ -491,30 +498,30 @@ blocks_of_entries(match_run *run, int r, MemoryContext context, keyed_record *en
                   block_statistics *statistics)
 {
     blocking_rule *rule = &run->rules[r];
-    uint64 block_count = blocking_count(rule, entries, count, statistics);
-    block *blocks = big_alloc(context, mul_size(Max(block_count, 1), sizeof(block)));
-    keyed_record *scratch = NULL;
+    block *blocks;
+    keyed_record *scratch;
     value_table window_values[2];
-    window_order order = window_order_for(run, r, window_values);
+    window_order order;
     uint32 *records;
     block_fill fill = {0};
 
-    if (statistics->cut_blocks > 0) {
-        scratch = big_alloc(context, mul_size(statistics->largest_block, sizeof(keyed_record)));
-        if (rule->list_starts != NULL && rule->list_positions == NULL)
-            rule->list_positions = no_positions(context, rule->list_starts[run->store->records.count]);
-        else if (rule->list_starts == NULL && rule->positions == NULL)
-            rule->positions = no_positions(context, run->store->records.count);
-    }
+    if (block_ranges_make(run, rule, context, entries, count, statistics, &run->indexes[r]))
+        return;
+    order = window_order_for(run, r, window_values);
+    blocks = big_alloc(context, mul_size(Max(statistics->blocks, 1), sizeof(block)));
+    scratch = big_alloc(context, mul_size(statistics->largest_block, sizeof(keyed_record)));
+    if (rule->list_starts != NULL && rule->list_positions == NULL)
+        rule->list_positions = no_positions(context, rule->list_starts[run->store->records.count]);
+    else if (rule->list_starts == NULL && rule->positions == NULL)
+        rule->positions = no_positions(context, run->store->records.count);
     while (!blocking_fill(rule, &run->store->records, &order, entries, scratch, count, blocks, &fill,
                           &InterruptPending))
         CHECK_FOR_INTERRUPTS();
-    if (scratch != NULL)
-        pfree(scratch);
+    pfree(scratch);
     records = big_alloc(context, mul_size(Max(count, 1), sizeof(uint32)));
     for (uint64 i = 0; i < count; i++)
         records[i] = entries[i].record;
-    run->indexes[r] = (block_index){records, blocks, block_count, count};
+    run->indexes[r] = (block_index){records, blocks, statistics->blocks, count};
 }
 
 void

@@ -16,6 +16,12 @@
 #include "kernel/blocking.h"
 #include "portability/instr_time.h"
 
+/* Memory that is needed again and again while blocks are made. */
+typedef struct work_room {
+    void *memory; /* NULL: not made */
+    Size size;
+} work_room;
+
 typedef struct match_run {
     MemoryContext context;
     const match_spec *spec;
@@ -24,13 +30,12 @@ typedef struct match_run {
     scorer scorer;
     int comparison_slots[MAX_COMPARISONS];
     int rule_slots[MAX_RULES][MAX_KEY_PARTS];
-    blocking_rule rules[MAX_RULES]; /* part_count 0: not prepared yet */
-    block_index indexes[MAX_RULES]; /* entries NULL: not there */
-    Size index_bytes;               /* of the indexes that are there */
-    keyed_record *entry_room;       /* where entries are put in order; NULL: not made */
-    Size entry_room_size;
-    keyed_record *sorted_room; /* where they come in order */
-    Size sorted_room_size;
+    blocking_rule rules[MAX_RULES];         /* part_count 0: not prepared yet */
+    block_index indexes[MAX_RULES];         /* entries NULL: not there */
+    Size index_bytes;                       /* of the indexes that are there */
+    work_room entry_room;                   /* where entries are put in order */
+    work_room sorted_room;                  /* where they come in order */
+    work_room seen_room;                    /* of bits, by key */
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
     uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */

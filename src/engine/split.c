@@ -3,6 +3,7 @@
  */
 #include "compat.h"
 
+#include "engine/block_ranges.h"
 #include "engine/blocks.h"
 #include "engine/characters.h"
 #include "engine/split.h"
@@ -188,6 +189,8 @@ split_gather(match_run *run, int rule, const keyed_record *entries, uint64 count
     split_state *state = run->splits[rule];
 
     state->order = window_order_for(run, rule, state->tables);
+    if (!block_ranges_any_larger(entries, count, blocking->max_block))
+        count = 0;
     for (uint64 first = 0, end; first < count; first = end) {
         keyed_record *sorted, *scratch;
         candidate_key *candidate;
