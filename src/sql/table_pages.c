@@ -29,6 +29,7 @@
 #include "storage/bufpage.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #define PAGES_AT_ONCE 128
@@ -51,12 +52,14 @@ typedef struct page_maker {
     Relation relation;
     int columns;                /* of the table */
     int contents[MOST_COLUMNS]; /* which value of CLUSTER_COLUMNS; -1: none, the column was dropped */
-    uint32 rows_a_page, first;  /* record of the first page */
-    Size tuple_size;            /* of a row without NULLs */
-    Size less_alone;            /* of that, in the row of a record alone: what has no weakest link */
-    HeapTupleHeaderData head;   /* of a row without NULLs */
+    uint32 rows_a_page;
+    uint32 first;             /* record of the first page that threads make */
+    Size tuple_size;          /* of a row without NULLs */
+    Size less_alone;          /* of that, in the row of a record alone: what has no weakest link */
+    HeapTupleHeaderData head; /* of a row without NULLs */
     bool logged;
-    made_page pages[PAGES_AT_ONCE];
+    made_page *pages;                 /* that they make */
+    made_page sets[2][PAGES_AT_ONCE]; /* these are one of two: the main thread adds the others meanwhile */
 } page_maker;
 
 bool
@@ -130,7 +133,7 @@ make_page(const page_maker *maker, uint32 p)
     const uint32 *cluster = maker->clusters->cluster;
     uint32 first = maker->first + p * maker->rows_a_page,
            end = Min(first + maker->rows_a_page, maker->store->records.count);
-    made_page *made = unconstify(made_page *, &maker->pages[p]);
+    made_page *made = &maker->pages[p];
     PageHeader header = (PageHeader)made->page;
     char *log = made->log;
 
@@ -158,12 +161,20 @@ make_page(const page_maker *maker, uint32 p)
     made->log_size = (Size)(log - made->log);
 }
 
+/* How many pages there are from that record on, at most as many as are made at once. */
+static uint32
+pages_from(const page_maker *maker, uint32 first)
+{
+    uint32 left = maker->store->records.count - first;
+
+    return Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
+}
+
 static void
 make_some_pages(void *context, int64_t item, int thread)
 {
     const page_maker *maker = context;
-    uint32 left = maker->store->records.count - maker->first,
-           pages = Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
+    uint32 pages = pages_from(maker, maker->first);
 
     for (uint32 p = (uint32)item * PAGES_AN_ITEM; p < Min(((uint32)item + 1) * PAGES_AN_ITEM, pages); p++)
         make_page(maker, p);
@@ -247,44 +258,82 @@ prepare(page_maker *maker, const table_writer *writer)
     maker->head.t_hoff = TUPLE_HEAD;
 
     log_size = MAXALIGN((maker->tuple_size + SizeOfMultiInsertTuple + 1) * maker->rows_a_page);
-    for (int p = 0; p < PAGES_AT_ONCE; p++) {
-        maker->pages[p].page = palloc(BLCKSZ);
-        maker->pages[p].log = maker->logged ? palloc(log_size) : NULL;
+    for (int p = 0; p < 2 * PAGES_AT_ONCE; p++) {
+        made_page *made = &maker->sets[p / PAGES_AT_ONCE][p % PAGES_AT_ONCE];
+
+        made->page = palloc(BLCKSZ);
+        made->log = maker->logged ? palloc(log_size) : NULL;
     }
+}
+
+/* Threads make pages while the main thread adds those that they made before. */
+static void
+make_and_add(page_maker *maker, int threads, BufferAccessStrategy strategy)
+{
+    uint32 count = maker->store->records.count, made = 0;
+
+    for (int turn = 0; made > 0 || maker->first < count; turn++) {
+        const made_page *ready = maker->sets[1 - turn % 2];
+        uint32 next = maker->first < count ? pages_from(maker, maker->first) : 0;
+
+        maker->pages = maker->sets[turn % 2];
+        parallel_begin(threads, (next + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM, make_some_pages, maker);
+        for (uint32 p = 0; p < made; p++) {
+            CHECK_FOR_INTERRUPTS();
+            add_page(maker, &ready[p], strategy);
+        }
+        parallel_end();
+        made = next;
+        maker->first += Min(next * maker->rows_a_page, count - maker->first);
+    }
+}
+
+/* After an error: no thread may go on with memory that is about to be freed. */
+static void
+abandon(void *maker)
+{
+    parallel_abandon(maker);
+}
+
+/*
+ * What threads work with, in a context that goes before the records and their clusters do: of the children of
+ * a context the latest goes first.
+ */
+static page_maker *
+create_maker(const record_store *store, MemoryContext *context)
+{
+    MemoryContextCallback *callback;
+    page_maker *maker;
+
+    *context = AllocSetContextCreate(store->context, "mastering pages", ALLOCSET_DEFAULT_SIZES);
+    maker = MemoryContextAllocZero(*context, sizeof(page_maker));
+    callback = MemoryContextAlloc(*context, sizeof(MemoryContextCallback));
+    callback->func = abandon;
+    callback->arg = maker;
+    MemoryContextRegisterResetCallback(*context, callback);
+    maker->store = store;
+    return maker;
 }
 
 void
 table_pages_write(table_writer *writer, const record_store *store, const clustering *clusters, int threads)
 {
-    page_maker *maker = palloc0(sizeof(page_maker));
+    MemoryContext context, before;
+    page_maker *maker = create_maker(store, &context);
     BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKWRITE);
-    int pages = 0;
 
-    maker->store = store;
     maker->clusters = clusters;
     maker->relation = table_writer_relation(writer);
     table_writer_check(writer);
+    before = MemoryContextSwitchTo(context);
     prepare(maker, writer);
+    MemoryContextSwitchTo(before);
     CheckForSerializableConflictIn(maker->relation, NULL, InvalidBlockNumber);
-    for (; maker->first < store->records.count; maker->first += (uint32)pages * maker->rows_a_page) {
-        uint32 left = store->records.count - maker->first;
-
-        pages = (int)Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
-        parallel_for(threads, (pages + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM, make_some_pages, maker);
-        for (int p = 0; p < pages; p++) {
-            CHECK_FOR_INTERRUPTS();
-            add_page(maker, &maker->pages[p], strategy);
-        }
-    }
+    make_and_add(maker, threads, strategy);
     /* Who began to read the table after the first check, and saw its end before the first page, is not
      * missed. */
     CheckForSerializableConflictIn(maker->relation, NULL, InvalidBlockNumber);
     pgstat_count_heap_insert(maker->relation, store->records.count);
     FreeAccessStrategy(strategy);
-    for (int p = 0; p < PAGES_AT_ONCE; p++) {
-        pfree(maker->pages[p].page);
-        if (maker->pages[p].log != NULL)
-            pfree(maker->pages[p].log);
-    }
-    pfree(maker);
+    MemoryContextDelete(context);
 }
