@@ -43,6 +43,7 @@ typedef struct column_profile {
     const char *unit;   /* of quantities: the commonest, which plain numbers have */
     double usual;       /* in the unit, where plain numbers have several (kernel/quantity_value.h); else 0 */
     bool decimal_comma;
+    bool is_money;
     bool wide;    /* they differ by a multiple */
     uint32 *same; /* by code: the first code with that amount; 0: none */
     uint32 longest;

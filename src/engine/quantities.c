@@ -302,6 +302,7 @@ quantities_find(MemoryContext context, column_profile *profile)
 
     profile->decimal_comma = best.commas > best.points;
     profile->unit = quantity_unit_name(unit);
+    profile->is_money = quantity_unit_is_money(unit);
     amounts = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(amount_code)));
     count = read_amounts(profile, unit, true, amounts);
     profile->usual = find_usual(profile, unit, amounts, count);

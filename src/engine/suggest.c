@@ -200,9 +200,9 @@ static void
 write_quantity_levels(StringInfo out, const column_profile *profile)
 {
     if (profile->wide)
-        appendStringInfoString(out,
-                               ",\"method\":\"numeric\",\"levels\":[0.99,0.95,0.8],\"term_frequency\":true,"
-                               "\"scale\":\"relative\"");
+        appendStringInfoString(
+            out, ",\"method\":\"numeric\",\"levels\":[0.98,0.9,0.75,0.5],\"term_frequency\":true,"
+                 "\"scale\":\"relative\"");
     else if (profile->spread > 0) {
         appendStringInfoString(
             out, ",\"method\":\"numeric\",\"levels\":[0.999,0.99,0.95],\"term_frequency\":true,\"scale\":");
@@ -445,13 +445,17 @@ key_form(const column_profile *profile)
                                                                       : "text";
 }
 
-/* Whether a column's words belong to the text of the whole record. */
+/*
+ * Whether a column's words belong to the text of the whole record; also measures of the thing, but not its
+ * price, which is another in each shop.
+ */
 static bool
 in_whole(const column_profile *profile)
 {
     return usefulness(profile) > 0 && !is_row_number(profile) && !profile->is_group &&
            (profile->kind == KIND_TEXT || profile->kind == KIND_NAME || profile->kind == KIND_CODE ||
-            profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE || profile->kind == KIND_QUANTITY);
+            profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE ||
+            (profile->kind == KIND_QUANTITY && !profile->is_money));
 }
 
 /*

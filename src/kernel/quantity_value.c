@@ -309,8 +309,8 @@ read_unit(text_view text, uint32_t i, const char *base, const unit_entry **unit)
     return end;
 }
 
-static bool
-is_currency(const unit_entry *unit)
+bool
+quantity_unit_is_money(const unit_entry *unit)
 {
     return unit >= currencies && unit < currencies + COUNT(currencies);
 }
@@ -638,7 +638,7 @@ read_sum(value_reading *reading, double amount, const unit_entry *unit)
         const unit_entry *next = NULL;
 
         skip_between(reading);
-        if (is_currency(unit) ||
+        if (quantity_unit_is_money(unit) ||
             !read_number(reading->text, &reading->i, reading->form.decimal_comma, &amount, &value->mark))
             return false;
         if (!take_unit(reading, &next)) {
@@ -821,7 +821,8 @@ quantity_value_amount(const quantity_value *value, const unit_entry *unit, doubl
     } else {
         const double factors[] = {unit->factor, unit->factor / 1000, unit->factor * 1000};
 
-        return nearest(value->amount, factors, usual > 0 && !is_currency(unit) ? COUNT(factors) : 1, usual);
+        return nearest(value->amount, factors,
+                       usual > 0 && !quantity_unit_is_money(unit) ? COUNT(factors) : 1, usual);
     }
 }
 

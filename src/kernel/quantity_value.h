@@ -43,6 +43,9 @@ extern double quantity_value_in(double amount, const unit_entry *unit);
 /* The unit of a name; NULL: there is none. */
 extern const unit_entry *quantity_unit_named(text_view name);
 
+/* Whether it is a currency. */
+extern bool quantity_unit_is_money(const unit_entry *unit);
+
 /* Its usual short name. */
 extern const char *quantity_unit_name(const unit_entry *unit);
 
