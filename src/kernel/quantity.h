@@ -17,8 +17,8 @@ typedef struct quantity {
 } quantity;
 
 typedef struct unit_entry {
-    const char *name; /* in lower case, without points; a space for any of white space, hyphen, point */
-    const char *base;
+    char name[16]; /* in lower case, without points; a space for any of white space, hyphen, point */
+    char base[12];
     double factor;
 } unit_entry;
 

@@ -284,10 +284,14 @@ static void
 match(const unit_entry *entries, size_t count, const char *base, text_view text, uint32_t i,
       const unit_entry **unit, uint32_t *end)
 {
+    uint32_t first = folded(at(text, i));
+
     for (size_t e = 0; e < count; e++) {
         uint32_t behind;
 
-        if (base != NULL && strcmp(entries[e].base, base) != 0)
+        /* Most entries end here: this is done for each record. */
+        if ((uint32_t)(unsigned char)entries[e].name[0] != first ||
+            (base != NULL && strcmp(entries[e].base, base) != 0))
             continue;
         behind = name_end(text, i, entries[e].name);
         if (behind > *end) {
