@@ -67,8 +67,8 @@ looks_like_date(text_view text, const value_look *look)
 {
     calendar_date date;
 
-    return text.length >= 6 && text.length <= 30 && look->digits >= 3 &&
-           (look->letters <= 2 ? look->digits >= 4 : look->letters <= 11) && parse_date(text, &date) &&
+    return text.length >= 6 && text.length <= 40 && look->digits >= 3 &&
+           (look->letters <= 2 ? look->digits >= 4 : look->letters <= 20) && parse_date(text, &date) &&
            date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31 &&
            (date.day > 0 || look->digits >= 8);
 }

@@ -8,6 +8,7 @@
 
 #include "engine/json_reader.h"
 #include "engine/quantities.h"
+#include "engine/value_reader.h"
 #include "kernel/quantity_value.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -191,6 +192,14 @@ read_amounts(const column_profile *profile, const unit_entry *unit, bool known, 
     return used;
 }
 
+static int
+compare_numbers(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
 /* Three significant digits. */
 static double
 rounded(double number)
@@ -261,6 +270,86 @@ join_equal(MemoryContext context, column_profile *profile, const amount_code *am
         profile->equal_share = equal / (read * (read - 1));
 }
 
+/* ---- numbers of something: "1,337 votes", "35 reviews" ---- */
+
+#define MOST_WORDS 8
+#define LONGEST_WORD 15
+#define LEAST_WITH_WORD 0.5 /* of the values with a digit, that have the column's word */
+#define LEAST_COUNTS 0.9    /* that have it or are plain */
+#define MOST_DIGITS 6.5     /* on average: longer numbers are no counts */
+
+/* The word behind a number and blanks, in lower case and without an s at its end; false: something else
+ * stands there. */
+static bool
+word_of_count(text_view text, char word[LONGEST_WORD + 1])
+{
+    uint32 i = 0, length = 0;
+
+    while (i < text.length && ((text_view_at(text, i) >= '0' && text_view_at(text, i) <= '9') ||
+                               (i > 0 && strchr(".,", (int)Min(text_view_at(text, i), 127)) != NULL)))
+        i++;
+    if (i == 0)
+        return false;
+    if (i < text.length && text_view_at(text, i) != ' ')
+        return false;
+    while (i < text.length && text_view_at(text, i) == ' ')
+        i++;
+    for (; i < text.length && length < LONGEST_WORD; i++) {
+        uint32 c = text_view_at(text, i);
+
+        if (!((c | 32) >= 'a' && (c | 32) <= 'z' && c < 128))
+            return false;
+        word[length++] = (char)(c | 32);
+    }
+    if (i < text.length || length == 1)
+        return false;
+    if (length > 0 && word[length - 1] == 's')
+        length--;
+    word[length] = '\0';
+    return true;
+}
+
+/* A column whose numbers all count the same is one of numbers. */
+static void
+find_counts(column_profile *profile, uint32 step, double with_digit)
+{
+    const dictionary *values = profile->values;
+    char words[MOST_WORDS][LONGEST_WORD + 1], word[LONGEST_WORD + 1];
+    double records[MOST_WORDS] = {0}, plain = 0, most = 0, *numbers;
+    uint32 used = 0;
+    int count = 0;
+
+    if ((profile->kind != KIND_CODE && profile->kind != KIND_NAME && profile->kind != KIND_TEXT) ||
+        profile->mean_digits >= MOST_DIGITS)
+        return;
+    for (uint32 code = 1; code < values->count; code += step) {
+        int w = 0;
+
+        if (!word_of_count(values->texts[code], word))
+            continue;
+        while (w < count && strcmp(words[w], word) != 0)
+            w++;
+        if (word[0] == '\0')
+            plain += values->records[code];
+        else if (w < MOST_WORDS) {
+            if (w == count)
+                strcpy(words[count++], word);
+            records[w] += values->records[code];
+        }
+    }
+    for (int w = 0; w < count; w++)
+        most = Max(most, records[w]);
+    if (most < LEAST_WITH_WORD * with_digit || most + plain < LEAST_COUNTS * with_digit)
+        return;
+    numbers = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(double)));
+    for (uint32 code = 1; code < values->count; code++)
+        used += parse_number(values->texts[code], &numbers[used]);
+    qsort(numbers, used, sizeof(double), compare_numbers);
+    profile->kind = KIND_NUMBER;
+    profile->spread = used < 2 ? 0 : numbers[used - 1 - used / 20] - numbers[used / 20];
+    pfree(numbers);
+}
+
 void
 quantities_find(MemoryContext context, column_profile *profile)
 {
@@ -279,16 +368,18 @@ quantities_find(MemoryContext context, column_profile *profile)
     measures = find_measures(values, step, &with_digit, bases);
     if (with_digit * step < LEAST_WITH_DIGIT * profile->filled)
         return;
-    for (int b = 0; b < measures; b++) {
-        measure_counts counts = {.base = bases[b]};
+    for (int m = 1; m <= measures; m++) {
+        measure_counts counts = {.base = bases[m % measures]}; /* seconds last: "5m" alone are meters */
 
         for (uint32 code = 1; code < values->count; code += step)
             count_value(&counts, values->texts[code], values->records[code]);
         if (enough(&counts, with_digit) && (best.base == NULL || counts.quantities > best.quantities))
             best = counts;
     }
-    if (best.base == NULL)
+    if (best.base == NULL) {
+        find_counts(profile, step, with_digit);
         return;
+    }
     for (int u = 0; u < best.unit_count; u++) {
         if (best.units[u].records > most) {
             most = best.units[u].records;

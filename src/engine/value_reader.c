@@ -189,17 +189,39 @@ month_of_word(text_view text, uint32 from, uint32 letters)
     return 0;
 }
 
-/* A date whose month is a word: "9 April 2002", "Apr 9, 2002", "09-Apr-02". */
+static bool
+is_weekday(text_view text, uint32 from, uint32 letters)
+{
+    static const char *const days[] = {"monday", "tuesday",  "wednesday", "thursday",
+                                       "friday", "saturday", "sunday"};
+
+    for (uint32 day = 0; letters >= 3 && day < lengthof(days); day++) {
+        uint32 same = 0, length = (uint32)strlen(days[day]);
+
+        while (same < letters && same < length && (at(text, from + same) | 32) == (uint32)days[day][same])
+            same++;
+        if (same == letters)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A date whose month is a word: "9 April 2002", "Apr 9, 2002", "09-Apr-02". A weekday may come before it, and
+ * anything behind it: a time, "(USA)".
+ */
 static bool
 parse_date_of_words(text_view text, calendar_date *date)
 {
-    uint32 month = 0, value[2] = {0}, length[2] = {0}, groups = 0;
+    uint32 month = 0, value[2] = {0}, length[2] = {0}, groups = 0, before_month = 0;
 
     for (uint32 i = 0; i < text.length;) {
         uint32 digits = digits_from(text, i), letters = 0;
 
         while (is_ascii_letter(at(text, i + letters)))
             letters++;
+        if ((digits > 0 || letters > 0) && month != 0 && groups == 2 && before_month < 2)
+            break;
         if (digits > 0) {
             if (digits > 4 || groups == 2)
                 return false;
@@ -211,7 +233,11 @@ parse_date_of_words(text_view text, calendar_date *date)
                 !is_ascii_letter(at(text, i + 2)) && month_of_word(text, i, 2) == 0)
                 i += 2;
         } else if (letters > 0) {
-            if (month != 0 || (month = month_of_word(text, i, letters)) == 0)
+            if (month != 0)
+                return false;
+            month = month_of_word(text, i, letters);
+            before_month = groups;
+            if (month == 0 && (groups > 0 || !is_weekday(text, i, letters)))
                 return false;
             i += letters;
         } else

@@ -65,9 +65,14 @@ static const unit_entry more_units[] = {
     {"year", "s", 31556952},
     {"yrs", "s", 31556952},
     {"yr", "s", 31556952},
+    {"y", "s", 31556952},
     {"jahre", "s", 31556952},
     {"jahr", "s", 31556952},
     {"ans", "s", 31556952},
+    {"mms", "mm", 1},
+    {"cms", "mm", 10},
+    {"mtr", "mm", 1000},
+    {"mtrs", "mm", 1000},
     {"kms", "mm", 1000000},
     {"miles", "mm", 1609344},
     {"mile", "mm", 1609344},
@@ -860,7 +865,7 @@ shorter(const unit_entry *entries, size_t count, const unit_entry *unit, const u
         bool plain = true;
 
         if (strcmp(entries[e].base, unit->base) != 0 || entries[e].factor != unit->factor ||
-            (name[0] == 'm' && name[1] == '\0' && strcmp(unit->base, "s") == 0))
+            (strchr("my", name[0]) != NULL && name[1] == '\0' && strcmp(unit->base, "s") == 0))
             continue;
         for (const char *c = name; *c != '\0'; c++)
             plain = plain && ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '%');

@@ -25,7 +25,9 @@ SELECT i AS id,
     E'\u2212' || i || E'\u00a0\u00b0C' AS cold,
     i || ' Main St' AS address, CASE WHEN i % 5 = 0 THEN i || 'a' WHEN i % 5 = 1 THEN i || 'b' WHEN i % 5 = 2 THEN i || 'm' ELSE i::text END AS house, 'DSC-W' || i || ' 5 MP' AS model, (i % 28 + 1) || ' May 2001' AS day, '555-' || 1000 + i || '-' || 20 + i AS phone,
     CASE WHEN i % 20 = 0 THEN i || ' Hours' ELSE 'Title no. ' || i END AS title, to_char(8 + i % 12, 'FM00') || ':' || to_char(i % 4 * 15, 'FM00') AS opens, i * 3 || '.' || i % 10 || i % 7 AS amount, i || '-' || i + 10 || ' mm' AS range,
-    CASE WHEN i % 2 = 0 THEN i || ' kg' ELSE i || ' cm' END AS measures, 7 || ' kg' AS constant, 1000 + i || ' EUR/kg' AS ratio
+    CASE WHEN i % 2 = 0 THEN i || ' kg' ELSE i || ' cm' END AS measures, 7 || ' kg' AS constant, 1000 + i || ' EUR/kg' AS ratio,
+    to_char(i * 37, 'FM9,999') || CASE WHEN i % 9 > 0 THEN ' votes' ELSE ' vote' END AS votes, i || ' ' || (ARRAY['Oak Ave', 'Elm', 'Lane', 'Court'])[1 + i % 4] AS street, i || 'm' AS pool, CASE WHEN i % 3 = 0 THEN i + 17 || ' years' WHEN i % 3 = 1 THEN i + 17 || 'y' ELSE i + 17 || ' yrs' END AS age,
+    to_char(date '2001-01-01' + i * 9, 'FMMonth DD, YYYY') || ' (USA)' AS released
   FROM generate_series(1, 120) AS i;
 SELECT name, kind, unit, round(equal_share::numeric, 4) AS equal_share FROM mastering.profile('SELECT * FROM quantity_column');
 SELECT c ->> 'name' AS name, c ->> 'expression' AS expression, c ->> 'method' AS method, c -> 'scale' AS scale, c -> 'levels' AS levels
