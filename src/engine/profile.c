@@ -15,8 +15,13 @@
 #include "utils/memutils.h"
 
 #define FEW_VALUES 60
-#define LONG_NUMBER 6.5    /* digits, on average */
-#define MANY_DIFFERENT 0.3 /* of the values */
+#define LONG_NUMBER 6.5      /* digits, on average */
+#define MANY_DIFFERENT 0.3   /* of the values */
+#define MOST_OF_A_LENGTH 0.6 /* of numbers that are amounts: codes and numbers in sequence have mostly one   \
+                              */
+#define MOST_LEADING_ZEROS 0.01
+#define WIDE 3 /* times the lowest twentieth of amounts is the highest: then differences are relative */
+#define LENGTHS 20
 
 /* What a value looks like. */
 typedef struct value_look {
@@ -142,9 +147,36 @@ compare_numbers(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* How far the middle nine tenths of a column's different numbers reach; 0: there are none. */
+/* Digits of a column's numbers. */
+typedef struct number_lengths {
+    double all, zeros, records[LENGTHS];
+} number_lengths;
+
+static void
+note_length(number_lengths *lengths, text_view text, const value_look *look, double records)
+{
+    lengths->all += records;
+    lengths->zeros += look->digits > 1 && text_view_at(text, 0) == '0' ? records : 0;
+    lengths->records[Min(look->digits, LENGTHS - 1)] += records;
+}
+
+/* Whether numbers are of many lengths, as populations and amounts are. */
+static bool
+lengths_vary(const number_lengths *lengths)
+{
+    double most = 0;
+
+    for (int digits = 0; digits < LENGTHS; digits++)
+        most = Max(most, lengths->records[digits]);
+    return most <= MOST_OF_A_LENGTH * lengths->all && lengths->zeros <= MOST_LEADING_ZEROS * lengths->all;
+}
+
+/*
+ * How far the middle nine tenths of a column's different numbers reach; 0: there are none. wide: whether the
+ * highest of them are a multiple of the lowest.
+ */
 static double
-spread_of(const dictionary *values)
+spread_of(const dictionary *values, bool *wide)
 {
     double *numbers = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(double)));
     double spread = 0;
@@ -155,13 +187,14 @@ spread_of(const dictionary *values)
     qsort(numbers, used, sizeof(double), compare_numbers);
     if (used > 1)
         spread = numbers[used - 1 - used / 20] - numbers[used / 20];
+    *wide = spread > 0 && numbers[used / 20] > 0 && numbers[used - 1 - used / 20] > WIDE * numbers[used / 20];
     pfree(numbers);
     return spread;
 }
 
 static column_kind
 kind_of(const column_profile *profile, double date, double phone, double email, double number, double coded,
-        double measured)
+        double measured, bool varied)
 {
     if (profile->distinct <= 1)
         return KIND_EMPTY;
@@ -177,7 +210,7 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
         return KIND_PHONE;
     /* Among few values the copies of a thing make equal ones frequent. */
     if (number > 0.9)
-        return (profile->mean_length >= 4 && profile->equal_share < 0.02) ||
+        return (profile->mean_length >= 4 && profile->equal_share < 0.02 && !varied) ||
                        (profile->mean_digits >= LONG_NUMBER &&
                         profile->distinct >= MANY_DIFFERENT * profile->filled)
                    ? KIND_CODE
@@ -210,9 +243,10 @@ note_frequent(column_profile *profile, uint32 code, uint32 records)
 static void
 profile_column(column_profile *profile, const dictionary *values, uint64 records)
 {
-    double length = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, number = 0,
-           coded = 0;
+    double length = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, coded = 0;
     double measured = 0;
+    number_lengths lengths = {0};
+    bool wide;
 
     profile->values = values;
     profile->records = records;
@@ -231,7 +265,8 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         date += looks_like_date(text, &look) ? weight : 0;
         phone += looks_like_phone(text, &look) ? weight : 0;
         email += look.has_at && look.words == 1 ? weight : 0;
-        number += looks_like_number(text, &look) ? weight : 0;
+        if (looks_like_number(text, &look))
+            note_length(&lengths, text, &look, weight);
         measured += looks_measured(text) ? weight : 0;
         profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
         profile->with_models += look.has_digit && look.has_letter && has_model_number(text) ? weight : 0;
@@ -252,10 +287,14 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
     }
     if (profile->filled > 1)
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));
-    profile->kind = kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
-                            email / Max(profile->filled, 1), number / Max(profile->filled, 1),
-                            coded / Max(profile->filled, 1), measured / Max(profile->filled, 1));
-    profile->spread = profile->kind == KIND_NUMBER ? spread_of(values) : 0;
+    profile->kind =
+        kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
+                email / Max(profile->filled, 1), lengths.all / Max(profile->filled, 1),
+                coded / Max(profile->filled, 1), measured / Max(profile->filled, 1), lengths_vary(&lengths));
+    if (profile->kind == KIND_NUMBER) {
+        profile->spread = spread_of(values, &wide);
+        profile->wide = wide && profile->mean_length >= 4 && measured == 0 && lengths_vary(&lengths);
+    }
 }
 
 /* An array by its elements; two records are equal in it when they share one. */

@@ -193,17 +193,17 @@ write_evidence(StringInfo out, evidence_kind evidence)
 #define WHOLE_NAMES ",\"method\":\"names\",\"levels\":[0.98,0.92,0.85,0.7,0.45],\"term_frequency\":true"
 
 /*
- * Quantities that differ by a multiple (prices, weights) are compared by their ratio; others (lengths of
- * films, heights of persons) by their difference, as a share of the column's spread.
+ * Numbers that differ by a multiple (prices, weights, populations) are compared by their ratio; others
+ * (lengths of films, heights of persons) by their difference, as a share of the column's spread.
  */
 static void
-write_quantity_levels(StringInfo out, const column_profile *profile)
+write_number_levels(StringInfo out, const column_profile *profile)
 {
-    if (profile->wide)
+    if (profile->wide && profile->spread > 0)
         appendStringInfoString(
             out, ",\"method\":\"numeric\",\"levels\":[0.98,0.9,0.75,0.5],\"term_frequency\":true,"
                  "\"scale\":\"relative\"");
-    else if (profile->spread > 0) {
+    else if (profile->spread > 0 && (profile->kind == KIND_QUANTITY || profile->distinct > 20)) {
         appendStringInfoString(
             out, ",\"method\":\"numeric\",\"levels\":[0.999,0.99,0.95],\"term_frequency\":true,\"scale\":");
         append_json_number(out, profile->spread);
@@ -258,16 +258,8 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
         appendStringInfoString(out, ",\"method\":\"date\",\"levels\":[0.9,0.7],\"term_frequency\":true");
         break;
     case KIND_NUMBER:
-        if (profile->spread > 0 && profile->distinct > 20) {
-            appendStringInfoString(
-                out,
-                ",\"method\":\"numeric\",\"levels\":[0.999,0.99,0.95],\"term_frequency\":true,\"scale\":");
-            append_json_number(out, profile->spread);
-        } else
-            appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
-        break;
     case KIND_QUANTITY:
-        write_quantity_levels(out, profile);
+        write_number_levels(out, profile);
         break;
     case KIND_CODE:
         appendStringInfoString(
