@@ -178,8 +178,8 @@ mark_repeating(const record_store *store, column_profile *profiles, int count)
 static bool
 is_row_number(const column_profile *profile)
 {
-    return !profile->is_list && profile->distinct == profile->filled && profile->filled > 100 &&
-           (profile->kind == KIND_NUMBER || profile->kind == KIND_CODE);
+    return !profile->is_list && !profile->wide && profile->distinct == profile->filled &&
+           profile->filled > 100 && (profile->kind == KIND_NUMBER || profile->kind == KIND_CODE);
 }
 
 static void
