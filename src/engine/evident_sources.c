@@ -10,6 +10,7 @@
 
 #define UNIQUE_SHARE 0.42      /* of the triangles, that are copies at most */
 #define UNIQUE_SHARE_APART 0.3 /* the same, where siblings were told from copies in training */
+#define UNIQUE_SHARE_REPEATING 0.3 /* of a source with more pairs inside that are much alike than outside */
 #define SOURCES_ALIKE 30       /* triangles, that what is usual of all sources counts for in one */
 #define ABOUT_AS_ALIKE 0.7     /* of a weight */
 #define RARELY 0.03            /* of all records with one outside */
@@ -115,7 +116,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
 {
     const record_store *store = run->store;
     uint32 count = store->records.count, source_count = store->sources->count, step;
-    uint64 *across, *within, *copies, *twins, *partners;
+    uint64 *across, *within, *copies, *twins, *heavy_twins, *partners;
     best_links best;
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
@@ -127,6 +128,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     within = palloc0(source_count * sizeof(uint64));
     copies = palloc0(source_count * sizeof(uint64));
     twins = palloc0(source_count * sizeof(uint64));
+    heavy_twins = palloc0(source_count * sizeof(uint64));
     partners = palloc0(source_count * sizeof(uint64));
     find_best_links(run, links, link_count, sources, &best);
     step = count / TRIANGLES_LOOKED_AT + 1;
@@ -135,7 +137,10 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     for (uint32 a = 0; a < count; a += step) {
         uint32 b = best.across[a], twin = best.within[a];
 
-        twins[sources[a]] += twin != PG_UINT32_MAX && best.within[twin] == a;
+        if (twin != PG_UINT32_MAX && best.within[twin] == a) {
+            twins[sources[a]]++;
+            heavy_twins[sources[a]] += match_run_pair_weight(run, a, twin) >= median;
+        }
         partners[sources[a]] += b != PG_UINT32_MAX && best.across[b] == a;
         if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < median)
             continue;
@@ -157,15 +162,18 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     usual = triangle_count > within[0] ? all_copies / (double)(triangle_count - within[0]) : 0;
     for (uint32 source = 1; source < source_count; first += within[source++]) {
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source], few;
+        double most = unique_share;
 
-        few = copies[source] + 0.5 < unique_share * (within[source] + 2.0) &&
-              copies[source] + SOURCES_ALIKE * usual < unique_share * (within[source] + SOURCES_ALIKE);
-        unique[source] =
-            across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
         copies_weight[source] = weight_of_copies(
             triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
         if (copies_weight[source] < median)
             copies_weight[source] = PG_INT64_MAX;
+        if (copies_weight[source] == PG_INT64_MAX && heavy_twins[source] > across[source])
+            most = Min(most, UNIQUE_SHARE_REPEATING);
+        few = copies[source] + 0.5 < most * (within[source] + 2.0) &&
+              copies[source] + SOURCES_ALIKE * usual < most * (within[source] + SOURCES_ALIKE);
+        unique[source] =
+            across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
         match_run_phase(run, "source",
                         "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
