@@ -287,6 +287,22 @@ END
 $$;
 COMMENT ON FUNCTION mastering.find_links(mastering.environment, text) IS 'Lists the links of the records that are marked in pg_temp.mastering_scope in a temporary table.';
 
+-- The records that are compared: those in pg_temp.mastering_scope that are probes, which were read, with what they share keys with, which is
+-- far more, is looked at once and mostly not again: it goes from its store to the engine.
+CREATE FUNCTION mastering.links_query(env mastering.environment, entity_name text, entity jsonb, records jsonb, segments int[]) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Row numbers of the version alone are asked for.
+    store text := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(records -> 'segments'))));
+BEGIN
+    PERFORM mastering.expect_rows(ARRAY[g], '{#row}', NULL, ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = g)) FROM unnest(segments) g;
+    RETURN mastering.scope_query(entity) || ' WHERE w.probe' || coalesce((SELECT string_agg(format(' UNION ALL SELECT s."#source" || '':'' || s."#key", s."#source", false, %s FROM %s s
+          WHERE s."#segment" OPERATOR(mastering.===) %s AND s."#row" = ANY (ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = %3$s))',
+        (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, g), '') FROM unnest(segments) g), '');
+END
+$$;
+COMMENT ON FUNCTION mastering.links_query(mastering.environment, text, jsonb, jsonb, int[]) IS 'The query with which the engine reads the records of an increment that it compares.';
+
 -- In a block that is not compared in full each record decides which others meet. The last run had none.
 CREATE FUNCTION mastering.large_block(model jsonb, blocks jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -298,7 +314,7 @@ $$;
 COMMENT ON FUNCTION mastering.large_block(jsonb, jsonb) IS 'Says so where a block has more records than are compared in full; NULL otherwise.';
 
 -- Clusters that links, or what must be together, lead to from the records that became affected in this round.
-CREATE FUNCTION mastering.note_near(env mastering.environment, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint, OUT blocks jsonb)
+CREATE FUNCTION mastering.note_near(env mastering.environment, entity_name text, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint, OUT blocks jsonb)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     query text := mastering.scope_query(entity);
@@ -323,13 +339,12 @@ BEGIN
     INSERT INTO pg_temp.mastering_scope SELECT u.segment, u.row_no, false FROM unnest(shared.segments, shared.rows) u (segment, row_no);
     GET DIAGNOSTICS compared = ROW_COUNT;
     compared := compared + n;
-    PERFORM mastering.read_rows();
-    PERFORM mastering.find_links(env, query);
+    PERFORM mastering.find_links(env, mastering.links_query(env, entity_name, entity, records, ARRAY(SELECT DISTINCT g FROM unnest(shared.segments) g ORDER BY 1)));
     PERFORM mastering.note_levels();
     TRUNCATE pg_temp.mastering_want;
     INSERT INTO pg_temp.mastering_want
-    SELECT r."#source", r."#key" FROM pg_temp.mastering_scope w JOIN pg_temp.mastering_read r ON r."#segment" = w.segment AND r."#row" = w.row_no
-     WHERE NOT w.probe AND r."#source" || ':' || r."#key" IN (SELECT e.id FROM pg_temp.mastering_linked l CROSS JOIN LATERAL (VALUES (l.id_a), (l.id_b)) e (id));
+    SELECT split_part(e.id, ':', 1), substr(e.id, strpos(e.id, ':') + 1) FROM (SELECT l.id_a FROM pg_temp.mastering_linked l UNION SELECT l.id_b FROM pg_temp.mastering_linked l) e (id)
+     WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_affected a WHERE a.id = e.id);
     IF tied THEN
         INSERT INTO pg_temp.mastering_want
         SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = this_round);
@@ -339,7 +354,7 @@ BEGIN
     DROP TABLE pg_temp.mastering_linked;
 END
 $$;
-COMMENT ON FUNCTION mastering.note_near(mastering.environment, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round, and these links to pg_temp.mastering_link; says why that cannot be told where it cannot, how many records were compared, and, of the first round, what the blocks of new records are like.';
+COMMENT ON FUNCTION mastering.note_near(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, int, boolean) IS 'Adds to pg_temp.mastering_near the clusters that links lead to from the affected records of a round, and these links to pg_temp.mastering_link; says why that cannot be told where it cannot, how many records were compared, and, of the first round, what the blocks of new records are like.';
 
 -- After the first round most of what came out of it stands. What links hold together of the affected records is a part: no link leads from one
 -- part to another, so that each part with the clusters near it comes out the same alone. The first round had all there was of them;
@@ -357,26 +372,22 @@ BEGIN
     END IF;
     CREATE TEMP TABLE mastering_part (id text, step int) ON COMMIT DROP;
     INSERT INTO pg_temp.mastering_part
-    SELECT a.source || ':' || a.key, 0 FROM pg_temp.mastering_affected a WHERE a.round = this_round AND this_round > 1
-    UNION
-    SELECT e.other, 0 FROM (SELECT m."#source" || ':' || m."#key" AS id FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member m ON m."#cluster" = c.cluster WHERE c.round = this_round) f
-      JOIN (SELECT l.id_a AS id, l.id_b AS other FROM pg_temp.mastering_link l UNION ALL SELECT l.id_b, l.id_a FROM pg_temp.mastering_link l) e ON e.id = f.id;
-    -- Links between affected records; the others lead to near clusters.
-    CREATE TEMP TABLE mastering_bond ON COMMIT DROP AS
-    SELECT l.id_a, l.id_b FROM pg_temp.mastering_link l WHERE l.id_a IN (SELECT a.source || ':' || a.key FROM pg_temp.mastering_affected a) AND l.id_b IN (SELECT a.source || ':' || a.key FROM pg_temp.mastering_affected a);
+    SELECT a.id, 0 FROM pg_temp.mastering_affected a
+     WHERE a.round = this_round AND this_round > 1
+        OR a.id IN (SELECT e.other FROM (SELECT m."#source" || ':' || m."#key" AS id FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member m ON m."#cluster" = c.cluster WHERE c.round = this_round) f
+                      JOIN (SELECT l.id_a AS id, l.id_b AS other FROM pg_temp.mastering_link l UNION ALL SELECT l.id_b, l.id_a FROM pg_temp.mastering_link l) e ON e.id = f.id);
     LOOP
         INSERT INTO pg_temp.mastering_part
-        SELECT e.other, depth + 1
-          FROM (SELECT l.id_b FROM pg_temp.mastering_part p JOIN pg_temp.mastering_bond l ON l.id_a = p.id WHERE p.step = depth
-                UNION
-                SELECT l.id_a FROM pg_temp.mastering_part p JOIN pg_temp.mastering_bond l ON l.id_b = p.id WHERE p.step = depth) e (other)
-         WHERE e.other NOT IN (SELECT p.id FROM pg_temp.mastering_part p);
+        SELECT a.id, depth + 1 FROM pg_temp.mastering_affected a
+         WHERE a.id IN (SELECT l.id_b FROM pg_temp.mastering_part p JOIN pg_temp.mastering_link l ON l.id_a = p.id WHERE p.step = depth
+                        UNION ALL SELECT l.id_a FROM pg_temp.mastering_part p JOIN pg_temp.mastering_link l ON l.id_b = p.id WHERE p.step = depth)
+           AND NOT EXISTS (SELECT FROM pg_temp.mastering_part p WHERE p.id = a.id);
         GET DIAGNOSTICS n = ROW_COUNT;
         EXIT WHEN n = 0;
         depth := depth + 1;
     END LOOP;
     INSERT INTO pg_temp.mastering_scope
-    SELECT a.segment, a.row_no, false FROM pg_temp.mastering_affected a WHERE a.source || ':' || a.key IN (SELECT p.id FROM pg_temp.mastering_part p)
+    SELECT a.segment, a.row_no, false FROM pg_temp.mastering_affected a WHERE a.id IN (SELECT p.id FROM pg_temp.mastering_part p)
     UNION ALL
     SELECT r."#segment", r."#row", true
       FROM pg_temp.mastering_member m JOIN pg_temp.mastering_read r ON r."#source" = m."#source" AND r."#key" = m."#key"
@@ -384,7 +395,7 @@ BEGIN
              WHERE k."#source" || ':' || k."#key" IN (SELECT l.id_b FROM pg_temp.mastering_part p JOIN pg_temp.mastering_link l ON l.id_a = p.id
                                                       UNION ALL SELECT l.id_a FROM pg_temp.mastering_part p JOIN pg_temp.mastering_link l ON l.id_b = p.id));
     GET DIAGNOSTICS n = ROW_COUNT;
-    DROP TABLE pg_temp.mastering_part, pg_temp.mastering_bond;
+    DROP TABLE pg_temp.mastering_part;
     RETURN n;
 END
 $$;
@@ -418,7 +429,7 @@ BEGIN
     CREATE TEMP TABLE mastering_near (cluster bigint PRIMARY KEY, round int) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_link (id_a text, id_b text) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int, id text GENERATED ALWAYS AS (source || ':' || key) STORED) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_want (source text, key text) ON COMMIT DROP;
     EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (members ->> 'store'));
@@ -447,7 +458,7 @@ BEGIN
             reason := format('the change reaches %s of %s records', reached, records ->> 'rows');
             RETURN;
         END IF;
-        near := mastering.note_near(env, entity, model, keys, records, members, this_round, tied);
+        near := mastering.note_near(env, entity_name, entity, model, keys, records, members, this_round, tied);
         IF near.reason IS NOT NULL THEN
             reason := near.reason;
             RETURN;
