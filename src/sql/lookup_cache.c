@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
+#include "sql/lookup_ahead.h"
 #include "sql/lookup_cache.h"
 #include "storage/guard.h"
 #include "storage/head.h"
@@ -433,6 +434,7 @@ make_state(const char *environment, const char *entity, Oid owner, int64 generat
     MemoryContextSwitchTo(context); /* SPI leaves another one */
     read_parts(state, &head, keys, entity);
     read_members(state, &head, entity);
+    lookup_ahead_of_segments(state);
     state->model = find_model(name, environment, entity, owner);
     if (state->model == NULL)
         state->model = make_model(name, tree, environment, entity, owner);
@@ -467,8 +469,10 @@ lookup_state_for(char *environment, char *entity, bool *wide)
     bool isnull;
 
     if (rights_plan == NULL) {
-        SPIPlanPtr plan = prepare(RIGHTS_QUERY, 2, types);
+        SPIPlanPtr plan;
 
+        lookup_ahead_of_rights();
+        plan = prepare(RIGHTS_QUERY, 2, types);
         keep(plan);
         rights_plan = plan;
     }
