@@ -16,6 +16,8 @@
 #define FILE_BUFFERS (2 * (BLCKSZ + 256)) /* of the two files of a part */
 #define MUCH_SPACE (UINT64_C(16) << 30)   /* of temporary files, if each rule took what the spool takes */
 #define LARGE_RULES UINT64_C(3)           /* that are dealt at a time beyond that */
+#define RECORDS_AT_ONCE 64                /* whose bits are fetched together */
+#define MOST_VALUES (256 * 1024)          /* bytes of theirs */
 
 /* A bit each for keys that were seen, and seen twice, in words side by side. */
 typedef struct key_marks {
@@ -24,17 +26,26 @@ typedef struct key_marks {
     uint64 keys;
 } key_marks;
 
+/* A record whose keys are made. */
+typedef struct keyed {
+    uint64 keys[MAX_RULES]; /* as they are dealt; where has_key */
+    bool has_key[MAX_RULES];
+    uint32 number, source, size;
+    Size place; /* of its values among those that wait */
+} keyed;
+
 /* The rules that are dealt at a time. */
 typedef struct dealing {
     match_run *run;
     int first, end; /* rules */
     key_marks marks[MAX_RULES];
     key_parts *parts[MAX_RULES];
-    uint64 keys[MAX_RULES]; /* of the record that is looked at, as it is dealt; where has_key */
-    bool has_key[MAX_RULES];
     uint64 bytes;   /* written */
     bool *wanted;   /* by column: it is part of a key */
     uint64 *hashes; /* by column, of the record that is looked at */
+    keyed *waiting; /* RECORDS_AT_ONCE */
+    int waiting_count;
+    StringInfoData values; /* of those that wait, where they are to be dealt */
 } dealing;
 
 static inline uint64 *
@@ -66,12 +77,9 @@ key_of(const dealing *deal, int rule, const spool_record *record, uint64 *key)
     return true;
 }
 
-/*
- * The keys of a record for all rules, divided where they are. Their bits are fetched meanwhile: those of one
- * rule after the other would each be waited for.
- */
+/* The keys of a record for all rules, divided where they are. */
 static void
-make_keys(dealing *deal, const spool_record *record, bool counted)
+make_keys(dealing *deal, const spool_record *record, bool counted, keyed *made)
 {
     match_run *run = deal->run;
 
@@ -79,14 +87,40 @@ make_keys(dealing *deal, const spool_record *record, bool counted)
     for (int r = deal->first; r < deal->end; r++) {
         uint64 key;
 
-        deal->has_key[r] = key_of(deal, r, record, &key);
-        if (!deal->has_key[r])
+        made->has_key[r] = key_of(deal, r, record, &key);
+        if (!made->has_key[r])
             continue;
-        deal->keys[r] = split_any(run, r) ? split_key_of_values(run, r, record->values, key) : key;
+        made->keys[r] = split_any(run, r) ? split_key_of_values(run, r, record->values, key) : key;
         if (counted)
-            split_count(run, r, key, deal->keys[r]);
-        __builtin_prefetch(word_of(&deal->marks[r], deal->keys[r]), 1);
+            split_count(run, r, key, made->keys[r]);
+        __builtin_prefetch(word_of(&deal->marks[r], made->keys[r]), 1);
     }
+}
+
+/*
+ * Makes the keys of the next records; their bits are fetched meanwhile: those of one record after the other
+ * would each be waited for. False at the end.
+ */
+static bool
+next_records(dealing *deal, spool_scan *scan, bool to_deal)
+{
+    const spool_record *record = &scan->record;
+
+    deal->waiting_count = 0;
+    resetStringInfo(&deal->values);
+    while (deal->waiting_count < RECORDS_AT_ONCE && deal->values.len < MOST_VALUES && spool_scan_next(scan)) {
+        keyed *made = &deal->waiting[deal->waiting_count++];
+
+        make_keys(deal, record, !to_deal, made);
+        if (!to_deal)
+            continue;
+        made->number = record->number;
+        made->source = record->source;
+        made->size = record->size;
+        made->place = (Size)deal->values.len;
+        appendBinaryStringInfoNT(&deal->values, record->bytes, (int)record->size);
+    }
+    return deal->waiting_count > 0;
 }
 
 /* A bit for a record's key. memory: of both bits of all keys, at most. */
@@ -114,6 +148,12 @@ mark_key(key_marks *marks, uint64 key)
     word[0] |= bit;
 }
 
+static inline bool
+is_shared(const key_marks *marks, uint64 key)
+{
+    return word_of(marks, key)[1] >> (key & 63) & 1;
+}
+
 /* Notes all keys: those of one record alone need not be looked at again. */
 static void
 mark_keys(dealing *deal)
@@ -126,12 +166,11 @@ mark_keys(dealing *deal)
     for (int r = deal->first; r < deal->end; r++)
         make_marks(deal, &deal->marks[r], memory);
     spool_scan_open(&scan, run->store->spool, NULL);
-    while (spool_scan_next(&scan)) {
-        make_keys(deal, &scan.record, true);
-        for (int r = deal->first; r < deal->end; r++)
-            if (deal->has_key[r])
-                mark_key(&deal->marks[r], deal->keys[r]);
-    }
+    while (next_records(deal, &scan, false))
+        for (int i = 0; i < deal->waiting_count; i++)
+            for (int r = deal->first; r < deal->end; r++)
+                if (deal->waiting[i].has_key[r])
+                    mark_key(&deal->marks[r], deal->waiting[i].keys[r]);
     spool_scan_close(&scan);
     for (int r = deal->first; r < deal->end; r++)
         split_finish_counting(run, r);
@@ -159,12 +198,18 @@ deal_records(dealing *deal)
     spool_scan scan;
 
     spool_scan_open(&scan, run->store->spool, NULL);
-    while (spool_scan_next(&scan)) {
-        make_keys(deal, &scan.record, false);
-        for (int r = deal->first; r < deal->end; r++)
-            if (deal->has_key[r] && word_of(&deal->marks[r], deal->keys[r])[1] >> (deal->keys[r] & 63) & 1)
-                deal->bytes += deal_record(deal->parts[r], deal->keys[r], &scan.record);
-    }
+    while (next_records(deal, &scan, true))
+        for (int i = 0; i < deal->waiting_count; i++) {
+            const keyed *made = &deal->waiting[i];
+            spool_record record = {.number = made->number,
+                                   .source = made->source,
+                                   .bytes = deal->values.data + made->place,
+                                   .size = made->size};
+
+            for (int r = deal->first; r < deal->end; r++)
+                if (made->has_key[r] && is_shared(&deal->marks[r], made->keys[r]))
+                    deal->bytes += deal_record(deal->parts[r], made->keys[r], &record);
+        }
     spool_scan_close(&scan);
 }
 
@@ -178,6 +223,8 @@ deal_rules(match_run *run, int first, int end, uint64 records_each)
     deal->end = end;
     deal->wanted = palloc0(Max(run->store->column_count, 1) * sizeof(bool));
     deal->hashes = palloc0(Max(run->store->column_count, 1) * sizeof(uint64));
+    deal->waiting = palloc0(RECORDS_AT_ONCE * sizeof(keyed));
+    initStringInfo(&deal->values);
     for (int r = first; r < end; r++)
         for (int i = 0; i < run->rules[r].part_count; i++)
             deal->wanted[run->rules[r].slots[i]] = true;
@@ -200,6 +247,8 @@ deal_rules(match_run *run, int first, int end, uint64 records_each)
         pfree(deal->marks[r].seen);
     pfree(deal->wanted);
     pfree(deal->hashes);
+    pfree(deal->waiting);
+    pfree(deal->values.data);
     pfree(deal);
 }
 
