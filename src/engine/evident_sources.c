@@ -8,12 +8,12 @@
 #include "engine/rarity.h"
 #include "miscadmin.h"
 
-#define UNIQUE_SHARE 0.42      /* of the triangles, that are copies at most */
-#define UNIQUE_SHARE_APART 0.3 /* the same, where siblings were told from copies in training */
+#define UNIQUE_SHARE 0.42          /* of the triangles, that are copies at most */
+#define UNIQUE_SHARE_APART 0.3     /* the same, where siblings were told from copies in training */
 #define UNIQUE_SHARE_REPEATING 0.3 /* of a source with more pairs inside that are much alike than outside */
-#define SOURCES_ALIKE 30       /* triangles, that what is usual of all sources counts for in one */
-#define ABOUT_AS_ALIKE 0.7     /* of a weight */
-#define RARELY 0.03            /* of all records with one outside */
+#define SOURCES_ALIKE 30           /* triangles, that what is usual of all sources counts for in one */
+#define ABOUT_AS_ALIKE 0.7         /* of a weight */
+#define RARELY 0.03                /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
 #define ENOUGH_PARTNERS 10 /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "engine/label_comparisons.h"
 #include "engine/mixed.h"
 
 #define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
@@ -15,6 +16,7 @@
 #define LEAST_MIXED_PAIRS 20  /* matches that say so */
 #define REPEATING_CORRELATION 0.95 /* of differences in two attributes that say the same */
 #define REPEATING_PLACES 0.75      /* the same, where neither is personal */
+#define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
@@ -25,15 +27,18 @@ typedef struct found_matches {
     double *of_rule[MAX_RULES];
 } found_matches;
 
+/* left_out: comparisons that say nothing. */
 static void
 find_matches(const match_run *run, const scorer *layout, const em_session *sessions,
-             const em_parameters *parameters, found_matches *found)
+             const em_parameters *parameters, uint32 left_out, found_matches *found)
 {
     for (int r = 0; r < run->spec->rule_count; r++) {
         const em_session *session = &sessions[r];
+        em_session others = *session;
         double *matches = found->of_rule[r];
 
-        em_match_probabilities(layout, parameters, session, session->patterns, session->pattern_count,
+        others.left_out |= left_out;
+        em_match_probabilities(layout, parameters, &others, session->patterns, session->pattern_count,
                                matches);
         for (size_t k = 0; k < session->pattern_count; k++)
             matches[k] = session->patterns[k].count * matches[k];
@@ -98,6 +103,12 @@ is_personal(const match_run *run, int c)
     return method == METHOD_DATE || method == METHOD_NAMES;
 }
 
+static bool
+is_telling(const rarities *rarities, const em_parameters *parameters, int c)
+{
+    return rarities_typical_bits(rarities, c, parameters->u[c][LEVEL_EXACT]) < portable_log2(TELLING_U);
+}
+
 /* Of the differences in two comparisons; 0 where there are none. */
 static double
 correlation(const joint_shares *sums)
@@ -113,20 +124,21 @@ correlation(const joint_shares *sums)
  * thing, and values that two sources write differently, come by themselves.
  */
 bool
-mixed_find(match_run *run, const scorer *layout, const em_session *sessions, const em_parameters *parameters,
-           mixed_attributes *found)
+mixed_find(match_run *run, const rarities *rarities, const em_session *sessions,
+           const em_parameters *parameters, mixed_attributes *found)
 {
+    const scorer *layout = &rarities->layout;
     bool mixed = false;
     found_matches matches;
 
     found->count = 0;
     make_found(run, sessions, &matches);
-    find_matches(run, layout, sessions, parameters, &matches);
+    find_matches(run, layout, sessions, parameters, 0, &matches);
     for (int i = 0; i < run->scorer.comparison_count; i++) {
         for (int j = 0; j < i; j++) {
             joint_shares sums;
             if (parameters->beside[i] != 0 || parameters->beside[j] != 0 ||
-                parameters->u[i][LEVEL_EXACT] >= TELLING_U || parameters->u[j][LEVEL_EXACT] >= TELLING_U ||
+                !is_telling(rarities, parameters, i) || !is_telling(rarities, parameters, j) ||
                 method_weighs_terms(run->scorer.comparisons[i].method) ||
                 method_weighs_terms(run->scorer.comparisons[j].method))
                 continue;
@@ -149,37 +161,89 @@ mixed_find(match_run *run, const scorer *layout, const em_session *sessions, con
     return mixed;
 }
 
+uint32
+mixed_differing(const match_run *run, const rarities *rarities, const em_parameters *parameters, double share)
+{
+    uint32 found = 0;
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
+        const comparison *comparison = &run->scorer.comparisons[c];
+
+        if (parameters->beside[c] == 0 && !method_weighs_terms(comparison->method) &&
+            is_telling(rarities, parameters, c) && parameters->m[c][comparison->level_count] > share)
+            found |= UINT32_C(1) << c;
+    }
+    return found;
+}
+
 /* ---- attributes that say the same ---- */
 
-bool
-mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions, em_parameters *parameters)
+/* Whether two attributes differ together in enough of what are taken for matches. */
+static bool
+differ_together(const match_run *run, const joint_shares *sums, int i, int j)
 {
-    bool any = false;
-    found_matches matches;
+    return sums->all >= LEAST_MIXED_PAIRS && sums->both >= LEAST_REPEATED_SHARE * sums->all &&
+           correlation(sums) >=
+               (is_personal(run, i) || is_personal(run, j) ? REPEATING_CORRELATION : REPEATING_PLACES);
+}
 
-    make_found(run, sessions, &matches);
-    find_matches(run, layout, sessions, parameters, &matches);
+/* What mixed_repeating looks at: what all comparisons say are matches, and what all but two do. */
+typedef struct repeat_search {
+    match_run *run;
+    const rarities *rarities;
+    const em_session *sessions;
+    found_matches matches, without;
+} repeat_search;
+
+/*
+ * Who has moved may differ in so much that EM takes none of them for a match, and then sees nobody move. So
+ * what all others say is looked at, too, where they find about as many matches without the two.
+ */
+static bool
+repeat(repeat_search *search, const em_parameters *parameters, int i, int j)
+{
+    match_run *run = search->run;
+    joint_shares sums = joint_differences(run, search->sessions, &search->matches, i, j), others;
+
+    if (differ_together(run, &sums, i, j))
+        return true;
+    if (is_personal(run, i) || is_personal(run, j) ||
+        method_weighs_terms(run->scorer.comparisons[i].method) ||
+        method_weighs_terms(run->scorer.comparisons[j].method))
+        return false; /* names tell people of one home apart; texts always have words in common */
+    find_matches(run, &search->rarities->layout, search->sessions, parameters,
+                 rarities_mask(search->rarities, i) | rarities_mask(search->rarities, j), &search->without);
+    others = joint_differences(run, search->sessions, &search->without, i, j);
+    return others.all <= MOST_WITHOUT * sums.all && differ_together(run, &others, i, j);
+}
+
+bool
+mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
+                em_parameters *parameters)
+{
+    repeat_search search = {.run = run, .rarities = rarities, .sessions = sessions};
+    bool any = false;
+
+    make_found(run, sessions, &search.matches);
+    make_found(run, sessions, &search.without);
+    find_matches(run, &rarities->layout, sessions, parameters, 0, &search.matches);
     for (int i = 0; i < run->scorer.comparison_count; i++) {
         for (int j = 0; j < i; j++) {
             bool second_tells = parameters->u[j][LEVEL_EXACT] <= parameters->u[i][LEVEL_EXACT];
             int less = second_tells ? i : j, more = second_tells ? j : i;
-            joint_shares sums;
 
-            if (parameters->beside[less] != 0 || parameters->beside[more] != 0)
-                continue;
-            sums = joint_differences(run, sessions, &matches, i, j);
-            if (sums.all < LEAST_MIXED_PAIRS || sums.both < LEAST_REPEATED_SHARE * sums.all ||
-                correlation(&sums) <
-                    (is_personal(run, i) || is_personal(run, j) ? REPEATING_CORRELATION : REPEATING_PLACES))
+            if (parameters->beside[less] != 0 || parameters->beside[more] != 0 ||
+                !repeat(&search, parameters, i, j))
                 continue;
             match_run_phase(run, "repeating", "\"%s\" says what \"%s\" says",
                             run->spec->comparisons[less].name, run->spec->comparisons[more].name);
             parameters->beside[less] = (uint8)(1 + more);
-            find_matches(run, layout, sessions, parameters, &matches);
+            find_matches(run, &rarities->layout, sessions, parameters, 0, &search.matches);
             any = true;
         }
     }
-    free_found(run, &matches);
+    free_found(run, &search.matches);
+    free_found(run, &search.without);
     return any;
 }
 
@@ -240,7 +304,7 @@ mixed_take_apart(const match_run *run, const scorer *layout, const mixed_attribu
     found_matches found;
 
     make_found(run, sessions, &found);
-    find_matches(run, layout, sessions, parameters, &found);
+    find_matches(run, layout, sessions, parameters, 0, &found);
     for (int r = 0; r < run->spec->rule_count; r++) {
         const em_session *session = &sessions[r];
         double matches = 0, related = 0;

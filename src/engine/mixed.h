@@ -7,6 +7,7 @@
 #ifndef MASTERING_ENGINE_MIXED_H
 #define MASTERING_ENGINE_MIXED_H
 
+#include "engine/rarity.h"
 #include "engine/run.h"
 #include "kernel/em.h"
 
@@ -20,15 +21,19 @@ typedef struct mixed_attributes {
  * Whether two attributes that tell things apart differ together or not at all among the matches; found: where
  * that is so for enough of them to be a kind of pairs of its own.
  */
-extern bool mixed_find(match_run *run, const scorer *layout, const em_session *sessions,
+extern bool mixed_find(match_run *run, const rarities *rarities, const em_session *sessions,
                        const em_parameters *parameters, mixed_attributes *found);
 
 /*
  * Finds comparisons that differ together in nearly all matches that differ in either, as postcode and city of
  * who has moved: says in parameters->beside that the less telling one says nothing. True: there are new ones.
  */
-extern bool mixed_repeating(match_run *run, const scorer *layout, const em_session *sessions,
+extern bool mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
                             em_parameters *parameters);
+
+/* The telling attributes that matches differ in more often than such a share of them. */
+extern uint32 mixed_differing(const match_run *run, const rarities *rarities, const em_parameters *parameters,
+                              double share);
 
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {

@@ -207,6 +207,33 @@ rarities_start(const rarities *rarities, em_parameters *parameters)
                sizeof rarities->list[i].shares);
 }
 
+double
+rarities_typical_bits(const rarities *rarities, int comparison, double u)
+{
+    for (int i = 0; i < rarities->count; i++) {
+        const rarity *rarity = &rarities->list[i];
+        double bits = 0;
+
+        if (rarity->comparison != comparison)
+            continue;
+        for (int level = LEVEL_EXACT; level <= rarity->classes; level++)
+            bits += rarity->shares[level] * rarity->bits[level];
+        return Min(portable_log2(u), bits);
+    }
+    return portable_log2(u);
+}
+
+uint32
+rarities_mask(const rarities *rarities, int comparison)
+{
+    uint32 mask = UINT32_C(1) << comparison;
+
+    for (int i = 0; i < rarities->count; i++)
+        if (rarities->list[i].comparison == comparison)
+            mask |= UINT32_C(1) << place_of(rarities, i);
+    return mask;
+}
+
 int64
 weight_of_levels(match_run *run, uint32 a, uint32 b)
 {

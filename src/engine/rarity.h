@@ -68,6 +68,15 @@ extern bool rarities_scale(const rarities *rarities, const logistic_weights *wei
                            const logistic_case *cases, size_t case_count, int comparison, double u,
                            double *exact, double *scale);
 
+/*
+ * How often strangers share a value that is as frequent as that of a typical record, log2. u: how often they
+ * share any, which a few frequent values may decide alone.
+ */
+extern double rarities_typical_bits(const rarities *rarities, int comparison, double u);
+
+/* Bits of a comparison and its companion. */
+extern uint32 rarities_mask(const rarities *rarities, int comparison);
+
 /* What two records weigh but for how rare what they share is. */
 extern int64 weight_of_levels(match_run *run, uint32 a, uint32 b);
 

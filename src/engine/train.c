@@ -33,6 +33,7 @@
 #include "engine/source_pairs.h"
 #include "engine/split.h"
 #include "engine/supervise.h"
+#include "engine/text_alone.h"
 #include "engine/train.h"
 #include "engine/value_summary.h"
 #include "kernel/em.h"
@@ -61,12 +62,9 @@
 #define LEAST_A_COMPARISON 2.5  /* the same, for each comparison */
 #define LEAST_SHARED 0.05       /* matches a record that is not of the largest source */
 #define MOST_PARTNERS 2.0       /* of a record in another source */
-#define LEAST_TEXT_LEVELS 6     /* of a text alone, for its non-matches to be seen */
-#define LEAST_TEXT_MATCHES 0.5  /* of each level */
-#define MOST_TEXT_FACTOR 0.6
-#define LEAST_TEXT_FACTOR 0.1
-#define TEXT_START 0.7
-#define TEXT_START_ELSE 0.03
+#define MOSTLY_DIFFERENT 0.45   /* of the matches, that differ in a telling attribute */
+#define RARELY_DIFFERENT 0.3    /* the same, of matches within groups */
+#define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
 
 /* ---- u ---- */
 
@@ -327,19 +325,6 @@ halfway(const scorer *layout, const em_parameters *start, const em_parameters *p
             related[c][level] = 0.5 * (start->m[c][level] + parameters->u[c][level]);
 }
 
-/* Matches of texts: each level less often than the one above. */
-static void
-text_start_values(double *m, int levels)
-{
-    double share = 1.0, sum = 0;
-
-    for (int level = LEVEL_EXACT; level < levels; level++, share *= TEXT_START)
-        sum += m[level] = share;
-    for (int level = LEVEL_EXACT; level < levels; level++)
-        m[level] *= (1.0 - TEXT_START_ELSE) / sum;
-    m[levels] = TEXT_START_ELSE;
-}
-
 static void
 start_values(const match_run *run, em_parameters *parameters)
 {
@@ -347,7 +332,7 @@ start_values(const match_run *run, em_parameters *parameters)
         int levels = run->scorer.comparisons[c].level_count;
 
         if (method_weighs_terms(run->scorer.comparisons[c].method) && parameters->m_prior_share > 0) {
-            text_start_values(parameters->m[c], levels);
+            text_alone_start(parameters->m[c], levels);
             continue;
         }
 
@@ -494,51 +479,6 @@ warn_of_untaught(const match_spec *spec, const em_report *report)
 }
 
 /*
- * One text column alone: what of the pairs that a rule finds are non-matches is read off their similarity.
- * The number of non-matches falls by about the same factor from each step of similarity to the next; the
- * factor is seen where pairs are least alike, and what there is beyond it further up are matches. Where
- * nothing else is compared that is all there is to know, and the share of matches and m follow. Returns the
- * comparisons of which u is known.
- */
-static uint32
-non_matches_of_text(const match_run *run, em_session *session, em_parameters *parameters)
-{
-    const comparison *comparison = &run->scorer.comparisons[0];
-    int levels = comparison->level_count;
-    double counts[MAX_LEVELS] = {0}, matches[MAX_LEVELS] = {0};
-    double expected, factor, strangers = 0, found = 0;
-
-    if (!method_weighs_terms(comparison->method) || levels < LEAST_TEXT_LEVELS ||
-        (session->left_out & ~label_comparisons_mask(run->spec)) != 0)
-        return 0;
-    for (size_t k = 0; k < session->pattern_count; k++)
-        counts[pattern_level(comparison, session->patterns[k].pattern)] += session->patterns[k].count;
-    factor = (counts[levels - 2] + 1.0) / (counts[levels - 1] + 2.0);
-    factor = Max(Min(factor, MOST_TEXT_FACTOR), LEAST_TEXT_FACTOR);
-    expected = counts[levels - 1] + 1.0;
-    session->u[0][levels] = counts[levels] + 1.0;
-    session->u[0][levels - 1] = expected;
-    matches[levels] = matches[levels - 1] = LEAST_TEXT_MATCHES;
-    for (int level = levels - 2; level >= LEVEL_EXACT; level--) {
-        expected = Min(expected * factor, counts[level] + 1.0);
-        session->u[0][level] = expected;
-        matches[level] = Max(counts[level] - expected, 0) + LEAST_TEXT_MATCHES;
-    }
-    for (int level = LEVEL_EXACT; level <= levels; level++) {
-        strangers += session->u[0][level];
-        found += matches[level];
-    }
-    for (int level = LEVEL_EXACT; level <= levels; level++)
-        session->u[0][level] /= strangers;
-    if (label_comparisons_first(run->spec) == 1) {
-        session->match_share = found / (found + strangers);
-        for (int level = LEVEL_EXACT; level <= levels; level++)
-            parameters->m[0][level] = matches[level] / found;
-    }
-    return 1;
-}
-
-/*
  * Few columns cannot tell by themselves where matches end: two kinds of pairs there are always. What is usual
  * among matches then counts the more.
  */
@@ -610,7 +550,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
             }
             memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
             if (learnt->start.m_prior_share > 0)
-                sessions[r].u_known = non_matches_of_text(run, &sessions[r], parameters);
+                sessions[r].u_known = text_alone_non_matches(run, &sessions[r], parameters);
             all_known |= sessions[r].u_known != 0 && label_comparisons_first(run->spec) == 1;
         }
         if (all_known)
@@ -654,7 +594,7 @@ learn_with_related(match_run *run, training *learnt)
     training *begun_small;
     double before;
 
-    if (!mixed_find(run, &learnt->sample.rarities->layout, learnt->sessions, &learnt->parameters, &mixed))
+    if (!mixed_find(run, learnt->sample.rarities, learnt->sessions, &learnt->parameters, &mixed))
         return learnt;
     run->relatives_apart = true;
     mixed_take_apart(run, &learnt->sample.rarities->layout, &mixed, learnt->sessions, &learnt->parameters,
@@ -674,38 +614,74 @@ learn_with_related(match_run *run, training *learnt)
     return learnt;
 }
 
+/* EM begins again with what it took for matches as the related, and matches that agree in nearly all. */
+static training *
+learn_within(match_run *run, training *learnt, double share)
+{
+    mixed_start within;
+    training *before;
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        within.match_shares[r] = learnt->sessions[r].match_share * share;
+        within.related_shares[r] = learnt->sessions[r].match_share - within.match_shares[r];
+        if (learnt->sessions[r].related == NULL)
+            learnt->sessions[r].related = palloc0(sizeof learnt->parameters.u);
+    }
+    memcpy(within.m, learnt->start.m, sizeof within.m);
+    memcpy(within.related, learnt->parameters.m, sizeof within.related);
+    before = keep_learnt(run, learnt);
+    learn(run, learnt, true, &within);
+    return before;
+}
+
 /*
  * Many more matches than one to one are a group that things have in common, a brewery or a brand, taken for
- * the thing: EM begins again with those for the related, and with matches that agree in nearly all. What it
- * arrives at is taken where it can be one to one.
+ * the thing. What EM then arrives at within them is taken where it can be one to one.
  */
 static training *
 learn_within_groups(match_run *run, training *learnt)
 {
     double most = source_pairs_one_to_one(run);
     double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), left;
-    mixed_start within;
     training *groups;
 
     if (found < MOST_PARTNERS * most)
         return learnt;
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        double share = learnt->sessions[r].match_share;
-
-        within.match_shares[r] = share * (most / found) / 2;
-        within.related_shares[r] = share - within.match_shares[r];
-    }
-    memcpy(within.m, learnt->start.m, sizeof within.m);
-    memcpy(within.related, learnt->parameters.m, sizeof within.related);
-    for (int r = 0; r < run->spec->rule_count; r++)
-        if (learnt->sessions[r].related == NULL)
-            learnt->sessions[r].related = palloc0(sizeof learnt->parameters.u);
-    groups = keep_learnt(run, learnt);
-    learn(run, learnt, true, &within);
+    groups = learn_within(run, learnt, most / found / 2);
     left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
     match_run_phase(run, "groups", "%.0f matches, one to one at most %.0f; within groups %.0f", found, most,
                     left);
     if (left < LEAST_SHARED * most || left > most) {
+        groups->iterations = learnt->iterations;
+        return groups;
+    }
+    run->relatives_apart = true;
+    return learnt;
+}
+
+/*
+ * Without sources nothing says how many matches there can be. But where half of them differ in a telling
+ * attribute, a group may be taken for the thing, too. What EM arrives at within is taken where it explains
+ * the pairs clearly better, and its matches agree in these attributes.
+ */
+static training *
+learn_within_differing(match_run *run, training *learnt)
+{
+    const scorer *layout = &learnt->sample.rarities->layout;
+    uint32 differing = mixed_differing(run, learnt->sample.rarities, &learnt->parameters, MOSTLY_DIFFERENT);
+    double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), left, gain;
+    training *groups;
+
+    if (differing == 0 || run->relatives_apart || found < LEAST_MATCHES_ACROSS)
+        return learnt;
+    gain = -mixed_likelihood(run, layout, learnt->sessions, &learnt->parameters);
+    groups = learn_within(run, learnt, WITHIN_DIFFERING);
+    gain += mixed_likelihood(run, layout, learnt->sessions, &learnt->parameters);
+    left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
+    match_run_phase(run, "groups", "%.0f matches differ in telling attributes; within %.0f, %.4f bits better",
+                    found, left, gain);
+    if (gain < CLEARLY_BETTER || left < LEAST_SHARED * found ||
+        (differing & mixed_differing(run, learnt->sample.rarities, &learnt->parameters, RARELY_DIFFERENT))) {
         groups->iterations = learnt->iterations;
         return groups;
     }
@@ -766,13 +742,13 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
     rarities_start(rarities, &learnt->start);
     learn(run, learnt, false, NULL);
     for (bool again = true; again;) {
-        again = mixed_repeating(run, &learnt->sample.rarities->layout, learnt->sessions, &learnt->parameters);
+        again = mixed_repeating(run, rarities, learnt->sessions, &learnt->parameters);
         memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
         if (again)
             learn(run, learnt, false, NULL);
     }
     learnt = learn_with_related(run, learnt);
-    return across ? learn_within_groups(run, learnt) : learnt;
+    return across ? learn_within_groups(run, learnt) : learn_within_differing(run, learnt);
 }
 
 /*

@@ -46,7 +46,8 @@ typedef struct em_parameters {
     double m[MAX_COMPARISONS][MAX_LEVELS]; /* by level; [LEVEL_MISSING] unused; the others sum to 1 */
     double u[MAX_COMPARISONS][MAX_LEVELS];
     bool in_order;        /* a more alike level may not speak less for a match than a less alike one */
-    int frequencies_from; /* comparisons from here on are classes of frequency, the rarest first; 0: none are */
+    int frequencies_from; /* comparisons from here on are classes of frequency, the rarest first; 0: none are
+                           */
     double m_prior_share; /* what the start values of m are worth, for each match found */
     uint8_t
         beside[MAX_COMPARISONS]; /* 1 + the comparison that makes this one say nothing where it has values */
