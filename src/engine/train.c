@@ -64,6 +64,7 @@
 #define MOST_PARTNERS 2.0       /* of a record in another source */
 #define MOSTLY_DIFFERENT 0.45   /* of the matches, that differ in a telling attribute */
 #define RARELY_DIFFERENT 0.3    /* the same, of matches within groups */
+#define LEAST_WITHIN 0.02       /* matches a record, that are left within groups */
 #define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
 
 /* ---- u ---- */
@@ -680,7 +681,7 @@ learn_within_differing(match_run *run, training *learnt)
     left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
     match_run_phase(run, "groups", "%.0f matches differ in telling attributes; within %.0f, %.4f bits better",
                     found, left, gain);
-    if (gain < CLEARLY_BETTER || left < LEAST_SHARED * found ||
+    if (gain < CLEARLY_BETTER || left < LEAST_WITHIN * run->store->records.count ||
         (differing & mixed_differing(run, learnt->sample.rarities, &learnt->parameters, RARELY_DIFFERENT))) {
         groups->iterations = learnt->iterations;
         return groups;

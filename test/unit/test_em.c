@@ -462,6 +462,44 @@ test_order(void)
     unit_ok(ordered, "in order, a more alike level never speaks less for a match");
 }
 
+/*
+ * The last comparison is of frequencies, the rarest first. Where the related begin with the rare and the
+ * matches with the frequent, EM would keep all that is rare from the matches.
+ */
+static void
+test_frequencies(void)
+{
+    static pattern_count patterns[PATTERNS];
+    double u[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];
+    simulation truth = make_simulation(0.2, 0);
+    em_parameters start, parameters;
+    em_report report;
+    double rare[2];
+
+    make_layout();
+    for (int kept = 0; kept < 2; kept++) {
+        em_session session = {
+            .patterns = patterns, .match_share = 0.1, .related_share = 0.1, .u = u, .related = related};
+
+        session.pattern_count = expected_patterns(&truth, 1e6, patterns);
+        make_start(&start);
+        start.in_order = true;
+        start.frequencies_from = kept ? COMPARISONS - 1 : 0;
+        parameters = start;
+        memcpy(u, start.u, sizeof u);
+        memcpy(related, start.m, sizeof related);
+        for (int level = 1; level <= 5; level++) {
+            related[COMPARISONS - 1][level] = level <= 2 ? 0.48 : 0.04 / 3;
+            parameters.m[COMPARISONS - 1][level] = level <= 2 ? 0.02 : 0.32;
+        }
+        (void)em_train(&layout, &session, 1, 300, 1e-9, &start, &parameters, &report, 1);
+        rare[kept] = parameters.m[COMPARISONS - 1][1] / related[COMPARISONS - 1][1] -
+                     parameters.m[COMPARISONS - 1][5] / related[COMPARISONS - 1][5];
+    }
+    unit_ok(rare[0] < -0.1, "relatives can take what is rare from the matches");
+    unit_ok(rare[1] > -1e-6, "unless frequencies are kept in order");
+}
+
 /* What the start values are worth for each match: m stays between them and what is seen. */
 static void
 test_prior_share(void)
@@ -506,6 +544,7 @@ main(void)
     test_sessions();
     test_monotone();
     test_order();
+    test_frequencies();
     test_prior_share();
     test_extremes();
     return unit_done();

@@ -1,0 +1,48 @@
+-- Groups that could be taken for the thing, and matches that EM does not see at first. Made data, so what is right is known.
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET search_path = public, mastering;
+
+-- A number below most that a text decides, and a word.
+CREATE FUNCTION pick(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN (('x' || left(md5(seed), 7))::bit(28)::int % most);
+CREATE FUNCTION word(seed text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN (ARRAY['ba','ke','li','mo','nu','ra','se','ti','vo','zu','dra','fle','gri','klo','spu'])[1 + pick(seed || '1', 15)]
+    || (ARRAY['n','r','s','l','m','t','ck','nd','rt'])[1 + pick(seed || '2', 9)] || (ARRAY['a','er','en','o','ing','ow','y'])[1 + pick(seed || '3', 7)];
+-- Precision and recall of the pairs within clusters, in tenths.
+CREATE FUNCTION pairs_of(query text) RETURNS TABLE (tenths_precise int, tenths_complete int) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('WITH t AS MATERIALIZED (SELECT thing, cluster_id FROM things JOIN mastering.dedupe_as(NULL::int, %L) USING (id)),
+        found AS (SELECT sum(n * (n - 1)) AS pairs FROM (SELECT count(*) AS n FROM t GROUP BY cluster_id) AS g),
+        wanted AS (SELECT sum(n * (n - 1)) AS pairs FROM (SELECT count(*) AS n FROM t GROUP BY thing) AS g),
+        shared AS (SELECT sum(n * (n - 1)) AS pairs FROM (SELECT count(*) AS n FROM t GROUP BY thing, cluster_id) AS g)
+        SELECT trunc(10 * shared.pairs / found.pairs)::int, trunc(10 * shared.pairs / wanted.pairs)::int FROM found, wanted, shared', query);
+END $$;
+
+-- ---- a brewery has a dozen beers, and nothing says which list a record is from ----
+CREATE TABLE beers AS
+SELECT row_number() OVER (ORDER BY md5('r' || beer || copy))::int AS id, beer AS thing,
+    initcap(concat_ws(' ', word('b' || beer), word('c' || beer % 97), (ARRAY['ale', 'stout', 'lager', 'porter', 'wheat'])[1 + pick('k' || beer, 5)]))
+        || CASE WHEN copy = 1 AND pick('x' || beer, 4) = 0 THEN ' ' || word('extra' || beer) ELSE '' END AS name,
+    initcap(concat_ws(' ', word('h' || house), word('i' || house), (ARRAY['brewery', 'brewing company', 'beer works'])[1 + pick('j' || house || copy, 3)])) AS brewery,
+    (ARRAY['Ale', 'Stout', 'Lager', 'Porter', 'Wheat'])[1 + pick('k' || beer, 5)] AS style, 4 + pick('a' || beer, 60) / 10.0 AS strength
+FROM generate_series(1, 720) AS beer, generate_series(0, 1) AS copy, LATERAL (SELECT beer / 12 AS house) AS h
+WHERE copy = 0 OR pick('c' || beer, 3) = 0;
+CREATE VIEW things AS SELECT id, thing FROM beers;
+SELECT * FROM pairs_of('SELECT id, name, brewery, style, strength FROM beers');
+DROP VIEW things;
+
+-- ---- who has moved differs in town and postcode, and is nobody that EM begins with ----
+CREATE TABLE moved AS
+SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing, word('given' || person % 60) AS given,
+    word('f' || person) || word('g' || person) AS family, date '1930-01-01' + pick('born' || person, 4000) AS born,
+    10000 + pick('zip' || home, 3000) AS postcode, initcap(word('city' || pick('zip' || home, 3000) / 50) || 'burgh') AS city
+FROM generate_series(1, 15000) AS person, generate_series(0, 1) AS copy,
+    LATERAL (SELECT CASE WHEN copy = 1 AND pick('m' || person, 10) = 0 THEN person + 50000 ELSE person END AS home) AS h
+WHERE copy = 0 OR pick('c' || person, 4) = 0;
+CREATE VIEW things AS SELECT id, thing FROM moved;
+SELECT * FROM pairs_of('SELECT id, given, family, born, postcode, city FROM moved');
+SELECT facts FROM last_run() WHERE phase = 'repeating' ORDER BY facts;
+DROP VIEW things;
+DROP TABLE beers, moved;
+DROP FUNCTION pairs_of, word, pick;
