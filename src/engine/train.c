@@ -46,7 +46,7 @@
 #include "utils/memutils.h"
 
 #define RANDOM_PAIRS 400000
-#define SAMPLE_PAIRS 800000      /* of all rules together, about */
+#define SAMPLE_PAIRS 400000      /* of all rules together, about */
 #define MOST_SAMPLE_PAIRS 400000 /* of each rule */
 #define LEAST_SAMPLE_PAIRS 50000 /* the same */
 #define RANDOM_UNITS 16
@@ -692,7 +692,7 @@ learn_within_differing(match_run *run, training *learnt)
 
 /*
  * Pairs to take of each rule: what many rules find together teaches as much as many pairs of one rule do. A
- * million persons with 100,000 of each of eight rules give the model that 400,000 give.
+ * million persons cluster as well by 50,000 of each of eight rules as by 400,000.
  */
 static uint64
 sample_pairs_of_rule(const match_spec *spec)
