@@ -106,32 +106,6 @@ least_profile_ns(void)
     return least;
 }
 
-/* One with many that are made ready, as a peer does it; the making is left out, as there. */
-static double
-least_set_ns(lane_measure measure)
-{
-    static double results[NAMES + LANES_SET_MORE];
-    kernel_workspace workspace = {0};
-    void *memory = aligned_alloc(32, (lanes_set_size(NAMES) + 31) / 32 * 32);
-    lane_set *set = lanes_set_make(names, NAMES, memory);
-    double least = 1e18;
-
-    for (int turn = 0; turn < TURNS; turn++) {
-        double start = processor_ns(), spent;
-
-        for (int q = 0; q < QUERIES; q++) {
-            if (lanes_one_to_set(measure, names[q], set, &workspace, results) != KERNEL_OK)
-                abort();
-            sink += results[q];
-        }
-        spent = (processor_ns() - start) / ((double)QUERIES * NAMES);
-        least = spent < least ? spent : least;
-    }
-    free(memory);
-    kernel_workspace_free(&workspace);
-    return least;
-}
-
 /* Pairs of any two, as scoring has them; nothing is ready. */
 static double
 least_pairs_ns(lane_measure measure)
@@ -176,12 +150,12 @@ report_lanes(const char *only)
             if (lanes_use(target) != target)
                 continue;
             if (only != NULL && strcmp(only, lane_measures[m].name) == 0)
-                printf("%s %.2f\n", targets[target], least_set_ns(lane_measures[m].measure));
+                printf("%s %.2f\n", targets[target], least_pairs_ns(lane_measures[m].measure));
             if (only == NULL)
-                printf("  %-44s %5.1f ns one with many, %5.1f ns any pairs\n",
+                printf("  %-44s %5.1f ns a pair\n",
                        strcat(strcpy((char[64]){""}, lane_measures[m].name),
                               target == LANES_SSE2 ? ", SSE2" : ", AVX2"),
-                       least_set_ns(lane_measures[m].measure), least_pairs_ns(lane_measures[m].measure));
+                       least_pairs_ns(lane_measures[m].measure));
         }
 }
 

@@ -298,17 +298,9 @@ lane_transpose_32(uint64_t words[][4], __m128i vectors[8])
 /* Lanes of 8, 16 and 32 bits. */
 #define LANE_SIZES 3
 
-static const struct {
-    void (*pairs)(lane_measure, const lane_group *, double *);
-    void (*prepare)(const uint8_t *const *, const uint8_t *, lane_patterns *);
-    void (*set)(lane_measure, const lane_patterns *, uint32_t, const uint8_t *, uint32_t, double *);
-} comparators[][LANE_SIZES] = {
-    [LANES_SSE2] = {{sse2_8_pairs, sse2_8_prepare, sse2_8_set},
-                    {sse2_16_pairs, sse2_16_prepare, sse2_16_set},
-                    {sse2_32_pairs, sse2_32_prepare, sse2_32_set}},
-    [LANES_AVX2] = {{avx2_8_pairs, avx2_8_prepare, avx2_8_set},
-                    {avx2_16_pairs, avx2_16_prepare, avx2_16_set},
-                    {avx2_32_pairs, avx2_32_prepare, avx2_32_set}},
+static void (*const comparators[][LANE_SIZES])(lane_measure, const lane_group *, double *) = {
+    [LANES_SSE2] = {sse2_8_pairs, sse2_16_pairs, sse2_32_pairs},
+    [LANES_AVX2] = {avx2_8_pairs, avx2_16_pairs, avx2_32_pairs},
 };
 
 lane_target
@@ -358,8 +350,7 @@ fits_lanes(text_view text)
 
 #if defined(__SSE2__) && defined(__GNUC__)
 
-#define FEW_LANES 2         /* not worth a vector */
-#define GROUPS_AT_ONCE 1024 /* between two looks at the stop flag */
+#define FEW_LANES 2 /* not worth a vector */
 
 static inline uint32_t
 lanes_of(lane_target target, int size)
@@ -394,7 +385,7 @@ compare_group(lane_measure measure, lane_target target, int size, lane_group *gr
         group->a[l] = group->b[l] = nothing;
         group->length_a[l] = group->length_b[l] = 1;
     }
-    comparators[target][size].pairs(measure, group, values);
+    comparators[target][size](measure, group, values);
     for (uint32_t l = 0; l < count; l++)
         results[group->place[l]] = values[l];
     return KERNEL_OK;
@@ -455,98 +446,5 @@ lanes_pairs(lane_measure measure, const text_view *a, const text_view *b, uint32
 #endif
     for (uint32_t i = 0; i < count && status == KERNEL_OK; i++)
         status = compare_single(measure, a[i], b[i], workspace, &results[i]);
-    return status;
-}
-
-/* ---- sets ---- */
-
-struct lane_set {
-    const text_view *texts;
-    uint32_t count;
-    int size;        /* of the lanes */
-    uint32_t groups; /* 0: one pair at a time */
-    bool any_single; /* texts that no lane has */
-#if defined(__SSE2__) && defined(__GNUC__)
-    lane_patterns patterns[];
-#endif
-};
-
-size_t
-lanes_set_size(uint32_t count)
-{
-#if defined(__SSE2__) && defined(__GNUC__)
-    return sizeof(lane_set) + ((size_t)count / 4 + 1) * sizeof(lane_patterns);
-#else
-    (void)count;
-    return sizeof(lane_set);
-#endif
-}
-
-lane_set *
-lanes_set_make(const text_view *texts, uint32_t count, void *memory)
-{
-    lane_set *set = memory;
-
-    *set = (lane_set){.texts = texts, .count = count};
-#if defined(__SSE2__) && defined(__GNUC__)
-    {
-        static const uint8_t nothing[1] = {0};
-        lane_target target = lanes_target();
-        uint32_t longest = 0, lanes;
-
-        if (target == LANES_SINGLE)
-            return set;
-        for (uint32_t i = 0; i < count; i++) {
-            if (!fits_lanes(texts[i]))
-                set->any_single = true;
-            else if (texts[i].length > longest)
-                longest = texts[i].length;
-        }
-        set->size = size_for(longest);
-        lanes = lanes_of(target, set->size);
-        for (uint32_t i = 0; i < count; i += lanes) {
-            const uint8_t *chars[MOST_LANES];
-            uint8_t lengths[MOST_LANES];
-
-            for (uint32_t l = 0; l < lanes; l++) {
-                bool fits = i + l < count && fits_lanes(texts[i + l]);
-
-                chars[l] = fits ? texts[i + l].chars : nothing;
-                lengths[l] = fits ? (uint8_t)texts[i + l].length : 1;
-            }
-            comparators[target][set->size].prepare(chars, lengths, &set->patterns[set->groups++]);
-        }
-    }
-#endif
-    return set;
-}
-
-kernel_status
-lanes_one_to_set(lane_measure measure, text_view one, const lane_set *set, kernel_workspace *workspace,
-                 double *results)
-{
-    kernel_status status = KERNEL_OK;
-    bool in_lanes = false;
-
-#if defined(__SSE2__) && defined(__GNUC__)
-    if (set->groups > 0 && fits_lanes(one)) {
-        lane_target target = lanes_target();
-
-        for (uint32_t g = 0; g < set->groups; g += GROUPS_AT_ONCE) {
-            uint32_t groups = set->groups - g < GROUPS_AT_ONCE ? set->groups - g : GROUPS_AT_ONCE;
-
-            if (kernel_stop_requested(workspace))
-                return KERNEL_STOPPED;
-            comparators[target][set->size].set(measure, set->patterns + g, groups, one.chars, one.length,
-                                               results + (size_t)g * lanes_of(target, set->size));
-        }
-        in_lanes = true;
-        if (!set->any_single)
-            return KERNEL_OK;
-    }
-#endif
-    for (uint32_t i = 0; i < set->count && status == KERNEL_OK; i++)
-        if (!in_lanes || !fits_lanes(set->texts[i]))
-            status = compare_single(measure, one, set->texts[i], workspace, &results[i]);
     return status;
 }

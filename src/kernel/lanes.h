@@ -26,20 +26,6 @@ typedef enum lane_measure {
 kernel_status lanes_pairs(lane_measure measure, const text_view *a, const text_view *b, uint32_t count,
                           kernel_workspace *workspace, double *results);
 
-/*
- * Texts that are made ready to be compared with one after the other: what is done once for each of them is
- * most of the work for a short one. The texts must stay. Made and used with the same target.
- */
-typedef struct lane_set lane_set;
-
-size_t lanes_set_size(uint32_t count);
-lane_set *lanes_set_make(const text_view *texts, uint32_t count, void *memory); /* 32-byte aligned */
-
-/* results[i]: of one and text i; room for LANES_SET_MORE numbers behind the last. */
-#define LANES_SET_MORE 32
-kernel_status lanes_one_to_set(lane_measure measure, text_view one, const lane_set *set,
-                               kernel_workspace *workspace, double *results);
-
 /* What the vectors are, for tests and measurements: the best of the machine is taken unless told otherwise.
  */
 typedef enum lane_target {

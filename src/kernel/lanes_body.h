@@ -100,24 +100,17 @@ LANES_NAME(bits)(void)
     return bits;
 }
 
-/*
- * The positions of each column's character. like is NULL where lanes have columns of their own; where all
- * have the same it names for each column the first one with that character, so that this is looked for once.
- */
+/* The positions of each column's character. */
 LANES_TARGET KERNEL_INLINE void
 LANES_NAME(equal_all)(const lane_patterns *patterns, const BYTES *columns, uint32_t count,
-                      const uint8_t *like, VECTOR equal[LANES_LONGEST])
+                      VECTOR equal[LANES_LONGEST])
 {
     const BYTES *bits = LANES_NAME(bits)();
     BYTES pattern[8];
 
     memcpy(pattern, patterns->vectors, sizeof pattern);
-    for (uint32_t j = 0; j < count; j++) {
-        if (like != NULL && like[j] < j)
-            equal[j] = equal[like[j]];
-        else
-            equal[j] = LANES_NAME(equal)(pattern, bits, columns[j]);
-    }
+    for (uint32_t j = 0; j < count; j++)
+        equal[j] = LANES_NAME(equal)(pattern, bits, columns[j]);
 }
 
 LANES_TARGET KERNEL_INLINE bool
@@ -216,54 +209,39 @@ LANES_NAME(open_columns)(const uint8_t *const *texts, const uint8_t *lengths, bo
 }
 
 /*
- * Levenshtein, or with swaps of neighbours, of some groups, whose chains of operations overlap. The
- * recurrence is that of levenshtein.c and damerau.c. All lanes end in the last column; a lane whose text is
- * shorter begins later, and until then stays as it was: nothing is equal, and above its first row no
- * difference between columns is +1.
+ * Levenshtein, or with swaps of neighbours. The recurrence is that of levenshtein.c and damerau.c. All lanes
+ * end in the last column; a lane whose text is shorter begins later, and until then stays as it was: nothing
+ * is equal, and above its first row no difference between columns is +1.
  */
-LANES_TARGET KERNEL_INLINE void
-LANES_NAME(distances)(const lane_patterns *patterns, int groups, const BYTES *columns, uint32_t count,
-                      VECTOR length, const uint8_t *like, bool swaps, VECTOR results[2])
+LANES_TARGET KERNEL_INLINE VECTOR
+LANES_NAME(distances)(const lane_patterns *patterns, const BYTES *columns, uint32_t count, VECTOR length,
+                      bool swaps)
 {
     const VECTOR zero = {0};
-    VECTOR equal[2][LANES_LONGEST], wait = (LANES_NAME(lane))count - length;
-    VECTOR plus[2] = {~zero, ~zero}, minus[2] = {zero, zero}, diagonal[2] = {zero, zero},
-           before[2] = {zero, zero};
+    VECTOR equal[LANES_LONGEST], wait = (LANES_NAME(lane))count - length, rows;
+    VECTOR plus = ~zero, minus = zero, diagonal = zero, before = zero;
 
-    for (int g = 0; g < groups; g++)
-        LANES_NAME(equal_all)(&patterns[g], columns, count, like, equal[g]);
+    LANES_NAME(equal_all)(patterns, columns, count, equal);
     for (uint32_t j = 0; j < count; j++) {
-        VECTOR waits = zero;
+        VECTOR waits = LANES_NAME(greater)(wait, zero + (LANES_NAME(lane))j);
+        VECTOR same = equal[j] & ~waits, reached = same | minus, sum, no_plus;
 
-        if (like == NULL)
-            waits = LANES_NAME(greater)(wait, zero + (LANES_NAME(lane))j);
-        LANES_UNROLL for (int g = 0; g < groups; g++)
-        {
-            VECTOR same = equal[g][j] & ~waits, reached = same | minus[g], sum, no_plus;
+        if (swaps) {
+            VECTOR begun = ~diagonal & same;
 
-            if (swaps) {
-                VECTOR begun = ~diagonal[g] & same;
-
-                reached |= (begun + begun) & before[g];
-            }
-            sum = (same & plus[g]) + plus[g];
-            no_plus = (sum | plus[g] | reached) & ~minus[g];
-            no_plus = (no_plus + no_plus) | (waits & 1);
-            diagonal[g] = (sum ^ plus[g]) | reached;
-            plus[g] &= diagonal[g];
-            plus[g] = (plus[g] + plus[g]) | (~diagonal[g] & no_plus);
-            minus[g] = diagonal[g] & ~no_plus;
-            before[g] = same;
+            reached |= (begun + begun) & before;
         }
+        sum = (same & plus) + plus;
+        no_plus = (sum | plus | reached) & ~minus;
+        no_plus = (no_plus + no_plus) | (waits & 1);
+        diagonal = (sum ^ plus) | reached;
+        plus &= diagonal;
+        plus = (plus + plus) | (~diagonal & no_plus);
+        minus = diagonal & ~no_plus;
+        before = same;
     }
-    LANES_UNROLL for (int g = 0; g < groups; g++)
-    {
-        VECTOR rows;
-
-        memcpy(&rows, patterns[g].rows, sizeof rows);
-        results[g] =
-            length + LANES_NAME(count_bits)(plus[g] & rows) - LANES_NAME(count_bits)(minus[g] & rows);
-    }
+    memcpy(&rows, patterns->rows, sizeof rows);
+    return length + LANES_NAME(count_bits)(plus & rows) - LANES_NAME(count_bits)(minus & rows);
 }
 
 /* The numbers in the lanes, or one less their share of the longer text. */
@@ -332,14 +310,14 @@ LANES_NAME(jaro_values)(VECTOR length_a, VECTOR length_b, VECTOR matched, VECTOR
  */
 LANES_TARGET KERNEL_INLINE void
 LANES_NAME(jaro)(const lane_patterns *patterns, const BYTES *columns, uint32_t count, VECTOR length,
-                 const uint8_t *like, bool winkler, double *results)
+                 bool winkler, double *results)
 {
     VECTOR equal[LANES_LONGEST], missed[LANES_LONGEST];
     const VECTOR zero = {0};
     VECTOR window, reach, rows, untaken, taken, length_a, longer, common = zero, moved = zero,
                                                                   disorder = zero;
 
-    LANES_NAME(equal_all)(patterns, columns, count, like, equal);
+    LANES_NAME(equal_all)(patterns, columns, count, equal);
     memcpy(&rows, patterns->rows, sizeof rows);
     memcpy(&length_a, patterns->length, sizeof length_a);
     longer = LANES_NAME(greater)(length_a, length);
@@ -350,9 +328,7 @@ LANES_NAME(jaro)(const lane_patterns *patterns, const BYTES *columns, uint32_t c
     for (uint32_t j = 0; j < count; j++) {
         VECTOR at = zero + (LANES_NAME(lane))j, hit, taking;
 
-        equal[j] &= rows;
-        if (like == NULL)
-            equal[j] &= LANES_NAME(greater)(length, at);
+        equal[j] &= rows & LANES_NAME(greater)(length, at);
         hit = equal[j] & reach & untaken;
         taking = hit & (zero - hit);
         disorder |= (rows ^ untaken) & (zero - taking);
@@ -376,73 +352,28 @@ LANES_NAME(jaro)(const lane_patterns *patterns, const BYTES *columns, uint32_t c
     LANES_NAME(jaro_values)(length_a, length, LANES_NAME(count_bits)(taken), moved, common, winkler, results);
 }
 
-/* Some groups against columns; constants make a function of their own of it. */
-LANES_TARGET KERNEL_INLINE void
-LANES_NAME(compare)(lane_measure measure, const lane_patterns *patterns, int groups, const BYTES *columns,
-                    uint32_t count, VECTOR length, const uint8_t *like, double *results)
-{
-    bool swaps = measure == LANES_DAMERAU || measure == LANES_DAMERAU_DISTANCE;
-    VECTOR distances[2];
-
-    if (measure == LANES_JARO || measure == LANES_JARO_WINKLER) {
-        for (int g = 0; g < groups; g++)
-            LANES_NAME(jaro)
-        (&patterns[g], columns, count, length, like, measure == LANES_JARO_WINKLER,
-         results + g * LANES_COUNT);
-        return;
-    }
-    if (swaps)
-        LANES_NAME(distances)(patterns, groups, columns, count, length, like, true, distances);
-    else
-        LANES_NAME(distances)(patterns, groups, columns, count, length, like, false, distances);
-    for (int g = 0; g < groups; g++)
-        LANES_NAME(distance_values)
-    (distances[g], &patterns[g], length, measure == LANES_LEVENSHTEIN || measure == LANES_DAMERAU,
-     results + g * LANES_COUNT);
-}
-
-/* Pairs of any two texts. */
+/* Pairs of any two texts; constants make a function of its own of distances for each kind. */
 LANES_TARGET static void
 LANES_NAME(pairs)(lane_measure measure, const lane_group *group, double *results)
 {
     BYTES columns[LANES_BITS];
     lane_patterns patterns;
     bool at_end = measure != LANES_JARO && measure != LANES_JARO_WINKLER;
+    bool swaps = measure == LANES_DAMERAU || measure == LANES_DAMERAU_DISTANCE;
     uint32_t count = LANES_NAME(open_columns)(group->b, group->length_b, at_end, columns);
-    VECTOR length = LANES_NAME(widen)(group->length_b);
+    VECTOR length = LANES_NAME(widen)(group->length_b), distance;
 
     LANES_NAME(open)(group->a, group->length_a, &patterns);
-    if (at_end)
-        LANES_NAME(compare)
-    (measure, &patterns, 1, columns + LANES_BITS - count, count, length, NULL, results);
-    else LANES_NAME(compare)(measure, &patterns, 1, columns, count, length, NULL, results);
-}
-
-LANES_TARGET static void
-LANES_NAME(prepare)(const uint8_t *const *texts, const uint8_t *lengths, lane_patterns *patterns)
-{
-    LANES_NAME(open)(texts, lengths, patterns);
-}
-
-/* One text with all of many groups. */
-LANES_TARGET static void
-LANES_NAME(set)(lane_measure measure, const lane_patterns *groups, uint32_t group_count, const uint8_t *one,
-                uint32_t count, double *results)
-{
-    BYTES columns[LANES_LONGEST];
-    uint8_t like[LANES_LONGEST];
-    VECTOR length = {0};
-
-    length += (LANES_NAME(lane))count;
-    for (uint32_t j = 0; j < count; j++) {
-        columns[j] = (BYTES){0} + one[j];
-        for (like[j] = 0; one[like[j]] != one[j];)
-            like[j]++;
+    if (!at_end) {
+        LANES_NAME(jaro)(&patterns, columns, count, length, measure == LANES_JARO_WINKLER, results);
+        return;
     }
-    for (; group_count >= 2; group_count -= 2, groups += 2, results += 2 * LANES_COUNT)
-        LANES_NAME(compare)(measure, groups, 2, columns, count, length, like, results);
-    if (group_count > 0)
-        LANES_NAME(compare)(measure, groups, 1, columns, count, length, like, results);
+    if (swaps)
+        distance = LANES_NAME(distances)(&patterns, columns + LANES_BITS - count, count, length, true);
+    else
+        distance = LANES_NAME(distances)(&patterns, columns + LANES_BITS - count, count, length, false);
+    LANES_NAME(distance_values)
+    (distance, &patterns, length, measure == LANES_LEVENSHTEIN || measure == LANES_DAMERAU, results);
 }
 
 #undef BYTES

@@ -416,19 +416,14 @@ static void
 fuzz_lanes(void)
 {
     text_view x[FUZZ_LANES], y[FUZZ_LANES];
-    double results[FUZZ_LANES + LANES_SET_MORE];
-    static void *memory;
+    double results[FUZZ_LANES];
 
-    if (memory == NULL)
-        memory = aligned_alloc(32, (lanes_set_size(FUZZ_LANES) + 31) / 32 * 32);
     for (uint32_t i = 0; i < FUZZ_LANES; i++) {
         x[i] = part_of(a.view, i);
         y[i] = part_of(b.view, i * 7);
     }
     for (lane_target target = LANES_SINGLE; target <= LANES_AVX2; target++)
         for (lane_measure measure = LANES_JARO; measure <= LANES_DAMERAU; measure++) {
-            const lane_set *set;
-
             if (lanes_use(target) != target)
                 continue;
             if (lanes_pairs(measure, x, y, FUZZ_LANES, &workspace, results) != KERNEL_OK)
@@ -437,12 +432,6 @@ fuzz_lanes(void)
             for (uint32_t i = 0; i < FUZZ_LANES && target != LANES_SINGLE; i++)
                 if (results[i] != single_measure(measure, x[i], y[i]))
                     complain("lanes, beside one at a time", single_measure(measure, x[i], y[i]), results[i]);
-            set = lanes_set_make(y, FUZZ_LANES, memory);
-            if (lanes_one_to_set(measure, x[1], set, &workspace, results) != KERNEL_OK)
-                abort();
-            for (uint32_t i = 0; i < FUZZ_LANES && target != LANES_SINGLE; i++)
-                if (results[i] != single_measure(measure, x[1], y[i]))
-                    complain("lanes, one with a set", single_measure(measure, x[1], y[i]), results[i]);
         }
 }
 

@@ -208,17 +208,15 @@ random_batch(uint64_t *seed)
 
 /* ---- tests ---- */
 
-static uint32_t wrong_naive, wrong_single, wrong_set;
+static uint32_t wrong_naive, wrong_single;
 static uint64_t compared;
 
 static void
-check_batch(uint32_t count, void *memory, kernel_workspace *workspace)
+check_batch(uint32_t count, kernel_workspace *workspace)
 {
-    double results[MOST_PAIRS + LANES_SET_MORE];
+    double results[MOST_PAIRS];
 
     for (size_t m = 0; m < sizeof measures / sizeof *measures; m++) {
-        lane_set *set = lanes_set_make(views_b, count, memory);
-
         if (lanes_pairs(measures[m], views_a, views_b, count, workspace, results) != KERNEL_OK)
             abort();
         for (uint32_t i = 0; i < count; i++) {
@@ -226,12 +224,6 @@ check_batch(uint32_t count, void *memory, kernel_workspace *workspace)
             wrong_single += results[i] != single(measures[m], a[i].view, b[i].view, workspace);
             compared++;
         }
-        if (count == 0)
-            continue;
-        if (lanes_one_to_set(measures[m], views_a[count / 2], set, workspace, results) != KERNEL_OK)
-            abort();
-        for (uint32_t i = 0; i < count; i++)
-            wrong_set += results[i] != single(measures[m], a[count / 2].view, b[i].view, workspace);
     }
 }
 
@@ -240,28 +232,21 @@ test_target(const char *name, lane_target target)
 {
     char text[100];
     kernel_workspace workspace = {0};
-    void *memory = aligned_alloc(32, (lanes_set_size(MOST_PAIRS) + 31) / 32 * 32);
     uint64_t seed = 11;
 
-    if (memory == NULL)
-        abort();
     if (lanes_use(target) != target) {
         snprintf(text, sizeof text, "%s # SKIP this machine has no such vectors", name);
         unit_ok(true, text);
-        free(memory);
         return;
     }
-    wrong_naive = wrong_single = wrong_set = 0;
+    wrong_naive = wrong_single = 0;
     compared = 0;
     for (int i = 0; i < BATCHES; i++)
-        check_batch(random_batch(&seed), memory, &workspace);
+        check_batch(random_batch(&seed), &workspace);
     snprintf(text, sizeof text, "%s: the measures' definitions", name);
     unit_ok(wrong_naive == 0 && compared > 150000, text);
     snprintf(text, sizeof text, "%s: the bits of one pair at a time", name);
     unit_ok(wrong_single == 0, text);
-    snprintf(text, sizeof text, "%s: one with a set, the same", name);
-    unit_ok(wrong_set == 0, text);
-    free(memory);
     kernel_workspace_free(&workspace);
 }
 
