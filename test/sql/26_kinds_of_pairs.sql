@@ -86,6 +86,9 @@ SELECT row_number() OVER (ORDER BY md5('r' || thing || shop))::int AS id, shop A
 FROM generate_series(1, 1500) AS thing, (VALUES ('a'), ('b')) AS shops (shop) WHERE pick('in' || shop || thing, 10) < 6;
 CREATE VIEW things AS SELECT id, thing FROM beers;
 SELECT * FROM pairs_of('SELECT id, source, name, brewery, style, strength FROM beers');
+-- As a text, not as a quantity, it does not tell them apart, and learning begins again.
+SELECT * FROM pairs_of('SELECT id, source, name, brewery, style, ''abv '' || strength AS strength FROM beers');
+SELECT count(*) AS begun_again FROM last_run() WHERE phase = 'groups';
 DROP VIEW things;
 
 -- ---- five shops with copies inside: a shop of which little is seen is no exception ----
