@@ -15,10 +15,11 @@
 #include "utils/memutils.h"
 
 #define FEW_VALUES 60
-#define LONG_NUMBER 6.5      /* digits, on average */
-#define MANY_DIFFERENT 0.3   /* of the values */
-#define MOST_OF_A_LENGTH 0.6 /* of numbers that are amounts: codes and numbers in sequence have mostly one   \
-                              */
+#define LONG_NUMBER 6.5    /* digits, on average */
+#define MANY_DIFFERENT 0.3 /* of the values */
+#define MOST_OF_A_LENGTH                                                                                     \
+    0.6 /* of numbers that are amounts: codes and numbers in sequence have mostly one                        \
+         */
 #define MOST_LEADING_ZEROS 0.01
 #define WIDE 3 /* times the lowest twentieth of amounts is the highest: then differences are relative */
 #define LENGTHS 20

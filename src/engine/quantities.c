@@ -39,7 +39,7 @@ typedef struct unit_count {
 typedef struct measure_counts {
     const char *base;
     double quantities, with_unit, with_letter, plain;
-    double clocks, long_clocks, day_clocks, afternoon, round_seconds;
+    double clocks, long_clocks, first_hour, day_clocks, afternoon, round_seconds;
     double points, commas;
     int unit_count;
     unit_count units[MOST_UNITS];
@@ -65,6 +65,7 @@ count_clock(measure_counts *counts, const quantity_value *value, double records)
 
     counts->clocks += records;
     counts->long_clocks += value->clock == 3 ? records : 0;
+    counts->first_hour += value->clock == 3 && first == 0 ? records : 0;
     counts->day_clocks += first >= 24 ? records : 0;
     counts->afternoon += first >= 13 && first < 24 ? records : 0;
     counts->round_seconds += fmod(floor(value->amount), 5) == 0 ? records : 0;
@@ -94,7 +95,7 @@ count_value(measure_counts *counts, text_view text, double records)
 
 /*
  * Whether clocks are durations and not times of day: other values say it, some are longer than a day has
- * hours, or have hours where others have none. If nothing says it: durations of minutes and seconds end in
+ * hours, most are before one at night, or some have hours where others have none. If nothing says it: durations of minutes and seconds end in
  * any second, and hardly one is between 13 and 24 minutes where all are shorter.
  */
 static bool
@@ -103,6 +104,7 @@ are_durations(const measure_counts *counts)
     double least = LEAST_SAYING_TIME * counts->quantities;
 
     return counts->with_unit >= least || counts->day_clocks >= least ||
+           counts->first_hour > counts->clocks / 2 ||
            (counts->long_clocks >= least && counts->clocks - counts->long_clocks >= least) ||
            (counts->long_clocks == 0 && counts->afternoon <= MOST_AFTERNOON * counts->clocks &&
             counts->round_seconds <= MOST_ROUND_SECONDS * counts->clocks);

@@ -1,6 +1,6 @@
 /*
- * quantity_value.c: see quantity_value.h. Units are those of quantity.c and, as a value has no other words that
- * they could be, those of quantity_units.h.
+ * quantity_value.c: see quantity_value.h. Units are those of quantity.c and, as a value has no other words
+ * that they could be, those of quantity_units.h.
  */
 #include "kernel/quantity_value.h"
 

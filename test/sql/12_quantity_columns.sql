@@ -27,7 +27,8 @@ SELECT i AS id,
     CASE WHEN i % 20 = 0 THEN i || ' Hours' ELSE 'Title no. ' || i END AS title, to_char(8 + i % 12, 'FM00') || ':' || to_char(i % 4 * 15, 'FM00') AS opens, i * 3 || '.' || i % 10 || i % 7 AS amount, i || '-' || i + 10 || ' mm' AS range,
     CASE WHEN i % 2 = 0 THEN i || ' kg' ELSE i || ' cm' END AS measures, 7 || ' kg' AS constant, 1000 + i || ' EUR/kg' AS ratio,
     to_char(i * 37, 'FM9,999') || CASE WHEN i % 9 > 0 THEN ' votes' ELSE ' vote' END AS votes, i || ' ' || (ARRAY['Oak Ave', 'Elm', 'Lane', 'Court'])[1 + i % 4] AS street, i || 'm' AS pool, CASE WHEN i % 3 = 0 THEN i + 17 || ' years' WHEN i % 3 = 1 THEN i + 17 || 'y' ELSE i + 17 || ' yrs' END AS age,
-    to_char(date '2001-01-01' + i * 9, 'FMMonth DD, YYYY') || ' (USA)' AS released, (1000 * 1.06 ^ i)::int::text AS population, (10000 + i * 731)::text AS postcode, to_char(i * i * 7, 'FM00000') AS zip
+    to_char(date '2001-01-01' + i * 9, 'FMMonth DD, YYYY') || ' (USA)' AS released, (1000 * 1.06 ^ i)::int::text AS population, (10000 + i * 731)::text AS postcode, to_char(i * i * 7, 'FM00000') AS zip,
+    '00:0' || 2 + i % 4 || ':' || to_char(i * 7 % 60, 'FM00') AS tracks, to_char(6 + i % 12, 'FM00') || ':' || to_char(i * 7 % 60, 'FM00') || ':00' AS arrives
   FROM generate_series(1, 120) AS i;
 SELECT name, kind, unit, round(equal_share::numeric, 4) AS equal_share FROM mastering.profile('SELECT * FROM quantity_column');
 SELECT COALESCE(c ->> 'name', c ->> 'column') AS name, c ->> 'expression' AS expression, c ->> 'method' AS method, c -> 'scale' AS scale, c -> 'levels' AS levels
