@@ -95,8 +95,9 @@ count_value(measure_counts *counts, text_view text, double records)
 
 /*
  * Whether clocks are durations and not times of day: other values say it, some are longer than a day has
- * hours, most are before one at night, or some have hours where others have none. If nothing says it: durations of minutes and seconds end in
- * any second, and hardly one is between 13 and 24 minutes where all are shorter.
+ * hours, most are before one at night, or some have hours where others have none. If nothing says it:
+ * durations of minutes and seconds end in any second, and hardly one is between 13 and 24 minutes where all
+ * are shorter.
  */
 static bool
 are_durations(const measure_counts *counts)
