@@ -106,27 +106,3 @@ lookup_ahead_of_rights(void)
             ask_for_table(oid, true);
     }
 }
-
-static void
-ask_for_segment(int32 segment)
-{
-    Relation table = try_relation_open(mastering_relation(psprintf("segment_%d", segment)), AccessShareLock);
-
-    if (table == NULL)
-        return;
-    visit_indexes(table, ask_for_ends);
-    relation_close(table, AccessShareLock);
-}
-
-void
-lookup_ahead_of_segments(const lookup_state *state)
-{
-    if (effective_io_concurrency == 0)
-        return;
-    for (int i = 0; i < state->part_count; i++) {
-        ask_for_segment(state->parts[i].keys);
-        ask_for_segment(state->parts[i].records);
-    }
-    for (int i = 0; i < state->member_count; i++)
-        ask_for_segment(state->members[i].segment);
-}

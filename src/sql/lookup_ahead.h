@@ -5,12 +5,9 @@
 #ifndef MASTERING_SQL_LOOKUP_AHEAD_H
 #define MASTERING_SQL_LOOKUP_AHEAD_H
 
-#include "sql/lookup_cache.h"
+#include "compat.h"
 
 /* What tells the rights and what is published. */
 extern void lookup_ahead_of_rights(void);
-
-/* Where the indexes of what is published begin. */
-extern void lookup_ahead_of_segments(const lookup_state *state);
 
 #endif

@@ -434,7 +434,6 @@ make_state(const char *environment, const char *entity, Oid owner, int64 generat
     MemoryContextSwitchTo(context); /* SPI leaves another one */
     read_parts(state, &head, keys, entity);
     read_members(state, &head, entity);
-    lookup_ahead_of_segments(state);
     state->model = find_model(name, environment, entity, owner);
     if (state->model == NULL)
         state->model = make_model(name, tree, environment, entity, owner);
