@@ -671,6 +671,7 @@ learn_within_differing(match_run *run, training *learnt)
     const scorer *layout = &learnt->sample.rarities->layout;
     uint32 differing = mixed_differing(run, learnt->sample.rarities, &learnt->parameters, MOSTLY_DIFFERENT);
     double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), left, gain;
+    bool untaught = false; /* matches agree in it because EM began so */
     training *groups;
 
     if (differing == 0 || run->relatives_apart || found < LEAST_MATCHES_ACROSS)
@@ -681,7 +682,9 @@ learn_within_differing(match_run *run, training *learnt)
     left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
     match_run_phase(run, "groups", "%.0f matches differ in telling attributes; within %.0f, %.4f bits better",
                     found, left, gain);
-    if (gain < CLEARLY_BETTER || left < LEAST_WITHIN * run->store->records.count ||
+    for (int c = 0; c < run->spec->comparison_count; c++)
+        untaught |= (differing >> c & 1) && learnt->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
+    if (gain < CLEARLY_BETTER || left < LEAST_WITHIN * run->store->records.count || untaught ||
         (differing & mixed_differing(run, learnt->sample.rarities, &learnt->parameters, RARELY_DIFFERENT))) {
         groups->iterations = learnt->iterations;
         return groups;
