@@ -85,7 +85,8 @@ uint32_t names_signature(text_view text);
 /* A scale: the lesser of two numbers as a share of the greater, by size; 0 where their signs differ. */
 #define RELATIVE_SCALE 0.0
 
-/* max(0, 1 - |a - b| / scale); scale > 0, or RELATIVE_SCALE. NaN compares like a missing value: 0, unless both are NaN: 1. */
+/* max(0, 1 - |a - b| / scale); scale > 0, or RELATIVE_SCALE. NaN compares like a missing value: 0, unless
+ * both are NaN: 1. */
 double numeric_similarity(double a, double b, double scale);
 
 /*
