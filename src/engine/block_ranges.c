@@ -23,13 +23,29 @@ typedef struct range_job {
     uint32 *records;
 } range_job;
 
-/* The first entry from i on that begins a key. */
+/*
+ * The first entry from i on that begins a key. A key may have most of all entries, and then begins in none of
+ * many ranges: its end is not looked for entry by entry.
+ */
 static uint64
 key_start(const keyed_record *entries, uint64 count, uint64 i)
 {
-    while (i > 0 && i < count && entries[i].key == entries[i - 1].key)
-        i++;
-    return Min(i, count);
+    uint64 low = i, step = 1, high;
+
+    if (i == 0 || i >= count)
+        return Min(i, count);
+    for (; low + step <= count && entries[low + step - 1].key == entries[i - 1].key; step *= 2)
+        low += step;
+    high = Min(low + step - 1, count);
+    while (low < high) {
+        uint64 middle = low + (high - low) / 2;
+
+        if (entries[middle].key == entries[i - 1].key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static uint64
