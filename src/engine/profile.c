@@ -15,11 +15,10 @@
 #include "utils/memutils.h"
 
 #define FEW_VALUES 60
-#define LONG_NUMBER 6.5    /* digits, on average */
-#define MANY_DIFFERENT 0.3 /* of the values */
-#define MOST_OF_A_LENGTH                                                                                     \
-    0.6 /* of numbers that are amounts: codes and numbers in sequence have mostly one                        \
-         */
+#define LONG_NUMBER 6.5         /* digits, on average */
+#define MANY_DIFFERENT 0.3      /* of the values */
+#define MOST_OF_A_LENGTH 0.6    /* of numbers that are amounts: codes have mostly one */
+#define MOST_OF_TWO_LENGTHS 0.9 /* of the same */
 #define MOST_LEADING_ZEROS 0.01
 #define WIDE 3 /* times the lowest twentieth of amounts is the highest: then differences are relative */
 #define LENGTHS 20
@@ -161,15 +160,21 @@ note_length(number_lengths *lengths, text_view text, const value_look *look, dou
     lengths->records[Min(look->digits, LENGTHS - 1)] += records;
 }
 
-/* Whether numbers are of many lengths, as populations and amounts are. */
+/*
+ * Whether numbers are of many lengths, as populations and amounts are. Of the numbers of a sequence, or of
+ * any that lie evenly between 0 and a highest, at least nine tenths have two lengths.
+ */
 static bool
 lengths_vary(const number_lengths *lengths)
 {
-    double most = 0;
+    double most = 0, second = 0;
 
-    for (int digits = 0; digits < LENGTHS; digits++)
+    for (int digits = 0; digits < LENGTHS; digits++) {
+        second = Max(second, Min(most, lengths->records[digits]));
         most = Max(most, lengths->records[digits]);
-    return most <= MOST_OF_A_LENGTH * lengths->all && lengths->zeros <= MOST_LEADING_ZEROS * lengths->all;
+    }
+    return most <= MOST_OF_A_LENGTH * lengths->all && most + second < MOST_OF_TWO_LENGTHS * lengths->all &&
+           lengths->zeros <= MOST_LEADING_ZEROS * lengths->all;
 }
 
 /*
