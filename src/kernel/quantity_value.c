@@ -662,7 +662,7 @@ quantity_value_in(double amount, const unit_entry *unit)
     double number = amount / unit->factor, scale = 1, size = fabs(number);
 
     if (!(size > 0) || !isfinite(size))
-        return number;
+        return size == 0 ? 0 : number; /* -0 is written otherwise */
     while (size * scale < 1e8 && scale < 1e15)
         scale *= 10;
     if (size >= 1e9)

@@ -200,6 +200,8 @@ test_columns(void)
     unit_ok(amount_of("0.5", "ml", 330) == 500 && amount_of("500", "ml", 330) == 500, "volumes, too");
     unit_ok(amount_of("12000", "usd", 12) == 12000, "but no amounts of money");
     unit_ok(amount_of("0", "s", 220) == 0 && amount_of("-3", "s", 220) == -3, "nothing, and less, stay");
+    unit_ok(amount_of("-0 kg", "kg", 0) == 0 && !signbit(amount_of("-0 kg", "kg", 0)),
+            "less than nothing by nothing is nothing: it is written like it");
     unit_ok(amount_of("1 ft", "in", 0) == 12 && amount_of("5 ft 10 in", "in", 0) == 70, "nine digits count");
     unit_ok(quantity_unit_named(view("parsec")) == NULL && quantity_unit_named(view("")) == NULL,
             "a unit that is none");
