@@ -10,6 +10,7 @@
 #include "engine/elements.h"
 #include "engine/normalize.h"
 #include "engine/value_reader.h"
+#include "kernel/characters.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -70,18 +71,6 @@ value_reader_create(MemoryContext context, Oid type, value_form form)
 /* ---- numbers and dates in text ---- */
 
 static inline bool
-is_digit(uint32 character)
-{
-    return character >= '0' && character <= '9';
-}
-
-static inline uint32
-at(text_view text, uint32 i)
-{
-    return i < text.length ? text_view_at(text, i) : 0;
-}
-
-static inline bool
 is_ascii_letter(uint32 character)
 {
     return (character | 32) >= 'a' && (character | 32) <= 'z' && character < 128;
@@ -92,7 +81,7 @@ digits_from(text_view text, uint32 i)
 {
     uint32 count = 0;
 
-    while (is_digit(at(text, i + count)))
+    while (is_digit(character_at(text, i + count)))
         count++;
     return count;
 }
@@ -104,18 +93,20 @@ parse_number(text_view text, double *number)
     int used = 0;
     uint32 start = 0, i, points = 0, commas = 0, last = 0, decimal = PG_UINT32_MAX;
 
-    while (start < text.length && !is_digit(at(text, start)))
+    while (start < text.length && !is_digit(character_at(text, start)))
         start++;
     if (start == text.length)
         return false;
-    if (start > 0 && at(text, start - 1) == '.' && (start == 1 || !is_digit(at(text, start - 2))))
+    if (start > 0 && character_at(text, start - 1) == '.' &&
+        (start == 1 || !is_digit(character_at(text, start - 2))))
         start--; /* .5 */
     for (i = start;
-         is_digit(at(text, i)) || ((at(text, i) == '.' || at(text, i) == ',') && is_digit(at(text, i + 1)));
+         is_digit(character_at(text, i)) || ((character_at(text, i) == '.' || character_at(text, i) == ',') &&
+                                             is_digit(character_at(text, i + 1)));
          i++) {
-        if (at(text, i) == '.')
+        if (character_at(text, i) == '.')
             points++, last = i;
-        else if (at(text, i) == ',')
+        else if (character_at(text, i) == ',')
             commas++, last = i;
     }
     if (points > 0 && commas > 0)
@@ -125,21 +116,22 @@ parse_number(text_view text, double *number)
     else if (commas == 1 && digits_from(text, last + 1) != 3)
         decimal = last;
 
-    if (start > 0 && at(text, start - 1) == '-' && (start == 1 || !is_digit(at(text, start - 2))))
+    if (start > 0 && character_at(text, start - 1) == '-' &&
+        (start == 1 || !is_digit(character_at(text, start - 2))))
         digits[used++] = '-';
     for (uint32 j = start; j < i && used < (int)sizeof digits - 16; j++) {
-        if (is_digit(at(text, j)))
-            digits[used++] = (char)at(text, j);
+        if (is_digit(character_at(text, j)))
+            digits[used++] = (char)character_at(text, j);
         else if (j == decimal)
             digits[used++] = '.';
     }
-    if ((at(text, i) == 'e' || at(text, i) == 'E')) {
-        uint32 sign = at(text, i + 1) == '-' || at(text, i + 1) == '+' ? 1 : 0;
+    if ((character_at(text, i) == 'e' || character_at(text, i) == 'E')) {
+        uint32 sign = character_at(text, i + 1) == '-' || character_at(text, i + 1) == '+' ? 1 : 0;
         uint32 exponent = digits_from(text, i + 1 + sign);
 
         if (exponent > 0 && exponent <= 3)
             for (uint32 j = i; j < i + 1 + sign + exponent; j++)
-                digits[used++] = (char)at(text, j);
+                digits[used++] = (char)character_at(text, j);
     }
     digits[used] = '\0';
     *number = strtod(digits, NULL);
@@ -152,7 +144,7 @@ digits_value(text_view text, uint32 from, uint32 count)
     uint32 value = 0;
 
     for (uint32 i = from; i < from + count; i++)
-        value = value * 10 + (at(text, i) - '0');
+        value = value * 10 + (character_at(text, i) - '0');
     return value;
 }
 
@@ -181,7 +173,8 @@ month_of_word(text_view text, uint32 from, uint32 letters)
     for (uint32 month = 0; letters >= 3 && month < lengthof(months); month++) {
         uint32 same = 0, length = (uint32)strlen(months[month]);
 
-        while (same < letters && same < length && (at(text, from + same) | 32) == (uint32)months[month][same])
+        while (same < letters && same < length &&
+               (character_at(text, from + same) | 32) == (uint32)months[month][same])
             same++;
         if (same == letters || (same >= 3 && letters == 4 && month == 8)) /* Sept */
             return month + 1;
@@ -198,7 +191,8 @@ is_weekday(text_view text, uint32 from, uint32 letters)
     for (uint32 day = 0; letters >= 3 && day < lengthof(days); day++) {
         uint32 same = 0, length = (uint32)strlen(days[day]);
 
-        while (same < letters && same < length && (at(text, from + same) | 32) == (uint32)days[day][same])
+        while (same < letters && same < length &&
+               (character_at(text, from + same) | 32) == (uint32)days[day][same])
             same++;
         if (same == letters)
             return true;
@@ -218,7 +212,7 @@ parse_date_of_words(text_view text, calendar_date *date)
     for (uint32 i = 0; i < text.length;) {
         uint32 digits = digits_from(text, i), letters = 0;
 
-        while (is_ascii_letter(at(text, i + letters)))
+        while (is_ascii_letter(character_at(text, i + letters)))
             letters++;
         if ((digits > 0 || letters > 0) && month != 0 && groups == 2 && before_month < 2)
             break;
@@ -229,8 +223,9 @@ parse_date_of_words(text_view text, calendar_date *date)
             length[groups++] = digits;
             i += digits;
             /* "9th" */
-            if (digits <= 2 && is_ascii_letter(at(text, i)) && is_ascii_letter(at(text, i + 1)) &&
-                !is_ascii_letter(at(text, i + 2)) && month_of_word(text, i, 2) == 0)
+            if (digits <= 2 && is_ascii_letter(character_at(text, i)) &&
+                is_ascii_letter(character_at(text, i + 1)) && !is_ascii_letter(character_at(text, i + 2)) &&
+                month_of_word(text, i, 2) == 0)
                 i += 2;
         } else if (letters > 0) {
             if (month != 0)
@@ -266,8 +261,8 @@ parse_partial_date(text_view text, calendar_date *date)
     if (first == 0)
         return false;
     second = first < text.length ? digits_from(text, first + 1) : 0;
-    if (first < text.length &&
-        (strchr("-/. ", (int)Min(at(text, first), 127)) == NULL || first + 1 + second != text.length))
+    if (first < text.length && (strchr("-/. ", (int)Min(character_at(text, first), 127)) == NULL ||
+                                first + 1 + second != text.length))
         return false;
     if (first == 4 && second <= 2 && (second > 0 || first == text.length)) {
         year = digits_value(text, 0, 4);
@@ -320,7 +315,7 @@ parse_date(text_view text, calendar_date *date)
     if (length[2] != 4 && length[2] != 2)
         return false;
     /* The year last. With slashes the month comes first, as Americans write it, unless it cannot. */
-    if (at(text, start[0] + length[0]) == '/' && value[0] <= 12)
+    if (character_at(text, start[0] + length[0]) == '/' && value[0] <= 12)
         return set_date(full_year(value[2], length[2]), value[0], value[1], date);
     if (value[1] > 12 && value[0] <= 12)
         return set_date(full_year(value[2], length[2]), value[0], value[1], date);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "kernel/characters.h"
+
 const unit_entry quantity_units[] = {
     /* length */
     {"millimeters", "mm", 1},
@@ -171,25 +173,6 @@ const unit_entry quantity_units[] = {
 
 const size_t quantity_unit_count = sizeof quantity_units / sizeof quantity_units[0];
 
-static inline uint32_t
-at(text_view text, uint32_t i)
-{
-    return i < text.length ? text_view_at(text, i) : 0;
-}
-
-static inline bool
-is_digit(uint32_t c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static inline bool
-is_letter(uint32_t c)
-{
-    return ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= 0xc0 && c != 0xd7 && c != 0xf7 && c < 0x2000) ||
-           c >= 0x2c00;
-}
-
 static inline bool
 is_gap(uint32_t c)
 {
@@ -210,17 +193,17 @@ name_end(text_view text, uint32_t place, const char *name)
 
     for (; *name != '\0'; name++) {
         if (*name == ' ') {
-            if (!is_gap(at(text, place)))
+            if (!is_gap(character_at(text, place)))
                 return 0;
-            while (is_gap(at(text, place)))
+            while (is_gap(character_at(text, place)))
                 place++;
-        } else if (lower(at(text, place)) == (uint32_t)(unsigned char)*name)
+        } else if (lower(character_at(text, place)) == (uint32_t)(unsigned char)*name)
             place++;
         else
             return 0;
     }
-    last = lower(at(text, place - 1));
-    if ((is_letter(last) && is_letter(at(text, place))) || is_digit(at(text, place)))
+    last = lower(character_at(text, place - 1));
+    if ((is_letter(last) && is_letter(character_at(text, place))) || is_digit(character_at(text, place)))
         return 0;
     return place;
 }
@@ -246,8 +229,8 @@ read_unit(text_view text, uint32_t place, const unit_entry **unit)
 static bool
 read_digits(text_view text, uint32_t *place, uint32_t *used, double *number)
 {
-    while (is_digit(at(text, *place))) {
-        *number = *number * 10 + (at(text, (*place)++) - '0');
+    while (is_digit(character_at(text, *place))) {
+        *number = *number * 10 + (character_at(text, (*place)++) - '0');
         if (++*used > MOST_DIGITS)
             return false;
     }
@@ -264,13 +247,15 @@ read_amount(text_view text, uint32_t *place, double *amount)
     *amount = 0;
     if (!read_digits(text, &i, &used, amount))
         return false;
-    while (at(text, i) == ',' && is_digit(at(text, i + 1)) && is_digit(at(text, i + 2)) &&
-           is_digit(at(text, i + 3)) && !is_digit(at(text, i + 4))) {
+    while (character_at(text, i) == ',' && is_digit(character_at(text, i + 1)) &&
+           is_digit(character_at(text, i + 2)) && is_digit(character_at(text, i + 3)) &&
+           !is_digit(character_at(text, i + 4))) {
         i++;
         if (!read_digits(text, &i, &used, amount))
             return false;
     }
-    if ((at(text, i) == '.' || at(text, i) == ',') && is_digit(at(text, i + 1))) {
+    if ((character_at(text, i) == '.' || character_at(text, i) == ',') &&
+        is_digit(character_at(text, i + 1))) {
         uint32_t first = ++i;
 
         if (!read_digits(text, &i, &used, &fraction))
@@ -278,17 +263,18 @@ read_amount(text_view text, uint32_t *place, double *amount)
         for (uint32_t d = first; d < i; d++)
             divisor *= 10;
         *amount += fraction / divisor;
-    } else if (at(text, i) == '/' && is_digit(at(text, i + 1))) {
+    } else if (character_at(text, i) == '/' && is_digit(character_at(text, i + 1))) {
         whole = *amount;
         i++;
         divisor = 0;
         if (!read_digits(text, &i, &used, &divisor) || divisor == 0)
             return false;
         *amount = whole / divisor;
-    } else if ((at(text, i) == ' ' || at(text, i) == '-') && is_digit(at(text, i + 1)) &&
-               at(text, i + 2) == '/' && is_digit(at(text, i + 3)) && !is_digit(at(text, i + 4)) &&
-               at(text, i + 3) != '0') {
-        *amount += (double)(at(text, i + 1) - '0') / (at(text, i + 3) - '0');
+    } else if ((character_at(text, i) == ' ' || character_at(text, i) == '-') &&
+               is_digit(character_at(text, i + 1)) && character_at(text, i + 2) == '/' &&
+               is_digit(character_at(text, i + 3)) && !is_digit(character_at(text, i + 4)) &&
+               character_at(text, i + 3) != '0') {
+        *amount += (double)(character_at(text, i + 1) - '0') / (character_at(text, i + 3) - '0');
         i += 4;
     }
     *place = i;
@@ -303,24 +289,26 @@ quantity_next(text_view text, uint32_t *place, quantity *found)
         uint32_t first = i, end;
         double amount;
 
-        if (!is_digit(at(text, i)) ||
-            (i > 0 && (is_letter(at(text, i - 1)) || is_digit(at(text, i - 1)) ||
-                       ((at(text, i - 1) == '.' || at(text, i - 1) == ',' || at(text, i - 1) == '/') &&
-                        i > 1 && is_digit(at(text, i - 2)))))) {
+        if (!is_digit(character_at(text, i)) ||
+            (i > 0 && (is_letter(character_at(text, i - 1)) || is_digit(character_at(text, i - 1)) ||
+                       ((character_at(text, i - 1) == '.' || character_at(text, i - 1) == ',' ||
+                         character_at(text, i - 1) == '/') &&
+                        i > 1 && is_digit(character_at(text, i - 2)))))) {
             i++;
             continue;
         }
         if (!read_amount(text, &i, &amount)) {
-            while (is_digit(at(text, i)))
+            while (is_digit(character_at(text, i)))
                 i++;
             continue;
         }
         end = read_unit(text, i, &unit);
         /* Something between them is a unit behind a space or a hyphen, not behind a point. */
-        if (end == 0 && (at(text, i) == ' ' || at(text, i) == '-' || at(text, i) == 0xa0)) {
+        if (end == 0 &&
+            (character_at(text, i) == ' ' || character_at(text, i) == '-' || character_at(text, i) == 0xa0)) {
             end = read_unit(text, i + 1, &unit);
             /* A letter by itself is more often something else: "2 x 4", "type 1 a". */
-            if (end != 0 && end == i + 2 && strchr("axvhm", (int)lower(at(text, i + 1))) != NULL)
+            if (end != 0 && end == i + 2 && strchr("axvhm", (int)lower(character_at(text, i + 1))) != NULL)
                 end = 0;
         }
         if (end == 0 || amount <= 0)
@@ -418,12 +406,12 @@ is_all_quantity(text_view text, uint32_t first, uint32_t end)
 
     while (quantity_next(word, &place, &found)) {
         for (; covered < found.first; covered++)
-            if (is_letter(at(word, covered)) || is_digit(at(word, covered)))
+            if (is_letter(character_at(word, covered)) || is_digit(character_at(word, covered)))
                 return false;
         covered = found.end;
     }
     for (; covered < word.length; covered++)
-        if (is_letter(at(word, covered)) || is_digit(at(word, covered)))
+        if (is_letter(character_at(word, covered)) || is_digit(character_at(word, covered)))
             return false;
     return true;
 }
@@ -434,12 +422,12 @@ is_count(text_view text, uint32_t first, uint32_t end)
 {
     uint32_t i = first;
 
-    while (i < end && is_digit(at(text, i)))
+    while (i < end && is_digit(character_at(text, i)))
         i++;
-    if (i == first || i > first + 3 || at(text, i) != '-')
+    if (i == first || i > first + 3 || character_at(text, i) != '-')
         return false;
     for (i++; i < end; i++)
-        if (is_digit(at(text, i)))
+        if (is_digit(character_at(text, i)))
             return false;
     return true;
 }
@@ -451,12 +439,12 @@ model_number_next(text_view text, uint32_t *place, uint32_t *characters, uint32_
     for (uint32_t i = *place; i < text.length;) {
         uint32_t first, stroke = 0;
 
-        while (i < text.length && !in_model_number(at(text, i)))
+        while (i < text.length && !in_model_number(character_at(text, i)))
             i++;
         first = i;
         *length = 0;
-        while (i < text.length && in_model_number(at(text, i))) {
-            uint32_t c = at(text, i++);
+        while (i < text.length && in_model_number(character_at(text, i))) {
+            uint32_t c = character_at(text, i++);
 
             if (c == '/' && stroke == 0)
                 stroke = *length;

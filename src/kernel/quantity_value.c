@@ -7,21 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernel/characters.h"
 #include "kernel/quantity_units.h"
 
 #define COUNT(entries) (sizeof(entries) / sizeof(entries)[0])
-
-static inline uint32_t
-at(text_view text, uint32_t i)
-{
-    return i < text.length ? text_view_at(text, i) : 0;
-}
-
-static inline bool
-is_digit(uint32_t c)
-{
-    return c >= '0' && c <= '9';
-}
 
 static inline bool
 is_blank(uint32_t c)
@@ -63,17 +52,10 @@ folded(uint32_t c)
     }
 }
 
-static inline bool
-is_letter(uint32_t c)
-{
-    return ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= 0xc0 && c != 0xd7 && c != 0xf7 && c < 0x2000) ||
-           c >= 0x2c00;
-}
-
 static uint32_t
 after_blanks(text_view text, uint32_t i)
 {
-    while (is_blank(at(text, i)))
+    while (is_blank(character_at(text, i)))
         i++;
     return i;
 }
@@ -88,19 +70,20 @@ name_end(text_view text, uint32_t i, const char *name)
         if (*name == ' ') {
             uint32_t end = i;
 
-            while (is_blank(at(text, end)) || at(text, end) == '.' || at(text, end) == '-')
+            while (is_blank(character_at(text, end)) || character_at(text, end) == '.' ||
+                   character_at(text, end) == '-')
                 end++;
             if (end == i)
                 return 0;
             i = end;
             continue;
         }
-        last = folded(at(text, i));
+        last = folded(character_at(text, i));
         if (last != (uint32_t)(unsigned char)*name)
             return 0;
         i++;
     }
-    return is_letter(last) && is_letter(at(text, i)) ? 0 : i;
+    return is_letter(last) && is_letter(character_at(text, i)) ? 0 : i;
 }
 
 /* Keeps the longest name at a place. */
@@ -108,7 +91,7 @@ static void
 match(const unit_entry *entries, size_t count, const char *base, text_view text, uint32_t i,
       const unit_entry **unit, uint32_t *end)
 {
-    uint32_t first = folded(at(text, i));
+    uint32_t first = folded(character_at(text, i));
 
     for (size_t e = 0; e < count; e++) {
         uint32_t behind;
@@ -166,7 +149,7 @@ run_length(text_view text, uint32_t i)
 {
     uint32_t length = 0;
 
-    while (is_digit(at(text, i + length)))
+    while (is_digit(character_at(text, i + length)))
         length++;
     return length;
 }
@@ -181,7 +164,7 @@ add_run(text_view text, uint32_t *i, uint32_t parted, digit_runs *runs)
     runs->lengths[runs->count] = length;
     runs->parted[runs->count++] = parted;
     for (uint32_t end = *i + length; *i < end; ++*i) {
-        uint32_t digit = at(text, *i) - '0';
+        uint32_t digit = character_at(text, *i) - '0';
 
         if (runs->used == MOST_DIGITS || runs->kept[runs->count - 1] == MOST_DIGITS)
             continue;
@@ -197,9 +180,9 @@ add_run(text_view text, uint32_t *i, uint32_t parted, digit_runs *runs)
 static uint32_t
 part_at(text_view text, uint32_t i, const digit_runs *runs)
 {
-    uint32_t c = at(text, i);
+    uint32_t c = character_at(text, i);
 
-    if (!is_digit(at(text, i + 1)))
+    if (!is_digit(character_at(text, i + 1)))
         return 0;
     if (c == '.' || c == ',')
         return c;
@@ -235,19 +218,20 @@ decimal_run(const digit_runs *runs, bool decimal_comma, char *mark)
 static void
 read_fraction(text_view text, uint32_t *i, double *amount)
 {
-    uint32_t place = at(text, *i) == '-' ? *i + 1 : after_blanks(text, *i);
-    uint32_t c = at(text, place);
+    uint32_t place = character_at(text, *i) == '-' ? *i + 1 : after_blanks(text, *i);
+    uint32_t c = character_at(text, place);
 
     if (c >= 0xbc && c <= 0xbe) {
         *amount += (c - 0xbb) * 0.25;
         *i = place + 1;
-    } else if (place > *i && is_digit(c) && at(text, place + 1) == '/' && at(text, place + 2) >= '1' &&
-               at(text, place + 2) <= '9' && !is_digit(at(text, place + 3))) {
-        *amount += (double)(c - '0') / (at(text, place + 2) - '0');
+    } else if (place > *i && is_digit(c) && character_at(text, place + 1) == '/' &&
+               character_at(text, place + 2) >= '1' && character_at(text, place + 2) <= '9' &&
+               !is_digit(character_at(text, place + 3))) {
+        *amount += (double)(c - '0') / (character_at(text, place + 2) - '0');
         *i = place + 3;
-    } else if (at(text, *i) == '/' && at(text, *i + 1) >= '1' && at(text, *i + 1) <= '9' &&
-               !is_digit(at(text, *i + 2))) {
-        *amount /= at(text, *i + 1) - '0';
+    } else if (character_at(text, *i) == '/' && character_at(text, *i + 1) >= '1' &&
+               character_at(text, *i + 1) <= '9' && !is_digit(character_at(text, *i + 2))) {
+        *amount /= character_at(text, *i + 1) - '0';
         *i += 2;
     }
 }
@@ -260,13 +244,14 @@ read_number(text_view text, uint32_t *i, bool decimal_comma, double *amount, cha
     uint32_t place = *i, parted;
     int decimals;
 
-    if (at(text, place) >= 0xbc && at(text, place) <= 0xbe) {
-        *amount = (at(text, place) - 0xbb) * 0.25;
+    if (character_at(text, place) >= 0xbc && character_at(text, place) <= 0xbe) {
+        *amount = (character_at(text, place) - 0xbb) * 0.25;
         *i = place + 1;
         return true;
     }
-    if (!is_digit(at(text, place)) &&
-        !((at(text, place) == '.' || at(text, place) == ',') && is_digit(at(text, place + 1))))
+    if (!is_digit(character_at(text, place)) &&
+        !((character_at(text, place) == '.' || character_at(text, place) == ',') &&
+          is_digit(character_at(text, place + 1))))
         return false;
     if (!add_run(text, &place, 0, &runs))
         return false;
@@ -304,9 +289,9 @@ ends(value_reading *reading)
     text_view text = reading->text;
     uint32_t i = after_blanks(text, reading->i);
 
-    if (at(text, i) == '.')
+    if (character_at(text, i) == '.')
         i = after_blanks(text, i + 1);
-    return i >= text.length || (at(text, i) == '(' && at(text, text.length - 1) == ')');
+    return i >= text.length || (character_at(text, i) == '(' && character_at(text, text.length - 1) == ')');
 }
 
 static void
@@ -322,7 +307,7 @@ skip_multiplier(value_reading *reading, bool money, double *amount)
     if (end == 0)
         return;
     *amount *= unit->factor;
-    reading->i = at(reading->text, end) == '.' ? end + 1 : end;
+    reading->i = character_at(reading->text, end) == '.' ? end + 1 : end;
 }
 
 /* The unit behind a number, behind blanks or one hyphen. */
@@ -331,13 +316,13 @@ take_unit(value_reading *reading, const unit_entry **unit)
 {
     uint32_t place = after_blanks(reading->text, reading->i), end;
 
-    if (at(reading->text, place) == '-')
+    if (character_at(reading->text, place) == '-')
         place = after_blanks(reading->text, place + 1);
     end = read_unit(reading->text, place, reading->form.base, unit);
     if (end == 0)
         return false;
-    reading->value->short_unit = end == place + 1 && is_letter(at(reading->text, place));
-    reading->i = at(reading->text, end) == '.' ? end + 1 : end;
+    reading->value->short_unit = end == place + 1 && is_letter(character_at(reading->text, place));
+    reading->i = character_at(reading->text, end) == '.' ? end + 1 : end;
     return true;
 }
 
@@ -349,17 +334,17 @@ read_money(value_reading *reading, const unit_entry *unit, uint32_t end)
     quantity_value *value = reading->value;
     double amount;
 
-    reading->i = after_blanks(reading->text, at(reading->text, end) == '.' ? end + 1 : end);
-    if (at(reading->text, reading->i) == '-' || at(reading->text, reading->i) == 0x2212) {
+    reading->i = after_blanks(reading->text, character_at(reading->text, end) == '.' ? end + 1 : end);
+    if (character_at(reading->text, reading->i) == '-' || character_at(reading->text, reading->i) == 0x2212) {
         value->amount = -1;
         reading->i++;
     }
     if (!read_number(reading->text, &reading->i, reading->form.decimal_comma, &amount, &value->mark))
         return false;
     skip_multiplier(reading, true, &amount);
-    if (at(reading->text, reading->i) == '.' || at(reading->text, reading->i) == ',' ||
-        at(reading->text, reading->i) == '/') {
-        uint32_t dash = at(reading->text, reading->i + 1);
+    if (character_at(reading->text, reading->i) == '.' || character_at(reading->text, reading->i) == ',' ||
+        character_at(reading->text, reading->i) == '/') {
+        uint32_t dash = character_at(reading->text, reading->i + 1);
 
         reading->i += dash == '-' || dash == 0x2013 || dash == 0x2014 ? 2 : 0;
     }
@@ -385,12 +370,12 @@ clock_part(text_view text, uint32_t *i)
     uint32_t place = after_blanks(text, *i);
     uint32_t part;
 
-    if (at(text, place) != ':')
+    if (character_at(text, place) != ':')
         return 100;
     place = after_blanks(text, place + 1);
     if (run_length(text, place) != 2)
         return 100;
-    part = (at(text, place) - '0') * 10 + at(text, place + 1) - '0';
+    part = (character_at(text, place) - '0') * 10 + character_at(text, place + 1) - '0';
     *i = place + 2;
     return part < 60 ? part : 99;
 }
@@ -414,7 +399,8 @@ read_clock(value_reading *reading, double first)
     amount = first * 60 + second;
     if (value->clock == 3)
         amount = amount * 60 + third;
-    if (at(reading->text, reading->i) == '.' && is_digit(at(reading->text, reading->i + 1))) {
+    if (character_at(reading->text, reading->i) == '.' &&
+        is_digit(character_at(reading->text, reading->i + 1))) {
         double fraction;
         char mark;
 
@@ -443,12 +429,13 @@ skip_between(value_reading *reading)
     text_view text = reading->text;
     uint32_t c;
 
-    while (is_blank(c = at(text, reading->i)) || c == ',' || c == '&' || c == '+' || c == ':' || c == '-')
+    while (is_blank(c = character_at(text, reading->i)) || c == ',' || c == '&' || c == '+' || c == ':' ||
+           c == '-')
         reading->i++;
     for (size_t w = 0; w < COUNT(words); w++) {
         uint32_t end = name_end(text, reading->i, words[w]);
 
-        if (end != 0 && is_blank(at(text, end))) {
+        if (end != 0 && is_blank(character_at(text, end))) {
             reading->i = after_blanks(text, end);
             return;
         }
@@ -516,13 +503,13 @@ read_iso(value_reading *reading)
         double amount;
         char mark;
 
-        if (!time && folded(at(text, reading->i)) == 't') {
+        if (!time && folded(character_at(text, reading->i)) == 't') {
             time = true;
             reading->i++;
         }
         if (!read_number(text, &reading->i, false, &amount, &mark))
             return false;
-        letter = folded(at(text, reading->i++));
+        letter = folded(character_at(text, reading->i++));
         while (part < COUNT(parts) && ((uint32_t)parts[part].letter != letter || parts[part].time != time))
             part++;
         if (part == COUNT(parts))
@@ -542,13 +529,13 @@ skip_about(value_reading *reading)
     static const char *const words[] = {"ca", "c", "approx", "approximately", "about", "circa"};
     text_view text = reading->text;
 
-    if (at(text, 0) == '~' || at(text, 0) == 0x2248)
+    if (character_at(text, 0) == '~' || character_at(text, 0) == 0x2248)
         reading->i = after_blanks(text, 1);
     for (size_t w = 0; w < COUNT(words) && reading->i == 0; w++) {
         uint32_t end = name_end(text, 0, words[w]);
 
-        if (end != 0 && (at(text, end) == '.' || is_blank(at(text, end))))
-            reading->i = after_blanks(text, at(text, end) == '.' ? end + 1 : end);
+        if (end != 0 && (character_at(text, end) == '.' || is_blank(character_at(text, end))))
+            reading->i = after_blanks(text, character_at(text, end) == '.' ? end + 1 : end);
     }
 }
 
@@ -564,11 +551,12 @@ read_value(value_reading *reading)
     *value = (quantity_value){.amount = 1};
     reading->i = 0;
     skip_about(reading);
-    if (folded(at(text, reading->i)) == 'p' &&
-        (is_digit(at(text, reading->i + 1)) || folded(at(text, reading->i + 1)) == 't'))
+    if (folded(character_at(text, reading->i)) == 'p' &&
+        (is_digit(character_at(text, reading->i + 1)) || folded(character_at(text, reading->i + 1)) == 't'))
         return read_iso(reading);
-    if (at(text, reading->i) == '-' || at(text, reading->i) == 0x2212 || at(text, reading->i) == '+') {
-        value->amount = at(text, reading->i) == '+' ? 1 : -1;
+    if (character_at(text, reading->i) == '-' || character_at(text, reading->i) == 0x2212 ||
+        character_at(text, reading->i) == '+') {
+        value->amount = character_at(text, reading->i) == '+' ? 1 : -1;
         reading->i = after_blanks(text, reading->i + 1);
     }
     match(quantity_currencies, quantity_currencies_count, reading->form.base, text, reading->i, &unit, &end);
@@ -576,7 +564,7 @@ read_value(value_reading *reading)
         return read_money(reading, unit, end);
     if (!read_number(text, &reading->i, reading->form.decimal_comma, &amount, &value->mark))
         return false;
-    if (at(text, after_blanks(text, reading->i)) == ':')
+    if (character_at(text, after_blanks(text, reading->i)) == ':')
         return (reading->form.base == NULL || strcmp(reading->form.base, "s") == 0) &&
                read_clock(reading, amount);
     skip_multiplier(reading, false, &amount);
@@ -596,12 +584,13 @@ quantity_value_read(text_view text, const quantity_form *form, quantity_value *v
     uint32_t first = after_blanks(text, 0), end = text.length;
     bool digit = false;
 
-    while (end > first && is_blank(at(text, end - 1)))
+    while (end > first && is_blank(character_at(text, end - 1)))
         end--;
     if (end == first || end - first > LONGEST_QUANTITY)
         return false;
     for (uint32_t i = first; i < end && !digit; i++)
-        digit = is_digit(at(text, i)) || (at(text, i) >= 0xbc && at(text, i) <= 0xbe);
+        digit = is_digit(character_at(text, i)) ||
+                (character_at(text, i) >= 0xbc && character_at(text, i) <= 0xbe);
     if (!digit)
         return false;
     reading.text =
