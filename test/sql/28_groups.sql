@@ -45,4 +45,4 @@ SELECT * FROM pairs_of('SELECT id, given, family, born, postcode, city FROM move
 SELECT facts FROM last_run() WHERE phase = 'repeating' ORDER BY facts;
 DROP VIEW things;
 DROP TABLE beers, moved;
-DROP FUNCTION pairs_of, word, pick;
+DROP FUNCTION pairs_of(text), word(text), pick(text, int);
