@@ -89,14 +89,8 @@ sum_up(const range_job *job, int64 ranges, block_statistics *statistics)
 {
     *statistics = (block_statistics){.keys = job->count};
     for (int64 r = 0; r < ranges; r++) {
-        const block_statistics *part = &job->parts[r];
-
         job->starts[r] = statistics->blocks;
-        statistics->blocks += part->blocks;
-        statistics->pairs += part->pairs;
-        statistics->largest_block = Max(statistics->largest_block, part->largest_block);
-        statistics->cut_blocks += part->cut_blocks;
-        statistics->cut_pairs += part->cut_pairs;
+        block_statistics_add(statistics, &job->parts[r]);
     }
 }
 

@@ -390,16 +390,6 @@ sorted_entries(match_run *run, const key_part *part)
     return sorted;
 }
 
-static void
-add_statistics(block_statistics *sum, const block_statistics *part)
-{
-    sum->blocks += part->blocks;
-    sum->pairs += part->pairs;
-    sum->largest_block = Max(sum->largest_block, part->largest_block);
-    sum->cut_blocks += part->cut_blocks;
-    sum->cut_pairs += part->cut_pairs;
-}
-
 /* What there is to say of a rule's blocks before any of its pairs is visited. */
 static void
 count_blocks(match_run *run, int rule, const key_parts *dealt)
@@ -412,7 +402,7 @@ count_blocks(match_run *run, int rule, const key_parts *dealt)
         record_store_clear(run->store);
         (void)blocking_count(&run->rules[rule], sorted_entries(run, &dealt->parts[p]), dealt->parts[p].count,
                              &statistics);
-        add_statistics(&run->statistics[rule], &statistics);
+        block_statistics_add(&run->statistics[rule], &statistics);
         CHECK_FOR_INTERRUPTS();
     }
 }
@@ -558,7 +548,7 @@ passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_c
         pfree(entries);
         keep_positions(run, rule, run->positions);
         if (!counted)
-            add_statistics(&run->statistics[rule], &statistics);
+            block_statistics_add(&run->statistics[rule], &statistics);
         match_run_visit_blocks(run, rule, options, number_pairs, &numbered);
         run->indexes[rule] = (block_index){0};
     }

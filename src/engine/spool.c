@@ -457,7 +457,7 @@ read_sorted(spool_scan *scan)
 
     if (scan->next == scan->spool->count)
         return false;
-    record->number = scan->next++;
+    record->number = scan->next;
     read_exactly(scan, &header, sizeof header);
     make_room(scan, header.size);
     read_exactly(scan, scan->bytes + sizeof header, header.size - sizeof header);
@@ -474,10 +474,10 @@ read_sorted(spool_scan *scan)
 bool
 spool_scan_next(spool_scan *scan)
 {
-    if ((++scan->looked & 0xfff) == 0)
-        CHECK_FOR_INTERRUPTS();
     if (scan->numbered ? !read_numbered(scan) : !read_sorted(scan))
         return false;
+    if ((++scan->next & 0xfff) == 0)
+        CHECK_FOR_INTERRUPTS();
     find_values(scan);
     return true;
 }

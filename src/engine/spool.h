@@ -64,7 +64,7 @@ typedef struct spool_scan {
     const spool *spool;
     BufFile *file;
     bool numbered;
-    uint32 next, looked;
+    uint32 next;
     char *bytes;
     Size allocated;
     spool_value *values;

@@ -76,16 +76,6 @@ is_ascii_letter(uint32 character)
     return (character | 32) >= 'a' && (character | 32) <= 'z' && character < 128;
 }
 
-static uint32
-digits_from(text_view text, uint32 i)
-{
-    uint32 count = 0;
-
-    while (is_digit(character_at(text, i + count)))
-        count++;
-    return count;
-}
-
 bool
 parse_number(text_view text, double *number)
 {

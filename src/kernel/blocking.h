@@ -84,6 +84,17 @@ typedef struct block_statistics {
     uint64_t cut_pairs;     /* left out by windows */
 } block_statistics;
 
+/* Adds those of a part of a rule's entries, but for keys: who divides entries knows their number. */
+static inline void
+block_statistics_add(block_statistics *sum, const block_statistics *part)
+{
+    sum->blocks += part->blocks;
+    sum->pairs += part->pairs;
+    sum->largest_block = part->largest_block > sum->largest_block ? part->largest_block : sum->largest_block;
+    sum->cut_blocks += part->cut_blocks;
+    sum->cut_pairs += part->cut_pairs;
+}
+
 /* Two columns whose leading characters order the records of a windowed block; slot UINT32_MAX: none. */
 typedef struct window_order {
     uint32_t slots[2];

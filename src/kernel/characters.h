@@ -20,6 +20,17 @@ is_digit(uint32_t character)
     return character >= '0' && character <= '9';
 }
 
+/* How many there are from i on. */
+static inline uint32_t
+digits_from(text_view text, uint32_t i)
+{
+    uint32_t count = 0;
+
+    while (is_digit(character_at(text, i + count)))
+        count++;
+    return count;
+}
+
 /* Of any script, about: what lies between the symbols of Latin-1 and general punctuation, and behind the
  * symbols. */
 static inline bool

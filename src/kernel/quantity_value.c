@@ -144,20 +144,10 @@ typedef struct digit_runs {
     uint32_t used;              /* of them, but leading zeros */
 } digit_runs;
 
-static uint32_t
-run_length(text_view text, uint32_t i)
-{
-    uint32_t length = 0;
-
-    while (is_digit(character_at(text, i + length)))
-        length++;
-    return length;
-}
-
 static bool
 add_run(text_view text, uint32_t *i, uint32_t parted, digit_runs *runs)
 {
-    uint32_t length = run_length(text, *i);
+    uint32_t length = digits_from(text, *i);
 
     if (runs->count == MOST_RUNS)
         return false;
@@ -187,7 +177,7 @@ part_at(text_view text, uint32_t i, const digit_runs *runs)
     if (c == '.' || c == ',')
         return c;
     if ((is_blank(c) || folded(c) == '\'') && runs->lengths[runs->count - 1] <= 3 &&
-        run_length(text, i + 1) == 3 && (runs->count == 1 || runs->lengths[runs->count - 1] == 3))
+        digits_from(text, i + 1) == 3 && (runs->count == 1 || runs->lengths[runs->count - 1] == 3))
         return is_blank(c) ? ' ' : '\'';
     return 0;
 }
@@ -373,7 +363,7 @@ clock_part(text_view text, uint32_t *i)
     if (character_at(text, place) != ':')
         return 100;
     place = after_blanks(text, place + 1);
-    if (run_length(text, place) != 2)
+    if (digits_from(text, place) != 2)
         return 100;
     part = (character_at(text, place) - '0') * 10 + character_at(text, place + 1) - '0';
     *i = place + 2;
