@@ -1,5 +1,5 @@
 -- kernels.sql: what one call of a similarity function costs in SQL, over the cost of a = b: the least of several runs, by
--- pairs of names of about 16 characters of which every third pair is alike. Used by kernels.sh.
+-- pairs of names of about 16 characters of which every third pair is alike, and by such names in other letters. Used by kernels.sh.
 \set QUIET on
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
@@ -9,6 +9,11 @@ SELECT left(a, 16) AS a, CASE WHEN i % 3 = 0 THEN overlay(left(a, 16) PLACING 'x
 FROM (SELECT i, (ARRAY['anderson','bartholomew','castellano','dimitriadis','eriksson','fitzgerald','gonzalez','hernandez','ivanovic','johansson'])[1 + hashint4(i) & 7] || ' ' || substr(translate(md5(i::text), '0123456789', 'ghijklmnop'), 1, 9) AS a,
     (ARRAY['anderson','bartholomew','castellano','dimitriadis','eriksson','fitzgerald','gonzalez','hernandez','ivanovic','johansson'])[1 + hashint4(i + 7) & 7] || ' ' || substr(translate(md5((i * 7)::text), '0123456789', 'ghijklmnop'), 1, 9) AS b
     FROM generate_series(1, 200000) AS i) AS made;
+-- The same names with letters that are not ASCII: half of them (Latin with marks), all of them (Greek).
+ALTER TABLE pairs ADD latin_a text, ADD latin_b text, ADD greek_a text, ADD greek_b text;
+UPDATE pairs SET latin_a = translate(a, 'aeioun', 'äéîöüñ'), latin_b = translate(b, 'aeioun', 'äéîöüñ'),
+    greek_a = translate(a, 'abcdefghijklmnopqrstuvwxyz', 'αβγδεζηθικλμνξοπρςστυφχψωϊ'), greek_b = translate(b, 'abcdefghijklmnopqrstuvwxyz', 'αβγδεζηθικλμνξοπρςστυφχψωϊ');
+VACUUM FULL pairs;
 CREATE TEMP TABLE measured (name text, ns float8);
 -- Nanoseconds this process has run: what others do on the machine is not counted, but for the caches.
 CREATE FUNCTION pg_temp.processor_ns() RETURNS bigint LANGUAGE sql AS $$ SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint $$;
@@ -28,6 +33,8 @@ END
 $$;
 SELECT pg_temp.measure('a = b', 'a = b') \g /dev/null
 SELECT pg_temp.measure(f, format('mastering.%I(a, b) < 0', f)) FROM unnest(ARRAY['jaro_similarity', 'jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity', 'lcs_similarity']) AS f \g /dev/null
+SELECT pg_temp.measure(format('%s, %s', f, kind), format('mastering.%I(%I, %I) < 0', f, kind || '_a', kind || '_b'))
+FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity']) AS f, unnest(ARRAY['latin', 'greek']) AS kind \g /dev/null
 SELECT pg_temp.measure(f || ', one against many', format('mastering.%I(''anderson ghijklmn'', b) < 0', f)) FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity']) AS f \g /dev/null
 \pset format unaligned
 \pset tuples_only on

@@ -3,10 +3,10 @@
 
 INPUTS       ?= 1000000
 SEED         ?= 1
-FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token level profile phonetic lanes
-FUZZ_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -pthread -ffp-contract=off -O2 -g \
+FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token names terms minhash level profile phonetic lanes sort components quantity forms
+FUZZ_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -Itest/fuzz -pthread -ffp-contract=off -O2 -g \
                 -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_SOURCES  = test/fuzz/fuzz_kernels.c $(wildcard src/kernel/*.c)
+FUZZ_SOURCES  = $(wildcard test/fuzz/*.c) $(wildcard src/kernel/*.c)
 
 .PHONY: fuzz fuzz-seeded
 fuzz:
@@ -29,10 +29,10 @@ fuzz:
 fuzz-seeded: build/fuzz/seeded
 	@for kernel in $(FUZZ_KERNELS); do FUZZ_KERNEL=$$kernel build/fuzz/seeded $(INPUTS) $(SEED) || exit 1; done
 
-build/fuzz/guided: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h)
+build/fuzz/guided: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h test/fuzz/*.h)
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) -lm
 
-build/fuzz/seeded: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h)
+build/fuzz/seeded: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h test/fuzz/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) -DFUZZ_ALONE -o $@ $(FUZZ_SOURCES) -lm
