@@ -19,7 +19,7 @@ lint:
 	@scripts/lint.sh
 
 # Every C file once more with warnings as errors, in a folder of its own.
-lint-compile: $(patsubst %.c,build/lint/%.o,$(OBJS:.o=.c) $(wildcard demo/*.c test/unit/*.c))
+lint-compile: $(patsubst %.c,build/lint/%.o,$(OBJS:.o=.c) $(wildcard demo/*.c test/unit/*.c test/fuzz/*.c))
 
 build/lint/%.o: %.c $(wildcard src/*.h src/*/*.h)
 	@mkdir -p $(@D)
