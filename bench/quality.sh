@@ -8,6 +8,8 @@
 # bench/quality/. A second table is of the same sets with LABELS (500; 0: no such table) labels, which an oracle that
 # knows the truth gives on the pairs that uncertain_pairs asks for, in five rounds: F1 of the clusters that follow the
 # labels, and of the model alone. The figures are kept by hand in bench/QUALITY.md.
+#
+#   PARTS=yes bench/quality.sh [set ...]     what each part of what is suggested brings: F1 without it
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"
 
@@ -74,7 +76,36 @@ measure_labels() {
         say "| $1 | failed |"
 }
 
+# F1 without each part of what suggest says, a line a part; "=" where the suggestion has nothing of the kind.
+measure_parts() {
+    local name part spec line
+    for name in "$@"; do
+        load "$name"
+    done
+    say "| without | $(printf '%s | ' "$@")"
+    say "| --- |$(printf ' ---: |%.0s' "$@")"
+    for part in nothing 'rules by nearest neighbours' 'rules by keys' 'frequencies of values' 'degrees of likeness' 'names of persons' \
+        evidence 'rarity of words' 'words with digits' 'whole record as a text' 'forms of words' 'one source holds a thing once' 'average linkage'; do
+        line="| $part |"
+        for name in "$@"; do
+            spec=$(run -At -v query="SELECT * FROM $name" -v part="$part" -f bench/ablation.sql)
+            if [ "$part" != nothing ] && [ -z "$spec" ]; then
+                line="$line = |"
+            else
+                line="$line $(run -At -F ' | ' -v set="$name" -v name="$name" -v truth="${name}_truth" -v spec="$spec" -v query="SELECT * FROM $name" \
+                    -v across="$([ "$name" = abt_buy ] && say true || say false)" -f bench/quality.sql | cut -d '|' -f 5 | tr -d ' ') |"
+            fi
+        done
+        say "$line"
+    done
+}
+
 LABELS=${LABELS:-500}
+if [ "${PARTS:-no}" = yes ]; then
+    [ $# -gt 0 ] || mapfile -t all < <(sets | grep -v :written)
+    measure_parts "${@:-${all[@]}}"
+    exit 0
+fi
 [ $# -gt 0 ] || mapfile -t all < <(sets)
 say '| set | precision | recall | F1 | pair completeness | pairs compared | seconds |'
 say '| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
