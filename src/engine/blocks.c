@@ -3,9 +3,8 @@
  */
 #include "compat.h"
 
-#include <stdatomic.h>
-
 #include "engine/big_memory.h"
+#include "engine/block_entries.h"
 #include "engine/block_ranges.h"
 #include "engine/blocks.h"
 #include "engine/hash_sort.h"
@@ -56,29 +55,22 @@ typedef struct index_job {
     const record_table *records;
     bool filled; /* the entries are there already */
     const uint64 *part_hashes[MAX_KEY_PARTS];
-    keyed_record *entries; /* in ranges of SORT_RANGE */
+    keyed_record *entries;
     uint64 count;
-    uint32 *counts; /* of entries in each range */
-    uint64 keys;    /* entries before those of a single record were left out */
-
-    /*
-     * A bit each for keys that were seen, and seen twice: keys of one record alone need not be sorted. The
-     * words of both lie side by side, so that a key costs one wait for memory.
-     */
-    uint64 mask;
-    _Atomic uint64 *seen;
+    uint64 keys; /* entries before those of a single record were left out */
 } index_job;
 
-#define AHEAD 24 /* records whose hashes, and keys whose bits, are fetched before they are needed */
+#define AHEAD 24 /* records whose hashes are fetched before they are needed */
 
 /* Entries of a rule whose parts are single values, at most one a record; returns their number. */
 static uint32
-fill_single_entries(const index_job *job, uint32 first, uint32 end, keyed_record *entries)
+fill_single_entries(const void *context, uint64 first, uint64 end, keyed_record *entries)
 {
+    const index_job *job = context;
     const blocking_rule *rule = job->rule;
     uint32 count = 0;
 
-    for (uint32 record = first; record < end; record++) {
+    for (uint32 record = (uint32)first; record < end; record++) {
         const uint32 *row = record_row(job->records, record);
         uint64 key = 0;
         bool whole = true;
@@ -101,84 +93,20 @@ fill_single_entries(const index_job *job, uint32 first, uint32 end, keyed_record
     return count;
 }
 
-static inline _Atomic uint64 *
-word_of(const index_job *job, uint64 key)
+/* Entries that are there. */
+static uint32
+copy_entries(const void *context, uint64 first, uint64 end, keyed_record *entries)
 {
-    return &job->seen[(key & job->mask) >> 6 << 1];
-}
+    const index_job *job = context;
 
-/* Notes a key; threads meet in the words, so that order does not matter. */
-static inline void
-note_key(const index_job *job, uint64 key)
-{
-    uint64 bit = UINT64_C(1) << (key & 63);
-    _Atomic uint64 *seen = word_of(job, key), *seen_twice = seen + 1;
-
-    if ((atomic_load_explicit(seen, memory_order_relaxed) & bit) == 0 &&
-        (atomic_fetch_or_explicit(seen, bit, memory_order_relaxed) & bit) == 0)
-        return;
-    if ((atomic_load_explicit(seen_twice, memory_order_relaxed) & bit) == 0)
-        atomic_fetch_or_explicit(seen_twice, bit, memory_order_relaxed);
-}
-
-static void
-fill_range(void *context, int64_t range, int thread)
-{
-    index_job *job = context;
-    Size first = (Size)range * SORT_RANGE;
-    keyed_record *entries = job->entries + first;
-
-    job->counts[range] = (uint32)Min(SORT_RANGE, job->count - first);
-    if (!job->filled)
-        job->counts[range] =
-            fill_single_entries(job, (uint32)first, (uint32)first + job->counts[range], entries);
-    for (uint32 i = 0; i < job->counts[range]; i++) {
-        if (i + AHEAD < job->counts[range])
-            __builtin_prefetch((const void *)word_of(job, entries[i + AHEAD].key), 1);
-        note_key(job, entries[i].key);
-    }
-}
-
-/* Leaves out the entries whose key certainly no other has. */
-static void
-sift_range(void *context, int64_t range, int thread)
-{
-    index_job *job = context;
-    keyed_record *entries = job->entries + (Size)range * SORT_RANGE;
-    uint32 kept = 0;
-
-    for (uint32 i = 0; i < job->counts[range]; i++) {
-        uint64 word = atomic_load_explicit(word_of(job, entries[i].key) + 1, memory_order_relaxed);
-
-        if (i + AHEAD < job->counts[range])
-            __builtin_prefetch((const void *)word_of(job, entries[i + AHEAD].key));
-        word >>= entries[i].key & 63;
-        entries[kept] = entries[i];
-        kept += word & 1;
-    }
-    job->counts[range] = kept;
-}
-
-#define RANGES_AT_ONCE 32
-
-/* Room, the same for one rule after the other: fresh memory costs more than what is put there. */
-static void *
-make_room(match_run *run, work_room *room, Size size)
-{
-    if (room->size < size) {
-        if (room->memory != NULL)
-            pfree(room->memory);
-        *room = (work_room){0};
-        room->memory = big_alloc(run->context, size);
-        room->size = size;
-    }
-    return room->memory;
+    memcpy(entries, job->entries + first, (end - first) * sizeof(keyed_record));
+    return (uint32)(end - first);
 }
 
 static keyed_record *
 make_entry_room(match_run *run, work_room *room, uint64 count)
 {
-    return make_room(run, room, mul_size(Max(count, 1), sizeof(keyed_record)));
+    return block_room(run, room, mul_size(Max(count, 1), sizeof(keyed_record)));
 }
 
 static void
@@ -214,31 +142,11 @@ blocks_end_making(match_run *run)
 static void
 sort_entries(match_run *run, index_job *job)
 {
-    Size ranges = sort_ranges(job->count), words;
-    keyed_record *sorted;
-    uint64 kept = 0;
+    keyed_record *sorted = block_entries_sort(run, job->filled ? copy_entries : fill_single_entries, job,
+                                              job->count, job->entries, &job->keys, &job->count);
 
-    job->counts = big_alloc(run->context, mul_size(Max(ranges, 1), sizeof(uint32)));
-    job->mask = 1023;
-    while (job->mask < job->count * 8)
-        job->mask = job->mask * 2 + 1;
-    words = (Size)(job->mask / 64 + 1);
-    job->seen = make_room(run, &run->seen_room, mul_size(words, 2 * sizeof(uint64)));
-    memset((void *)job->seen, 0, words * 2 * sizeof(uint64));
-
-    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, fill_range, job);
-    for (Size r = 0; r < ranges; r++)
-        job->keys += job->counts[r];
-    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, sift_range, job);
-    for (Size r = 0; r < ranges; r++)
-        kept += job->counts[r];
-
-    sorted = make_entry_room(run, &run->sorted_room, kept);
-    hash_sort(run->threads, job->entries, job->counts, ranges, sorted);
     free_entries(run, job);
-    pfree(job->counts);
     job->entries = sorted;
-    job->count = kept;
 }
 
 /* A record's parts for a rule: where their codes are, and how many of each; the number of combinations. */

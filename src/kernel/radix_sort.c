@@ -72,6 +72,32 @@ radix_sort_keys(keyed_record *entries, keyed_record *scratch, size_t count)
         sort_digits(entries, scratch, count, 0);
 }
 
+/*
+ * Equal keys cost one comparison each; runs of several different keys are short for hashes, and a long one is
+ * sorted by digits.
+ */
+void
+radix_sort_prefixed(keyed_record *entries, keyed_record *scratch, size_t count, int bits)
+{
+    for (size_t i = 0; i + 1 < count;) {
+        uint64_t prefix = entries[i].key >> (64 - bits);
+        size_t end = i + 1;
+        int mixed = 0;
+
+        while (end < count && entries[end].key >> (64 - bits) == prefix) {
+            mixed |= entries[end].key != entries[i].key;
+            end++;
+        }
+        if (mixed) {
+            if (end - i < 64)
+                insertion_sort(entries + i, end - i);
+            else
+                sort_digits(entries + i, scratch, end - i, 0);
+        }
+        i = end;
+    }
+}
+
 void
 radix_sort_hashed(keyed_record *entries, keyed_record *scratch, size_t count)
 {
@@ -89,26 +115,5 @@ radix_sort_hashed(keyed_record *entries, keyed_record *scratch, size_t count)
         return;
     }
     sort_digits(entries, scratch, count, 64 - passes * DIGIT_BITS);
-
-    /*
-     * Entries that agree in the leading bits now lie together. Equal keys cost one comparison each; runs
-     * of several different keys are rare for hashes, and a long one is sorted by digits.
-     */
-    for (size_t i = 0; i + 1 < count;) {
-        uint64_t prefix = entries[i].key >> (64 - passes * DIGIT_BITS);
-        size_t end = i + 1;
-        int mixed = 0;
-
-        while (end < count && entries[end].key >> (64 - passes * DIGIT_BITS) == prefix) {
-            mixed |= entries[end].key != entries[i].key;
-            end++;
-        }
-        if (mixed) {
-            if (end - i < 64)
-                insertion_sort(entries + i, end - i);
-            else
-                sort_digits(entries + i, scratch, end - i, 0);
-        }
-        i = end;
-    }
+    radix_sort_prefixed(entries, scratch, count, passes * DIGIT_BITS);
 }

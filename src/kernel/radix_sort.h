@@ -20,6 +20,9 @@ typedef struct keyed_record {
  */
 void radix_sort_hashed(keyed_record *entries, keyed_record *scratch, size_t count);
 
+/* The same where entries are in the order of their first bits (1 to 63) already. */
+void radix_sort_prefixed(keyed_record *entries, keyed_record *scratch, size_t count, int bits);
+
 /* The same for keys of any distribution: all 64 bits by digits. */
 void radix_sort_keys(keyed_record *entries, keyed_record *scratch, size_t count);
 
