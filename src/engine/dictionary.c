@@ -11,6 +11,7 @@
 #define SLICE_SIZE (256 * 1024)
 #define LARGE_SLICE_SIZE (4 * 1024 * 1024) /* of a column with many values */
 #define FIRST_CODES 256
+#define CODES_AHEAD 24 /* whose places are fetched before they are needed */
 
 /*
  * An entry of the table: where the value is, in words of 8 bytes, and above that the leading bits of its
@@ -109,6 +110,10 @@ dictionary_settle(dictionary *dictionary)
         uint32 place = (uint32)dictionary->hashes[code] & dictionary->table_mask;
         const dictionary_value *value = (const dictionary_value *)dictionary->texts[code].chars - 1;
 
+        if (code + CODES_AHEAD < dictionary->count)
+            __builtin_prefetch(
+                &dictionary->table[(uint32)dictionary->hashes[code + CODES_AHEAD] & dictionary->table_mask],
+                1);
         while (dictionary->table[place] != 0)
             place = (place + 1) & dictionary->table_mask;
         dictionary->table[place] = entry_of(value, dictionary->hashes[code]);
@@ -166,22 +171,30 @@ load_word(const char *bytes)
     return word;
 }
 
-/* Short texts by words, of which the last may have bytes of the one before. */
+/*
+ * Texts of up to 64 bytes by words, of which some may have bytes of others, so that no more than a branch or
+ * two depend on the length, which cannot be predicted.
+ */
 static inline bool
 same_bytes(const char *a, const char *b, Size size)
 {
     uint64 differ = 0;
-    Size i = 0;
 
+    if (size < sizeof(uint64))
+        return size == 0 || hash_load_rest((const unsigned char *)a, size) ==
+                                hash_load_rest((const unsigned char *)b, size);
     if (size > 64)
         return memcmp(a, b, size) == 0;
-    if (size < sizeof(uint64)) {
-        for (; i < size; i++)
-            differ |= (uint64)(unsigned char)(a[i] ^ b[i]);
-        return differ == 0;
+    if (size > 32) {
+        for (Size i = 16; i + sizeof(uint64) < size - 16; i += sizeof(uint64))
+            differ |= load_word(a + i) ^ load_word(b + i);
+        differ |= load_word(a + size - 24) ^ load_word(b + size - 24);
     }
-    for (; i + sizeof(uint64) <= size; i += sizeof(uint64))
-        differ |= load_word(a + i) ^ load_word(b + i);
+    if (size > 16) {
+        differ |= load_word(a + 8) ^ load_word(b + 8);
+        differ |= load_word(a + size - 16) ^ load_word(b + size - 16);
+    }
+    differ |= load_word(a) ^ load_word(b);
     differ |= load_word(a + size - sizeof(uint64)) ^ load_word(b + size - sizeof(uint64));
     return differ == 0;
 }

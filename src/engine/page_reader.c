@@ -20,6 +20,7 @@
 #include "engine/page_reader.h"
 #include "engine/progress.h"
 #include "kernel/parallel.h"
+#include "kernel/short_text.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
@@ -49,6 +50,7 @@ typedef struct page_value {
 typedef struct read_attribute {
     int16 length;
     char alignment;
+    uint8 boundary; /* the same in bytes */
     bool by_value;
     bool shared;   /* by several columns of the store: none may normalise it in place */
     int first_use; /* column of the store; -1: none */
@@ -204,12 +206,14 @@ find_attributes(page_reader *reader, QueryDesc *query)
 
         reader->attributes[i] = (read_attribute){.length = attribute->attlen,
                                                  .alignment = attribute->attalign,
+                                                 .boundary = (uint8)att_align_nominal(1, attribute->attalign),
                                                  .by_value = attribute->attbyval,
                                                  .first_use = -1};
     }
     reader->id_attribute = ((Var *)((TargetEntry *)linitial(targets))->expr)->varattno - 1;
     reader->id_type = TupleDescAttr(query->tupDesc, 0)->atttypid;
-    reader->copies_size = (Size)count_shared(targets) * BLCKSZ;
+    if (count_shared(targets) > 0)
+        reader->copies_size = (Size)count_shared(targets) * BLCKSZ + SHORT_TEXT_ROOM;
     for (int i = reader->column_count - 1; i >= 0; i--) {
         read_column *column = &reader->columns[i];
         read_attribute *attribute;
@@ -296,7 +300,7 @@ fill_part(page_reader *reader, page_part *part)
 
 /* ---- threads: tuples ---- */
 
-static inline void
+static void
 set_plain_value(page_reader *reader, const read_column *column, page_value *value, char *bytes, uint32 length,
                 char **copies)
 {
@@ -314,10 +318,36 @@ set_plain_value(page_reader *reader, const read_column *column, page_value *valu
     *value = (page_value){bytes, dictionary_hash(text), text.length, 1};
 }
 
+/* The same of a short text behind which there is SHORT_TEXT_ROOM; false: it needs more. */
+static inline bool
+set_short_value(const read_column *column, page_value *value, char *bytes, uint32 length)
+{
+    uint64 together, hash;
+
+    if (column->mode != NORMALIZE_NONE &&
+        short_text_fold(bytes, length, column->mode == NORMALIZE_TEXT) != SHORT_TEXT_FOLDED)
+        return false;
+    hash = hash_combine(hash_short(bytes, length, &together), 1);
+    if ((together & UINT64CONST(0x8080808080808080)) != 0)
+        return false;
+    *value = (page_value){length == 0 ? NULL : bytes, hash, length, length > 0};
+    return true;
+}
+
+/* The same in a copy. */
+static inline bool
+set_short_copy(const read_column *column, page_value *value, const char *bytes, uint32 length, char **copies)
+{
+    if (!set_short_value(column, value, memcpy(*copies, bytes, length), length))
+        return false;
+    *copies += length;
+    return true;
+}
+
 /* An attribute of a tuple as the values of the columns that read it; NULL: it is NULL. */
 static inline void
-set_values(page_reader *reader, page_part *part, uint32 row, int first_use, char *datum, page_facts *facts,
-           Size *bytes, char **copies)
+set_values(page_reader *reader, page_part *part, uint32 row, int first_use, char *datum, const char *page_end,
+           page_facts *facts, Size *bytes, char **copies)
 {
     for (int i = first_use; i >= 0; i = reader->columns[i].next_use) {
         const read_column *column = &reader->columns[i];
@@ -330,6 +360,16 @@ set_values(page_reader *reader, page_part *part, uint32 row, int first_use, char
         if (column->plain && !VARATT_IS_COMPRESSED(datum) && !VARATT_IS_EXTERNAL(datum)) {
             uint32 length = (uint32)VARSIZE_ANY_EXHDR(datum);
 
+            if (length <= SHORT_TEXT && column->mode != NORMALIZE_DIGITS) {
+                bool shared = column->mode != NORMALIZE_NONE && reader->attributes[column->attribute].shared;
+
+                if (shared ? set_short_copy(column, value, VARDATA_ANY(datum), length, copies)
+                           : page_end - datum > SHORT_TEXT_ROOM &&
+                                 set_short_value(column, value, VARDATA_ANY(datum), length)) {
+                    bytes[i] += length + sizeof(uint64);
+                    continue;
+                }
+            }
             if (value_bytes_are_plain(VARDATA_ANY(datum), length)) {
                 set_plain_value(reader, column, value, VARDATA_ANY(datum), length, copies);
                 bytes[i] += Min(value->length, COMPARED_CHARACTERS) + sizeof(uint64);
@@ -349,9 +389,30 @@ id_of(Oid type, const char *datum)
                              : *(const int64 *)datum;
 }
 
+/* Where the attribute begins, and where the next one may. Most have a fixed length, or are short texts. */
+static inline char *
+next_datum(const read_attribute *attribute, char *data, uint32 *offset)
+{
+    char *datum = data + *offset;
+
+    if (attribute->length > 0) {
+        datum = data + TYPEALIGN(attribute->boundary, *offset);
+        *offset = (uint32)(datum - data) + (uint32)attribute->length;
+        return datum;
+    }
+    if (attribute->length == -1 && VARATT_IS_1B(datum) && !VARATT_IS_1B_E(datum)) {
+        *offset += VARSIZE_1B(datum);
+        return datum;
+    }
+    *offset = (uint32)att_align_pointer(*offset, attribute->alignment, attribute->length, datum);
+    datum = data + *offset;
+    *offset = (uint32)att_addlength_pointer(*offset, attribute->length, datum);
+    return datum;
+}
+
 static void
-take_tuple_apart(page_reader *reader, page_part *part, uint32 row, HeapTupleHeader tuple, page_facts *facts,
-                 Size *bytes, char **copies)
+take_tuple_apart(page_reader *reader, page_part *part, uint32 row, HeapTupleHeader tuple,
+                 const char *page_end, page_facts *facts, Size *bytes, char **copies)
 {
     int attributes = Min(reader->attribute_count, HeapTupleHeaderGetNatts(tuple));
     bool has_nulls = (tuple->t_infomask & HEAP_HASNULL) != 0;
@@ -362,12 +423,8 @@ take_tuple_apart(page_reader *reader, page_part *part, uint32 row, HeapTupleHead
         const read_attribute *attribute = &reader->attributes[i];
         char *datum = NULL;
 
-        if (!has_nulls || !att_isnull(i, tuple->t_bits)) {
-            offset =
-                (uint32)att_align_pointer(offset, attribute->alignment, attribute->length, data + offset);
-            datum = data + offset;
-            offset = (uint32)att_addlength_pointer(offset, attribute->length, datum);
-        }
+        if (!has_nulls || !att_isnull(i, tuple->t_bits))
+            datum = next_datum(attribute, data, &offset);
         if (i == reader->id_attribute) {
             if (datum == NULL)
                 facts->null_id = true;
@@ -375,12 +432,12 @@ take_tuple_apart(page_reader *reader, page_part *part, uint32 row, HeapTupleHead
                 reader->store->integer_ids[part->first_record + row] = id_of(reader->id_type, datum);
         }
         if (attribute->first_use >= 0)
-            set_values(reader, part, row, attribute->first_use, datum, facts, bytes, copies);
+            set_values(reader, part, row, attribute->first_use, datum, page_end, facts, bytes, copies);
     }
     for (int i = attributes; i < reader->attribute_count; i++) {
         if (i == reader->id_attribute)
             facts->null_id = true;
-        set_values(reader, part, row, reader->attributes[i].first_use, NULL, facts, bytes, copies);
+        set_values(reader, part, row, reader->attributes[i].first_use, NULL, page_end, facts, bytes, copies);
     }
 }
 
@@ -395,8 +452,8 @@ take_page_apart(page_reader *reader, page_part *part, uint32 p)
     memset(bytes, 0, reader->column_count * sizeof(Size));
     for (uint32 row = facts[0].first_row; row < facts[1].first_row; row++)
         take_tuple_apart(reader, part, row,
-                         (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, part->lines[row])), facts,
-                         bytes, &copies);
+                         (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, part->lines[row])),
+                         page + BLCKSZ, facts, bytes, &copies);
 }
 
 /* ---- threads: codes ---- */
@@ -404,16 +461,22 @@ take_page_apart(page_reader *reader, page_part *part, uint32 p)
 static void
 look_up_some(dictionary *dictionary, page_value *values, uint32 count)
 {
-    for (uint32 i = 0; i < count; i++)
-        if (values[i].chars != NULL)
-            dictionary_prefetch_place(dictionary, values[i].hash);
-    for (uint32 i = 0; i < count; i++)
-        if (values[i].chars != NULL)
-            dictionary_prefetch_value(dictionary, values[i].hash);
-    for (uint32 i = 0; i < count; i++)
-        if (values[i].chars != NULL)
-            values[i].code = dictionary_add_reserved(
-                dictionary, (text_view){values[i].chars, values[i].length, values[i].code}, values[i].hash);
+    uint16 present[LOOK_UPS];
+    uint32 found = 0;
+
+    for (uint32 i = 0; i < count; i++) {
+        dictionary_prefetch_place(dictionary, values[i].hash);
+        present[found] = (uint16)i;
+        found += values[i].chars != NULL;
+    }
+    for (uint32 i = 0; i < found; i++)
+        dictionary_prefetch_value(dictionary, values[present[i]].hash);
+    for (uint32 i = 0; i < found; i++) {
+        page_value *value = &values[present[i]];
+
+        value->code = dictionary_add_reserved(
+            dictionary, (text_view){value->chars, value->length, value->code}, value->hash);
+    }
 }
 
 static void

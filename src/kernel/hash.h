@@ -86,6 +86,41 @@ hash_bytes(const void *data, size_t length)
     return hash;
 }
 
+#define HASH_SHORT 31      /* bytes of a short text */
+#define HASH_SHORT_READ 32 /* that are read wherever it ends */
+
+/* a where the mask is all ones, b where it is none. */
+static inline uint64_t
+hash_select(uint64_t mask, uint64_t a, uint64_t b)
+{
+    return b ^ ((a ^ b) & mask);
+}
+
+/*
+ * hash_bytes of at most HASH_SHORT bytes of HASH_SHORT_READ that may be read. The lengths of names cannot be
+ * predicted, so none is asked for by a branch. "together": all the words of the text, one or the other.
+ */
+static inline uint64_t
+hash_short(const void *data, size_t length, uint64_t *together)
+{
+    const unsigned char *bytes = data;
+    uint64_t hash = hash_word((uint64_t)length), first = hash_load(bytes), second = hash_load(bytes + 8);
+    uint64_t mask = 0 - (uint64_t)(length >> 4), rest;
+
+    hash = hash_select(mask, hash_fold(hash ^ first, second ^ UINT64_C(0x8bb84b93962eacc9)), hash);
+    *together = (first | second) & mask;
+    bytes += length & 16;
+    first = hash_load(bytes);
+    second = hash_load(bytes + 8);
+    mask = 0 - (uint64_t)(length >> 3 & 1);
+    hash = hash_select(mask, hash_combine(hash, first), hash);
+    *together |= first & mask;
+    rest = hash_select(mask, second, first) & ((UINT64_C(1) << 8 * (length & 7)) - 1);
+    *together |= rest;
+    mask = 0 - (uint64_t)((length & 7) != 0);
+    return hash_select(mask, hash_combine(hash, rest), hash);
+}
+
 /*
  * A sequence of pseudo-random words from a seed: word i of a stream is a function of seed and i, so
  * threads can take any part of it.

@@ -150,6 +150,30 @@ test_bytes(void)
             "the order of words counts");
 }
 
+/* A short text hashes as any does, whatever lies behind it, and shows the bits that it has. */
+static void
+test_short(void)
+{
+    unsigned char bytes[HASH_SHORT_READ];
+    uint64_t seed = 7, together;
+    bool same = true, shown = true, hidden = true;
+
+    for (int round = 0; round < 2000; round++)
+        for (size_t length = 0; length <= HASH_SHORT; length++) {
+            size_t at = (size_t)(unit_random(&seed) % HASH_SHORT_READ);
+
+            for (size_t i = 0; i < sizeof bytes; i++)
+                bytes[i] = (unsigned char)(unit_random(&seed) & (i < length ? 0x7f : 0xff));
+            same &= hash_short(bytes, length, &together) == hash_bytes(bytes, length);
+            hidden &= (together & UINT64_C(0x8080808080808080)) == 0;
+            bytes[at] |= 0x80;
+            same &= hash_short(bytes, length, &together) == hash_bytes(bytes, length);
+            shown &= ((together & UINT64_C(0x8080808080808080)) != 0) == (at < length);
+        }
+    unit_ok(same, "a short text has the hash of its bytes");
+    unit_ok(shown && hidden, "its bits, and no others, are in its words");
+}
+
 /* By a second implementation of the same definition, in Python's whole numbers. */
 static void
 test_pinned(void)
@@ -172,6 +196,7 @@ main(void)
     test_words();
     test_avalanche();
     test_bytes();
+    test_short();
     test_pinned();
     return unit_done();
 }
