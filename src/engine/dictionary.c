@@ -9,7 +9,7 @@
 #include "utils/memutils.h"
 
 #define SLICE_SIZE (256 * 1024)
-#define LARGE_SLICE_SIZE (4 * 1024 * 1024) /* of a column with many values */
+#define LARGE_SLICE_SIZE (32 * 1024 * 1024) /* of a column with many values */
 #define FIRST_CODES 256
 #define CODES_AHEAD 24 /* whose places are fetched before they are needed */
 
@@ -82,6 +82,25 @@ grow(dictionary *dictionary)
     dictionary->allocated = (uint32)codes;
 }
 
+void
+dictionary_expect(dictionary *dictionary, uint32 values)
+{
+    Size places = (Size)dictionary->table_mask + 1;
+
+    if (dictionary->count > 1 || values <= dictionary->allocated)
+        return;
+    dictionary->expected = dictionary->allocated = values;
+    dictionary->texts = big_realloc(dictionary->texts, mul_size(values, sizeof(text_view)));
+    dictionary->hashes = big_realloc(dictionary->hashes, mul_size(values, sizeof(uint64)));
+    dictionary->records = big_realloc(dictionary->records, mul_size(values, sizeof(uint32)));
+    while (places / 4 * 3 < values)
+        places = mul_size(places, 2);
+    pfree(dictionary->table);
+    dictionary->table = big_alloc(dictionary->context, mul_size(places, sizeof(uint64)));
+    dictionary->table_mask = (uint32)(places - 1);
+    dictionary->unsettled = true;
+}
+
 /* At most three places of four are taken. */
 static bool
 table_has_room(const dictionary *dictionary, uint32 values)
@@ -133,7 +152,8 @@ dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes)
         return;
     if (dictionary->spare != NULL)
         pfree(dictionary->spare);
-    dictionary->spare_size = Max(bytes, Min(Max((Size)dictionary->count * 8, SLICE_SIZE), LARGE_SLICE_SIZE));
+    dictionary->spare_size = Max((Size)dictionary->count * 8, (Size)dictionary->expected * 16);
+    dictionary->spare_size = Max(bytes, Min(Max(dictionary->spare_size, SLICE_SIZE), LARGE_SLICE_SIZE));
     dictionary->spare = allocate(dictionary->context, dictionary->spare_size);
 }
 

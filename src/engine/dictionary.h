@@ -26,6 +26,7 @@ typedef struct dictionary {
     MemoryContext context;
     uint32 count; /* codes in use, with code 0 */
     uint32 allocated;
+    uint32 expected;  /* by somebody who knows; 0: nobody did */
     text_view *texts; /* by code */
     uint64 *hashes;   /* of the whole content */
     uint32 *records;  /* that have the value */
@@ -44,6 +45,10 @@ typedef struct dictionary {
 } dictionary;
 
 extern dictionary *dictionary_create(MemoryContext context);
+
+/* Room for about so many values in all, in a dictionary that is empty: growing costs as much as filling it.
+ */
+extern void dictionary_expect(dictionary *dictionary, uint32 values);
 
 /* The code of a value, new or known; counts one more record that has it. */
 extern uint32 dictionary_add(dictionary *dictionary, text_view text);

@@ -15,6 +15,7 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "access/tupmacs.h"
+#include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "engine/big_memory.h"
 #include "engine/page_reader.h"
@@ -27,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #define PARTS 4
 #define PAGES_A_PART 48
@@ -34,7 +36,8 @@
 #define VALUES_A_PART 32768 /* of all columns, but for the records of one page at least */
 #define LOOK_UPS 256        /* of one column that overlap */
 #define LONG_TEXT 65536     /* bytes of a value that does not wait for its turn */
-#define MOST_COPIES 8       /* of values of a page: columns that share attributes */
+#define MORE_THAN_EXPECTED 1.2
+#define MOST_COPIES 8 /* of values of a page: columns that share attributes */
 
 /* What the code of a value says before it is looked up; otherwise the width of its characters. */
 #define VALUE_FOR_MAIN_THREAD PG_UINT32_MAX
@@ -236,6 +239,42 @@ dictionary_of(const page_reader *reader, int column)
     const record_store *store = reader->store;
 
     return column < store->column_count ? store->columns[column].values : store->sources;
+}
+
+/* The different values of a column among so many records, by the table's statistics; 0: nobody knows. */
+static double
+expected_values(Oid relation, AttrNumber attribute, double records)
+{
+    HeapTuple tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relation), Int16GetDatum(attribute),
+                                      BoolGetDatum(false));
+    double values = 0;
+
+    if (HeapTupleIsValid(tuple)) {
+        values = ((Form_pg_statistic)GETSTRUCT(tuple))->stadistinct;
+        ReleaseSysCache(tuple);
+    }
+    return Min(values < 0 ? -values * records : values, records);
+}
+
+/* Room in the dictionaries, which are empty. Estimates are rather too low than too high. */
+static void
+expect_values(page_reader *reader, Oid relation)
+{
+    double records = (double)reader->reading->expected;
+
+    for (int i = 0; i < reader->column_count && records > 0; i++) {
+        double values = expected_values(relation, (AttrNumber)(reader->columns[i].attribute + 1), records);
+
+        dictionary_expect(dictionary_of(reader, i), (uint32)Min(values * MORE_THAN_EXPECTED, records));
+    }
+}
+
+/* Nothing is left for others to do before they look something up. */
+static void
+settle_all(page_reader *reader)
+{
+    for (int i = 0; i < reader->column_count; i++)
+        dictionary_settle(dictionary_of(reader, i));
 }
 
 static void
@@ -698,6 +737,7 @@ page_reader_read(const page_reading *reading, QueryDesc *query)
     reader->reading = reading;
     reader->store = reading->store;
     find_attributes(reader, query);
+    expect_values(reader, RelationGetRelid(((SeqScanState *)query->planstate)->ss.ss_currentRelation));
     make_parts(reader);
     abandon_with(reader);
     reader->scan = table_beginscan(((SeqScanState *)query->planstate)->ss.ss_currentRelation,
@@ -705,6 +745,7 @@ page_reader_read(const page_reading *reading, QueryDesc *query)
     ereport(DEBUG1,
             (errmsg_internal("table \"%s\" is read by pages", RelationGetRelationName(reader->scan->rs_rd))));
     read_pages(reader);
+    settle_all(reader);
     table_endscan(reader->scan);
     query->estate->es_processed = reader->records;
     MemoryContextSwitchTo(before);

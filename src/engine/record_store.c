@@ -729,6 +729,7 @@ read_by_pages(store_receiver *state, SPIPlanPtr plan, MemoryContext reading, int
             state->expected = expected_records(state, statement->planTree);
             start_receiving(&state->receiver, CMD_SELECT, query->tupDesc);
             pages.source_reader = state->source_reader;
+            pages.expected = state->expected;
             page_reader_read(&pages, query);
         }
         ExecutorFinish(query);
