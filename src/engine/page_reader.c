@@ -24,6 +24,7 @@
 #include "kernel/short_text.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "settings.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -31,11 +32,13 @@
 #include "utils/syscache.h"
 
 #define PARTS 4
-#define PAGES_A_PART 48
+#define MOST_PAGES_A_PART 128
+#define LEAST_PAGES_A_PART 32 /* where memory is scarce */
+#define MUCH_MEMORY ((Size)256 * 1024 * 1024)
 #define PAGES_AN_ITEM 8
-#define VALUES_A_PART 32768 /* of all columns, but for the records of one page at least */
-#define LOOK_UPS 256        /* of one column that overlap */
-#define LONG_TEXT 65536     /* bytes of a value that does not wait for its turn */
+#define VALUES_A_PAGE 768 /* of a part, of all columns, but the records of one page fit into any */
+#define LOOK_UPS 256      /* of one column that overlap */
+#define LONG_TEXT 65536   /* bytes of a value that does not wait for its turn */
 #define MORE_THAN_EXPECTED 1.2
 #define MOST_COPIES 8 /* of values of a page: columns that share attributes */
 
@@ -78,7 +81,7 @@ typedef struct page_part {
     char *pages;
     char *copies; /* of shared attributes */
     OffsetNumber *lines;
-    page_facts facts[PAGES_A_PART + 1];
+    page_facts facts[MOST_PAGES_A_PART + 1];
     uint32 page_count, row_count;
     uint32 first_record;
     page_value *values;   /* by column and row */
@@ -95,9 +98,9 @@ typedef struct page_reader {
     read_column *columns;
     int id_attribute;
     Oid id_type;
-    int column_count; /* those of the store, and the source behind them */
-    Size copies_size; /* of a page */
-    uint32 most_rows;
+    int column_count;             /* those of the store, and the source behind them */
+    Size copies_size;             /* of a page */
+    uint32 most_pages, most_rows; /* of a part */
     uint64 records; /* taken so far: a record's number is its place since the store was emptied */
     BlockNumber blocks_done;
     page_part parts[PARTS];
@@ -282,17 +285,19 @@ make_parts(page_reader *reader)
 {
     int columns = Max(reader->column_count, 1);
 
-    reader->most_rows = (uint32)Max(VALUES_A_PART / columns, MaxHeapTuplesPerPage);
+    /* Each part costs a change of threads. */
+    reader->most_pages = mastering_memory_budget() < MUCH_MEMORY ? LEAST_PAGES_A_PART : MOST_PAGES_A_PART;
+    reader->most_rows = Max(reader->most_pages * VALUES_A_PAGE / (uint32)columns, MaxHeapTuplesPerPage);
     for (int p = 0; p < PARTS; p++) {
         page_part *part = &reader->parts[p];
 
-        part->pages = palloc(PAGES_A_PART * BLCKSZ);
+        part->pages = palloc(reader->most_pages * BLCKSZ);
         part->lines = palloc(reader->most_rows * sizeof(OffsetNumber));
         part->values = palloc((Size)reader->most_rows * columns * sizeof(page_value));
-        part->bytes = palloc((Size)PAGES_A_PART * columns * sizeof(Size));
+        part->bytes = palloc((Size)reader->most_pages * columns * sizeof(Size));
         if (reader->copies_size > 0)
             part->copies =
-                MemoryContextAllocHuge(reader->reading->context, PAGES_A_PART * reader->copies_size);
+                MemoryContextAllocHuge(reader->reading->context, reader->most_pages * reader->copies_size);
         part->others = AllocSetContextCreate(reader->reading->context, "mastering values not in pages",
                                              ALLOCSET_DEFAULT_SIZES);
     }
@@ -328,7 +333,7 @@ fill_part(page_reader *reader, page_part *part)
 
     part->page_count = part->row_count = 0;
     MemoryContextReset(part->others);
-    while (reader->blocks_done < scan->rs_nblocks && part->page_count < PAGES_A_PART &&
+    while (reader->blocks_done < scan->rs_nblocks && part->page_count < reader->most_pages &&
            part->row_count + MaxHeapTuplesPerPage <= reader->most_rows) {
         CHECK_FOR_INTERRUPTS();
         take_page(reader, part,

@@ -2,7 +2,8 @@
  * parallel.c: the one file that knows threads; see parallel.h.
  *
  * A pool of POSIX threads that sleep between jobs: a database server has other work for its processors than
- * threads that wait by spinning, and OpenMP's runtime ends the process where the system gives no thread.
+ * threads that wait by spinning, and OpenMP's runtime ends the process where the system gives no thread. But
+ * to wake a thread takes longer than most waits within a run last: a short while is waited awake.
  *
  * Signals are blocked while workers are made, which inherit that: a signal always finds the main thread,
  * which sees it at once, also while a job runs.
@@ -109,17 +110,22 @@ parallel_available_threads(void)
 
 /* ---- the pool ---- */
 
-/* All of it is guarded by lock but next, which threads count up by themselves. */
+#define LOOKS 1000 /* at what is waited for, before a thread sleeps: some hundredths of a millisecond */
+
+/*
+ * All of it is guarded by lock but next, which threads count up by themselves. job and busy are changed under
+ * the lock and looked at without it.
+ */
 typedef struct thread_pool {
     pthread_mutex_t lock;
     pthread_cond_t start, end;
     int workers; /* that there are: thread numbers 1 to workers */
     pthread_t threads[MOST_THREADS];
     bool ending;
-    uint64_t job;  /* number of the latest one */
-    int busy;      /* workers that are not done with it */
-    bool is_open;  /* parallel_begin without its parallel_end; the main thread alone looks at it */
-    int64_t items; /* of the job */
+    _Atomic uint64_t job; /* number of the latest one */
+    _Atomic int busy;     /* workers that are not done with it */
+    bool is_open;         /* parallel_begin without its parallel_end; the main thread alone looks at it */
+    int64_t items;        /* of the job */
     _Atomic int64_t next;
     parallel_work work;
     void *context;
@@ -136,6 +142,30 @@ work_on_items(int thread)
 
     while ((item = atomic_fetch_add(&pool.next, 1)) < pool.items)
         pool.work(pool.context, item, thread);
+}
+
+static inline void
+rest_a_little(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("isb");
+#endif
+}
+
+static void
+look_out_for_job(uint64_t done)
+{
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&pool.job, memory_order_relaxed) == done; i++)
+        rest_a_little();
+}
+
+static void
+look_out_for_end(void)
+{
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&pool.busy, memory_order_relaxed) > 0; i++)
+        rest_a_little();
 }
 
 static void *
@@ -156,6 +186,9 @@ worker_main(void *argument)
         pthread_mutex_lock(&pool.lock);
         if (--pool.busy == 0)
             pthread_cond_signal(&pool.end);
+        pthread_mutex_unlock(&pool.lock);
+        look_out_for_job(done);
+        pthread_mutex_lock(&pool.lock);
     }
     pthread_mutex_unlock(&pool.lock);
     return NULL;
@@ -204,6 +237,7 @@ parallel_begin(int threads, int64_t items, parallel_work work, void *context)
 static void
 wait_for_workers(void)
 {
+    look_out_for_end();
     pthread_mutex_lock(&pool.lock);
     while (pool.busy > 0)
         pthread_cond_wait(&pool.end, &pool.lock);
