@@ -4,51 +4,62 @@
 #include "compat.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "engine/big_memory.h"
 #include "utils/memutils.h"
 
 #define HUGE_PAGE ((Size)2 * 1024 * 1024)
-#define SMALL_PAGE 4096
-#define LEAST_SIZE (HUGE_PAGE / 4)
-#define MANY_HUGE_PAGES (4 * HUGE_PAGE)
-#define HEADS 1024 /* of an allocation, at most */
+
+#define DEAR_PAGE 1000000    /* nanoseconds that it takes to get one; most take a tenth of that */
+#define DEAR_TIME 1000000000 /* the same, for which no more are asked for */
+
+static int64
+nanoseconds(clockid_t clock)
+{
+    struct timespec now;
+
+    (void)clock_gettime(clock, &now);
+    return (int64)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 /*
- * The huge pages of an array. Its ends, where other memory may lie too, are left alone, unless that is the
- * head of a mapping of its own or more of the heap: between arrays of some megabytes there is little else.
+ * Has the array's first huge page made, which stays as it is, and says whether that was cheap. A system may
+ * have to move others to make room for one, and a virtual machine to ask its host for memory that it gave
+ * back: then a huge page costs several times what the small ones do.
  */
+static bool
+huge_page_is_cheap(char *page)
+{
+    int64 start = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+
+    (void)__atomic_fetch_add(page, 0, __ATOMIC_RELAXED);
+    return nanoseconds(CLOCK_THREAD_CPUTIME_ID) - start < DEAR_PAGE;
+}
+
+/* The whole huge pages within an array; its ends, where other memory may lie too, are left alone. */
 static void
 ask_for_huge_pages(void *array, Size size)
 {
 #ifdef MADV_HUGEPAGE
-    uintptr_t start = (uintptr_t)array, heap_end = (uintptr_t)sbrk(0);
-    uintptr_t first = TYPEALIGN(HUGE_PAGE, start), end = TYPEALIGN_DOWN(HUGE_PAGE, start + size);
+    static int64 dear_until = 0;
+    uintptr_t first = TYPEALIGN(HUGE_PAGE, (uintptr_t)array),
+              end = TYPEALIGN_DOWN(HUGE_PAGE, (uintptr_t)array + size);
 
-    if (size < LEAST_SIZE)
+    if (size < HUGE_PAGE || first >= end || nanoseconds(CLOCK_MONOTONIC) < dear_until)
         return;
-    if (start < heap_end) {
-        first = TYPEALIGN_DOWN(HUGE_PAGE, start);
-        end = Min(TYPEALIGN(HUGE_PAGE, start + size), TYPEALIGN_DOWN(SMALL_PAGE, heap_end));
-    } else if (start % HUGE_PAGE < SMALL_PAGE)
-        first = TYPEALIGN_DOWN(HUGE_PAGE, start);
-    if (first < end)
-        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+    (void)madvise((void *)first, HUGE_PAGE, MADV_HUGEPAGE);
+    if (!huge_page_is_cheap((char *)first))
+        dear_until = nanoseconds(CLOCK_MONOTONIC) + DEAR_TIME;
+    else if (end - first > HUGE_PAGE)
+        (void)madvise((void *)(first + HUGE_PAGE), end - first - HUGE_PAGE, MADV_HUGEPAGE);
 #endif
-}
-
-/* A mapping of whole huge pages begins at one. */
-static Size
-whole_pages(Size size)
-{
-    return size < MANY_HUGE_PAGES ? size : TYPEALIGN(HUGE_PAGE, add_size(size, HEADS)) - HEADS;
 }
 
 void *
 big_alloc(MemoryContext context, Size size)
 {
-    void *array = MemoryContextAllocHuge(context, whole_pages(size));
+    void *array = MemoryContextAllocHuge(context, size);
 
     ask_for_huge_pages(array, size);
     return array;
@@ -66,7 +77,7 @@ big_alloc_zero(MemoryContext context, Size size)
 void *
 big_realloc(void *array, Size size)
 {
-    array = repalloc_huge(array, whole_pages(size));
+    array = repalloc_huge(array, size);
     ask_for_huge_pages(array, size);
     return array;
 }
