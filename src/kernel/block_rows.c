@@ -77,11 +77,13 @@ block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t 
         if (i + ROWS_AHEAD < count)
             __builtin_prefetch(record_row(visit->records, entries[i + ROWS_AHEAD]));
         if (i < count) {
+            const uint32_t *row = record_row(visit->records, entries[i]);
             uint32_t *copy = copies + i * rows->stride;
 
-            memcpy(copy, record_row(visit->records, entries[i]), visit->records->stride * sizeof(uint32_t));
             if (profiles != NULL)
-                __builtin_prefetch(&profiles[copy[slot]]);
+                __builtin_prefetch(&profiles[row[slot]]);
+            for (uint32_t c = 0; c < visit->records->stride; c++) /* too few for memcpy */
+                copy[c] = row[c];
             if (rows->column_stride != 0)
                 for (uint32_t c = 0; c < visit->records->stride; c++)
                     columns[c * rows->column_stride + i] = copy[c];
