@@ -494,6 +494,9 @@ take_page_apart(page_reader *reader, page_part *part, uint32 p)
     char *copies = part->copies == NULL ? NULL : part->copies + (Size)p * reader->copies_size;
 
     memset(bytes, 0, reader->column_count * sizeof(Size));
+    if (p + 1 < part->page_count) /* it was copied on another processor, and is read from its end */
+        for (Size i = 0; i < BLCKSZ; i += 64)
+            __builtin_prefetch(page + BLCKSZ + i);
     for (uint32 row = facts[0].first_row; row < facts[1].first_row; row++)
         take_tuple_apart(reader, part, row,
                          (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, part->lines[row])),

@@ -421,12 +421,18 @@ hash_ids(void *context, int64_t range, int thread)
 {
     const id_hashing *hashing = context;
     uint32 first = (uint32)range * SORT_RANGE, end = Min(hashing->store->records.count, first + SORT_RANGE);
-    char buffer[24];
+    const record_store *store = hashing->store;
+    char buffer[HASH_SHORT_READ] = "";
+    uint64 together;
 
     for (uint32 i = first; i < end; i++) {
-        const char *id = record_store_id(hashing->store, i, buffer);
+        if (store->integer_ids != NULL) {
+            int length = pg_lltoa(store->integer_ids[i], buffer);
 
-        hashing->hashed[i] = (keyed_record){hash_bytes(id, strlen(id)), i, 0};
+            hashing->hashed[i] = (keyed_record){hash_short(buffer, (Size)length, &together), i, 0};
+        } else
+            hashing->hashed[i] =
+                (keyed_record){hash_bytes(store->text_ids[i], strlen(store->text_ids[i])), i, 0};
     }
 }
 
