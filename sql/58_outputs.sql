@@ -148,15 +148,15 @@ END
 $$;
 COMMENT ON FUNCTION mastering.map_records(mastering.environment, text, jsonb, jsonb) IS 'The version of an entity''s records that loaded rows and mappings give.';
 
--- A view on loaded rows of a source under the name of a part of the _next schema.
-CREATE FUNCTION mastering.show_source(env mastering.environment, part text, raw jsonb) RETURNS text
+-- A view on loaded rows of a source under the name of a part of the _next schema. with_places: "#place" says where a row lies, for queries that know.
+CREATE FUNCTION mastering.show_source(env mastering.environment, part text, raw jsonb, with_places boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 <<work>>
 DECLARE
     view_name text := CASE WHEN octet_length(part) > 63 THEN left(mastering.text_hash(part), 40) ELSE part END;
     schema_name text := env.name || '_next';
     qualified text := format('%I.%I', schema_name, view_name);
-    query text := format('SELECT * FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', 'store_' || (raw ->> 'store'),
+    query text := format('SELECT %ss.* FROM mastering.%I s WHERE mastering.in_version(%s, s."#segment", s."#row")', CASE WHEN with_places THEN 's.ctid AS "#place", ' ELSE '' END, 'store_' || (raw ->> 'store'),
                          mastering.versioned_name(schema_name, view_name));
 BEGIN
     IF NOT EXISTS (SELECT FROM mastering.environment_view v WHERE v.environment = schema_name AND v.view_name = work.view_name AND v.definition = query) THEN
@@ -172,7 +172,7 @@ BEGIN
     RETURN qualified;
 END
 $$;
-COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, jsonb) IS 'Makes loaded rows of a source readable to its mapping and checks; returns the view''s name.';
+COMMENT ON FUNCTION mastering.show_source(mastering.environment, text, jsonb, boolean) IS 'Makes loaded rows of a source readable to its mapping and checks; returns the view''s name.';
 
 CREATE FUNCTION mastering.spec_of(tree jsonb, entity_name text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

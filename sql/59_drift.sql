@@ -39,7 +39,7 @@ BEGIN
       JOIN mastering.segment g ON g.segment_id = s.value::int CROSS JOIN LATERAL generate_series(1, g.row_count::int, step) r
      WHERE v.value = '0' OR NOT mastering.is_deleted(v.value::bigint, r);
     PERFORM mastering.read_rows();
-    shared := mastering.neighbours(env, query, model, keys, records, 'SELECT w.segment, w.row_no FROM pg_temp.mastering_scope w', 'SELECT w.segment, w.row_no FROM pg_temp.mastering_scope w');
+    shared := mastering.neighbours(env, query, model, keys, records, 'SELECT w.segment, w.row_no FROM pg_temp.mastering_scope w', 'SELECT w.segment, w.row_no FROM pg_temp.mastering_scope w', false);
     blocks := shared.blocks;
     IF mastering.large_block(model, blocks) IS NULL THEN
         basis := basis || jsonb_build_object('blocks', blocks);

@@ -253,17 +253,18 @@ $$;
 COMMENT ON FUNCTION mastering.key_spec(jsonb) IS 'As much of a model as decides about blocking keys.';
 
 -- segments, rows: the records that share a blocking key with those in pg_temp.mastering_scope, less those that known (a query for segments and
--- rows) gives; blocks: what these keys' blocks are like, and those that rows of own (likewise) lie in.
-CREATE FUNCTION mastering.neighbours(env mastering.environment, query text, model jsonb, keys jsonb, records jsonb, own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb)
+-- rows) gives; blocks: what these keys' blocks are like, and those that rows of own (likewise) lie in. Where the rows are to be fetched and are few
+-- of a segment, place_segments and places say where they lie.
+CREATE FUNCTION mastering.neighbours(env mastering.environment, query text, model jsonb, keys jsonb, records jsonb, own text, known text, fetched boolean, OUT segments int[], OUT rows int[], OUT blocks jsonb, OUT place_segments int[], OUT places tid[])
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT n.segments, n.rows, n.blocks
+    SELECT n.segments, n.rows, n.blocks, n.place_segments, n.places
       FROM (SELECT coalesce(array_agg(p.key_segment), '{}') AS key_segments, coalesce(array_agg(p.record_segment), '{}') AS record_segments, coalesce(array_agg(p.vector), '{}') AS vectors FROM mastering.key_parts(keys, records) p) p
      CROSS JOIN LATERAL mastering.key_neighbours(
             format('SELECT k.rule, k.key FROM mastering.query_as(%L, %L, %L, true) AS k (rule int, key bigint)', env.owner,
                    format('SELECT k.rule, k.key FROM mastering.block_keys(%L, %L) k', query, mastering.key_spec(model)), mastering.artifact_path(env.name)),
-            p.key_segments, p.record_segments, p.vectors, own, known) n
+            p.key_segments, p.record_segments, p.vectors, own, known, fetched) n
 $$;
-COMMENT ON FUNCTION mastering.neighbours(mastering.environment, text, jsonb, jsonb, jsonb, text, text) IS 'The records that share a blocking key with those of an increment, and how large the blocks of these keys are.';
+COMMENT ON FUNCTION mastering.neighbours(mastering.environment, text, jsonb, jsonb, jsonb, text, text, boolean) IS 'The records that share a blocking key with those of an increment, and how large the blocks of these keys are.';
 
 -- The model is not in the text of the queries: it is long, and would be taken apart each time.
 CREATE FUNCTION mastering.hand_over(env mastering.environment, model jsonb) RETURNS void
@@ -288,20 +289,22 @@ $$;
 COMMENT ON FUNCTION mastering.find_links(mastering.environment, text) IS 'Lists the links of the records that are marked in pg_temp.mastering_scope in a temporary table.';
 
 -- The records that are compared: those in pg_temp.mastering_scope that are probes, which were read, with what they share keys with, which is
--- far more, is looked at once and mostly not again: it goes from its store to the engine.
-CREATE FUNCTION mastering.links_query(env mastering.environment, entity_name text, entity jsonb, records jsonb, segments int[]) RETURNS text
+-- far more, is looked at once and mostly not again: it goes from its store to the engine, by where it lies where that is known (placed: the
+-- segments of which it is), by its numbers otherwise.
+CREATE FUNCTION mastering.links_query(env mastering.environment, entity_name text, entity jsonb, records jsonb, segments int[], placed int[]) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Row numbers of the version alone are asked for.
-    store text := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(records -> 'segments'))));
+    store text := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(records -> 'segments'))), true);
 BEGIN
-    PERFORM mastering.expect_rows(ARRAY[g], '{#row}', NULL, ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = g)) FROM unnest(segments) g;
+    PERFORM mastering.expect_rows(ARRAY[g], '{#row}', NULL, ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = g)) FROM unnest(segments) g WHERE g <> ALL (placed);
     RETURN mastering.scope_query(entity) || ' WHERE w.probe' || coalesce((SELECT string_agg(format(' UNION ALL SELECT s."#source" || '':'' || s."#key", s."#source", false, %s FROM %s s
-          WHERE s."#segment" OPERATOR(mastering.===) %s AND s."#row" = ANY (ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = %3$s))',
-        (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, g), '') FROM unnest(segments) g), '');
+          WHERE s."#segment" OPERATOR(mastering.===) %s AND %s FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = %3$s))',
+        (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, g,
+        CASE WHEN g = ANY (placed) THEN 's."#place" = ANY (ARRAY(SELECT w.place' ELSE 's."#row" = ANY (ARRAY(SELECT w.row_no' END), '') FROM unnest(segments) g), '');
 END
 $$;
-COMMENT ON FUNCTION mastering.links_query(mastering.environment, text, jsonb, jsonb, int[]) IS 'The query with which the engine reads the records of an increment that it compares.';
+COMMENT ON FUNCTION mastering.links_query(mastering.environment, text, jsonb, jsonb, int[], int[]) IS 'The query with which the engine reads the records of an increment that it compares.';
 
 -- In a block that is not compared in full each record decides which others meet. The last run had none.
 CREATE FUNCTION mastering.large_block(model jsonb, blocks jsonb) RETURNS text
@@ -319,6 +322,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestl
 DECLARE
     query text := mastering.scope_query(entity);
     shared record;
+    placed int[];
     n bigint;
 BEGIN
     compared := 0;
@@ -330,16 +334,17 @@ BEGIN
     END IF;
     PERFORM mastering.read_rows();
     shared := mastering.neighbours(env, query, model, keys, records, CASE WHEN this_round = 0 THEN 'SELECT c.segment, c.row_no FROM pg_temp.mastering_come c' END,
-                                   'SELECT a.segment, a.row_no FROM pg_temp.mastering_affected a');
+                                   'SELECT a.segment, a.row_no FROM pg_temp.mastering_affected a', true);
     blocks := shared.blocks;
     reason := mastering.large_block(model, blocks);
     IF reason IS NOT NULL THEN
         RETURN;
     END IF;
-    INSERT INTO pg_temp.mastering_scope SELECT u.segment, u.row_no, false FROM unnest(shared.segments, shared.rows) u (segment, row_no);
-    GET DIAGNOSTICS compared = ROW_COUNT;
-    compared := compared + n;
-    PERFORM mastering.find_links(env, mastering.links_query(env, entity_name, entity, records, ARRAY(SELECT DISTINCT g FROM unnest(shared.segments) g ORDER BY 1)));
+    compared := n + cardinality(shared.rows);
+    placed := ARRAY(SELECT DISTINCT g FROM unnest(shared.place_segments) g);
+    INSERT INTO pg_temp.mastering_scope SELECT u.segment, u.row_no, false FROM unnest(shared.segments, shared.rows) u (segment, row_no) WHERE u.segment <> ALL (placed);
+    INSERT INTO pg_temp.mastering_scope SELECT u.segment, NULL, false, u.place FROM unnest(shared.place_segments, shared.places) u (segment, place);
+    PERFORM mastering.find_links(env, mastering.links_query(env, entity_name, entity, records, ARRAY(SELECT DISTINCT g FROM unnest(shared.segments) g ORDER BY 1), placed));
     PERFORM mastering.note_levels();
     TRUNCATE pg_temp.mastering_want;
     INSERT INTO pg_temp.mastering_want
@@ -430,7 +435,7 @@ BEGIN
     CREATE TEMP TABLE mastering_link (id_a text, id_b text) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int, id text GENERATED ALWAYS AS (source || ':' || key) STORED) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean, place tid) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_want (source text, key text) ON COMMIT DROP;
     EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (members ->> 'store'));
     EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));

@@ -8,7 +8,7 @@ CREATE FUNCTION mastering.key_chunks(query text, spec jsonb) RETURNS TABLE (firs
     LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_chunks';
 COMMENT ON FUNCTION mastering.key_chunks(text, jsonb) IS 'The blocking keys of a query''s records, whose ids are numbers of rows: sorted by rule, key and row, packed into chunks of some hundred entries.';
 
-CREATE FUNCTION mastering.key_chunk_entries(entries bytea) RETURNS TABLE (key bigint, row_no int)
+CREATE FUNCTION mastering.key_chunk_entries(entries bytea) RETURNS TABLE (key bigint, row_no int, place tid)
     LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 150 AS 'MODULE_PATHNAME', 'mastering_key_chunk_entries';
 COMMENT ON FUNCTION mastering.key_chunk_entries(bytea) IS 'What a chunk of keys holds.';
 
@@ -19,6 +19,10 @@ COMMENT ON FUNCTION mastering.key_chunk_rows(bytea, bigint) IS 'The rows that ha
 CREATE FUNCTION mastering.key_chunk_without(entries bytea, rows int[]) RETURNS bytea
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_key_chunk_without';
 COMMENT ON FUNCTION mastering.key_chunk_without(bytea, int[]) IS 'A chunk of keys without the entries of some rows.';
+
+CREATE FUNCTION mastering.key_chunk_placed(entries bytea, segment int) RETURNS bytea
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_key_chunk_placed';
+COMMENT ON FUNCTION mastering.key_chunk_placed(bytea, int) IS 'A chunk of keys with the places of its rows in a segment of records, by which they are found without an index.';
 
 -- Records are found by their numbers; the index is made with their keys, on the segment alone.
 CREATE FUNCTION mastering.index_rows(segment_id int) RETURNS void
@@ -52,16 +56,16 @@ BEGIN
     FOR part IN SELECT s.value::int AS segment, g.hash FROM jsonb_array_elements_text(records -> 'segments') WITH ORDINALITY s
                   JOIN mastering.segment g ON g.segment_id = s.value::int ORDER BY s.ordinality LOOP
         derived := mastering.live_key(mastering.json_hash(jsonb_strip_nulls(jsonb_build_object('keys of', part.segment, 'content', part.hash, 'blocking', model -> 'blocking',
-                                          'normalize', model -> 'normalize', 'entity', entity, 'store', store, 'role', role, 'engine', mastering.engine_revision(), 'chunks', 2))));    -- 2: those that begin alike hold one key
+                                          'normalize', model -> 'normalize', 'entity', entity, 'store', store, 'role', role, 'engine', mastering.engine_revision(), 'chunks', 3))));    -- 2: those that begin alike hold one key; 3: places of rows
         SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
         IF hit IS NULL THEN    -- unless another environment is at it
             PERFORM pg_advisory_xact_lock(hashtext('mastering.derived'), hashtext(derived));
             SELECT g.segment_id INTO hit FROM mastering.segment g WHERE g.derived_from = derived;
         END IF;
         IF hit IS NULL THEN
-            view_name := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('segments', jsonb_build_array(part.segment), 'vectors', '[0]'::jsonb));
+            view_name := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('segments', jsonb_build_array(part.segment), 'vectors', '[0]'::jsonb), true);
             hit := mastering.begin_segment(store);
-            EXECUTE format('INSERT INTO mastering.%I SELECT k.first, k.rule, %s, k.entries, mastering.next_row_no(), %s
+            EXECUTE format('INSERT INTO mastering.%I SELECT k.first, k.rule, %2$s, mastering.key_chunk_placed(k.entries, %2$s), mastering.next_row_no(), %s
                               FROM mastering.query_as(%L, %L, %L, true) AS k (first bigint, rule int, entries bytea)', 'segment_' || hit, part.segment, hit, env.owner,
                            format('SELECT k.first, k.rule, k.entries FROM mastering.key_chunks(%L, %L) k',
                                   format('SELECT "#row" AS id, "#source" AS source, %s FROM %s', mastering.column_list(entity -> 'attributes', false), view_name),
@@ -96,9 +100,9 @@ CREATE FUNCTION mastering.expect_rows(segments int[], columns text[], fixed text
 COMMENT ON FUNCTION mastering.expect_rows(int[], text[], text, anyarray, boolean) IS 'Announces to the operating system the pages of an index that a query for these values is going to read one after the other; rows: and those that the rows lie in.';
 
 -- vectors: the deletion vectors of the segments of records, 0 where there is none. own and known: queries for rows (segment, row).
-CREATE FUNCTION mastering.key_neighbours(asked text, key_segments int[], record_segments int[], vectors bigint[], own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb)
+CREATE FUNCTION mastering.key_neighbours(asked text, key_segments int[], record_segments int[], vectors bigint[], own text, known text, fetched boolean, OUT segments int[], OUT rows int[], OUT blocks jsonb, OUT place_segments int[], OUT places tid[])
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_key_neighbours';
-COMMENT ON FUNCTION mastering.key_neighbours(text, int[], int[], bigint[], text, text) IS 'The rows that have one of the keys (rule, key) of a query, less those that are known; and what the blocks of these keys are like, by rule: how many of the keys rows of one''s own have, the mean binary logarithm of the sizes of their blocks, the size of the largest block of all.';
+COMMENT ON FUNCTION mastering.key_neighbours(text, int[], int[], bigint[], text, text, boolean) IS 'The rows that have one of the keys (rule, key) of a query, less those that are known; and what the blocks of these keys are like, by rule: how many of the keys rows of one''s own have, the mean binary logarithm of the sizes of their blocks, the size of the largest block of all. fetched: the rows are going to be read; where they are few of a segment, they are brought into memory, and places says where they lie.';
 
 -- What there is to look up in is read by src/sql/lookup_cache.c; it calls this where there is nothing.
 CREATE FUNCTION mastering.require_run(env_name text, entity_name text) RETURNS void
@@ -123,7 +127,7 @@ RETURNS TABLE (cluster_id bigint, probability double precision, weight double pr
     LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 5 AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.lookup(text, text, jsonb, int) IS 'The records of an environment that are most likely the same thing as a record (attribute -> value), best first: found by the blocking keys of the published run (not by its rules with top_k; of one key 1000 records at most, of all 3000, those of rare keys first), scored with its model. explanation: the level of each comparison (0 missing, 1 exact, then the thresholds, last else). Consumers get clusters, not records.';
 
-REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.expect_rows(int[], text[], text, anyarray, boolean), mastering.key_neighbours(text, int[], int[], bigint[], text, text),
+REVOKE ALL ON FUNCTION mastering.key_chunk_entries(bytea), mastering.key_chunk_rows(bytea, bigint), mastering.key_chunk_without(bytea, int[]), mastering.index_rows(int), mastering.key_parts(jsonb, jsonb), mastering.expect_rows(int[], text[], text, anyarray, boolean), mastering.key_neighbours(text, int[], int[], bigint[], text, text, boolean), mastering.key_chunk_placed(bytea, int),
     mastering.require_run(text, text) FROM PUBLIC;
 
 -- The cluster that an id stands for now: the one it was merged into, and so on.

@@ -75,7 +75,7 @@ write_sorted(chunk_writer *writer, keyed_record *entries, Size count)
             if (writer->count == 0)
                 writer->first = key;
             key_entry_write(writer->entries + writer->count++ * KEY_ENTRY_BYTES, key,
-                            (int32)entries[i].record);
+                            (int32)entries[i].record, NO_PLACE);
             if (writer->count == KEY_CHUNK_ENTRIES) {
                 whole += writer->first == key;
                 write_chunk(writer);
@@ -188,7 +188,7 @@ MASTERING_FUNCTION(mastering_key_chunk_rows)
     PG_RETURN_ARRAYTYPE_P(construct_array(rows, end - first, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
 
-/* key_chunk_entries(entries): keys and rows. */
+/* key_chunk_entries(entries): keys, rows and, where they are known, their places. */
 MASTERING_FUNCTION(mastering_key_chunk_entries)
 {
     ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
@@ -203,9 +203,11 @@ MASTERING_FUNCTION(mastering_key_chunk_entries)
     bytes = (const uint8 *)VARDATA_ANY(entries);
     count = key_chunk_count(entries);
     for (int i = 0; i < count; i++) {
-        Datum values[2] = {Int64GetDatum(key_entry_key(bytes + i * KEY_ENTRY_BYTES)),
-                           Int32GetDatum(key_entry_row(bytes + i * KEY_ENTRY_BYTES))};
-        bool nulls[2] = {false};
+        const uint8 *entry = bytes + i * KEY_ENTRY_BYTES;
+        ItemPointerData place = row_place_pointer(key_entry_place(entry));
+        Datum values[3] = {Int64GetDatum(key_entry_key(entry)), Int32GetDatum(key_entry_row(entry)),
+                           PointerGetDatum(&place)};
+        bool nulls[3] = {false, false, key_entry_place(entry) == NO_PLACE};
 
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }

@@ -1,6 +1,7 @@
 /*
- * key_neighbours.c: key_neighbours(asked, key_segments, record_segments, vectors, own, known): the rows of a
- * version that have one of many keys, and how large the blocks of these keys are.
+ * key_neighbours.c: key_neighbours(asked, key_segments, record_segments, vectors, own, known, fetched): the
+ * rows of a version that have one of many keys, how large the blocks of these keys are, and, where few of a
+ * segment are going to be fetched, where they lie (sql/row_places.h).
  *
  * Of each segment of records there is a segment of keys (engine/key_chunks.h). The keys that are asked for
  * are sorted once. Where they are few beside a segment's chunks, the chunks that may hold them are found by
@@ -30,6 +31,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "sql/row_places.h"
 #include "sql/segment_rows.h"
 #include "storage/bufmgr.h"
 #include "storage/deletion_vector.h"
@@ -68,6 +70,9 @@ typedef struct part {
     int32 key_segment, record_segment;
     int64 vector; /* of the records that are gone; 0: none */
     row_set found, own, known;
+    Size new_count;     /* found and not known */
+    placed_row *placed; /* these, and where they were, unless they are too many */
+    Size placed_room;
 } part;
 
 typedef struct search {
@@ -222,13 +227,28 @@ read_set(search *search, FunctionCallInfo fcinfo, int argument, Size set)
 /* ---- chunks ---- */
 
 static void
-note_entry(const search *search, part *part, asked_key *asked, int32 row)
+note_entry(const search *search, part *part, asked_key *asked, const uint8 *entry)
 {
+    int32 row = key_entry_row(entry);
+
     if (part->vector != 0 && mastering_vector_contains(part->vector, row))
         return;
     asked->size++;
     asked->own += row_set_has(&part->own, row);
+    if (row_set_has(&part->found, row))
+        return;
     row_set_add(search->context, &part->found, row);
+    if (row_set_has(&part->known, row))
+        return;
+    if (part->new_count++ >= PLACED_ROWS_AT_MOST)
+        return;
+    if (part->new_count > part->placed_room) {
+        part->placed_room = Max(part->placed_room * 2, 1024);
+        part->placed = part->placed == NULL
+                           ? MemoryContextAllocHuge(search->context, part->placed_room * sizeof(placed_row))
+                           : repalloc_huge(part->placed, mul_size(part->placed_room, sizeof(placed_row)));
+    }
+    part->placed[part->new_count - 1] = (placed_row){row, key_entry_place(entry)};
 }
 
 /* The place of the first asked key that is not less. */
@@ -263,7 +283,7 @@ match_chunk(search *search, part *part, int32 rule, const bytea *entries, Size n
         if (at == count)
             break;
         for (; at < count && key_entry_key(bytes + at * KEY_ENTRY_BYTES) == key; at++)
-            note_entry(search, part, search->asked + next, key_entry_row(bytes + at * KEY_ENTRY_BYTES));
+            note_entry(search, part, search->asked + next, bytes + at * KEY_ENTRY_BYTES);
     }
 }
 
@@ -467,34 +487,37 @@ search_part(search *search, part *part)
 
 /* ---- the answer ---- */
 
+static ArrayType *
+make_array(Oid type, Size width, Size count)
+{
+    Size bytes = ARR_OVERHEAD_NONULLS(1) + count * width;
+    ArrayType *array;
+
+    if (count == 0)
+        return construct_empty_array(type);
+    if (!AllocSizeIsValid(bytes))
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("too many records share keys with those that changed")));
+    array = palloc0(bytes);
+    SET_VARSIZE(array, bytes);
+    array->ndim = 1;
+    array->elemtype = type;
+    ARR_DIMS(array)[0] = (int)count;
+    ARR_LBOUND(array)[0] = 1;
+    return array;
+}
+
 /* The rows that were found and are not known, as arrays of segments and rows, in order. */
 static void
 answer_rows(const search *search, Datum *segments, Datum *rows)
 {
     Size count = 0, used = 0;
     ArrayType *arrays[2];
-    Size bytes;
 
     for (int p = 0; p < search->part_count; p++)
-        for (Size w = 0; w < search->parts[p].found.count; w++)
-            count += pg_popcount64(search->parts[p].found.words[w] &
-                                   ~(w < search->parts[p].known.count ? search->parts[p].known.words[w] : 0));
-    bytes = ARR_OVERHEAD_NONULLS(1) + count * sizeof(int32);
-    for (int i = 0; i < 2; i++) {
-        if (count == 0) {
-            arrays[i] = construct_empty_array(INT4OID);
-            continue;
-        }
-        if (!AllocSizeIsValid(bytes))
-            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                            errmsg("too many records share keys with those that changed")));
-        arrays[i] = palloc0(bytes);
-        SET_VARSIZE(arrays[i], bytes);
-        arrays[i]->ndim = 1;
-        arrays[i]->elemtype = INT4OID;
-        ARR_DIMS(arrays[i])[0] = (int)count;
-        ARR_LBOUND(arrays[i])[0] = 1;
-    }
+        count += search->parts[p].new_count;
+    for (int i = 0; i < 2; i++)
+        arrays[i] = make_array(INT4OID, sizeof(int32), count);
     for (int p = 0; p < search->part_count; p++) {
         const part *part = search->parts + p;
 
@@ -507,6 +530,34 @@ answer_rows(const search *search, Datum *segments, Datum *rows)
     }
     *segments = PointerGetDatum(arrays[0]);
     *rows = PointerGetDatum(arrays[1]);
+}
+
+/* Of the segments whose rows can be fetched by their places: segment and place of each row. */
+static void
+answer_places(const search *search, Datum *segments, Datum *places)
+{
+    ItemPointerData **found = palloc0(sizeof(ItemPointerData *) * Max(search->part_count, 1));
+    Size *counts = palloc0(sizeof(Size) * Max(search->part_count, 1)), count = 0, used = 0;
+    ArrayType *of_segment, *of_place;
+
+    for (int p = 0; p < search->part_count; p++) {
+        const part *part = search->parts + p;
+
+        found[p] = part->new_count == 0 || part->new_count > PLACED_ROWS_AT_MOST
+                       ? NULL
+                       : placed_rows_find(part->record_segment, part->placed, part->new_count, &counts[p]);
+        if (found[p] != NULL)
+            count += counts[p];
+    }
+    of_segment = make_array(INT4OID, sizeof(int32), count);
+    of_place = make_array(TIDOID, sizeof(ItemPointerData), count);
+    for (int p = 0; p < search->part_count; p++)
+        for (Size i = 0; found[p] != NULL && i < counts[p]; i++) {
+            ((int32 *)ARR_DATA_PTR(of_segment))[used] = search->parts[p].record_segment;
+            ((ItemPointerData *)ARR_DATA_PTR(of_place))[used++] = found[p][i];
+        }
+    *segments = PointerGetDatum(of_segment);
+    *places = PointerGetDatum(of_place);
 }
 
 /* {"rule": [keys of the caller's rows, mean of the binary logarithms of their blocks, the largest block of
@@ -565,7 +616,7 @@ set_parts(search *search, ArrayType *key_segments, ArrayType *record_segments, A
     }
 }
 
-/* key_neighbours(asked, key_segments, record_segments, vectors, own, known) */
+/* key_neighbours(asked, key_segments, record_segments, vectors, own, known, fetched) */
 MASTERING_FUNCTION(mastering_key_neighbours)
 {
     search search = {.context = CurrentMemoryContext,
@@ -573,8 +624,8 @@ MASTERING_FUNCTION(mastering_key_neighbours)
                                   .rShutdown = ignore_receiver,
                                   .rDestroy = ignore_receiver,
                                   .mydest = DestNone}};
-    Datum values[3];
-    bool nulls[3] = {false};
+    Datum values[5];
+    bool nulls[5] = {false};
     TupleDesc description;
 
     if (get_call_result_type(fcinfo, NULL, &description) != TYPEFUNC_COMPOSITE)
@@ -591,5 +642,8 @@ MASTERING_FUNCTION(mastering_key_neighbours)
         search_part(&search, search.parts + p);
     answer_rows(&search, &values[0], &values[1]);
     values[2] = answer_blocks(&search);
+    nulls[3] = nulls[4] = PG_ARGISNULL(6) || !PG_GETARG_BOOL(6);
+    if (!nulls[3])
+        answer_places(&search, &values[3], &values[4]);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), values, nulls)));
 }

@@ -21,6 +21,7 @@
 #include "kernel/fixed_point.h"
 #include "miscadmin.h"
 #include "sql/lookup_cache.h"
+#include "sql/row_places.h"
 #include "sql/segment_rows.h"
 #include "storage/deletion_vector.h"
 #include "utils/acl.h"
@@ -45,7 +46,7 @@ typedef struct asked_key {
 
 typedef struct found_row {
     int32 part; /* segment of the state */
-    int32 row;
+    placed_row at;
     uint32 asked; /* the key that found it */
 } found_row;
 
@@ -179,7 +180,7 @@ compare_rarity(const void *a, const void *b)
         return x->asked < y->asked ? -1 : 1;
     if (x->part != y->part)
         return x->part < y->part ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    return x->at.row < y->at.row ? -1 : x->at.row > y->at.row;
 }
 
 static int
@@ -189,7 +190,7 @@ compare_place(const void *a, const void *b)
 
     if (x->part != y->part)
         return x->part < y->part ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    return x->at.row < y->at.row ? -1 : x->at.row > y->at.row;
 }
 
 typedef struct row_list {
@@ -217,7 +218,10 @@ add_rows_of_chunk(const segment_rows *chunks, AttrNumber column, int32 part, ask
             rows->room *= 2;
             rows->all = repalloc_huge(rows->all, sizeof(found_row) * rows->room);
         }
-        rows->all[rows->count++] = (found_row){part, key_entry_row(bytes + e * KEY_ENTRY_BYTES), n};
+        rows->all[rows->count++] = (found_row){
+            part,
+            {key_entry_row(bytes + e * KEY_ENTRY_BYTES), key_entry_place(bytes + e * KEY_ENTRY_BYTES)},
+            n};
     }
 }
 
@@ -369,42 +373,48 @@ find_columns(const lookup_state *state, lookup_part *part, const segment_rows *r
     part->columns = numbers;
 }
 
+/* By the index, where the place of a row is not known, or another one lies there. */
+static bool
+read_by_index(segment_rows *records, int32 row)
+{
+    static const char *const row_column[] = {"#row"};
+    ScanKeyData key;
+
+    segment_rows_use_index(records, 1, row_column);
+    segment_key(records, &key, 0, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(row));
+    segment_begin(records, &key);
+    return segment_next(records, ForwardScanDirection);
+}
+
 /* The candidates among the rows of one segment. */
 static uint32
 read_part(lookup_state *state, probe *probe, const found_row *rows, uint32 count, candidate *candidates)
 {
-    static const char *const row_column[] = {"#row"};
     lookup_model *model = state->model;
     lookup_part *part = &state->parts[rows->part];
     int width = model->attribute_count + 2;
     int compared = Max(model->probe->column_count, 1);
     Datum *all = palloc(sizeof(Datum) * width), *values = palloc(sizeof(Datum) * compared);
     bool *all_nulls = palloc(sizeof(bool) * width), *nulls = palloc(sizeof(bool) * compared);
-    AttrNumber last = 0;
+    AttrNumber last = 0, row_column;
     segment_rows records;
-    segment_places places = {0};
     Disguise before = {0};
     uint32 read = 0;
 
-    segment_rows_open(&records, part->records, 1, row_column);
+    segment_rows_open_table(&records, part->records);
+    row_column = segment_rows_column(&records, "#row");
     if (part->columns == NULL)
         find_columns(state, part, &records);
     for (int i = 0; i < width; i++)
         last = Max(last, part->columns[i]);
     for (uint32 i = 0; i < count; i++)
-        segment_expect(&records, &(Datum){Int32GetDatum(rows[i].row)});
-    for (uint32 i = 0; i < count; i++) {
-        ScanKeyData key;
-
-        if (part->vector != 0 && mastering_vector_contains(part->vector, rows[i].row))
-            continue;
-        segment_key(&records, &key, 0, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(rows[i].row));
-        (void)segment_find(&records, &key, ForwardScanDirection, PG_UINT32_MAX, &places, 0, i);
-    }
+        if (rows[i].at.place != NO_PLACE)
+            segment_ask_for(&records, rows[i].at.place >> PLACE_LINE_BITS);
     if (model->computed_plan != NULL) /* once: to set what is pinned, and back, takes longer than a record */
         before = put_on(model->owner, model->search_path);
-    for (uint32 i = 0; i < places.count && read < count; i++) {
-        if (!segment_read(&records, &places.all[i].at))
+    for (uint32 i = 0; i < count; i++) {
+        if ((part->vector != 0 && mastering_vector_contains(part->vector, rows[i].at.row)) ||
+            (!placed_row_read(&records, row_column, rows[i].at) && !read_by_index(&records, rows[i].at.row)))
             continue;
         slot_getsomeattrs(records.slot, last);
         for (int c = 0; c < width; c++) {

@@ -47,16 +47,24 @@ begins_with(Relation index, int count, const AttrNumber *columns)
     return true;
 }
 
-bool
-segment_rows_try(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
+void
+segment_rows_open_table(segment_rows *rows, int32 segment)
+{
+    *rows =
+        (segment_rows){.snapshot = GetActiveSnapshot(), .segment = segment, .asked_for = InvalidBlockNumber};
+    rows->table = table_open(mastering_relation(psprintf("segment_%d", segment)), AccessShareLock);
+    rows->blocks = RelationGetNumberOfBlocks(rows->table);
+    rows->fetch = table_index_fetch_begin(rows->table);
+    rows->slot = table_slot_create(rows->table, NULL);
+}
+
+static bool
+open_index(segment_rows *rows, int key_count, const char *const *columns)
 {
     AttrNumber numbers[SEGMENT_KEYS];
     List *indexes;
     ListCell *cell;
 
-    *rows = (segment_rows){
-        .snapshot = GetActiveSnapshot(), .key_count = key_count, .asked_for = InvalidBlockNumber};
-    rows->table = table_open(mastering_relation(psprintf("segment_%d", segment)), AccessShareLock);
     Assert(key_count <= SEGMENT_KEYS);
     for (int i = 0; i < key_count; i++)
         numbers[i] = segment_rows_column(rows, columns[i]);
@@ -71,25 +79,45 @@ segment_rows_try(segment_rows *rows, int32 segment, int key_count, const char *c
         index_close(index, NoLock);
     }
     list_free(indexes);
-    if (rows->index == NULL) {
-        table_close(rows->table, NoLock);
+    if (rows->index == NULL)
         return false;
-    }
+    rows->key_count = key_count;
     rows->scan = index_beginscan(rows->table, rows->index, rows->snapshot, key_count, 0);
-    rows->fetch = table_index_fetch_begin(rows->table);
-    rows->slot = table_slot_create(rows->table, NULL);
     return true;
+}
+
+bool
+segment_rows_try(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
+{
+    segment_rows_open_table(rows, segment);
+    if (open_index(rows, key_count, columns))
+        return true;
+    segment_rows_close(rows);
+    return false;
+}
+
+static void
+refuse(int32 segment, int key_count, const char *const *columns)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("\"segment_%d\" has no index on \"%s\"", segment, columns[0]),
+                    errhint("CREATE INDEX ON mastering.segment_%d (\"%s\"%s%s%s)", segment, columns[0],
+                            key_count > 1 ? ", \"" : "", key_count > 1 ? columns[1] : "",
+                            key_count > 1 ? "\"" : "")));
 }
 
 void
 segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns)
 {
     if (!segment_rows_try(rows, segment, key_count, columns))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("\"segment_%d\" has no index on \"%s\"", segment, columns[0]),
-                        errhint("CREATE INDEX ON mastering.segment_%d (\"%s\"%s%s%s)", segment, columns[0],
-                                key_count > 1 ? ", \"" : "", key_count > 1 ? columns[1] : "",
-                                key_count > 1 ? "\"" : "")));
+        refuse(segment, key_count, columns);
+}
+
+void
+segment_rows_use_index(segment_rows *rows, int key_count, const char *const *columns)
+{
+    if (rows->index == NULL && !open_index(rows, key_count, columns))
+        refuse(rows->segment, key_count, columns);
 }
 
 /* Locks stay to the end of the transaction, as those of a query do. */
@@ -98,8 +126,10 @@ segment_rows_close(segment_rows *rows)
 {
     ExecDropSingleTupleTableSlot(rows->slot);
     table_index_fetch_end(rows->fetch);
-    index_endscan(rows->scan);
-    index_close(rows->index, NoLock);
+    if (rows->index != NULL) {
+        index_endscan(rows->scan);
+        index_close(rows->index, NoLock);
+    }
     table_close(rows->table, NoLock);
 }
 
@@ -112,10 +142,10 @@ segment_key(const segment_rows *rows, ScanKeyData *key, int k, StrategyNumber st
 }
 
 /* Nothing where the setting says that the disk reads one thing at a time. */
-static void
-ask_for(segment_rows *rows, BlockNumber block)
+void
+segment_ask_for(segment_rows *rows, BlockNumber block)
 {
-    if (effective_io_concurrency == 0 || block == rows->asked_for)
+    if (effective_io_concurrency == 0 || block == rows->asked_for || block >= rows->blocks)
         return;
     (void)PrefetchBuffer(rows->table, MAIN_FORKNUM, block);
     rows->asked_for = block;
@@ -259,7 +289,7 @@ segment_find(segment_rows *rows, ScanKeyData *keys, ScanDirection direction, uin
                               : repalloc_huge(places->all, sizeof(segment_place) * places->room);
         }
         places->all[places->count++] = (segment_place){*at, part, n};
-        ask_for(rows, ItemPointerGetBlockNumber(at));
+        segment_ask_for(rows, ItemPointerGetBlockNumber(at));
     }
     return found;
 }

@@ -36,8 +36,10 @@ typedef struct segment_places {
 typedef struct segment_descent segment_descent;
 
 typedef struct segment_rows {
-    Relation table, index;
+    Relation table, index; /* the index NULL until it is needed, where it was not asked for */
     Snapshot snapshot;
+    BlockNumber blocks; /* of the table */
+    int32 segment;
     int key_count;
     IndexScanDesc scan;
     IndexFetchTableData *fetch;
@@ -52,6 +54,10 @@ extern bool segment_rows_try(segment_rows *rows, int32 segment, int key_count, c
 extern void segment_rows_open(segment_rows *rows, int32 segment, int key_count, const char *const *columns);
 extern void segment_rows_close(segment_rows *rows);
 
+/* Without an index, and with one then, unless it has one. */
+extern void segment_rows_open_table(segment_rows *rows, int32 segment);
+extern void segment_rows_use_index(segment_rows *rows, int key_count, const char *const *columns);
+
 /* The number of a column. */
 extern AttrNumber segment_rows_column(const segment_rows *rows, const char *name);
 
@@ -65,6 +71,9 @@ extern void segment_expect(segment_rows *rows, const Datum *values);
 /* The same for many: so many times the values of its columns. Inner pages are asked for, too, level by level.
  */
 extern void segment_expect_many(segment_rows *rows, const Datum *values, uint32 count);
+
+/* Asks for a page of the table. */
+extern void segment_ask_for(segment_rows *rows, BlockNumber block);
 
 /* Asks for all pages of an index. */
 extern void segment_expect_index(Relation index);

@@ -90,9 +90,9 @@ CREATE TEMP TABLE all_keys AS SELECT k.*, r."#segment" AS segment, r."#row" AS r
   JOIN head h ON h.environment = 'a1' JOIN mastering.store_:store r ON r."#source" || ':' || r."#key" = k.id AND h.versions -> 'p_records' -> 'segments' @> to_jsonb(r."#segment")
  WHERE NOT EXISTS (SELECT FROM key_parts(h.versions -> 'p_keys', h.versions -> 'p_records') p WHERE p.record_segment = r."#segment" AND CASE WHEN p.vector <> 0 THEN is_deleted(p.vector, r."#row") END);
 CREATE FUNCTION by_hand.neighbours(asked text, own text, known text, OUT segments int[], OUT rows int[], OUT blocks jsonb) LANGUAGE sql AS $$
-    SELECT n.* FROM (SELECT array_agg(p.key_segment) AS k, array_agg(p.record_segment) AS r, array_agg(p.vector) AS v
+    SELECT n.segments, n.rows, n.blocks FROM (SELECT array_agg(p.key_segment) AS k, array_agg(p.record_segment) AS r, array_agg(p.vector) AS v
                        FROM head h CROSS JOIN LATERAL key_parts(h.versions -> 'p_keys', h.versions -> 'p_records') p WHERE h.environment = 'a1') p
-     CROSS JOIN LATERAL key_neighbours(asked, p.k, p.r, p.v, own, known) n
+     CROSS JOIN LATERAL key_neighbours(asked, p.k, p.r, p.v, own, known, false) n
 $$;
 CREATE TEMP VIEW some_rows AS SELECT DISTINCT k.segment, k.row_no FROM all_keys k WHERE k.row_no % 3 = 0;
 CREATE TEMP VIEW blocks AS SELECT jsonb_object_agg(b.rule, jsonb_build_array(b.own, round(b.bits / b.own, 2), b.largest)) AS blocks
@@ -113,11 +113,19 @@ SELECT count(*) AS keys, count(*) FILTER (WHERE n.blocks -> k.rule::text IS DIST
        count(*) FILTER (WHERE (SELECT count(*) FROM unnest(n.segments, n.rows) u (segment, row_no) JOIN all_keys a USING (segment, row_no) WHERE a.rule = k.rule AND a.key = k.key) <> k.size OR cardinality(n.rows) <> k.size) AS other_rows
   FROM (SELECT a.rule, a.key, count(*) AS size FROM all_keys a GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 100) k
  CROSS JOIN LATERAL by_hand.neighbours(format('SELECT %s, %s::bigint', k.rule, k.key), NULL, NULL) n;
+-- Where rows of a segment are few beside its pages, their places are said, which are where they lie; not those of rows that are gone.
+SELECT count(*) > 20 AS rows, count(*) FILTER (WHERE r.ctid IS NULL OR n.n <> n.places) AS other_places
+  FROM (SELECT k.rule, k.key FROM all_keys k GROUP BY 1, 2 HAVING count(*) BETWEEN 2 AND 4 ORDER BY 1, 2 LIMIT 100) k
+ CROSS JOIN LATERAL (SELECT u.segment, u.place, (SELECT count(*) FROM unnest(n.segments) g WHERE g = u.segment) AS n, (SELECT count(*) FROM unnest(n.place_segments) g WHERE g = u.segment) AS places
+                       FROM (SELECT array_agg(p.key_segment) AS k, array_agg(p.record_segment) AS r, array_agg(p.vector) AS v
+                               FROM head h CROSS JOIN LATERAL key_parts(h.versions -> 'p_keys', h.versions -> 'p_records') p WHERE h.environment = 'a1') p
+                      CROSS JOIN LATERAL key_neighbours(format('SELECT %s, %s::bigint', k.rule, k.key), p.k, p.r, p.v, NULL, NULL, true) n CROSS JOIN LATERAL unnest(n.place_segments, n.places) u (segment, place)) n
+  LEFT JOIN mastering.store_:store r ON r."#segment" = n.segment AND r.ctid = n.place AND EXISTS (SELECT FROM all_keys a WHERE a.segment = r."#segment" AND a.row_no = r."#row" AND a.rule = k.rule AND a.key = k.key);
 SELECT n.* FROM by_hand.neighbours('SELECT 1, 0::bigint WHERE false', NULL, NULL) n;
 SELECT n.* FROM by_hand.neighbours('SELECT 1, NULL::bigint', NULL, NULL) n;
-SELECT n.* FROM key_neighbours('SELECT 1, 0::bigint', '{}', '{}', '{}', NULL, NULL) n;
-SELECT n.* FROM key_neighbours('SELECT 1, 0::bigint', '{1}', '{1}', '{}', NULL, NULL) n;
-SELECT n.* FROM key_neighbours(NULL, '{}', '{}', '{}', NULL, NULL) n;
+SELECT n.segments, n.rows, n.blocks FROM key_neighbours('SELECT 1, 0::bigint', '{}', '{}', '{}', NULL, NULL, false) n;
+SELECT n.segments, n.rows, n.blocks FROM key_neighbours('SELECT 1, 0::bigint', '{1}', '{1}', '{}', NULL, NULL, false) n;
+SELECT n.segments, n.rows, n.blocks FROM key_neighbours(NULL, '{}', '{}', '{}', NULL, NULL, false) n;
 SELECT n.* FROM by_hand.neighbours('SELECT 1, 0', NULL, NULL) n;
 SELECT n.* FROM by_hand.neighbours('SELECT 1, 0::bigint', 'SELECT 1', NULL) n;
 -- Batches in parallel workers, and a worker for a single one.

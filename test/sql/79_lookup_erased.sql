@@ -61,7 +61,25 @@ SELECT * FROM looked.found();
 SET effective_io_concurrency = 0;
 SELECT * FROM looked.found();
 RESET effective_io_concurrency;
--- Without its index a segment is not searched; the way out is said.
+-- Rows are found by the places that go with their keys. Where others lie there by now, for the table was written anew in another order,
+-- they are found by their numbers.
+SELECT format('segment_%s', h.versions -> 'q_records' -> 'segments' ->> 0) AS segment_q, format('segment_%s', h.versions -> 'p_records' -> 'segments' ->> 0) AS segment_p FROM mastering.head h WHERE h.environment = 'e1' \gset
+SELECT count(*) > 2900 AS entries, count(x.place) = count(*) AS placed, count(*) FILTER (WHERE r.ctid IS DISTINCT FROM x.place) AS elsewhere
+  FROM mastering.head h JOIN mastering.segment g ON g.segment_id = (h.versions -> 'q_keys' -> 'segments' ->> 0)::int JOIN pg_class c ON c.relname = 'store_' || g.store_id
+ CROSS JOIN LATERAL (SELECT e.* FROM mastering.query_as(current_user, format('SELECT k.entries FROM mastering.segment_%s k', g.segment_id), '', true) AS k (entries bytea) CROSS JOIN LATERAL mastering.key_chunk_entries(k.entries) e) x
+  LEFT JOIN mastering.:segment_q r ON r."#row" = x.row_no WHERE h.environment = 'e1';
+CREATE INDEX other_order_q ON mastering.:segment_q (left("#key", 1), "#row");
+CREATE INDEX other_order_p ON mastering.:segment_p ("#source", "#row" DESC);
+CLUSTER mastering.:segment_q USING other_order_q;
+CLUSTER mastering.:segment_p USING other_order_p;
+DROP INDEX mastering.other_order_q, mastering.other_order_p;
+SELECT * FROM looked.found();
+SELECT l.record_key FROM mastering.lookup('e1', 'q', '{"city": "city 700"}') l ORDER BY 1;
+INSERT INTO looked.more SELECT id + 20000, name, city FROM looked.more WHERE id IN (251, 1501, 2751);
+SELECT change FROM load('e1', 'q');
+SELECT master('e1', 'q') #>> '{how,run}' AS run;
+SELECT a.record_key, b.record_key AS new, a.cluster_id = b.cluster_id AS together FROM e1.q_members a JOIN e1.q_members b ON b.record_key::int = a.record_key::int + 20000 ORDER BY a.record_key::int;
+-- Without its index a segment is not searched then; the way out is said.
 SET client_min_messages = notice;
 DO $$
 DECLARE
