@@ -265,11 +265,32 @@ read_chunks(segment_rows *chunks, AttrNumber column, asked_key *asked, const seg
     }
 }
 
+static const char *const chunk_columns[] = {"rule", "first"}, *const member_columns[] = {"#source", "#key"};
+
+/* Once for each state: the upper pages of all indexes are asked for before the first of them is waited for.
+ */
+static void
+ask_for_indexes(lookup_state *state)
+{
+    segment_rows rows;
+
+    for (int part = 0; part < state->part_count; part++) {
+        segment_rows_open(&rows, state->parts[part].keys, 2, chunk_columns);
+        segment_expect_upper(&rows);
+        segment_rows_close(&rows);
+    }
+    for (int m = 0; m < state->member_count; m++) {
+        segment_rows_open(&rows, state->members[m].segment, 2, member_columns);
+        segment_expect_upper(&rows);
+        segment_rows_close(&rows);
+    }
+    state->asked_for_indexes = true;
+}
+
 /* The distinct rows that have one of the keys, in the order of their places. */
 static uint32
 find_rows(lookup_state *state, asked_key *asked, int asked_count, found_row **result)
 {
-    static const char *const columns[] = {"rule", "first"};
     int parts = state->part_count;
     segment_rows *chunks = palloc(sizeof(segment_rows) * Max(parts, 1));
     AttrNumber *entries = palloc(sizeof(AttrNumber) * Max(parts, 1));
@@ -280,8 +301,10 @@ find_rows(lookup_state *state, asked_key *asked, int asked_count, found_row **re
     row_list rows = {palloc(sizeof(found_row) * 1024), 0, 1024};
     uint32 kept = 0, start = 0;
 
+    if (!state->asked_for_indexes)
+        ask_for_indexes(state);
     for (int part = 0; part < parts; part++) {
-        segment_rows_open(&chunks[part], state->parts[part].keys, 2, columns);
+        segment_rows_open(&chunks[part], state->parts[part].keys, 2, chunk_columns);
         entries[part] = segment_rows_column(&chunks[part], "entries");
     }
     for (int n = 0; n < asked_count; n++)
@@ -498,13 +521,12 @@ static void
 find_clusters(const lookup_state *state, const Datum *sources, const Datum *keys, uint32 count,
               Datum *clusters, bool *without)
 {
-    static const char *const columns[] = {"#source", "#key"};
     int segments = state->member_count;
     segment_rows *members = palloc(sizeof(segment_rows) * Max(segments, 1));
     segment_places places = {0};
 
     for (int m = 0; m < segments; m++)
-        segment_rows_open(&members[m], state->members[m].segment, 2, columns);
+        segment_rows_open(&members[m], state->members[m].segment, 2, member_columns);
     for (uint32 i = 0; i < count; i++)
         for (int m = 0; m < segments; m++)
             segment_expect(&members[m], (Datum[]){sources[i], keys[i]});

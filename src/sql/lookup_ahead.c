@@ -1,70 +1,78 @@
 /*
- * lookup_ahead.c: what a session's first look-up reads of tables and indexes that are small, or of which it
- * needs the first pages.
+ * lookup_ahead.c: what a session's first look-up reads of tables and indexes that are small.
  *
  * After a restart none of them is in memory, and each page is waited for on its own, while somebody types. So
- * they are announced to the operating system at once, before the first of them is read. It is a hint: what
- * is not there, or is larger than thought, is read when it is needed.
+ * they are announced to the operating system at once, before the first of them is read, each file in one
+ * piece: some hundred pages of thirty files are thirty requests for the disk. It is a hint: what is not
+ * there, or is larger than thought, is read when it is needed. A file whose first page PostgreSQL has in its
+ * own memory is taken for one that was read not long ago.
  */
 #include "compat.h"
 
+#include <fcntl.h>
+
 #include "access/genam.h"
 #include "access/relation.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_ts_config.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "sql/lookup_ahead.h"
 #include "storage/bufmgr.h"
+#include "storage/fd.h"
 #include "storage/head.h"
+#include "storage/smgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 /* A relation of more pages is not read as a whole by anybody who looks up. */
-#define MOST_PAGES 32
+#define MOST_PAGES 64
 
 static void
-ask_for_all(Relation relation)
+ask_for_file(SMgrRelation file)
+{
+#if defined(USE_POSIX_FADVISE) && defined(POSIX_FADV_WILLNEED)
+    BlockNumber count = smgrnblocks(file, MAIN_FORKNUM);
+    char *path;
+    int descriptor;
+
+    if (count == 0 || count > MOST_PAGES ||
+        BufferIsValid(PrefetchSharedBuffer(file, MAIN_FORKNUM, 0).recent_buffer))
+        return;
+    path = relpath(file->smgr_rnode, MAIN_FORKNUM);
+    descriptor = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+    if (descriptor >= 0) {
+        (void)posix_fadvise(descriptor, 0, (off_t)count * BLCKSZ, POSIX_FADV_WILLNEED);
+        (void)CloseTransientFile(descriptor);
+    }
+    pfree(path);
+#endif
+}
+
+/* Of a large index the page that says where the root is, and the last one: there the root of an index lies
+ * that was built at once. */
+static void
+ask_for(Relation relation)
 {
     BlockNumber count = RelationGetNumberOfBlocks(relation);
 
-    for (BlockNumber block = 0; block < count && count <= MOST_PAGES; block++)
-        (void)PrefetchBuffer(relation, MAIN_FORKNUM, block);
-}
-
-/* The page that says where the root is, and the last one: there the root of an index lies that was built at
- * once. */
-static void
-ask_for_ends(Relation index)
-{
-    BlockNumber count = RelationGetNumberOfBlocks(index);
-
-    if (count == 0)
-        return;
-    (void)PrefetchBuffer(index, MAIN_FORKNUM, 0);
-    (void)PrefetchBuffer(index, MAIN_FORKNUM, count - 1);
-}
-
-static void
-visit_indexes(Relation table, void (*ask)(Relation index))
-{
-    List *indexes = RelationGetIndexList(table);
-    ListCell *cell;
-
-    foreach (cell, indexes) {
-        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-
-        ask(index);
-        index_close(index, AccessShareLock);
+    ask_for_file(RelationGetSmgr(relation));
+    if (relation->rd_rel->relkind == RELKIND_INDEX && count > MOST_PAGES) {
+        (void)PrefetchBuffer(relation, MAIN_FORKNUM, 0);
+        (void)PrefetchBuffer(relation, MAIN_FORKNUM, count - 1);
     }
-    list_free(indexes);
-}
-
-static void
-ask_for_index_and_all(Relation index)
-{
-    ask_for_ends(index);
-    ask_for_all(index);
 }
 
 /* Long values lie in a table beside it, whose index leads to them. */
@@ -72,33 +80,81 @@ static void
 ask_for_table(Oid oid, bool long_values)
 {
     Relation table = try_relation_open(oid, AccessShareLock);
+    List *indexes;
+    ListCell *cell;
     Oid beside;
 
     if (table == NULL)
         return;
-    ask_for_all(table);
-    visit_indexes(table, ask_for_index_and_all);
+    ask_for(table);
+    indexes = RelationGetIndexList(table);
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+        ask_for(index);
+        index_close(index, AccessShareLock);
+    }
+    list_free(indexes);
     beside = table->rd_rel->reltoastrelid;
     relation_close(table, AccessShareLock);
     if (long_values && OidIsValid(beside))
         ask_for_table(beside, false);
 }
 
+/*
+ * A catalog by the file that it was made with: to open it may need catalogs itself. Where it was written anew
+ * since (VACUUM FULL), there is no such file.
+ */
+static void
+ask_for_catalog(Oid oid)
+{
+    SMgrRelation file = smgropen((RelFileNode){MyDatabaseTableSpace, MyDatabaseId, oid}, InvalidBackendId);
+
+    if (smgrexists(file, MAIN_FORKNUM))
+        ask_for_file(file);
+}
+
 void
 lookup_ahead_of_rights(void)
 {
-    static const char *const names[] = {"environment", "head", "configuration", "artifact"};
-    static const Oid catalog_indexes[] = {ProcedureOidIndexId, ProcedureNameArgsNspIndexId,
-                                          TriggerRelidNameIndexId};
+    static const char *const names[] = {"environment", "head", "configuration", "artifact",
+                                        "deletion_vector"};
+    /* In the order in which they are read. */
+    static const Oid catalogs[] = {ProcedureNameArgsNspIndexId,
+                                   ProcedureOidIndexId,
+                                   ClassNameNspIndexId,
+                                   ClassOidIndexId,
+                                   AttributeRelidNumIndexId,
+                                   AttrDefaultIndexId,
+                                   AttrDefaultRelationId,
+                                   IndexIndrelidIndexId,
+                                   IndexRelidIndexId,
+                                   IndexRelationId,
+                                   ConstraintRelidTypidNameIndexId,
+                                   ConstraintRelationId,
+                                   TriggerRelidNameIndexId,
+                                   TriggerRelationId,
+                                   OperatorNameNspIndexId,
+                                   OperatorOidIndexId,
+                                   OperatorRelationId,
+                                   AccessMethodOperatorIndexId,
+                                   AccessMethodOperatorRelationId,
+                                   OpclassAmNameNspIndexId,
+                                   OperatorClassRelationId,
+                                   AccessMethodProcedureIndexId,
+                                   AccessMethodProcedureRelationId,
+                                   TypeOidIndexId,
+                                   TypeNameNspIndexId,
+                                   TSConfigNameNspIndexId,
+                                   TSConfigOidIndexId,
+                                   TSConfigRelationId,
+                                   NamespaceOidIndexId,
+                                   NamespaceRelationId};
 
     if (effective_io_concurrency == 0)
         return;
-    for (size_t i = 0; i < lengthof(catalog_indexes); i++) {
-        Relation index = index_open(catalog_indexes[i], AccessShareLock);
-
-        ask_for_index_and_all(index);
-        index_close(index, AccessShareLock);
-    }
+    for (size_t i = 0; i < lengthof(catalogs); i++)
+        ask_for_catalog(catalogs[i]);
     for (size_t i = 0; i < lengthof(names); i++) {
         Oid oid = get_relname_relid(names[i], mastering_namespace());
 

@@ -50,6 +50,7 @@ typedef struct lookup_state {
     lookup_part *parts;
     int member_count; /* segments of members */
     lookup_members *members;
+    bool asked_for_indexes; /* of their segments: the upper pages */
 } lookup_state;
 
 /* Checks the caller's rights and finds or makes the state; wide: the caller may see records. Connected to

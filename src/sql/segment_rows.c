@@ -263,6 +263,17 @@ segment_expect_many(segment_rows *rows, const Datum *values, uint32 count)
 }
 
 void
+segment_expect_upper(const segment_rows *rows)
+{
+    BlockNumber count = RelationGetNumberOfBlocks(rows->index);
+
+    if (effective_io_concurrency == 0 || count == 0)
+        return;
+    (void)PrefetchBuffer(rows->index, MAIN_FORKNUM, BTREE_METAPAGE);
+    (void)PrefetchBuffer(rows->index, MAIN_FORKNUM, count - 1);
+}
+
+void
 segment_expect_index(Relation index)
 {
     BlockNumber count = RelationGetNumberOfBlocks(index);

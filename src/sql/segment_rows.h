@@ -75,6 +75,10 @@ extern void segment_expect_many(segment_rows *rows, const Datum *values, uint32 
 /* Asks for a page of the table. */
 extern void segment_ask_for(segment_rows *rows, BlockNumber block);
 
+/* Asks for the pages of the index that are read before any other: the one that says where the root is, and
+ * the last one, which is the root of an index that was built at once. */
+extern void segment_expect_upper(const segment_rows *rows);
+
 /* Asks for all pages of an index. */
 extern void segment_expect_index(Relation index);
 
