@@ -82,6 +82,7 @@ DECLARE
     patience text := current_setting('lock_timeout');
     sampled int := current_setting('default_statistics_target');
     attached boolean := (SELECT c.relispartition FROM pg_class c WHERE c.oid = segment::regclass);
+    largest bigint := (SELECT max(g.row_count) FROM mastering.segment g WHERE g.store_id = finish_segment.store_id);
 BEGIN
     FOR index_columns IN SELECT i.value FROM mastering.store s, jsonb_array_elements(s.indexes) i
                           WHERE s.store_id = finish_segment.store_id AND NOT attached LOOP
@@ -91,11 +92,14 @@ BEGIN
     -- The hashes of rows are sorted, not the rows.
     EXECUTE format('SELECT count(*), mastering.rows_hash(NULL::record, mastering.stored_row_hash(s) ORDER BY s."#row") FROM %s s', segment) INTO rows, content;
     -- Nobody plans by what documents and packed keys are like, and to sort them takes long. Beside segments twenty times as large, what the
-    -- rows of a small change are like decides little: a sample of a tenth does.
-    PERFORM set_config('default_statistics_target', '10', true) WHERE sampled > 10 AND rows < (SELECT max(g.row_count) / 20 FROM mastering.segment g WHERE g.store_id = finish_segment.store_id);
-    EXECUTE format('ANALYZE %s (%s)', segment, (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
-        WHERE a.attrelid = segment::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid NOT IN ('json'::regtype, 'jsonb'::regtype, 'bytea'::regtype, 'xml'::regtype)));
-    PERFORM set_config('default_statistics_target', sampled::text, true);
+    -- rows of a small change are like decides little: a sample of a tenth does. Beside one a thousand times as large it decides nothing:
+    -- how many they are the planner sees from their pages, and the rest can wait for autovacuum or for the next merge.
+    IF rows >= coalesce(largest, 0) / 1000 THEN
+        PERFORM set_config('default_statistics_target', '10', true) WHERE sampled > 10 AND rows < largest / 20;
+        EXECUTE format('ANALYZE %s (%s)', segment, (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+            WHERE a.attrelid = segment::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid NOT IN ('json'::regtype, 'jsonb'::regtype, 'bytea'::regtype, 'xml'::regtype)));
+        PERFORM set_config('default_statistics_target', sampled::text, true);
+    END IF;
     IF NOT attached THEN
         -- Another transaction that attaches to the store holds it to its end.
         PERFORM set_config('lock_timeout', '5s', true) WHERE patience = '0';

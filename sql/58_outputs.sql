@@ -265,15 +265,21 @@ CREATE FUNCTION mastering.assign_ids(members text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     assigned bigint;
+    large boolean;
 BEGIN
     EXECUTE format('CREATE TEMP TABLE mastering_overlap ON COMMIT DROP AS SELECT p.label, m."#cluster" AS cluster, count(*) AS records
                       FROM pg_temp.mastering_partition p JOIN %s m ON m."#source" = p.source AND m."#key" = p.key GROUP BY 1, 2', members);
-    ANALYZE pg_temp.mastering_overlap;
+    large := EXISTS (SELECT FROM pg_temp.mastering_overlap OFFSET 2000);    -- of a few, to count them takes longer than to join them
+    IF large THEN
+        ANALYZE pg_temp.mastering_overlap;
+    END IF;
     -- Nearly all clusters are what they were: one old one in one new one. Only the others take part in the rounds.
     CREATE TEMP TABLE mastering_identity ON COMMIT DROP AS
     SELECT l.label, l.cluster FROM (SELECT o.label, min(o.cluster) AS cluster FROM pg_temp.mastering_overlap o GROUP BY o.label HAVING count(*) = 1) l
       JOIN (SELECT o.cluster FROM pg_temp.mastering_overlap o GROUP BY o.cluster HAVING count(*) = 1) c ON c.cluster = l.cluster;
-    ANALYZE pg_temp.mastering_identity;
+    IF large THEN
+        ANALYZE pg_temp.mastering_identity;
+    END IF;
     CREATE TEMP TABLE mastering_candidate ON COMMIT DROP AS
     SELECT o.* FROM pg_temp.mastering_overlap o WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.cluster = o.cluster);
     LOOP
@@ -291,7 +297,9 @@ BEGIN
     SELECT n.label, nextval('mastering.cluster_id')
       FROM (SELECT p.label FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.label = p.label)
              GROUP BY p.label ORDER BY min((p.source || ':' || p.key) COLLATE "C")) n;
-    ANALYZE pg_temp.mastering_identity;
+    IF large THEN
+        ANALYZE pg_temp.mastering_identity;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION mastering.assign_ids(text) IS 'Ids for the clusters of a partition, from the assignment before it.';
