@@ -7,6 +7,7 @@
 
 #include "engine/label_comparisons.h"
 #include "engine/mixed.h"
+#include "engine/value_summary.h"
 
 #define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
 #define MIXED_CORRELATION                                                                                    \
@@ -16,6 +17,9 @@
 #define LEAST_MIXED_PAIRS 20  /* matches that say so */
 #define REPEATING_CORRELATION 0.95 /* of differences in two attributes that say the same */
 #define REPEATING_PLACES 0.75      /* the same, where neither is personal */
+#define REPEATING_REACHED 0.88     /* of the correlation there could be, the same */
+#define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
+#define SOME_GIVEN_NAMES 0.15      /* the same, of given names */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
@@ -103,6 +107,16 @@ is_personal(const match_run *run, int c)
     return method == METHOD_DATE || method == METHOD_NAMES;
 }
 
+/* The same by what the values are, however a specification compares them. */
+static bool
+has_personal_values(match_run *run, int c)
+{
+    const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
+
+    return is_personal(run, c) || values->dates > MOSTLY_DATES * values->looked_at ||
+           values->given_names > SOME_GIVEN_NAMES * values->looked_at;
+}
+
 static bool
 is_telling(const rarities *rarities, const em_parameters *parameters, int c)
 {
@@ -178,13 +192,31 @@ mixed_differing(const match_run *run, const rarities *rarities, const em_paramet
 
 /* ---- attributes that say the same ---- */
 
+/*
+ * The share of the correlation that there could be: one place may be compared more strictly than the other,
+ * so that it differs by slips, too, but where the other differs it nearly always does.
+ */
+static double
+correlation_reached(const joint_shares *sums)
+{
+    double p = Min(sums->first, sums->second) / sums->all, q = Max(sums->first, sums->second) / sums->all;
+
+    return p > 0 && q < 1.0 ? correlation(sums) / sqrt(p * (1.0 - q) / (q * (1.0 - p))) : 0;
+}
+
 /* Whether two attributes differ together in enough of what are taken for matches. */
 static bool
-differ_together(const match_run *run, const joint_shares *sums, int i, int j)
+differ_together(match_run *run, const joint_shares *sums, int i, int j)
 {
-    return sums->all >= LEAST_MIXED_PAIRS && sums->both >= LEAST_REPEATED_SHARE * sums->all &&
-           correlation(sums) >=
-               (is_personal(run, i) || is_personal(run, j) ? REPEATING_CORRELATION : REPEATING_PLACES);
+    bool personal = is_personal(run, i) || is_personal(run, j);
+
+    if (sums->all < LEAST_MIXED_PAIRS || sums->both < LEAST_REPEATED_SHARE * sums->all)
+        return false;
+    if (personal)
+        return correlation(sums) >= REPEATING_CORRELATION;
+    return correlation(sums) >= REPEATING_PLACES ||
+           (correlation(sums) >= MIXED_CORRELATION && correlation_reached(sums) >= REPEATING_REACHED &&
+            !has_personal_values(run, i) && !has_personal_values(run, j));
 }
 
 /* What mixed_repeating looks at: what all comparisons say are matches, and what all but two do. */
@@ -207,9 +239,9 @@ repeat(repeat_search *search, const em_parameters *parameters, int i, int j)
 
     if (differ_together(run, &sums, i, j))
         return true;
-    if (is_personal(run, i) || is_personal(run, j) ||
-        method_weighs_terms(run->scorer.comparisons[i].method) ||
-        method_weighs_terms(run->scorer.comparisons[j].method))
+    if (method_weighs_terms(run->scorer.comparisons[i].method) ||
+        method_weighs_terms(run->scorer.comparisons[j].method) || has_personal_values(run, i) ||
+        has_personal_values(run, j))
         return false; /* names tell people of one home apart; texts always have words in common */
     find_matches(run, &search->rarities->layout, search->sessions, parameters,
                  rarities_mask(search->rarities, i) | rarities_mask(search->rarities, j), &search->without);

@@ -78,6 +78,14 @@ looks_like_date(text_view text, const value_look *look)
            (date.day > 0 || look->digits >= 8);
 }
 
+bool
+value_is_date(text_view text)
+{
+    value_look look = look_at(text);
+
+    return looks_like_date(text, &look);
+}
+
 /* Digits with the punctuation of a telephone number, 7 to 15 of them. */
 static bool
 looks_like_phone(text_view text, const value_look *look)
@@ -108,9 +116,8 @@ looks_measured(text_view text)
            text_view_at(text, i - 2) >= '0' && text_view_at(text, i - 2) <= '9';
 }
 
-/* Whether one of a value's words is a given name or a nickname of the table. */
-static bool
-has_given_name(text_view text)
+bool
+value_has_given_name(text_view text)
 {
     char word[32];
     uint32 length = 0;
@@ -277,7 +284,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
         profile->with_models += look.has_digit && look.has_letter && has_model_number(text) ? weight : 0;
         if (look.words <= 4 && !look.has_digit && text.length <= 60)
-            profile->given_names += has_given_name(text) ? weight : 0;
+            profile->given_names += value_has_given_name(text) ? weight : 0;
         coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
         note_frequent(profile, code, values->records[code]);
         if ((code & 0xffff) == 0)

@@ -73,6 +73,10 @@ extern column_profile *profile_query_with(MemoryContext context, const char *que
                                           const char *const *expressions, const char *const *names,
                                           int expression_count, int *count, record_store **store);
 
+/* Whether one of a value's words is a given name or a nickname of the table, and whether it is a date. */
+extern bool value_has_given_name(text_view text);
+extern bool value_is_date(text_view text);
+
 extern const char *column_kind_name(column_kind kind);
 
 /* A specification for the query: which columns to compare and how, and which keys to block on. */

@@ -6,12 +6,15 @@
 #include "engine/big_memory.h"
 #include "engine/elements.h"
 #include "engine/passes.h"
+#include "engine/profile.h"
 #include "engine/value_summary.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "utils/memutils.h"
 
 #define SHARE_THAT_FITS 0.8 /* of the values that took the memory, next time: arrays double */
+#define ONE_LOOKED_AT 8     /* of so many different values */
+#define LONGEST_LOOKED_AT 60
 #define MOST_COUNTED_RECORDS 1023
 #define LEAST_RECORDS 3 /* a value that comes once or twice is not worth a name */
 
@@ -49,6 +52,17 @@ least_records_kept(const dictionary *values)
     return least;
 }
 
+/* Of some values, by their content: what they are of. */
+static void
+look_at_value(value_summary *summary, const dictionary *values, uint32 code)
+{
+    if (values->hashes[code] % ONE_LOOKED_AT != 0 || values->texts[code].length > LONGEST_LOOKED_AT)
+        return;
+    summary->looked_at++;
+    summary->dates += value_is_date(values->texts[code]);
+    summary->given_names += value_has_given_name(values->texts[code]);
+}
+
 /* Adds the values of a dictionary, which holds all records of each. */
 static void
 add_values(match_run *run, value_summary *summary, const dictionary *values)
@@ -63,6 +77,7 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
         summary->filled += records;
         summary->held += records;
         summary->equal_pairs += records * (records - 1) / 2;
+        look_at_value(summary, values, code);
         candidates += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
     summary->values += values->count - 1;
