@@ -17,7 +17,8 @@
 #define LEAST_MIXED_PAIRS 20  /* matches that say so */
 #define REPEATING_CORRELATION 0.95 /* of differences in two attributes that say the same */
 #define REPEATING_PLACES 0.75      /* the same, where neither is personal */
-#define REPEATING_REACHED 0.88     /* of the correlation there could be, the same */
+#define REPEATING_LEAST 0.6        /* the same, where it is nearly all that there could be: */
+#define REPEATING_REACHED 0.915    /* so much of it */
 #define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
 #define SOME_GIVEN_NAMES 0.15      /* the same, of given names */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
@@ -215,8 +216,10 @@ differ_together(match_run *run, const joint_shares *sums, int i, int j)
     if (personal)
         return correlation(sums) >= REPEATING_CORRELATION;
     return correlation(sums) >= REPEATING_PLACES ||
-           (correlation(sums) >= MIXED_CORRELATION && correlation_reached(sums) >= REPEATING_REACHED &&
-            !has_personal_values(run, i) && !has_personal_values(run, j));
+           (correlation(sums) >= REPEATING_LEAST && correlation_reached(sums) >= REPEATING_REACHED &&
+            !method_weighs_terms(run->scorer.comparisons[i].method) &&
+            !method_weighs_terms(run->scorer.comparisons[j].method) && !has_personal_values(run, i) &&
+            !has_personal_values(run, j));
 }
 
 /* What mixed_repeating looks at: what all comparisons say are matches, and what all but two do. */
