@@ -92,7 +92,7 @@ FROM jsonb_array_elements(columns) WITH ORDINALITY AS u (c, n)
 $$;
 COMMENT ON FUNCTION mastering.report_profile(jsonb) IS 'Internal. The rows of profile as an HTML table.';
 
-CREATE FUNCTION mastering.report(query text, model jsonb DEFAULT NULL) RETURNS text
+CREATE FUNCTION mastering.report(query text, model jsonb DEFAULT NULL, labels text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 DECLARE
@@ -109,7 +109,7 @@ BEGIN
         trained := mastering.suggest(query);
     END IF;
     IF pg_catalog.jsonb_typeof(trained) = 'object' AND NOT trained ? 'prior' THEN
-        trained := mastering.train_model(query, trained);
+        trained := mastering.train_model(query, trained, labels);
     END IF;
     PERFORM mastering.require_model(trained);
     threshold := mastering.model_threshold(trained);
@@ -120,7 +120,7 @@ BEGIN
     scores := mastering.score_summary(query, trained, most_pairs);
 
     -- Shown are the two largest clusters and the three of at least three records that the weakest links hold together.
-    WITH c AS MATERIALIZED (SELECT m.id, m.cluster_id, m.size, m.weakest_link FROM mastering.match_clusters(query, trained) AS m),
+    WITH c AS MATERIALIZED (SELECT m.id, m.cluster_id, m.size, m.weakest_link FROM mastering.match_clusters(query, trained, labels => labels) AS m),
     k AS MATERIALIZED (SELECT c.cluster_id, pg_catalog.count(*) AS size, pg_catalog.min(c.weakest_link) AS weakest FROM c GROUP BY c.cluster_id),
     large AS (SELECT k.cluster_id, 1 AS kind, pg_catalog.row_number() OVER (ORDER BY k.size DESC, k.weakest, k.cluster_id COLLATE "C") AS n FROM k WHERE k.size > 1 ORDER BY n LIMIT 2),
     doubtful AS (SELECT k.cluster_id, 2 AS kind, pg_catalog.row_number() OVER (ORDER BY k.weakest, k.size DESC, k.cluster_id COLLATE "C") AS n FROM k
@@ -146,6 +146,12 @@ BEGIN
         || mastering.model_chart(trained) || E'</figure>\n'
         || E'<h2>Scores</h2>\n<p>A good model has two hills and few pairs between them. What lies next to the threshold deserves labels.</p>\n<figure>'
         || mastering.draw_weights(scores) || E'</figure>\n'
+        -- Labels name few records: only these are scored again.
+        || CASE WHEN labels IS NULL THEN '' ELSE E'<h2>Labels</h2>\n<p>Whether the probabilities mean what they say, by the labelled pairs. Labels that the model learned from flatter it, and of '
+            'pairs that were asked for because clusters and scores disagree more are wrong than of others: judge a model by pairs drawn by lot.</p>\n<figure>'
+            || mastering.calibration_chart(pg_catalog.format('SELECT * FROM mastering.match_pairs(%L, %L, 1e-290)', pg_catalog.format(E'SELECT q.* FROM (\n%s\n) AS q WHERE q.id::pg_catalog.text COLLATE "C" IN (\n'
+                    'SELECT u.id FROM (\n%s\n) AS l CROSS JOIN LATERAL (VALUES (l.id_a::pg_catalog.text COLLATE "C"), (l.id_b::pg_catalog.text COLLATE "C")) AS u (id))',
+                    mastering.query_body(query), mastering.query_body(labels, 'labels')), trained), labels) || E'</figure>\n' END
         || E'<h2>Clusters</h2>\n<figure>' || mastering.draw_cluster_sizes(clusters -> 'sizes') || E'</figure>\n';
     FOR chosen IN SELECT (s ->> 'kind')::pg_catalog.int4 AS kind, ARRAY(SELECT pg_catalog.jsonb_array_elements_text(s -> 'members')) AS members, n,
             pg_catalog.row_number() OVER (PARTITION BY s ->> 'kind' ORDER BY n) AS n_of_kind
@@ -170,9 +176,9 @@ BEGIN
         '<meta http-equiv="Content-Security-Policy" content="default-src ''none''; style-src ''unsafe-inline''"/>\n<title>Matching report</title>\n<style>%s</style>\n</head>\n<body>\n<h1>Matching report</h1>\n<p>%s</p>\n%s</body>\n</html>\n',
         mastering.report_style(),
         pg_catalog.format('The records of the query, matched from a probability of %s on%s.', mastering.chart_share(threshold),
-            CASE WHEN trained #>> '{training,labels}' = 'true' THEN ', by a model trained with labels' WHEN trained #>> '{training,labels}' = 'false' THEN ', by a model trained without labels' ELSE '' END),
+            CASE WHEN pg_catalog.jsonb_typeof(trained #> '{training,labels}') = 'object' THEN ', by a model trained with labels' WHEN trained #>> '{training,labels}' = 'false' THEN ', by a model trained without labels' ELSE '' END),
         body);
 END
 $$;
-COMMENT ON FUNCTION mastering.report(text, jsonb) IS
-'One self-contained HTML page about the matching of a query: its profile, what was compared, the model, the scores, the largest and the most doubtful clusters, and pairs next to the threshold explained. Without a model it trains one, as dedupe does. Costs about three runs of matching.';
+COMMENT ON FUNCTION mastering.report(text, jsonb, text) IS
+'One self-contained HTML page about the matching of a query: its profile, what was compared, the model, the scores, the largest and the most doubtful clusters, and pairs next to the threshold explained. Without a model it trains one, as dedupe does. labels: a SELECT of id_a, id_b, is_match; a model that is trained learns from them, the clusters follow them, and a chart shows how well its probabilities fit them. Costs about three runs of matching.';

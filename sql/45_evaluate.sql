@@ -209,41 +209,18 @@ $$;
 COMMENT ON FUNCTION mastering.evaluate_clusters(text, text, double precision) IS
 'Judges clusters by the truth, a row a metric. predicted: a SELECT of id, cluster_id. truth: a SELECT of id, entity_id (or cluster_id, or one other column); where it covers a part of the records, only these are judged. confidence (0.95, say): low and high are the interval of a metric when the true clusters are a sample drawn one by one.';
 
--- Pairs without order, each once with its best score; pairs of a record with itself and with NULL are left out.
---
--- Intervals as of evaluate_clusters: of verdicts each pair is a case of its own, of entities each entity, a wrong pair being
--- of both of its own. Sums of squares and products over the cases give the variance of each linear approximation.
-CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text, thresholds double precision[] DEFAULT NULL, confidence double precision DEFAULT NULL)
-RETURNS TABLE (scored_by text, threshold double precision, predicted_pairs bigint, right_pairs bigint, true_pairs numeric,
-    unjudged_pairs bigint, "precision" numeric, recall numeric, f1 numeric,
-    precision_low numeric, precision_high numeric, recall_low numeric, recall_high numeric, f1_low numeric, f1_high numeric)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 10
+-- Whatever form the truth of pairs has: its relation "truth", how a pair p finds itself in it, and what the truth then says
+-- of the pair: true, false, or NULL where it does not know the pair.
+CREATE FUNCTION mastering.pair_truth(truth text, OUT relation text, OUT verdict text, OUT verdict_join text, OUT of_pairs boolean)
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
 DECLARE
-    predicted_columns text[] := mastering.query_column_names(predicted, 'predicted');
     truth_columns text[] := mastering.query_column_names(truth, 'truth');
-    truth_sql text;
-    verdict text;       -- true, false, or NULL where the truth does not know the pair
-    verdict_join text;
-    true_count text;
-    cases text;         -- what a judged pair is a case of: a pair, or one or two entities
-    true_cases text;    -- every case, and its true pairs
 BEGIN
-    PERFORM mastering.require_columns(predicted_columns, '{id_a,id_b}', 'predicted');
-    IF NOT (confidence > 0 AND confidence < 1) THEN
-        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = pg_catalog.format('the confidence %s is not between 0 and 1, both excluded', confidence),
-            HINT = 'Write confidence => 0.95, or leave it out for no intervals.';
-    END IF;
-    scored_by := CASE WHEN 'probability' = ANY (predicted_columns) THEN 'probability' WHEN 'weight' = ANY (predicted_columns) THEN 'weight' END;
-    IF thresholds IS NOT NULL AND scored_by IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = '42703', MESSAGE = 'the query in argument "predicted" has no column "probability" or "weight"',
-            DETAIL = pg_catalog.format('Its columns are: %s.', mastering.quoted_list(predicted_columns)),
-            HINT = 'Select one of them, as match_pairs returns them, or leave argument "thresholds" out.';
-    END IF;
-
-    IF 'id_a' = ANY (truth_columns) OR NOT 'id' = ANY (truth_columns) THEN
+    of_pairs := 'id_a' = ANY (truth_columns) OR NOT 'id' = ANY (truth_columns);
+    IF of_pairs THEN
         PERFORM mastering.require_columns(truth_columns, '{id_a,id_b}', 'truth');
-        truth_sql := pg_catalog.format($sql$SELECT LEAST(id_a, id_b) AS id_a, GREATEST(id_a, id_b) AS id_b, pg_catalog.bool_and(is_match) AS is_match
+        relation := pg_catalog.format($sql$SELECT LEAST(id_a, id_b) AS id_a, GREATEST(id_a, id_b) AS id_b, pg_catalog.bool_and(is_match) AS is_match
     FROM (
         SELECT q.id_a::pg_catalog.text COLLATE "C" AS id_a, q.id_b::pg_catalog.text COLLATE "C" AS id_b, %s AS is_match
         FROM (
@@ -260,13 +237,53 @@ BEGIN
         -- With verdicts, only pairs that have one can be judged; a list of matches is complete.
         verdict := CASE WHEN 'is_match' = ANY (truth_columns) THEN 't.is_match' ELSE 't.is_match IS NOT NULL' END;
         verdict_join := 'LEFT JOIN truth AS t ON t.id_a = p.id_a AND t.id_b = p.id_b';
+    ELSE
+        relation := mastering.assignment_sql(truth, 'truth', mastering.truth_column(truth_columns, 'truth'));
+        verdict := 'a.cluster_id = b.cluster_id';
+        verdict_join := 'LEFT JOIN truth AS a ON a.id = p.id_a LEFT JOIN truth AS b ON b.id = p.id_b';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.pair_truth(text) IS 'Internal. The truth of pairs, whatever its form, as parts of a query: see evaluate_pairs.';
+
+-- Pairs without order, each once with its best score; pairs of a record with itself and with NULL are left out.
+--
+-- Intervals as of evaluate_clusters: of verdicts each pair is a case of its own, of entities each entity, a wrong pair being
+-- of both of its own. Sums of squares and products over the cases give the variance of each linear approximation.
+CREATE FUNCTION mastering.evaluate_pairs(predicted text, truth text, thresholds double precision[] DEFAULT NULL, confidence double precision DEFAULT NULL)
+RETURNS TABLE (scored_by text, threshold double precision, predicted_pairs bigint, right_pairs bigint, true_pairs numeric,
+    unjudged_pairs bigint, "precision" numeric, recall numeric, f1 numeric,
+    precision_low numeric, precision_high numeric, recall_low numeric, recall_high numeric, f1_low numeric, f1_high numeric)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 10
+AS $$
+DECLARE
+    predicted_columns text[] := mastering.query_column_names(predicted, 'predicted');
+    truth_sql text;
+    verdict text;       -- true, false, or NULL where the truth does not know the pair
+    verdict_join text;
+    of_pairs boolean;
+    true_count text;
+    cases text;         -- what a judged pair is a case of: a pair, or one or two entities
+    true_cases text;    -- every case, and its true pairs
+BEGIN
+    PERFORM mastering.require_columns(predicted_columns, '{id_a,id_b}', 'predicted');
+    IF NOT (confidence > 0 AND confidence < 1) THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = pg_catalog.format('the confidence %s is not between 0 and 1, both excluded', confidence),
+            HINT = 'Write confidence => 0.95, or leave it out for no intervals.';
+    END IF;
+    scored_by := CASE WHEN 'probability' = ANY (predicted_columns) THEN 'probability' WHEN 'weight' = ANY (predicted_columns) THEN 'weight' END;
+    IF thresholds IS NOT NULL AND scored_by IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '42703', MESSAGE = 'the query in argument "predicted" has no column "probability" or "weight"',
+            DETAIL = pg_catalog.format('Its columns are: %s.', mastering.quoted_list(predicted_columns)),
+            HINT = 'Select one of them, as match_pairs returns them, or leave argument "thresholds" out.';
+    END IF;
+
+    SELECT t.relation, t.verdict, t.verdict_join, t.of_pairs INTO truth_sql, verdict, verdict_join, of_pairs FROM mastering.pair_truth(truth) AS t;
+    IF of_pairs THEN
         true_count := 'SELECT pg_catalog.count(*)::pg_catalog.numeric FROM truth WHERE is_match';
         cases := 'ARRAY[pg_catalog.concat(pg_catalog.length(p.id_a), '':'', p.id_a, p.id_b)]';
         true_cases := 'SELECT pg_catalog.concat(pg_catalog.length(id_a), '':'', id_a, id_b) AS unit, is_match::pg_catalog.int4::pg_catalog.float8 AS pairs FROM truth';
     ELSE
-        truth_sql := mastering.assignment_sql(truth, 'truth', mastering.truth_column(truth_columns, 'truth'));
-        verdict := 'a.cluster_id = b.cluster_id';
-        verdict_join := 'LEFT JOIN truth AS a ON a.id = p.id_a LEFT JOIN truth AS b ON b.id = p.id_b';
         true_count := 'SELECT COALESCE(pg_catalog.sum(pg_catalog.div(n * (n - 1), 2)), 0) FROM (SELECT pg_catalog.count(*)::pg_catalog.numeric AS n FROM truth GROUP BY cluster_id) AS sizes';
         cases := 'CASE WHEN a.cluster_id = b.cluster_id THEN ARRAY[a.cluster_id] ELSE ARRAY[a.cluster_id, b.cluster_id] END';
         true_cases := 'SELECT cluster_id AS unit, pg_catalog.count(*)::pg_catalog.float8 * (pg_catalog.count(*) - 1) / 2 AS pairs FROM truth GROUP BY cluster_id';
