@@ -3,12 +3,13 @@
  *
  * Half of the pairs are those that teach most: the model is in doubt about them (uncertainty sampling, Lewis
  * & Gale 1994), or the clusters say otherwise than the pair alone; the more records hang on the answer the
- * better. Of pairs that would teach the same (of the same two clusters, of one record, of one agreement
- * pattern) only a few are taken. The other half is drawn by lot, as many of pairs that clusters put together
- * as of others, some from each part of the score range, more where pairs are many and the model is in doubt:
- * they find out where the model is sure and wrong, and what follows from labels is then true of all pairs.
- * Where things are one to one, clusters choose between pairs that look the same by themselves: how often that
- * is right only labels of what they put together can tell.
+ * better. What a label has said of two clusters is worth less a second time: they are told apart already,
+ * unless one of them holds several things. Of pairs that would teach the same (of the same two clusters, of
+ * one record, of one agreement pattern) only a few are taken. The other half is drawn by lot, as many of
+ * pairs that clusters put together as of others, some from each part of the score range, more where pairs are
+ * many and the model is in doubt: they find out where the model is sure and wrong, and what follows from
+ * labels is then true of all pairs. Where things are one to one, clusters choose between pairs that look the
+ * same by themselves: how often that is right only labels of what they put together can tell.
  *
  * Pairs come in any number, so only the best of each kind are kept while they pass. Lots are a hash of the
  * records' numbers, which depend on the ids alone.
@@ -25,11 +26,18 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define SCORE_PARTS 24 /* of one bit each, around the threshold; the outermost have all beyond */
-#define DISPUTE 0.5    /* that clusters and pair disagree, in doubt */
+#define SCORE_PARTS 24       /* of one bit each, around the threshold; the outermost have all beyond */
+#define TOGETHER_DISPUTE 0.5 /* that clusters and pair disagree, in doubt */
+#define APART_DISPUTE 1.0
 #define PER_CLUSTER_PAIR 1
 #define PER_RECORD 3
 #define KEPT_A_PAIR 20 /* of those that teach most, for one that is taken */
+
+/* How often something was used. */
+typedef struct use_entry {
+    uint64 key;
+    uint32 uses;
+} use_entry;
 
 /* The best pairs that have passed. */
 typedef struct shortlist {
@@ -44,6 +52,8 @@ typedef struct search {
     const clustering *clusters;
     union_find labelled; /* records that labels call the same */
     HTAB *known;         /* pairs of such groups that labels tell apart, and undecided pairs */
+    HTAB *asked;         /* labels of pairs of clusters */
+    bool may_join;       /* no source forbids what clusters keep apart */
     shortlist teaching, parts[2][SCORE_PARTS]; /* of pairs apart, and together */
     double pairs[2][SCORE_PARTS];              /* that passed */
 } search;
@@ -149,6 +159,48 @@ is_known(search *search, uint32 a, uint32 b)
     return a == b || hash_search(search->known, &key, HASH_FIND, NULL) != NULL;
 }
 
+/* How many labels there are of each pair of clusters. */
+static void
+note_asked(search *search, const label_list *labels)
+{
+    HASHCTL control = {
+        .keysize = sizeof(uint64), .entrysize = sizeof(use_entry), .hcxt = CurrentMemoryContext};
+    const uint32 *cluster = search->clusters->cluster;
+
+    if (labels == NULL)
+        return;
+    search->asked = hash_create("mastering asked", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    for (size_t i = 0; i < labels->count; i++) {
+        uint64 key = pair_key(cluster[labels->labels[i].a], cluster[labels->labels[i].b]);
+        bool found;
+        use_entry *entry = hash_search(search->asked, &key, HASH_ENTER, &found);
+
+        entry->uses = found ? entry->uses + 1 : 1;
+    }
+}
+
+static uint32
+times_asked(const search *search, uint32 cluster_a, uint32 cluster_b)
+{
+    uint64 key = pair_key(cluster_a, cluster_b);
+    const use_entry *entry = search->asked == NULL ? NULL : hash_search(search->asked, &key, HASH_FIND, NULL);
+
+    return entry == NULL ? 0 : entry->uses;
+}
+
+/*
+ * Whether a source that holds each thing once forbids nothing. Where one does, most of what is kept apart in
+ * spite of its weight is no match: the thing has its partner.
+ */
+static bool
+may_join(const match_run *run)
+{
+    const match_spec *spec = run->spec;
+
+    return run->store->source_slot < 0 || spec->one_per_source == ONE_PER_SOURCE_NEVER ||
+           (spec->unique_sources.known && spec->unique_sources.count == 0);
+}
+
 /* ---- looking at the pairs ---- */
 
 static int
@@ -170,7 +222,11 @@ judge(const search *search, uncertain_pair *pair)
     double hangs = a == b ? half * half : (double)clusters->size[a] * clusters->size[b];
 
     if (disputed && a == b)
-        doubt += DISPUTE;
+        doubt += TOGETHER_DISPUTE;
+    else if (disputed && search->may_join)
+        doubt += APART_DISPUTE;
+    if (a != b)
+        doubt /= 1 + times_asked(search, a, b);
     pair->teaches = (uint64)(doubt * (1.0 + 0.5 * portable_log2(hangs)) * (1 << 24));
     pair->reason = disputed ? UNCERTAIN_CLUSTER : UNCERTAIN_DOUBT;
     pair->lot = hash_combine(hash_word(pair->a), pair->b);
@@ -204,11 +260,6 @@ typedef struct choice {
     uint32 wanted, count, per_pattern;
     uncertain_pair *pairs;
 } choice;
-
-typedef struct use_entry {
-    uint64 key;
-    uint32 uses;
-} use_entry;
 
 static uint32 *
 uses_of(choice *choice, uint64 kind, uint64 what)
@@ -257,6 +308,8 @@ draw_lots(choice *choice, search *search, int together, uint32 left)
     double share[SCORE_PARTS], sum = 0;
     uint32 parts = 0, first = choice->count;
 
+    if (left == 0)
+        return;
     for (int part = 0; part < SCORE_PARTS; part++) {
         double p = probability_from_weight((part - SCORE_PARTS / 2) * (int64)WEIGHT_UNITS + WEIGHT_UNITS / 2);
         double pairs = search->pairs[together][part];
@@ -291,7 +344,9 @@ uncertain_pairs(match_run *run, int64 least_weight, uint32 wanted, const label_l
     choice choice = {.search = &search, .per_pattern = Max(wanted / 20, 1)};
 
     search.clusters = cluster_records(run, least_weight, labels);
+    search.may_join = may_join(run);
     note_labels(&search, labels);
+    note_asked(&search, labels);
     open_shortlist(&search.teaching, wanted * KEPT_A_PAIR, false);
     for (int part = 0; part < 2 * SCORE_PARTS; part++)
         open_shortlist(&search.parts[part % 2][part / 2], 2 * wanted, true);
