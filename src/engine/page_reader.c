@@ -40,7 +40,8 @@
 #define LOOK_UPS 256      /* of one column that overlap */
 #define LONG_TEXT 65536   /* bytes of a value that does not wait for its turn */
 #define MORE_THAN_EXPECTED 1.2
-#define MOST_COPIES 8 /* of values of a page: columns that share attributes */
+#define BYTES_A_VALUE 64 /* of a dictionary, with what it hands out next */
+#define MOST_COPIES 8    /* of values of a page: columns that share attributes */
 
 /* What the code of a value says before it is looked up; otherwise the width of its characters. */
 #define VALUE_FOR_MAIN_THREAD PG_UINT32_MAX
@@ -263,13 +264,18 @@ expected_values(Oid relation, AttrNumber attribute, double records)
 static void
 expect_values(page_reader *reader, Oid relation)
 {
-    double records = (double)reader->reading->expected;
+    double records = (double)reader->reading->expected, bytes = 0;
+    uint32 *values = palloc0(Max(reader->column_count, 1) * sizeof(uint32));
 
     for (int i = 0; i < reader->column_count && records > 0; i++) {
-        double values = expected_values(relation, (AttrNumber)(reader->columns[i].attribute + 1), records);
+        double expected = expected_values(relation, (AttrNumber)(reader->columns[i].attribute + 1), records);
 
-        dictionary_expect(dictionary_of(reader, i), (uint32)Min(values * MORE_THAN_EXPECTED, records));
+        values[i] = (uint32)Min(expected * MORE_THAN_EXPECTED, records);
+        bytes += (double)values[i] * BYTES_A_VALUE;
     }
+    for (int i = 0; i < reader->column_count && bytes <= (double)reader->reading->room; i++)
+        dictionary_expect(dictionary_of(reader, i), values[i]);
+    pfree(values);
 }
 
 /* Nothing is left for others to do before they look something up. */
@@ -408,7 +414,7 @@ set_values(page_reader *reader, page_part *part, uint32 row, int first_use, char
                 bool shared = column->mode != NORMALIZE_NONE && reader->attributes[column->attribute].shared;
 
                 if (shared ? set_short_copy(column, value, VARDATA_ANY(datum), length, copies)
-                           : page_end - datum > SHORT_TEXT_ROOM &&
+                           : page_end - VARDATA_ANY(datum) >= SHORT_TEXT_ROOM &&
                                  set_short_value(column, value, VARDATA_ANY(datum), length)) {
                     bytes[i] += length + sizeof(uint64);
                     continue;
