@@ -85,6 +85,27 @@ BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT same('thing', :'spec');
 COMMIT;
 
+-- Short texts of all lengths, ends and heads, up to the ends of pages; then statistics that are about other records.
+CREATE TABLE short (id int, code text, name text);
+ALTER TABLE short ALTER COLUMN name SET STORAGE PLAIN;
+INSERT INTO short SELECT n, substr(repeat('aB9' || n % 40 || 'Zé', 9), n % 5, n % 37), substr(repeat('Ab-9 x''y.Z0', 5), n % 12 + 1, n / 3 % 40) FROM generate_series(1, 3000) AS n;
+ANALYZE short;
+CREATE FUNCTION pairs(query text, keys text) RETURNS text LANGUAGE sql SET client_min_messages = error AS $$
+    SELECT count(*) || ' pairs ' || md5(string_agg(concat_ws(',', id_a, id_b, rules), ';' ORDER BY id_a::int, id_b::int))
+    FROM mastering.candidate_pairs(query, format('{"blocking": [%s], "comparisons": ["id"]}', keys)::jsonb) $$;
+CREATE FUNCTION same_pairs(keys text DEFAULT '"code", "name", {"keys": "name", "normalize": "text"}, {"keys": "code", "normalize": "alphanumeric"}') RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN by_pages = otherwise THEN split_part(by_pages, ' ', 1) ELSE concat_ws(' but ', by_pages, otherwise) END
+    FROM (SELECT pages.pairs('SELECT * FROM short', keys) AS by_pages, pages.pairs('SELECT * FROM short WHERE id IS NOT NULL', keys) AS otherwise) AS both_ways $$;
+\set apart '{"keys": "name", "normalize": "text"}, {"keys": "code", "normalize": "alphanumeric"}'
+SELECT same_pairs() AS pairs, same_pairs(:'apart') AS apart;
+ALTER TABLE short ALTER COLUMN code SET STORAGE PLAIN;
+UPDATE short SET code = left(code || '', 31), name = name || name;
+SELECT same_pairs() AS pairs, same_pairs(:'apart') AS apart;
+DELETE FROM short;
+SELECT count(*) FROM mastering.dedupe('SELECT * FROM short', '{"blocking": ["name"], "comparisons": ["name", "code"]}');
+INSERT INTO short SELECT n, 'k' || n / 2, 'name ' || n / 2 FROM generate_series(1, 2000) AS n;
+SELECT same_pairs() AS pairs;
+
 -- Sources; memory for a part of the records only.
 CREATE TABLE sourced AS SELECT id, name, city, phone, CASE WHEN id % 4 > 0 THEN 'source ' || id % 2 END AS source FROM thing;
 SELECT same('sourced', '{"link": "across_sources", "blocking": ["name", "phone"], "comparisons": ["name", "city", "phone"]}');
