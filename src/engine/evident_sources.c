@@ -13,8 +13,12 @@
 #define UNIQUE_SHARE_REPEATING 0.3 /* of a source with more pairs inside that are much alike than outside */
 #define SOURCES_ALIKE 30           /* triangles, that what is usual of all sources counts for in one */
 #define ABOUT_AS_ALIKE 0.7         /* of a weight */
-#define RARELY 0.03                /* of all records with one outside */
+#define HEAVY_SHARE                                                                                          \
+    0.25            /* of the pairs inside, as heavy as half of those outside: half of them are copies       \
+                     */
+#define RARELY 0.03 /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
+#define ENOUGH_HEAVY 10    /* records as much alike with one inside */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000
 
@@ -110,13 +114,25 @@ weight_of_copies(const triangle *triangles, uint64 count, uint64 least_copies)
     return weight;
 }
 
+/*
+ * Whether a source repeats things that no other has, of which there are no triangles. Copies weigh what
+ * matches across sources weigh, so half of them reach the median of those; siblings seldom do. And a record
+ * with a sibling inside has a partner outside as often as any other, one with a copy less often.
+ */
+static bool
+repeats_alone(uint64 records, uint64 across, uint64 twins, uint64 heavy_twins, uint64 within)
+{
+    return heavy_twins >= ENOUGH_HEAVY && heavy_twins >= HEAVY_SHARE * twins &&
+           (double)within * records < (double)twins * across;
+}
+
 void
 find_evident_sources(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources,
                      bool *unique, int64 *copies_weight)
 {
     const record_store *store = run->store;
     uint32 count = store->records.count, source_count = store->sources->count, step;
-    uint64 *across, *within, *copies, *twins, *heavy_twins, *partners;
+    uint64 *across, *within, *copies, *twins, *heavy_twins, *partners, *records;
     best_links best;
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
@@ -130,6 +146,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     twins = palloc0(source_count * sizeof(uint64));
     heavy_twins = palloc0(source_count * sizeof(uint64));
     partners = palloc0(source_count * sizeof(uint64));
+    records = palloc0(source_count * sizeof(uint64));
     find_best_links(run, links, link_count, sources, &best);
     step = count / TRIANGLES_LOOKED_AT + 1;
     triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
@@ -137,6 +154,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     for (uint32 a = 0; a < count; a += step) {
         uint32 b = best.across[a], twin = best.within[a];
 
+        records[sources[a]]++;
         if (twin != PG_UINT32_MAX && best.within[twin] == a) {
             twins[sources[a]]++;
             heavy_twins[sources[a]] += match_run_pair_weight(run, a, twin) >= median;
@@ -172,8 +190,11 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
             most = Min(most, UNIQUE_SHARE_REPEATING);
         few = copies[source] + 0.5 < most * (within[source] + 2.0) &&
               copies[source] + SOURCES_ALIKE * usual < most * (within[source] + SOURCES_ALIKE);
-        unique[source] =
-            across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
+        unique[source] = across[source] >= ENOUGH_PARTNERS && many &&
+                         (few || copies[source] < RARELY * across[source]) &&
+                         !(copies_weight[source] == PG_INT64_MAX &&
+                           repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
+                                         within[source]));
         match_run_phase(run, "source",
                         "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
