@@ -19,6 +19,7 @@
 #define RARELY 0.03 /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
 #define ENOUGH_HEAVY 10    /* records as much alike with one inside */
+#define COPIES_WORTH 3     /* pairs inside that may be taken for one that is a copy */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000
 
@@ -126,6 +127,33 @@ repeats_alone(uint64 records, uint64 across, uint64 twins, uint64 heavy_twins, u
            (double)within * records < (double)twins * across;
 }
 
+/*
+ * The weight from which on two records of a source that repeats things alone may be together: those above it
+ * are copies as far as can be, if copies weigh what matches across sources weigh; PG_INT64_MIN: whatever they
+ * weigh. pairs: of the source, the heaviest first; those inside are called copies.
+ */
+static int64
+weight_of_lone_copies(const triangle *pairs, uint64 count, double twins, double heavy_twins, double partners)
+{
+    double inside = 0, outside = 0, most = 0;
+    int64 weight = PG_INT64_MAX;
+
+    for (uint64 i = 0, end; i < count; i = end) {
+        double copies;
+
+        for (end = i; end < count && pairs[end].weight == pairs[i].weight; end++) {
+            inside += pairs[end].are_copies;
+            outside += !pairs[end].are_copies;
+        }
+        copies = Min(2 * heavy_twins * outside / partners, inside);
+        if (COPIES_WORTH * copies - inside > most) {
+            most = COPIES_WORTH * copies - inside;
+            weight = inside < twins ? pairs[i].weight : PG_INT64_MIN;
+        }
+    }
+    return weight;
+}
+
 void
 find_evident_sources(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources,
                      bool *unique, int64 *copies_weight)
@@ -136,9 +164,9 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     best_links best;
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
-    triangle *triangles;
-    uint64 triangle_count = 0, first; /* first: of a source's triangles */
-    double all_copies = 0, usual;     /* usual: share of the triangles of all sources that are copies */
+    triangle *triangles, *pairs;
+    uint64 triangle_count = 0, pair_count = 0, first, first_pair = 0; /* first: of a source's triangles */
+    double all_copies = 0, usual; /* usual: share of the triangles of all sources that are copies */
 
     across = palloc0(source_count * sizeof(uint64));
     within = palloc0(source_count * sizeof(uint64));
@@ -150,14 +178,18 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     find_best_links(run, links, link_count, sources, &best);
     step = count / TRIANGLES_LOOKED_AT + 1;
     triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
+    pairs = big_alloc(run->context, mul_size(count / step + 1, 2 * sizeof(triangle)));
     median = median_across(run, links, link_count, &best);
     for (uint32 a = 0; a < count; a += step) {
         uint32 b = best.across[a], twin = best.within[a];
 
         records[sources[a]]++;
+        if (b != PG_UINT32_MAX && best.across[b] == a)
+            pairs[pair_count++] = (triangle){best.across_weight[a], sources[a], false};
         if (twin != PG_UINT32_MAX && best.within[twin] == a) {
             twins[sources[a]]++;
-            heavy_twins[sources[a]] += match_run_pair_weight(run, a, twin) >= median;
+            pairs[pair_count] = (triangle){match_run_pair_weight(run, a, twin), sources[a], true};
+            heavy_twins[sources[a]] += pairs[pair_count++].weight >= median;
         }
         partners[sources[a]] += b != PG_UINT32_MAX && best.across[b] == a;
         if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < median)
@@ -174,13 +206,16 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
             CHECK_FOR_INTERRUPTS();
     }
     qsort(triangles, triangle_count, sizeof(triangle), compare_triangles);
+    qsort(pairs, pair_count, sizeof(triangle), compare_triangles);
     first = within[0];
+    first_pair = twins[0] + partners[0];
     for (uint32 source = 1; source < source_count; source++)
         all_copies += copies[source];
     usual = triangle_count > within[0] ? all_copies / (double)(triangle_count - within[0]) : 0;
     for (uint32 source = 1; source < source_count; first += within[source++]) {
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source], few;
         double most = unique_share;
+        uint64 source_pairs = twins[source] + partners[source];
 
         copies_weight[source] = weight_of_copies(
             triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
@@ -190,11 +225,16 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
             most = Min(most, UNIQUE_SHARE_REPEATING);
         few = copies[source] + 0.5 < most * (within[source] + 2.0) &&
               copies[source] + SOURCES_ALIKE * usual < most * (within[source] + SOURCES_ALIKE);
-        unique[source] = across[source] >= ENOUGH_PARTNERS && many &&
-                         (few || copies[source] < RARELY * across[source]) &&
-                         !(copies_weight[source] == PG_INT64_MAX &&
-                           repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
-                                         within[source]));
+        unique[source] =
+            across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
+        if (unique[source] && copies_weight[source] == PG_INT64_MAX &&
+            repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
+                          within[source])) {
+            copies_weight[source] = weight_of_lone_copies(pairs + first_pair, source_pairs, twins[source],
+                                                          heavy_twins[source], partners[source]);
+            unique[source] = copies_weight[source] != PG_INT64_MIN;
+        }
+        first_pair += source_pairs;
         match_run_phase(run, "source",
                         "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
@@ -204,6 +244,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
                                                                 : ", unique but for what is much alike");
     }
     pfree(triangles);
+    pfree(pairs);
     pfree(best.within);
     pfree(best.across);
     pfree(best.across_weight);
