@@ -15,11 +15,23 @@ CREATE FUNCTION mastering.normalize_address(value text) RETURNS text
 COMMENT ON FUNCTION mastering.normalize_address(text) IS
 'normalize_text with street types, directions, parts of buildings and ordinal numbers abbreviated by a built-in table: "12 North Main Street, Apartment 4" and "12 N. Main St Apt 4" are equal. NULL where nothing is left.';
 
+CREATE FUNCTION mastering.normalize_email(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2
+    AS 'MODULE_PATHNAME', 'mastering_normalize_email';
+COMMENT ON FUNCTION mastering.normalize_email(text) IS
+'The first e-mail address in a text, in lower case: "Jay Jones <JJones@x.org>" is "jjones@x.org". A text without one stays, in lower case; NULL where it is empty.';
+
 CREATE FUNCTION mastering.normalize_organization(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15
     AS 'MODULE_PATHNAME', 'mastering_normalize_organization';
 COMMENT ON FUNCTION mastering.normalize_organization(text) IS
 'normalize_text without legal forms at the end (Inc, Ltd, GmbH, L.L.C. ...) and "the" at the start, and with common words abbreviated: "The Acme Manufacturing Company, Inc." and "ACME Mfg" are equal. A name that is nothing but a legal form stays. NULL where nothing is left.';
+
+CREATE FUNCTION mastering.latin_name(name text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mastering_latin_name';
+COMMENT ON FUNCTION mastering.latin_name(text) IS
+'A name that is compared with names in Latin letters: Chinese characters as pinyin, and alphabets that normalisation romanises as they are. NULL where the letters do not say how a name is spelt in Latin ones, as those of Arabic, Hebrew, Thai, Korean or Japanese.';
 
 CREATE FUNCTION mastering.normalize_phone(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10

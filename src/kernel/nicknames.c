@@ -223,7 +223,7 @@ static const char *const groups[] = {
     "michelle shelly shell michele",
     "mildred millie milly",
     "mitchell mitch",
-    "mohammed mohamed muhammad mohammad mo mohd muhammed",
+    "mohammed mohamed muhammad mohammad mo mohd muhammed mhd mohamad muhamad mohamud muhamed",
     "montgomery monty",
     "morgan mo",
     "nancy nan ann",

@@ -225,3 +225,43 @@ word_forms_phone(const char *digits, size_t length, char *target)
     memmove(target, digits + from, length - from);
     return length - from;
 }
+
+/* What an address is written in, on either side of its "@"; letters beyond ASCII among them. */
+static bool
+is_of_email(char c, bool domain)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+        (unsigned char)c >= 0x80)
+        return true;
+    return strchr(domain ? ".-" : ".-_+%&'", c) != NULL && c != '\0';
+}
+
+static size_t
+write_lower(const char *text, size_t length, char *target)
+{
+    for (size_t i = 0; i < length; i++)
+        target[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + ('a' - 'A')) : text[i];
+    return length;
+}
+
+size_t
+word_forms_email(const char *text, size_t length, char *target)
+{
+    for (size_t at = 0; at < length; at++) {
+        size_t from = at, to = at + 1;
+
+        if (text[at] != '@')
+            continue;
+        while (from > 0 && is_of_email(text[from - 1], false))
+            from--;
+        while (to < length && is_of_email(text[to], true))
+            to++;
+        while (from < at && (text[from] == '.' || text[from] == '\''))
+            from++;
+        while (to > at + 1 && (text[to - 1] == '.' || text[to - 1] == '-'))
+            to--;
+        if (from < at && to > at + 1)
+            return write_lower(text + from, to - from, target);
+    }
+    return write_lower(text, length, target);
+}

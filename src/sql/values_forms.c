@@ -1,11 +1,13 @@
 /*
- * values_forms.c: addresses, organisations and telephone numbers in one form, in SQL.
+ * values_forms.c: addresses, organisations, telephone numbers, e-mail addresses and names of other scripts in
+ * one form, in SQL.
  */
 #include "compat.h"
 
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "engine/latin_name.h"
 #include "engine/normalize.h"
 #include "kernel/word_forms.h"
 #include "sql/values.h"
@@ -50,4 +52,26 @@ MASTERING_FUNCTION(mastering_normalize_phone)
     static normalizer *state = NULL;
 
     return formed(fcinfo, &state, NORMALIZE_DIGITS, word_forms_phone);
+}
+
+/* As it is written: what normalisation takes for punctuation parts an address from what is around it. */
+MASTERING_FUNCTION(mastering_normalize_email)
+{
+    text *value = PG_GETARG_TEXT_PP(0), *result = palloc(VARHDRSZ + VARSIZE_ANY_EXHDR(value));
+
+    SET_VARSIZE(result,
+                VARHDRSZ + word_forms_email(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), VARDATA(result)));
+    PG_FREE_IF_COPY(value, 0);
+    if (VARSIZE(result) == VARHDRSZ)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(result);
+}
+
+MASTERING_FUNCTION(mastering_latin_name)
+{
+    text *value = PG_GETARG_TEXT_PP(0), *result = latin_name(values_characters(0, value));
+
+    if (result == NULL)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(result);
 }

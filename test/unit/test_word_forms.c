@@ -1,6 +1,6 @@
 /*
- * test_word_forms.c: forms of addresses, organisations and telephone numbers, in a target as large as the
- * text.
+ * test_word_forms.c: forms of addresses, organisations, telephone numbers and e-mail addresses, in a target
+ * as large as the text.
  */
 #include <stdlib.h>
 
@@ -50,6 +50,14 @@ main(void)
                 becomes(word_forms_organization, "a b c", "a b c") &&
                 becomes(word_forms_organization, "the", "the"),
             "a name that is nothing else stays");
+    unit_ok(becomes(word_forms_email, "Jay Jones <JJones@x.org>; jj@y.org", "jjones@x.org") &&
+                becomes(word_forms_email, "mailto:a_b+c@d-e.f.", "a_b+c@d-e.f") &&
+                becomes(word_forms_email, "'.j.o'neil@x.org'", "j.o'neil@x.org"),
+            "the first e-mail address in a text");
+    unit_ok(becomes(word_forms_email, "None", "none") && becomes(word_forms_email, "@", "@") &&
+                becomes(word_forms_email, "A@", "a@") && becomes(word_forms_email, "x @ y.z", "x @ y.z") &&
+                becomes(word_forms_email, "", ""),
+            "a text without an address stays, in lower case");
     unit_ok(becomes(word_forms_phone, "3903526553537", "526553537") &&
                 becomes(word_forms_phone, "03526553537", "526553537") &&
                 becomes(word_forms_phone, "123", "123"),
