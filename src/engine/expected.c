@@ -14,7 +14,9 @@
 #define LEAST_LEARNT 0.15     /* of a weight: what is peculiar to the data shows in few matches, too */
 #define MOST_OF_RARITY 0.9    /* of what an equal value can say at all, by how rare equal values are */
 #define MOST_SHARED_BITS 12.0 /* that all a household shares may say together */
-#define SLIP_SHARE 0.4        /* of an equal value's weight, that one wrong character leaves */
+#define DATE_SLIP 0.9 /* similarity of two dates of which day and month are swapped, or a digit is wrong */
+#define DATE_SLIP_BITS 1.5 /* that it says less than equal dates */
+#define SLIP_SHARE 0.4     /* of an equal value's weight, that one wrong character leaves */
 
 typedef struct expectation {
     double agree, differ; /* bits */
@@ -55,6 +57,8 @@ level_weight(const comparison_spec *comparison, int level, int shared)
     if (level - LEVEL_EXACT > comparison->threshold_count)
         return expected->differ;
     threshold = comparison->thresholds[level - LEVEL_EXACT - 1];
+    if (comparison->evidence == EVIDENCE_BIRTH_DATE && threshold >= DATE_SLIP)
+        return Max(agree - DATE_SLIP_BITS, SLIP_SHARE * agree);
     if (method_is_distance(comparison->method))
         return threshold <= 0 ? agree : threshold <= 1 ? SLIP_SHARE * agree : 0;
     if (threshold >= expected->neutral)
@@ -112,9 +116,13 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
         double full = portable_log2(comparison->m[LEVEL_EXACT] / comparison->u[LEVEL_EXACT]);
 
         if (comparison->term_frequency && comparison->frequencies.other > 0 && full > 0) {
+            double by_rarity = Max(Min(weights[c][LEVEL_EXACT] / full, 1.0), 0.0);
+
+            /* Few records have one date of birth by chance: where several do, most are copies. */
+            if (comparison->evidence == EVIDENCE_BIRTH_DATE)
+                by_rarity = 0;
             comparison->frequencies.scale =
-                learnt * comparison->frequencies.scale +
-                (1.0 - learnt) * Max(Min(weights[c][LEVEL_EXACT] / full, 1.0), 0.0);
+                learnt * comparison->frequencies.scale + (1.0 - learnt) * by_rarity;
             /* What is expected is expected of a value that is as frequent as most. */
             weights[c][LEVEL_EXACT] +=
                 comparison->frequencies.scale *
