@@ -15,6 +15,7 @@
 #define LEAST_SHARED_ADDRESSES 0.03 /* of telephone numbers and e-mail addresses */
 #define TELLING_LENGTH 5            /* characters of these */
 #define LEAST_SHARED_NAMED 0.1      /* of one column's, where the columns' names have a word in common */
+#define LEAST_GIVEN_NAMES 0.15      /* of the values of a column that names persons */
 #define LEAST_FILLED 8              /* records, and the share below */
 #define LEAST_FILLED_SHARE 0.02
 #define MOST_VALUES 20000 /* different ones looked at */
@@ -193,6 +194,12 @@ least_shared(const column_profile *a, const column_profile *b, bool by_words)
     return a->kind == KIND_CODE ? LEAST_SHARED_CODES : LEAST_SHARED_ADDRESSES;
 }
 
+static bool
+names_persons(const column_profile *profile)
+{
+    return of_words(profile) && profile->given_names >= LEAST_GIVEN_NAMES;
+}
+
 /* Whether one of the two stands where the other does not. */
 static bool
 stand_in(const column_profile *profiles, vocabulary *words, vocabulary *values, int i, int j)
@@ -200,6 +207,12 @@ stand_in(const column_profile *profiles, vocabulary *words, vocabulary *values, 
     bool by_words = of_words(&profiles[i]) || of_words(&profiles[j]);
     vocabulary *from = by_words ? words : values;
     double there, back;
+
+    /* The name of a firm, and the firm that a person works for; a name in its own script has no word of the
+       others, and is one all the same. */
+    if (profiles[i].completes_names != profiles[j].completes_names)
+        return (profiles[i].in_own_script && names_persons(&profiles[j])) ||
+               (profiles[j].in_own_script && names_persons(&profiles[i]));
 
     if (!by_words && profiles[i].kind != profiles[j].kind)
         return false;
@@ -271,7 +284,11 @@ column_group_expression(const column_group *group, const column_profile *profile
     initStringInfo(&expression);
     appendStringInfoString(&expression, "pg_catalog.concat_ws(' '");
     for (int i = 0; i < group->count; i++)
-        appendStringInfo(&expression, ", %s", quote_identifier(profiles[group->members[i]].name));
+        appendStringInfo(&expression,
+                         profiles[group->members[i]].in_own_script
+                             ? ", mastering.latin_name(%s::pg_catalog.text)"
+                             : ", %s",
+                         quote_identifier(profiles[group->members[i]].name));
     appendStringInfoChar(&expression, ')');
     return expression.data;
 }

@@ -51,6 +51,8 @@ typedef struct column_profile {
     uint32 top_codes[5];
     uint32 top_records[5];
     int part_of;              /* 1 + the place of the group that has the column as a part; 0: of none */
+    bool completes_names;     /* names records in which no column names a person (name_columns.h) */
+    bool in_own_script;       /* the same, mostly in letters that are not Latin */
     bool repeats;             /* says again what other columns say; set when a specification is suggested */
     const dictionary *values; /* of an array its elements, which no row has codes of */
 } column_profile;

@@ -9,6 +9,7 @@
 #include "compat.h"
 
 #include "engine/column_groups.h"
+#include "engine/name_columns.h"
 #include "engine/profile.h"
 #include "engine/quantities.h"
 #include "engine/suggest_evidence.h"
@@ -731,7 +732,9 @@ suggest_spec(const char *query)
     if (count == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column to compare"),
                         errhint("Return more columns than \"id\" and \"source\": SELECT id, name, ...")));
+    name_columns_find(store, profiles, count);
     profiles = with_groups(context, query, profiles, &count, &store);
+    name_columns_find(store, profiles, count);
     mark_repeating(store, profiles, count);
     bring_to_form(profiles, count);
     swapped_count = swapped_columns_find(store, profiles, count, swapped);

@@ -101,7 +101,7 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
                  evidence_kind *evidence, evidence_kind *swapped_evidence)
 {
     int whole = whole_name(profiles, count, chosen), telling = 0;
-    bool names = whole >= 0;
+    bool names = whole >= 0, persons = false;
 
     forget(evidence, count);
     *swapped_evidence = EVIDENCE_NONE;
@@ -112,12 +112,16 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
         *swapped_evidence = whole < 0 ? EVIDENCE_NAME : EVIDENCE_NONE;
         names = true;
     }
+    for (int i = 0; i < count; i++)
+        persons |= names_persons(&profiles[i]);
     for (int i = 0; i < count; i++) {
         const column_profile *profile = &profiles[i];
 
         if (!chosen[i] || evidence[i] != EVIDENCE_NONE || is_part(profiles, chosen, i))
             continue;
-        if (names_persons(profile)) {
+        if (profile->completes_names && persons)
+            evidence[i] = EVIDENCE_NAME;
+        else if (names_persons(profile)) {
             evidence[i] = names ? EVIDENCE_NONE : EVIDENCE_GIVEN_NAME;
             names = true;
         } else if (is_identifier(profile))

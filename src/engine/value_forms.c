@@ -12,6 +12,7 @@
 #define VALUES_LOOKED_AT 2000
 #define LEAST_OF_EITHER 0.02 /* of the values, that a form changes, and that it does not */
 #define LEAST_VALUES 20
+#define LEAST_WRAPPED 0.001 /* of the values of a column of e-mail addresses, that have more around them */
 #define MOST_DIGITS 24
 #define WHOLE_NUMBER 9      /* digits of a telephone number that is not local */
 #define LONGEST_VALUE 200   /* characters */
@@ -60,6 +61,24 @@ phones_differ(const form_counts *counts)
     return lengths > 1 || in_some(counts->abroad, counts->values);
 }
 
+/* Whether some values have more around an address than the address. */
+static bool
+emails_differ(const column_profile *profile)
+{
+    const dictionary *values = profile->values;
+    double wrapped = 0;
+
+    for (uint32 code = 1; code < values->count; code++) {
+        text_view text = values->texts[code];
+        bool any = false;
+
+        for (uint32 i = 0; i < text.length && !any; i++)
+            any = text_view_at(text, i) < 128 && strchr(" <>\"():;,", (int)text_view_at(text, i)) != NULL;
+        wrapped += any ? values->records[code] : 0;
+    }
+    return wrapped >= LEAST_WRAPPED * (double)profile->filled;
+}
+
 const char *
 value_form_function(const column_profile *profile)
 {
@@ -69,6 +88,8 @@ value_form_function(const column_profile *profile)
     form_counts counts = {0};
     uint32 step = values->count / VALUES_LOOKED_AT + 1;
 
+    if (profile->kind == KIND_EMAIL)
+        return emails_differ(profile) ? "mastering.normalize_email" : NULL;
     if (profile->distinct < LEAST_VALUES ||
         (profile->kind != KIND_NAME && profile->kind != KIND_TEXT && profile->kind != KIND_PHONE))
         return NULL;

@@ -1,0 +1,66 @@
+-- Persons and firms in one table: whose name stands in which column, names in two scripts, e-mail addresses as people type them.
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE SCHEMA persons_and_firms;
+SET search_path = persons_and_firms, mastering;
+
+CREATE FUNCTION pick(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN (('x' || left(md5(seed), 7))::bit(28)::int % most);
+CREATE FUNCTION word(seed text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN initcap((ARRAY['ba','ke','li','mo','nu','ra','se','ti','vo','zu','dra','fle','gri','klo','spu'])[1 + pick(seed || '1', 15)]
+    || (ARRAY['n','r','s','l','m','t','ck','nd','rt'])[1 + pick(seed || '2', 9)] || (ARRAY['a','er','en','o','ing','ow','y'])[1 + pick(seed || '3', 7)]);
+-- Eighty persons, of whom some say whom they work for, and forty firms in ten buildings: four have one address and telephone.
+CREATE TABLE parties AS
+SELECT row_number() OVER (ORDER BY md5('r' || thing || copy))::int AS id, thing,
+    CASE WHEN person THEN (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Margaret', 'William', 'Elizabeth', 'Richard', 'Thomas', 'Jennifer', 'Charles', 'Daniel', 'Anna', 'Peter', 'Laura', 'Michael', 'Nancy', 'Paul', 'Sarah', 'Mark', 'Helen', 'George'])[1 + thing % 22] END AS first_name,
+    CASE WHEN person THEN word('a' || thing) || word('b' || thing) END AS last_name,
+    CASE WHEN NOT person THEN word('f' || thing) || ' ' || word('g' || thing) || CASE WHEN copy = 0 THEN '' ELSE ' Trading' END END AS firm,
+    CASE WHEN person AND pick('w' || thing || copy, 3) = 0 THEN word('f' || 101 + thing % 40) || ' ' || word('g' || 101 + thing % 40) END AS employer,
+    CASE WHEN person AND pick('nb' || thing || copy, 3) > 0 THEN date '1940-01-01' + pick('born' || thing, 20000) END AS born,
+    1 + pick('no' || home, 90) || ' ' || word('s' || home) || ' Street' AS street,
+    '030 ' || 1000000 + pick('p' || home, 9000000) AS phone,
+    CASE WHEN copy = 1 AND pick('mail' || thing, 3) = 0 THEN initcap(word('m' || thing)) || ' <' || upper(word('m' || thing)) || thing || '@example.org>'
+        WHEN person THEN lower(word('m' || thing)) || thing || '@example.org' END AS email,
+    CASE WHEN person AND pick('nl' || thing || copy, 5) < 2 THEN (10000000 + pick('l' || thing, 90000000))::text END AS licence
+FROM generate_series(1, 140) AS thing, generate_series(0, 1) AS copy,
+    LATERAL (SELECT thing <= 100 AS person, CASE WHEN thing <= 100 THEN thing / 2 ELSE 1000 + thing / 4 END AS home) AS kind
+WHERE copy = 0 OR pick('c' || thing, 3) > 0;
+SELECT count(*), count(firm) AS firms, count(employer) AS employers, count(DISTINCT thing) AS things FROM parties;
+
+-- A firm is the name of what is no person; an employer is shared. E-mail addresses are compared without what is around them.
+CREATE TABLE spec AS SELECT suggest('SELECT id, first_name, last_name, firm, employer, born, street, phone, email, licence FROM parties') AS spec;
+SELECT coalesce(c ->> 'column', c ->> 'name') AS compared, c ->> 'expression' AS expression, c ->> 'method' AS method, c ->> 'evidence' AS evidence
+FROM spec, jsonb_array_elements(spec -> 'comparisons') AS c WHERE c ? 'evidence' ORDER BY 1;
+CREATE TABLE clusters AS SELECT c.*, thing, firm FROM spec, dedupe_as(NULL::int, 'SELECT id, first_name, last_name, firm, employer, born, street, phone, email, licence FROM parties', spec) AS c JOIN parties USING (id);
+SELECT a.firm IS NOT NULL AS firms, count(*) FILTER (WHERE a.thing = b.thing AND a.cluster_id = b.cluster_id) > 0.9 * count(*) FILTER (WHERE a.cluster_id = b.cluster_id) AS precise,
+    count(*) FILTER (WHERE a.thing = b.thing AND a.cluster_id = b.cluster_id) > 0.9 * count(*) FILTER (WHERE a.thing = b.thing) AS complete
+FROM clusters AS a JOIN clusters AS b ON a.id < b.id AND (a.thing = b.thing OR a.cluster_id = b.cluster_id) GROUP BY 1 ORDER BY 1;
+-- Without firms, what people work for completes nothing.
+SELECT coalesce(c ->> 'column', c ->> 'name') AS compared, c ->> 'evidence' AS evidence
+FROM jsonb_array_elements(suggest('SELECT id, first_name, last_name, employer, born, street, phone, email, licence FROM parties WHERE firm IS NULL') -> 'comparisons') AS c
+WHERE c ->> 'column' = 'employer';
+
+-- No date of birth says less for being met often, where that is copies.
+SELECT (c #>> '{frequencies,scale}')::float < 0.2 AS hardly_by_frequency
+FROM spec, train_model('SELECT * FROM parties WHERE id <= 60', spec) AS m, jsonb_array_elements(m -> 'comparisons') AS c WHERE c ->> 'name' = 'born';
+
+SELECT v, normalize_email(v) FROM unnest(ARRAY['Jay Jones <JJones@x.org>; mailto:jj@y.org', '"J. Öz"<.jörg@Öz.de>', 'Unknown', '', 'a@', NULL]) AS emails (v);
+
+-- ---- a name in Latin letters here, and in its own there ----
+SELECT latin_name(n), normalize_text(latin_name(n)) FROM unnest(ARRAY['王伟', '欧阳娜娜', 'ВАСИЛЬЕВ, Александр', 'Jörg Öz', 'a王b', '', ' ', 'فيصل صديقي', 'គឹម', '김철수', 'たなか', NULL]) AS names (n);
+CREATE TABLE spelt (latin text, own text);
+INSERT INTO spelt VALUES ('Alexander Vasiliev', 'Александр Васильев'), ('Ivan Petrov', 'Иван Петров'), ('Boris Smirnov', 'Борис Смирнов'), ('Anna Kuznetsova', 'Анна Кузнецова'),
+    ('Maria Sokolova', 'Мария Соколова'), ('Peter Volkov', 'Пётр Волков'), ('Nikolai Fedorov', 'Николай Фёдоров'), ('Olga Morozova', 'Ольга Морозова'), ('Viktor Lebedev', 'Виктор Лебедев'),
+    ('Elena Orlova', 'Елена Орлова'), ('Wang Wei', '王伟'), ('Zhang Xiuying', '张秀英'), ('Liu Jie', '刘杰'), ('Li Na', '李娜'), ('Chen Gang', '陈刚'), ('Sergei Popov', 'Сергей Попов');
+CREATE TABLE scripts AS
+SELECT row_number() OVER (ORDER BY md5(s.latin || copy))::int AS id, s.latin AS thing, CASE WHEN copy = 0 THEN s.latin END AS name, CASE WHEN copy = 1 THEN s.own END AS native_name,
+    date '1950-01-01' + pick(s.latin, 15000) AS born, '030 ' || 1000000 + pick('p' || s.latin, 9000000) AS phone
+FROM spelt AS s, generate_series(0, 1) AS copy;
+INSERT INTO scripts SELECT 100 + g, 't' || g, (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Thomas'])[1 + g % 5] || ' ' || word('a' || g) || word('b' || g), NULL, date '1950-01-01' + pick('b' || g, 15000), '030 ' || 1000000 + pick('p' || g, 9000000)
+FROM generate_series(1, 40) AS g;
+SELECT coalesce(c ->> 'column', c ->> 'name') AS compared, c ->> 'expression' AS expression, c ->> 'evidence' AS evidence
+FROM jsonb_array_elements(suggest('SELECT id, name, native_name, born, phone FROM scripts') -> 'comparisons') AS c WHERE c ->> 'evidence' = 'name';
+SELECT count(*) FILTER (WHERE a.thing = b.thing) AS found, count(*) FILTER (WHERE a.thing <> b.thing) AS wrong
+FROM (SELECT * FROM dedupe_as(NULL::int, 'SELECT id, name, native_name, born, phone FROM scripts') JOIN scripts USING (id)) AS a
+JOIN (SELECT * FROM dedupe_as(NULL::int, 'SELECT id, name, native_name, born, phone FROM scripts') JOIN scripts USING (id)) AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
+DROP SCHEMA persons_and_firms CASCADE;
