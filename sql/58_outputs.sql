@@ -297,7 +297,7 @@ BEGIN
     SELECT n.label, nextval('mastering.cluster_id')
       FROM (SELECT p.label FROM pg_temp.mastering_partition p WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_identity i WHERE i.label = p.label)
              GROUP BY p.label ORDER BY min((p.source || ':' || p.key) COLLATE "C")) n;
-    IF large THEN
+    IF large OR EXISTS (SELECT FROM pg_temp.mastering_identity OFFSET 2000) THEN    -- of a first run all are new
         ANALYZE pg_temp.mastering_identity;
     END IF;
 END

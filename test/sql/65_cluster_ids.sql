@@ -37,5 +37,10 @@ SELECT * FROM events(); COMMIT;
 -- Nothing left at all.
 BEGIN; SELECT * FROM run('{}');
 SELECT * FROM events(); COMMIT;
+-- The planner knows how many there are, also where none was there before: of the first run of millions.
+TRUNCATE old_members;
+BEGIN; SELECT count(*) FROM run((SELECT jsonb_object_agg('l' || n, jsonb_build_array('k' || n)) FROM generate_series(1, 3000) n));
+SELECT c.reltuples FROM pg_class c WHERE c.oid = 'pg_temp.mastering_identity'::regclass;
+COMMIT;
 DROP TABLE old_members;
 DROP FUNCTION run, events;
