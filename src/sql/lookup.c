@@ -206,7 +206,7 @@ add_rows_of_chunk(const segment_rows *chunks, AttrNumber column, int32 part, ask
     bool isnull;
     bytea *entries = DatumGetByteaPP(slot_getattr(chunks->slot, column, &isnull));
     const uint8 *bytes = (const uint8 *)VARDATA_ANY(entries);
-    int end = (int)(VARSIZE_ANY_EXHDR(entries) / KEY_ENTRY_BYTES);
+    int end = key_chunk_count(entries);
 
     for (int e = key_chunk_find(bytes, end, asked[n].key);
          e < end && key_entry_key(bytes + e * KEY_ENTRY_BYTES) == asked[n].key &&
