@@ -47,7 +47,8 @@ typedef struct dictionary {
 extern dictionary *dictionary_create(MemoryContext context);
 
 /* Room for about so many values in all, in a dictionary that is empty: growing costs as much as filling it.
- */
+ * DICTIONARY_EXPECTED_BYTES: that it then takes for each of them, at most. */
+#define DICTIONARY_EXPECTED_BYTES 66
 extern void dictionary_expect(dictionary *dictionary, uint32 values);
 
 /* The code of a value, new or known; counts one more record that has it. */

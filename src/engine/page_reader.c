@@ -40,8 +40,8 @@
 #define LOOK_UPS 256      /* of one column that overlap */
 #define LONG_TEXT 65536   /* bytes of a value that does not wait for its turn */
 #define MORE_THAN_EXPECTED 1.2
-#define BYTES_A_VALUE 64 /* of a dictionary, with what it hands out next */
-#define MOST_COPIES 8    /* of values of a page: columns that share attributes */
+#define MEMORY_EXPECTED 4 /* the part of it that values may take before they are there */
+#define MOST_COPIES 8     /* of values of a page: columns that share attributes */
 
 /* What the code of a value says before it is looked up; otherwise the width of its characters. */
 #define VALUE_FOR_MAIN_THREAD PG_UINT32_MAX
@@ -260,21 +260,25 @@ expected_values(Oid relation, AttrNumber attribute, double records)
     return Min(values < 0 ? -values * records : values, records);
 }
 
-/* Room in the dictionaries, which are empty. Estimates are rather too low than too high. */
+/*
+ * Room in the dictionaries, which are empty. Estimates are rather too low than too high; but they may be as
+ * old as they like, and anybody may set those of a table of their own: they take a part of a run's memory at
+ * most.
+ */
 static void
 expect_values(page_reader *reader, Oid relation)
 {
-    double records = (double)reader->reading->expected, bytes = 0;
-    uint32 *values = palloc0(Max(reader->column_count, 1) * sizeof(uint32));
+    double records = (double)reader->reading->expected, all = 0, share;
+    double *values = palloc(Max(reader->column_count, 1) * sizeof(double));
 
-    for (int i = 0; i < reader->column_count && records > 0; i++) {
-        double expected = expected_values(relation, (AttrNumber)(reader->columns[i].attribute + 1), records);
-
-        values[i] = (uint32)Min(expected * MORE_THAN_EXPECTED, records);
-        bytes += (double)values[i] * BYTES_A_VALUE;
+    for (int i = 0; i < reader->column_count; i++) {
+        values[i] = expected_values(relation, (AttrNumber)(reader->columns[i].attribute + 1), records);
+        values[i] = Min(values[i] * MORE_THAN_EXPECTED, records);
+        all += values[i];
     }
-    for (int i = 0; i < reader->column_count && bytes <= (double)reader->reading->room; i++)
-        dictionary_expect(dictionary_of(reader, i), values[i]);
+    share = (double)mastering_memory_budget() / MEMORY_EXPECTED / (Max(all, 1) * DICTIONARY_EXPECTED_BYTES);
+    for (int i = 0; i < reader->column_count && records > 0; i++)
+        dictionary_expect(dictionary_of(reader, i), (uint32)(values[i] * Min(share, 1)));
     pfree(values);
 }
 

@@ -28,7 +28,6 @@ typedef struct page_reading {
     int threads;
     MemoryContext context; /* of the reader; an error deletes it before the store's */
     Size expected;         /* records, about; 0: nothing is known */
-    Size room;             /* bytes of dictionaries that may be made for their values at once */
     void *caller;
     void (*make_room)(void *caller, Size records); /* in rows and ids for so many in all */
     bool (*is_full)(void *caller);                 /* the records go elsewhere, once all are complete */

@@ -737,7 +737,6 @@ read_by_pages(store_receiver *state, SPIPlanPtr plan, MemoryContext reading, int
             start_receiving(&state->receiver, CMD_SELECT, query->tupDesc);
             pages.source_reader = state->source_reader;
             pages.expected = state->expected;
-            pages.room = state->limit > 0 ? state->limit / 2 : PG_UINT32_MAX;
             page_reader_read(&pages, query);
         }
         ExecutorFinish(query);

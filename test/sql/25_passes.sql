@@ -101,5 +101,14 @@ DROP TABLE passes_sources, passes_sources_again;
 -- Without one, or with labels, it is done in memory; when it is more than was allowed, that is said.
 SET client_min_messages = warning;
 SELECT count(*) FROM mastering.dedupe(:'sources', '{"blocking": ["name", ["city", "born"]], "comparisons": ["name", "city", "note"]}');
+-- What fits stays in memory, whatever is said of how many different values a table has.
+CREATE TABLE passes_few AS SELECT n AS id, 'name ' || n % 50 AS name, 'city ' || n % 70 AS city, 'street ' || n % 90 AS street, 'code ' || n % 30 AS code FROM generate_series(1, 20000) AS n;
+ALTER TABLE passes_few ALTER name SET (n_distinct = -1), ALTER city SET (n_distinct = -1), ALTER street SET (n_distinct = -1), ALTER code SET (n_distinct = -1);
+ANALYZE passes_few;
+SET mastering.work_mem = '6MB';
+SET client_min_messages = error;
+SELECT count(*) > 0 AS clusters FROM mastering.dedupe('SELECT * FROM passes_few', '{"blocking": [["name", "city", "street", "code"]], "comparisons": ["name", "city", "street", "code"]}');
+SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
+DROP TABLE passes_few;
 DROP TABLE passes_record, passes_in_memory, passes_model, passes_numbers, passes_numbers_memory;
 DROP FUNCTION passes_differences, passes_pick;
