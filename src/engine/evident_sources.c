@@ -13,11 +13,10 @@
 #define UNIQUE_SHARE_REPEATING 0.3 /* of a source with more pairs inside that are much alike than outside */
 #define SOURCES_ALIKE 30           /* triangles, that what is usual of all sources counts for in one */
 #define ABOUT_AS_ALIKE 0.7         /* of a weight */
-#define HEAVY_SHARE                                                                                          \
-    0.25            /* of the pairs inside, as heavy as half of those outside: half of them are copies       \
-                     */
-#define RARELY 0.03 /* of all records with one outside */
+#define HEAVY_SHARE 0.25           /* of the pairs inside, as heavy as half of those outside */
+#define RARELY 0.03                /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
+#define COARSE 0.05        /* of the best links outside: as many weigh the same */
 #define ENOUGH_HEAVY 10    /* records as much alike with one inside */
 #define COPIES_WORTH 3     /* pairs inside that may be taken for one that is a copy */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
@@ -118,7 +117,8 @@ weight_of_copies(const triangle *triangles, uint64 count, uint64 least_copies)
 /*
  * Whether a source repeats things that no other has, of which there are no triangles. Copies weigh what
  * matches across sources weigh, so half of them reach the median of those; siblings seldom do. And a record
- * with a sibling inside has a partner outside as often as any other, one with a copy less often.
+ * with a sibling inside has a partner outside as often as any other, one with a copy less often. Where many
+ * pairs weigh the same (of one short text, say), siblings may weigh what matches do, and nothing is said.
  */
 static bool
 repeats_alone(uint64 records, uint64 across, uint64 twins, uint64 heavy_twins, uint64 within)
@@ -165,6 +165,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
     triangle *triangles, *pairs;
+    uint64 mutual = 0, tied = 0; /* records with a best one outside; whose weight is the median */
     uint64 triangle_count = 0, pair_count = 0, first, first_pair = 0; /* first: of a source's triangles */
     double all_copies = 0, usual; /* usual: share of the triangles of all sources that are copies */
 
@@ -184,8 +185,11 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         uint32 b = best.across[a], twin = best.within[a];
 
         records[sources[a]]++;
-        if (b != PG_UINT32_MAX && best.across[b] == a)
+        if (b != PG_UINT32_MAX && best.across[b] == a) {
             pairs[pair_count++] = (triangle){best.across_weight[a], sources[a], false};
+            mutual++;
+            tied += best.across_weight[a] == median;
+        }
         if (twin != PG_UINT32_MAX && best.within[twin] == a) {
             twins[sources[a]]++;
             pairs[pair_count] = (triangle){match_run_pair_weight(run, a, twin), sources[a], true};
@@ -227,7 +231,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
               copies[source] + SOURCES_ALIKE * usual < most * (within[source] + SOURCES_ALIKE);
         unique[source] =
             across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
-        if (unique[source] && copies_weight[source] == PG_INT64_MAX &&
+        if (unique[source] && copies_weight[source] == PG_INT64_MAX && tied < COARSE * mutual &&
             repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
                           within[source])) {
             copies_weight[source] = weight_of_lone_copies(pairs + first_pair, source_pairs, twins[source],
