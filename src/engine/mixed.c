@@ -118,6 +118,15 @@ has_personal_values(match_run *run, int c)
            values->given_names > SOME_GIVEN_NAMES * values->looked_at;
 }
 
+/* Years and amounts are none, and texts always have words in common. */
+static bool
+may_be_place(match_run *run, int c)
+{
+    comparison_method method = run->scorer.comparisons[c].method;
+
+    return !method_weighs_terms(method) && method != METHOD_NUMERIC && !has_personal_values(run, c);
+}
+
 static bool
 is_telling(const rarities *rarities, const em_parameters *parameters, int c)
 {
@@ -217,9 +226,7 @@ differ_together(match_run *run, const joint_shares *sums, int i, int j)
         return correlation(sums) >= REPEATING_CORRELATION;
     return correlation(sums) >= REPEATING_PLACES ||
            (correlation(sums) >= REPEATING_LEAST && correlation_reached(sums) >= REPEATING_REACHED &&
-            !method_weighs_terms(run->scorer.comparisons[i].method) &&
-            !method_weighs_terms(run->scorer.comparisons[j].method) && !has_personal_values(run, i) &&
-            !has_personal_values(run, j));
+            may_be_place(run, i) && may_be_place(run, j));
 }
 
 /* What mixed_repeating looks at: what all comparisons say are matches, and what all but two do. */
