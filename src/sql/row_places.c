@@ -204,6 +204,10 @@ placed_rows_find(int32 segment, placed_row *wanted, Size count, Size *found)
     if (unknown > count / 8 || count > PLACED_ROWS_AT_MOST)
         return NULL;
     segment_rows_open_table(&rows, segment);
+    if (count >= rows.blocks) {
+        segment_rows_close(&rows);
+        return NULL;
+    }
     row_column = segment_rows_column(&rows, "#row");
     places = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(count, 1), sizeof(ItemPointerData)));
     *found = 0;
