@@ -318,7 +318,7 @@ COMMENT ON FUNCTION mastering.large_block(jsonb, jsonb) IS 'Says so where a bloc
 
 -- Clusters that links, or what must be together, lead to from the records that became affected in this round.
 CREATE FUNCTION mastering.note_near(env mastering.environment, entity_name text, entity jsonb, model jsonb, keys jsonb, records jsonb, members jsonb, this_round int, tied boolean, OUT reason text, OUT compared bigint, OUT blocks jsonb)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET enable_tidscan = on SET enable_indexscan = on SET enable_bitmapscan = on AS $$
 DECLARE
     query text := mastering.scope_query(entity);
     shared record;
