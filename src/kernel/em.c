@@ -8,12 +8,16 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define M_PRIOR_MATCHES 2.0  /* what the start values are worth */
 #define ENOUGH_PATTERNS 4096 /* for several threads to pay */
 #define PATTERNS_AT_ONCE 512
-#define MOST_ORDERED 64     /* sessions */
-#define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
+#define PATTERNS_A_BATCH 128 /* of an E step */
+#define MOST_ORDERED 64      /* sessions */
+#define U_PRIOR_PAIRS 100.0  /* what the u of random pairs is worth in a session */
 
 /* Whether a comparison's level counts: it has values on both sides, and nothing says the same. */
 static bool
@@ -78,13 +82,13 @@ set_ratios(const scorer *layout, const em_parameters *parameters, const em_sessi
     ratios->bounded = most < 1e100 && least > 1e-100;
 }
 
-/* The levels of a pattern; of comparisons that say nothing beside another LEVEL_MISSING in `said`. */
+/* The levels of a pattern; of comparisons that say nothing beside another LEVEL_MISSING. */
 static void
 set_levels(const session_ratios *ratios, const scorer *layout, const em_parameters *parameters,
-           const em_session *session, uint64_t pattern, uint8_t *levels, uint8_t *said)
+           const em_session *session, uint64_t pattern, uint8_t *said)
 {
     for (int c = 0; c < ratios->count; c++)
-        said[c] = levels[c] = (uint8_t)(pattern >> ratios->shifts[c] & ratios->masks[c]);
+        said[c] = (uint8_t)(pattern >> ratios->shifts[c] & ratios->masks[c]);
     for (int i = 0; i < ratios->beside_count; i++)
         if (!counts(layout, parameters, session, pattern, ratios->beside[i]))
             said[ratios->beside[i]] = LEVEL_MISSING;
@@ -122,22 +126,28 @@ product_of_levels(const session_ratios *ratios, const uint8_t *said)
     return ratio;
 }
 
-/* How likely a pair is a match, and how likely related. */
+/* How likely a pair is a match, and how likely related, by the products of what levels say. */
+static inline class_shares
+shares_of_ratios(const em_session *session, double ratio, double relative)
+{
+    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
+    double match = session->match_share * (ratio > 1e280 ? 1e280 : ratio), related = 0, all;
+
+    if (session->related != NULL)
+        related = session->related_share * (relative > 1e250 ? 1e250 : relative);
+    all = match + related + (stranger > 0 ? stranger : 0);
+    return (class_shares){match / all, related / all};
+}
+
+/* The same by the levels. */
 static inline class_shares
 posterior_of_levels(const session_ratios *ratios, const em_session *session, const uint8_t *said)
 {
-    double ratio = product_of_levels(ratios, said), relative = 1.0, match, related = 0;
-    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
-    double all;
+    double relative = 1.0;
 
-    match = session->match_share * (ratio > 1e280 ? 1e280 : ratio);
-    if (session->related != NULL) {
-        for (int c = 0; c < ratios->count; c++)
-            relative *= ratios->related[c][said[c]];
-        related = session->related_share * (relative > 1e250 ? 1e250 : relative);
-    }
-    all = match + related + (stranger > 0 ? stranger : 0);
-    return (class_shares){match / all, related / all};
+    for (int c = 0; c < ratios->count && session->related != NULL; c++)
+        relative *= ratios->related[c][said[c]];
+    return shares_of_ratios(session, product_of_levels(ratios, said), relative);
 }
 
 static double
@@ -203,6 +213,93 @@ typedef struct level_sums {
     double match, other, related;
 } level_sums;
 
+/*
+ * Some patterns of a session on their way through an E step. Step by step for all of them, and not pattern by
+ * pattern: no step then waits for the result of another one of the same pattern.
+ */
+typedef struct pattern_batch {
+    size_t count;
+    uint8_t levels[MAX_COMPARISONS][PATTERNS_A_BATCH];
+    uint8_t silent[MAX_COMPARISONS][PATTERNS_A_BATCH]; /* of comparisons that may say nothing: as they say */
+    double match[PATTERNS_A_BATCH], related[PATTERNS_A_BATCH];
+    level_sums counted[PATTERNS_A_BATCH];
+} pattern_batch;
+
+static void
+take_levels(const scorer *layout, const em_parameters *parameters, const em_session *session,
+            const session_ratios *ratios, const pattern_count *patterns, pattern_batch *batch)
+{
+    for (int c = 0; c < ratios->count; c++) {
+        int shift = ratios->shifts[c];
+        uint64_t mask = ratios->masks[c];
+
+        for (size_t i = 0; i < batch->count; i++)
+            batch->levels[c][i] = (uint8_t)(patterns[i].pattern >> shift & mask);
+    }
+    for (int k = 0; k < ratios->beside_count; k++) {
+        int c = ratios->beside[k];
+
+        for (size_t i = 0; i < batch->count; i++)
+            batch->silent[c][i] = counts(layout, parameters, session, patterns[i].pattern, c)
+                                      ? batch->levels[c][i]
+                                      : LEVEL_MISSING;
+    }
+}
+
+/* What the levels of a comparison say. */
+static inline const uint8_t *
+said_by(const em_parameters *parameters, const pattern_batch *batch, int c)
+{
+    return parameters->beside[c] != 0 ? batch->silent[c] : batch->levels[c];
+}
+
+/* The products of what levels say, in the order of the comparisons. */
+static void
+multiply_levels(const em_parameters *parameters, const session_ratios *ratios, bool with_related,
+                pattern_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        batch->match[i] = batch->related[i] = 1.0;
+    for (int c = 0; c < ratios->count && ratios->bounded; c++) {
+        const uint8_t *said = said_by(parameters, batch, c);
+        const double *match = ratios->match[c];
+
+        for (size_t i = 0; i < batch->count; i++)
+            batch->match[i] *= match[said[i]];
+    }
+    for (int c = 0; c < ratios->count && with_related; c++) {
+        const uint8_t *said = said_by(parameters, batch, c);
+        const double *related = ratios->related[c];
+
+        for (size_t i = 0; i < batch->count; i++)
+            batch->related[i] *= related[said[i]];
+    }
+    for (size_t i = 0; i < batch->count && !ratios->bounded; i++) {
+        uint8_t said[MAX_COMPARISONS];
+
+        for (int c = 0; c < ratios->count; c++)
+            said[c] = said_by(parameters, batch, c)[i];
+        batch->match[i] = product_of_levels(ratios, said);
+    }
+}
+
+static inline void
+add_level_sums(level_sums *sum, const level_sums *part)
+{
+#if defined(__SSE2__)
+    double *to = &sum->trusted;
+    const double *from = &part->trusted;
+
+    _mm_storeu_pd(to, _mm_add_pd(_mm_loadu_pd(to), _mm_loadu_pd(from)));
+    _mm_storeu_pd(to + 2, _mm_add_pd(_mm_loadu_pd(to + 2), _mm_loadu_pd(from + 2)));
+#else
+    sum->trusted += part->trusted;
+    sum->match += part->match;
+    sum->other += part->other;
+    sum->related += part->related;
+#endif
+}
+
 /* Goes over the patterns of a session: counts of all their pairs, and by level of the comparisons that count.
  */
 static level_sums
@@ -212,6 +309,7 @@ count_levels(const scorer *layout, const em_parameters *parameters, const em_ses
     int counting[MAX_COMPARISONS], counting_count = 0;
     level_sums all = {0};
     double trust = sqrt(session->match_share);
+    pattern_batch batch;
 
     for (int c = 0; c < layout->comparison_count; c++) {
         memset(sums[c], 0, sizeof sums[c]);
@@ -219,29 +317,28 @@ count_levels(const scorer *layout, const em_parameters *parameters, const em_ses
             counting[counting_count++] = c;
     }
     *pairs = 0;
-    for (size_t i = 0; i < session->pattern_count; i++) {
-        const pattern_count *entry = &session->patterns[i];
-        uint8_t levels[MAX_COMPARISONS], said[MAX_COMPARISONS];
-        class_shares shares;
-        double match, relative, other, trusted;
+    for (size_t first = 0; first < session->pattern_count; first += batch.count) {
+        const pattern_count *patterns = &session->patterns[first];
+        size_t left = session->pattern_count - first;
 
-        set_levels(ratios, layout, parameters, session, entry->pattern, levels, said);
-        shares = posterior_of_levels(ratios, session, said);
-        match = entry->count * shares.match;
-        relative = entry->count * shares.related;
-        other = entry->count - match - relative;
-        other = other < 0 ? 0 : other;
-        trusted = match * trust;
-        all.match += match;
-        all.related += relative;
-        *pairs += entry->count;
-        for (int k = 0; k < counting_count; k++) {
-            level_sums *sum = &sums[counting[k]][levels[counting[k]]];
+        batch.count = left < PATTERNS_A_BATCH ? left : PATTERNS_A_BATCH;
+        take_levels(layout, parameters, session, ratios, patterns, &batch);
+        multiply_levels(parameters, ratios, session->related != NULL, &batch);
+        for (size_t i = 0; i < batch.count; i++) {
+            class_shares shares = shares_of_ratios(session, batch.match[i], batch.related[i]);
+            double match = patterns[i].count * shares.match, related = patterns[i].count * shares.related;
+            double other = patterns[i].count - match - related;
 
-            sum->trusted += trusted;
-            sum->match += match;
-            sum->other += other;
-            sum->related += relative;
+            batch.counted[i] = (level_sums){match * trust, match, other < 0 ? 0 : other, related};
+        }
+        for (size_t i = 0; i < batch.count; i++) {
+            const level_sums *counted = &batch.counted[i];
+
+            all.match += counted->match;
+            all.related += counted->related;
+            *pairs += patterns[i].count;
+            for (int k = 0; k < counting_count; k++)
+                add_level_sums(&sums[counting[k]][batch.levels[counting[k]][i]], counted);
         }
     }
     return all;
@@ -372,9 +469,9 @@ em_match_probabilities(const scorer *layout, const em_parameters *parameters, co
 
     set_ratios(layout, parameters, session, &ratios);
     for (size_t i = 0; i < count; i++) {
-        uint8_t levels[MAX_COMPARISONS], said[MAX_COMPARISONS];
+        uint8_t said[MAX_COMPARISONS];
 
-        set_levels(&ratios, layout, parameters, session, patterns[i].pattern, levels, said);
+        set_levels(&ratios, layout, parameters, session, patterns[i].pattern, said);
         probabilities[i] = posterior_of_levels(&ratios, session, said).match;
     }
 }
