@@ -16,8 +16,9 @@
 #define ENOUGH_PATTERNS 4096 /* for several threads to pay */
 #define PATTERNS_AT_ONCE 512
 #define PATTERNS_A_BATCH 128 /* of an E step */
-#define MOST_ORDERED 64      /* sessions */
-#define U_PRIOR_PAIRS 100.0  /* what the u of random pairs is worth in a session */
+#define PATTERNS_IN_REGISTERS 4
+#define MOST_ORDERED 64     /* sessions */
+#define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
 /* Whether a comparison's level counts: it has values on both sides, and nothing says the same. */
 static bool
@@ -246,41 +247,79 @@ take_levels(const scorer *layout, const em_parameters *parameters, const em_sess
     }
 }
 
-/* What the levels of a comparison say. */
-static inline const uint8_t *
-said_by(const em_parameters *parameters, const pattern_batch *batch, int c)
+/* The comparisons that say something, with what their levels say: of those that are left out it is 1. */
+typedef struct telling_comparisons {
+    int count;
+    const uint8_t *said[MAX_COMPARISONS];
+    const double *ratios[MAX_COMPARISONS];
+} telling_comparisons;
+
+static void
+tell(const em_parameters *parameters, const em_session *session, const session_ratios *ratios,
+     const double (*of)[MAX_LEVELS], const pattern_batch *batch, telling_comparisons *telling)
 {
-    return parameters->beside[c] != 0 ? batch->silent[c] : batch->levels[c];
+    telling->count = 0;
+    for (int c = 0; c < ratios->count; c++) {
+        if (session->left_out >> c & 1)
+            continue;
+        telling->said[telling->count] = parameters->beside[c] != 0 ? batch->silent[c] : batch->levels[c];
+        telling->ratios[telling->count++] = of[c];
+    }
 }
 
-/* The products of what levels say, in the order of the comparisons. */
+/* The products of what the levels of some patterns say, in the order of the comparisons. */
+#if defined(__GNUC__)
+__attribute__((always_inline))
+#endif
+static inline void
+multiply_some(const telling_comparisons *telling, size_t first, int count, double *products)
+{
+    double product[PATTERNS_IN_REGISTERS];
+
+    for (int i = 0; i < count; i++)
+        product[i] = 1.0;
+    for (int k = 0; k < telling->count; k++) {
+        const uint8_t *said = telling->said[k] + first;
+        const double *ratios = telling->ratios[k];
+
+        for (int i = 0; i < count; i++)
+            product[i] *= ratios[said[i]];
+    }
+    for (int i = 0; i < count; i++)
+        products[first + i] = product[i];
+}
+
 static void
-multiply_levels(const em_parameters *parameters, const session_ratios *ratios, bool with_related,
+multiply_all(const telling_comparisons *telling, size_t count, double *products)
+{
+    size_t i = 0;
+
+    for (; i + PATTERNS_IN_REGISTERS <= count; i += PATTERNS_IN_REGISTERS)
+        multiply_some(telling, i, PATTERNS_IN_REGISTERS, products);
+    for (; i < count; i++)
+        multiply_some(telling, i, 1, products);
+}
+
+static void
+multiply_levels(const em_parameters *parameters, const em_session *session, const session_ratios *ratios,
                 pattern_batch *batch)
 {
-    for (size_t i = 0; i < batch->count; i++)
-        batch->match[i] = batch->related[i] = 1.0;
-    for (int c = 0; c < ratios->count && ratios->bounded; c++) {
-        const uint8_t *said = said_by(parameters, batch, c);
-        const double *match = ratios->match[c];
+    telling_comparisons telling;
 
-        for (size_t i = 0; i < batch->count; i++)
-            batch->match[i] *= match[said[i]];
-    }
-    for (int c = 0; c < ratios->count && with_related; c++) {
-        const uint8_t *said = said_by(parameters, batch, c);
-        const double *related = ratios->related[c];
-
-        for (size_t i = 0; i < batch->count; i++)
-            batch->related[i] *= related[said[i]];
-    }
+    tell(parameters, session, ratios, ratios->match, batch, &telling);
+    if (ratios->bounded)
+        multiply_all(&telling, batch->count, batch->match);
     for (size_t i = 0; i < batch->count && !ratios->bounded; i++) {
-        uint8_t said[MAX_COMPARISONS];
+        uint8_t said[MAX_COMPARISONS] = {0};
 
         for (int c = 0; c < ratios->count; c++)
-            said[c] = said_by(parameters, batch, c)[i];
+            said[c] = parameters->beside[c] != 0 ? batch->silent[c][i] : batch->levels[c][i];
         batch->match[i] = product_of_levels(ratios, said);
     }
+    if (session->related == NULL)
+        return;
+    tell(parameters, session, ratios, ratios->related, batch, &telling);
+    multiply_all(&telling, batch->count, batch->related);
 }
 
 static inline void
@@ -298,6 +337,24 @@ add_level_sums(level_sums *sum, const level_sums *part)
     sum->other += part->other;
     sum->related += part->related;
 #endif
+}
+
+/* What was counted, by the levels of one or two comparisons, in the order of the patterns. */
+static inline void
+add_levels(const pattern_batch *batch, int c, int d, bool two, level_sums (*sums)[MAX_LEVELS])
+{
+    const uint8_t *of_c = batch->levels[c], *of_d = batch->levels[d];
+    level_sums *to_c = sums[c], *to_d = sums[d];
+
+    if (!two) {
+        for (size_t i = 0; i < batch->count; i++)
+            add_level_sums(&to_c[of_c[i]], &batch->counted[i]);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        add_level_sums(&to_c[of_c[i]], &batch->counted[i]);
+        add_level_sums(&to_d[of_d[i]], &batch->counted[i]);
+    }
 }
 
 /* Goes over the patterns of a session: counts of all their pairs, and by level of the comparisons that count.
@@ -323,7 +380,7 @@ count_levels(const scorer *layout, const em_parameters *parameters, const em_ses
 
         batch.count = left < PATTERNS_A_BATCH ? left : PATTERNS_A_BATCH;
         take_levels(layout, parameters, session, ratios, patterns, &batch);
-        multiply_levels(parameters, ratios, session->related != NULL, &batch);
+        multiply_levels(parameters, session, ratios, &batch);
         for (size_t i = 0; i < batch.count; i++) {
             class_shares shares = shares_of_ratios(session, batch.match[i], batch.related[i]);
             double match = patterns[i].count * shares.match, related = patterns[i].count * shares.related;
@@ -332,13 +389,14 @@ count_levels(const scorer *layout, const em_parameters *parameters, const em_ses
             batch.counted[i] = (level_sums){match * trust, match, other < 0 ? 0 : other, related};
         }
         for (size_t i = 0; i < batch.count; i++) {
-            const level_sums *counted = &batch.counted[i];
-
-            all.match += counted->match;
-            all.related += counted->related;
+            all.match += batch.counted[i].match;
+            all.related += batch.counted[i].related;
             *pairs += patterns[i].count;
-            for (int k = 0; k < counting_count; k++)
-                add_level_sums(&sums[counting[k]][batch.levels[counting[k]][i]], counted);
+        }
+        for (int k = 0; k < counting_count; k += 2) {
+            bool two = k + 1 < counting_count;
+
+            add_levels(&batch, counting[k], counting[two ? k + 1 : k], two, sums);
         }
     }
     return all;
