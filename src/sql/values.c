@@ -3,6 +3,8 @@
  */
 #include "compat.h"
 
+#include "kernel/pair_bytes.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -89,6 +91,27 @@ values_gram_length(int32 q)
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("q-grams cannot have %d characters", q),
                  errhint("Use a q from 1 to %d.", GRAM_LENGTH_MOST)));
     return (uint32)q;
+}
+
+void
+values_pair(text *a, text *b, text_view *of_a, text_view *of_b)
+{
+    static pair_bytes bytes;
+    const char *bytes_a = VARDATA_ANY(a), *bytes_b = VARDATA_ANY(b);
+    Size length_a = VARSIZE_ANY_EXHDR(a), length_b = VARSIZE_ANY_EXHDR(b);
+
+    if (likely(bytes_are_ascii(bytes_a, length_a) && bytes_are_ascii(bytes_b, length_b))) {
+        *of_a = (text_view){bytes_a, (uint32)length_a, 1};
+        *of_b = (text_view){bytes_b, (uint32)length_b, 1};
+        return;
+    }
+    if (GetDatabaseEncoding() == PG_UTF8 && pair_bytes_of(bytes_a, length_a, bytes_b, length_b, &bytes)) {
+        *of_a = (text_view){bytes.bytes[0], bytes.lengths[0], 1};
+        *of_b = (text_view){bytes.bytes[1], bytes.lengths[1], 1};
+        return;
+    }
+    *of_a = values_characters(0, a);
+    *of_b = values_characters(1, b);
 }
 
 text_view

@@ -25,4 +25,10 @@ extern uint32 values_gram_length(int32 q);
 /* The characters of one of two texts (which: 0 or 1); valid until the next call for the same. */
 extern text_view values_characters(int which, text *value);
 
+/*
+ * Two texts for kernels that only ask which characters are equal: the views may hold other characters, equal
+ * where those of the texts are. Valid until the next call.
+ */
+extern void values_pair(text *a, text *b, text_view *of_a, text_view *of_b);
+
 #endif

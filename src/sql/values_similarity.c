@@ -26,29 +26,46 @@ compare_texts(FunctionCallInfo fcinfo, text_kernel kernel)
     PG_RETURN_FLOAT8(result);
 }
 
+/* The same for kernels that only ask which characters are equal. */
+static inline Datum
+compare_letters(FunctionCallInfo fcinfo, text_kernel kernel)
+{
+    text *a = PG_GETARG_TEXT_PP(0), *b = PG_GETARG_TEXT_PP(1);
+    text_view view_a, view_b;
+    kernel_workspace *workspace = values_workspace();
+    double result;
+
+    values_pair(a, b, &view_a, &view_b);
+    while (values_must_repeat(kernel(view_a, view_b, workspace, &result)))
+        ;
+    PG_FREE_IF_COPY(a, 0);
+    PG_FREE_IF_COPY(b, 1);
+    PG_RETURN_FLOAT8(result);
+}
+
 MASTERING_FUNCTION(mastering_jaro_similarity)
 {
-    return compare_texts(fcinfo, jaro_similarity);
+    return compare_letters(fcinfo, jaro_similarity);
 }
 
 MASTERING_FUNCTION(mastering_jaro_winkler_similarity)
 {
-    return compare_texts(fcinfo, jaro_winkler_similarity);
+    return compare_letters(fcinfo, jaro_winkler_similarity);
 }
 
 MASTERING_FUNCTION(mastering_levenshtein_similarity)
 {
-    return compare_texts(fcinfo, levenshtein_similarity);
+    return compare_letters(fcinfo, levenshtein_similarity);
 }
 
 MASTERING_FUNCTION(mastering_damerau_similarity)
 {
-    return compare_texts(fcinfo, damerau_similarity);
+    return compare_letters(fcinfo, damerau_similarity);
 }
 
 MASTERING_FUNCTION(mastering_lcs_similarity)
 {
-    return compare_texts(fcinfo, lcs_similarity);
+    return compare_letters(fcinfo, lcs_similarity);
 }
 
 MASTERING_FUNCTION(mastering_token_sort_similarity)
