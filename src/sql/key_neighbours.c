@@ -18,9 +18,6 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relscan.h"
-#include "access/skey.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
@@ -31,6 +28,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "sql/chunk_places.h"
 #include "sql/row_places.h"
 #include "sql/segment_rows.h"
 #include "storage/bufmgr.h"
@@ -38,7 +36,6 @@
 #include "tcop/dest.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -47,17 +44,8 @@
 
 /* A chunk fetched on its own costs as much as some five that are read in a row. */
 #define CHUNKS_READ_PER_LOOKUP 5
-/* The index is asked for as a whole where so many of its pages lie behind a key, or fewer. */
-#define INDEX_PAGES_PER_LOOKUP 4
 /* Chunks that the operating system is told of before they are wanted. */
 #define CHUNKS_AHEAD 32
-
-typedef struct asked_key {
-    int32 rule;
-    int64 key;
-    uint32 size; /* rows that have it */
-    uint32 own;  /* and of these, the caller's */
-} asked_key;
 
 /* A set of row numbers. */
 typedef struct row_set {
@@ -85,12 +73,6 @@ typedef struct search {
     Size set;              /* which set of the parts is received: its place in them */
     MemoryContext context; /* of the sets */
 } search;
-
-/* A chunk to be fetched for a key. */
-typedef struct wanted_chunk {
-    ItemPointerData place;
-    uint32 asked;
-} wanted_chunk;
 
 /* ---- sets of rows ---- */
 
@@ -368,61 +350,6 @@ chunk_index(Relation relation)
     return found;
 }
 
-static int
-compare_places(const void *a, const void *b)
-{
-    const wanted_chunk *x = a, *y = b;
-    int order = ItemPointerCompare(unconstify(ItemPointerData *, &x->place),
-                                   unconstify(ItemPointerData *, &y->place));
-
-    return order != 0 ? order : x->asked < y->asked ? -1 : x->asked > y->asked;
-}
-
-/*
- * A key lies in the last chunk that begins before it, or in those that begin with it. Of what begins alike
- * before it the index may have several versions, of which this snapshot sees one: all are fetched.
- */
-static wanted_chunk *
-place_chunks(search *search, Relation relation, Relation index, Size *count)
-{
-    IndexScanDesc scan = index_beginscan(relation, index, GetActiveSnapshot(), 2, 0);
-    Size room = search->count + 16;
-    wanted_chunk *wanted = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(room, sizeof(wanted_chunk)));
-    ScanKeyData keys[2];
-
-    *count = 0;
-    if (RelationGetNumberOfBlocks(index) <= (uint64)search->count * INDEX_PAGES_PER_LOOKUP)
-        segment_expect_index(index);
-    scan->xs_want_itup = true;
-    for (Size i = 0; i < search->count; i++) {
-        const asked_key *asked = search->asked + i;
-        int64 before = PG_INT64_MAX; /* where the last chunk begins that begins before the key */
-        ItemPointer place;
-
-        CHECK_FOR_INTERRUPTS();
-        ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(asked->rule));
-        ScanKeyInit(&keys[1], 2, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(asked->key));
-        index_rescan(scan, keys, 2, NULL, 0);
-        while ((place = index_getnext_tid(scan, BackwardScanDirection)) != NULL) {
-            bool is_null;
-            int64 first = DatumGetInt64(index_getattr(scan->xs_itup, 2, RelationGetDescr(index), &is_null));
-
-            if (first < before && before < asked->key)
-                break;
-            before = first;
-
-            if (*count == room) {
-                room *= 2;
-                wanted = repalloc_huge(wanted, mul_size(room, sizeof(wanted_chunk)));
-            }
-            wanted[(*count)++] = (wanted_chunk){*place, (uint32)i};
-        }
-    }
-    index_endscan(scan);
-    qsort(wanted, *count, sizeof(wanted_chunk), compare_places);
-    return wanted;
-}
-
 static void
 look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
 {
@@ -432,7 +359,7 @@ look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
     IndexFetchTableData *fetch;
     Size count, ahead = 0;
     bytea *copy;
-    wanted_chunk *wanted = place_chunks(search, relation, index, &count);
+    wanted_chunk *wanted = chunk_places(relation, index, search->asked, search->count, &count);
 
     fetch = table_index_fetch_begin(relation);
     for (Size i = 0, end; i < count; i = end) {
@@ -459,7 +386,8 @@ look_up_chunks(search *search, part *part, Relation relation, Oid index_oid)
     }
     table_index_fetch_end(fetch);
     ExecDropSingleTupleTableSlot(slot);
-    pfree(wanted);
+    if (wanted != NULL)
+        pfree(wanted);
     index_close(index, AccessShareLock);
 }
 
