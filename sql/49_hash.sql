@@ -4,6 +4,10 @@ CREATE FUNCTION mastering.row_hash(row_value record) RETURNS uuid
     LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_row_hash';
 COMMENT ON FUNCTION mastering.row_hash(record) IS 'First 128 bits of the SHA-256 of a row''s values as text; depends on DateStyle and the like, so these are pinned where it is called.';
 
+CREATE FUNCTION mastering.row_image_hash(row_value record) RETURNS uuid
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_row_image_hash';
+COMMENT ON FUNCTION mastering.row_image_hash(record) IS 'First 128 bits of the SHA-256 of a row''s values as they are in memory: for rows that are laid beside each other within a transaction. Cheaper than row_hash, and of no use elsewhere.';
+
 CREATE FUNCTION mastering.rows_hash_add(state internal, row_value record) RETURNS internal
     LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mastering_rows_hash_add';
 COMMENT ON FUNCTION mastering.rows_hash_add(internal, record) IS 'Transition function of rows_hash.';

@@ -347,44 +347,56 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.rows_of_clusters(jsonb, bigint) IS 'A query for the rows of so many clusters in a version.';
 
--- The version after a run: rows of the wanted state that the old version has stay where they are. All rows are told apart by hashes; those of
--- a scope, of which many are fetched anyway, are laid beside what is wanted of the same key, byte by byte: to write a lineage as text and
--- to hash it takes longer than to read it.
-CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, key text[], scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL) RETURNS jsonb
+-- The version after a run: rows of the wanted state that the old version has stay where they are. All rows are told apart by hashes of what they
+-- are in memory, both sides read once, in one join of places and hashes alone; what a row is made of is read again where it is new. Those of
+-- a scope, of which many are fetched anyway, are laid beside what is wanted of the same key, byte by byte. To write a lineage as text and
+-- to hash that takes longer than either.
+CREATE FUNCTION mastering.next_version(store int, old jsonb, wanted text, columns text, key text[], scope bigint[] DEFAULT NULL, append_only boolean DEFAULT false, scope_rows text DEFAULT NULL, sorted text DEFAULT '', placed boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off SET enable_indexscan = off AS $$
 DECLARE
-    live text;
+    gone text;
     same boolean := old IS NOT NULL AND (old ->> 'store')::int = store;
     deletions jsonb := '{}';
     segment int;
 BEGIN
     IF NOT same THEN
-        segment := mastering.write_segment(store, wanted);
+        segment := mastering.write_segment(store, CASE WHEN placed THEN format('SELECT %s FROM (%s) s', columns, wanted) ELSE wanted END || sorted);
         RETURN mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END);
     END IF;
     IF append_only THEN
         segment := mastering.write_segment(store, wanted);
     ELSIF scope IS NULL THEN
-        EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT s.*, mastering.row_hash(ROW(%s)) AS "#hash" FROM (%s) s', columns, wanted);
-        ANALYZE pg_temp.mastering_wanted;
-        -- A few rows are noted, all of them are read twice.
-        live := format('(SELECT s."#segment", s."#row", mastering.row_hash(ROW(%s)) AS hash FROM %s)', columns,
-                       coalesce(scope_rows, format('mastering.%I s WHERE %s', 'store_' || store, mastering.version_condition(old, 's'))));
-        segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM %s o WHERE o.hash = s."#hash")', columns, live));
-        live := format('%s o WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_wanted w WHERE w."#hash" = o.hash)', live);
+        IF NOT placed THEN
+            EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT %s FROM (%s) s', columns, wanted);
+            wanted := 'SELECT w.*, w.ctid AS "#place" FROM pg_temp.mastering_wanted w';
+        END IF;
+        IF to_regclass('pg_temp.mastering_differs') IS NOT NULL THEN
+            DROP TABLE pg_temp.mastering_differs;
+        END IF;
+        EXECUTE format($q$CREATE TEMP TABLE mastering_differs ON COMMIT DROP AS
+            SELECT w.place, o.segment, o.row_no, coalesce(w.cluster, o.cluster) AS cluster
+              FROM (SELECT s."#place" AS place, s."#cluster" AS cluster, mastering.row_image_hash(ROW(%1$s)) AS hash FROM (%2$s) s OFFSET 0) w
+              FULL JOIN (SELECT s."#segment" AS segment, s."#row" AS row_no, s."#cluster" AS cluster, mastering.row_image_hash(ROW(%1$s)) AS hash FROM %3$s OFFSET 0) o ON o.hash = w.hash
+             WHERE w.place IS NULL OR o.segment IS NULL$q$, columns, wanted,
+            coalesce(scope_rows, format('mastering.%I s WHERE %s', 'store_' || store, mastering.version_condition(old, 's'))));
+        ANALYZE pg_temp.mastering_differs;
+        segment := mastering.write_segment(store, format('SELECT %s FROM (%s) s WHERE s."#place" IN (SELECT d.place FROM pg_temp.mastering_differs d WHERE d.place IS NOT NULL)%s', columns, wanted, sorted));
+        gone := '(SELECT d.segment AS "#segment", d.row_no AS "#row" FROM pg_temp.mastering_differs d WHERE d.segment IS NOT NULL) o';
     ELSE
         PERFORM mastering.expect_rows(mastering.segments_of(old), '{#cluster}', NULL, scope) WHERE scope_rows IS NULL;
-        EXECUTE 'CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS ' || wanted;
+        EXECUTE format('CREATE TEMP TABLE mastering_wanted ON COMMIT DROP AS SELECT %s FROM (%s) s', columns, wanted);
         EXECUTE format('CREATE TEMP TABLE mastering_live ON COMMIT DROP AS SELECT s."#segment", s."#row", CASE WHEN record_image_eq(ROW(%s), ROW(w.*)) THEN w.ctid END AS stays FROM %s LEFT JOIN pg_temp.mastering_wanted w ON %s', columns,
                        coalesce(scope_rows, format('(%s) s', mastering.rows_of_clusters(old, cardinality(scope)))), (SELECT string_agg(format('w.%1$I = s.%1$I', k), ' AND ') FROM unnest(key) k)) USING scope;
-        segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_live o WHERE o.stays = s.ctid)', columns));
-        live := 'pg_temp.mastering_live o WHERE o.stays IS NULL';
+        segment := mastering.write_segment(store, format('SELECT %s FROM pg_temp.mastering_wanted s WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_live o WHERE o.stays = s.ctid)%s', columns, sorted));
+        gone := 'pg_temp.mastering_live o WHERE o.stays IS NULL';
     END IF;
-    IF live IS NOT NULL THEN
-        EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s GROUP BY 1) d', live) INTO deletions;
-        DROP TABLE pg_temp.mastering_wanted;
+    IF gone IS NOT NULL THEN
+        EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s GROUP BY 1) d', gone) INTO deletions;
+        IF to_regclass('pg_temp.mastering_wanted') IS NOT NULL THEN
+            DROP TABLE pg_temp.mastering_wanted;
+        END IF;
         IF scope IS NOT NULL THEN
             DROP TABLE pg_temp.mastering_live;
         END IF;
@@ -392,7 +404,7 @@ BEGIN
     RETURN mastering.compacted_version(mastering.changed_version(old, deletions, segment));
 END
 $$;
-COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, text[], bigint[], boolean, text) IS 'The version that a query''s rows are, written as what differs from an old one; columns: those of a row s of either, key: the names of what tells its rows apart. With a scope, the rows of these clusters and the others as they were. scope_rows: a FROM item s with the old rows of the scope, where they were read already.';
+COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, text[], bigint[], boolean, text, text, boolean) IS 'The version that a query''s rows are, written as what differs from an old one; columns: those of a row s of either, key: the names of what tells its rows apart, sorted: the order in which new ones are written. With a scope, the rows of these clusters and the others as they were; without one, the clusters of what came and went are in pg_temp.mastering_differs. scope_rows: a FROM item s with the old rows of the scope, where they were read already. placed: the query reads a table, and gives the places of its rows there, "#place".';
 
 -- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest

@@ -33,7 +33,8 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
         pg_temp.mastering_golden, pg_temp.mastering_before, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
-        pg_temp.mastering_scope, pg_temp.mastering_linked, pg_temp.mastering_link, pg_temp.mastering_regrouped, pg_temp.mastering_part, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live;
+        pg_temp.mastering_scope, pg_temp.mastering_linked, pg_temp.mastering_link, pg_temp.mastering_regrouped, pg_temp.mastering_part, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live,
+        pg_temp.mastering_differs, pg_temp.mastering_moved;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
@@ -52,52 +53,60 @@ COMMENT ON FUNCTION mastering.note_before(jsonb, bigint[]) IS 'Keeps the golden 
 CREATE FUNCTION mastering.history_query() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT $q$
+        WITH fresh AS MATERIALIZED (    -- nearly all clusters are what they were
+            SELECT i.label, i.cluster FROM pg_temp.mastering_identity i
+             WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_overlap x WHERE x.label = i.label AND x.cluster = i.cluster))
         SELECT e.cluster, e.event, e.other, e.records, now() FROM (
             SELECT i.cluster, CASE WHEN o.cluster IS NULL THEN 'born' ELSE 'split' END AS event, o.cluster AS other, n.records
-              FROM pg_temp.mastering_identity i
-              JOIN (SELECT p.label, count(*) AS records FROM pg_temp.mastering_partition p GROUP BY 1) n ON n.label = i.label
-              LEFT JOIN (SELECT DISTINCT ON (x.label) x.label, x.cluster FROM pg_temp.mastering_overlap x ORDER BY x.label, x.records DESC, x.cluster) o ON o.label = i.label
-             WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_overlap x WHERE x.label = i.label AND x.cluster = i.cluster)
+              FROM fresh i
+              JOIN (SELECT p.label, count(*) AS records FROM pg_temp.mastering_partition p WHERE p.label IN (SELECT f.label FROM fresh f) GROUP BY 1) n ON n.label = i.label
+              LEFT JOIN (SELECT DISTINCT ON (x.label) x.label, x.cluster FROM pg_temp.mastering_overlap x WHERE x.label IN (SELECT f.label FROM fresh f) ORDER BY x.label, x.records DESC, x.cluster) o ON o.label = i.label
             UNION ALL
             SELECT l.cluster, CASE WHEN g.into_cluster IS NULL THEN 'died' ELSE 'merged' END, g.into_cluster, l.records
               FROM pg_temp.mastering_lost l
               LEFT JOIN (SELECT DISTINCT ON (x.cluster) x.cluster, i.cluster AS into_cluster FROM pg_temp.mastering_overlap x JOIN pg_temp.mastering_identity i ON i.label = x.label
+                          WHERE x.cluster IN (SELECT d.cluster FROM pg_temp.mastering_lost d)
                           ORDER BY x.cluster, x.records DESC, i.cluster) g ON g.cluster = l.cluster) e
          ORDER BY e.cluster$q$
 $$;
 COMMENT ON FUNCTION mastering.history_query() IS 'Births, splits, merges and deaths of clusters in the run at hand.';
 
 -- The clusters whose golden records have to be made again; NULL where that is most of them.
-CREATE FUNCTION mastering.changed_clusters(old_members jsonb, new_members jsonb, old_records jsonb, new_records jsonb) RETURNS bigint[]
+CREATE FUNCTION mastering.changed_clusters(entity jsonb, old_records jsonb, new_records jsonb, old_members jsonb, new_members jsonb) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    m_store text := format('mastering.%I', 'store_' || (new_members ->> 'store'));
-    r_store text := format('mastering.%I', 'store_' || (new_records ->> 'store'));
-    touched jsonb;
+    at_most bigint := greatest(50000, (new_records ->> 'rows')::bigint / 50);
     clusters bigint[];
+    n bigint;
 BEGIN
-    IF old_members IS NULL OR old_records IS NULL OR old_records ->> 'store' <> new_records ->> 'store' THEN
+    IF old_members IS NULL OR old_records IS NULL OR old_records ->> 'store' <> new_records ->> 'store' OR old_members ->> 'store' <> new_members ->> 'store' THEN
         RETURN NULL;
     END IF;
-    SELECT coalesce(jsonb_agg(n.value), '[]') INTO touched FROM jsonb_array_elements(new_records -> 'segments') n WHERE NOT old_records -> 'segments' @> n.value;
-    IF (SELECT coalesce(sum(g.row_count), 0) FROM mastering.segment g WHERE touched @> to_jsonb(g.segment_id)) > 50000 THEN
+    CREATE TEMP TABLE mastering_moved (cluster bigint) ON COMMIT DROP;
+    -- Members that came or moved, and clusters that lost one, are what was written of them.
+    IF old_members IS DISTINCT FROM new_members THEN
+        INSERT INTO pg_temp.mastering_moved SELECT DISTINCT d.cluster FROM pg_temp.mastering_differs d;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        IF n > at_most THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    -- Records with other values.
+    IF to_regclass('pg_temp.mastering_come') IS NULL THEN
+        PERFORM mastering.note_changes(entity, old_records, new_records);
+    END IF;
+    CREATE TEMP TABLE mastering_want (source text, key text) ON COMMIT DROP;
+    INSERT INTO pg_temp.mastering_want SELECT c.source, c.key FROM pg_temp.mastering_come c;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n > at_most THEN
         RETURN NULL;
     END IF;
-    -- Members that came or moved; clusters that lost a member; records with other values.
-    EXECUTE format($q$
-        SELECT array_agg(DISTINCT c.cluster) FROM (
-            (SELECT n."#cluster" AS cluster, n."#source", n."#key" FROM %1$s n WHERE %2$s EXCEPT ALL SELECT o."#cluster", o."#source", o."#key" FROM %1$s o WHERE %3$s)
-            UNION ALL
-            (SELECT o."#cluster", o."#source", o."#key" FROM %1$s o WHERE %3$s EXCEPT ALL SELECT n."#cluster", n."#source", n."#key" FROM %1$s n WHERE %2$s)
-            UNION ALL
-            SELECT m."#cluster", m."#source", m."#key" FROM %4$s r JOIN %1$s m ON m."#source" = r."#source" AND m."#key" = r."#key" AND %5$s
-             WHERE %6$s) c$q$, m_store, mastering.version_condition(new_members, 'n'), mastering.version_condition(old_members, 'o'), r_store,
-        mastering.version_condition(new_members, 'm'),
-        coalesce((SELECT string_agg(format('r."#segment" OPERATOR(mastering.===) %s', t.value), ' OR ') FROM jsonb_array_elements_text(touched) t), 'r."#segment" OPERATOR(mastering.===) 0')) INTO clusters;
-    RETURN CASE WHEN cardinality(clusters) > 50000 THEN NULL ELSE coalesce(clusters, '{}') END;
+    PERFORM mastering.read_wanted(new_members, 's."#cluster"', 'mastering_moved');
+    SELECT coalesce(array_agg(DISTINCT m.cluster), '{}') INTO clusters FROM pg_temp.mastering_moved m;
+    RETURN CASE WHEN cardinality(clusters) <= at_most THEN clusters END;
 END
 $$;
-COMMENT ON FUNCTION mastering.changed_clusters(jsonb, jsonb, jsonb, jsonb) IS 'The clusters that differ between two runs; NULL where there are too many to name.';
+COMMENT ON FUNCTION mastering.changed_clusters(jsonb, jsonb, jsonb, jsonb, jsonb) IS 'The clusters that differ between two runs, after next_version has written the members; NULL where there are too many to name.';
 
 -- Keys are made of contents, so nothing needs to be mapped to find out that all is there already.
 CREATE FUNCTION mastering.run_inputs(env mastering.environment, entity_name text, tree jsonb, data jsonb) RETURNS jsonb
@@ -253,8 +262,8 @@ BEGIN
             touched := touched || ARRAY(SELECT i.cluster FROM pg_temp.mastering_identity i);
         END IF;
         members := mastering.next_version(mastering.entity_store('members', entity_name, entity), old -> '_members',
-            'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label ORDER BY 1, 2',
-            's."#source", s."#key", s."#cluster"', '{#source,#key}', touched, false, CASE WHEN how ->> 'run' = 'incremental' THEN members_old || ' s' END);
+            'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label',
+            's."#source", s."#key", s."#cluster"', '{#source,#key}', touched, false, CASE WHEN how ->> 'run' = 'incremental' THEN members_old || ' s' END, ' ORDER BY 1, 2');
         IF to_regclass('pg_temp.mastering_under_lock') IS NOT NULL THEN
             basis := basis || jsonb_build_object('under_locks', (SELECT jsonb_agg(DISTINCT i.cluster) FROM pg_temp.mastering_under_lock u
                 JOIN pg_temp.mastering_partition p ON p.source = u.source AND p.key = u.key JOIN pg_temp.mastering_identity i ON i.label = p.label));
@@ -273,7 +282,7 @@ BEGIN
     members_now := format('(SELECT s.* FROM mastering.%I s WHERE %s)', 'store_' || (members ->> 'store'), mastering.version_condition(members, 's'));
     marks := mastering.override_marks(env.name, entity_name, members_now);
     IF old -> '' ->> 'rules' = rules_key AND (old -> '' ->> 'store')::int = mastering.entity_store('golden', entity_name, entity) THEN
-        scope := coalesce(touched, mastering.changed_clusters(old -> '_members', members, old -> '_records', records));
+        scope := coalesce(touched, mastering.changed_clusters(entity, old -> '_records', records, old -> '_members', members));
         IF scope IS NOT NULL THEN
             decided := coalesce(mastering.overridden_clusters(nullif(old -> '' -> 'overrides', 'null'), marks), '{}');
             scope := scope || decided;
@@ -303,12 +312,12 @@ BEGIN
         PERFORM mastering.note_before(old -> '', scope);
     END IF;
     golden := mastering.next_version(mastering.entity_store('golden', entity_name, entity), old -> '',
-        format('SELECT g."#cluster", %s, g."#records", g."#sources" FROM pg_temp.mastering_golden g' || sorted,
+        format('SELECT g."#cluster", %s, g."#records", g."#sources", g.ctid AS "#place" FROM pg_temp.mastering_golden g',
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', '{#cluster}', scope, false,
-        CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END);
+        CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END, sorted, true);
     lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
-        'SELECT g."#cluster", g."#lineage" AS lineage FROM pg_temp.mastering_golden g' || sorted, 's."#cluster", s.lineage', '{#cluster}', scope);
+        'SELECT g."#cluster", g."#lineage" AS lineage, g.ctid AS "#place" FROM pg_temp.mastering_golden g', 's."#cluster", s.lineage', '{#cluster}', scope, false, NULL, sorted, true);
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
         THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))

@@ -17,7 +17,7 @@ BEGIN
                     'current_state', 'snapshot_state', 'resolve_state', 'take_snapshot', 'snapshot_before', 'snapshot_hash', 'last_promotion', 'make_proposal', 'prepare_outputs', 'switch_state',
                     'require_release', 'require_order', 'raise_again', 'require_not_held', 'promote_now', 'promote_or_record', 'open_release', 'deletion_vector_union', 'deletion_vector_count', 'deletion_vector_rows', 'chain_audit_entry',
                     'index_keys', 'curation_in_force', 'curation_of_clusters', 'curation_of_values', 'curated_pairs', 'verdicts_query', 'lock_partition', 'override_values', 'overridden_clusters', 'override_marks',
-                    'merge_curation', 'members_of', 'add_curation', 'end_decisions', 'require_unlocked', 'part_cluster', 'row_hash', 'next_row_no', 'check_unions', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
+                    'merge_curation', 'members_of', 'add_curation', 'end_decisions', 'require_unlocked', 'part_cluster', 'row_hash', 'row_image_hash', 'next_row_no', 'check_unions', 'rows_hash', 'rows_hash_add', 'rows_hash_final', 'deletion_vector_agg', 'deletion_vector_add',
                     'deletion_vector_final', 'type_name', 'relation_name', 'relation_columns', 'key_columns', 'mapping_list', 'column_list', 'artifact_path', 'key_expression', 'object_expression',
                     'source_columns', 'record_columns', 'golden_columns', 'versioned_name', 'path', 'step', 'input_query', 'engine_revision', 'history_query', 'merge_trees',
                     'entities_of', 'changed_entities', 'audit_hash', 'state_hash', 'refuse_change', 'caller',

@@ -7,6 +7,10 @@
  *
  * rows_hash is a hash of the rows' hashes, so that a row that had to be erased still counts: the hash that it
  * had is kept and takes its place.
+ *
+ * row_image_hash is for rows that are compared within one server and one transaction: of the values as they
+ * are in memory, which costs far less than to write them as text. Rows with the same hash are the same; the
+ * same row may have two where a type has several images of one value.
  */
 #include "compat.h"
 
@@ -191,6 +195,64 @@ MASTERING_FUNCTION(mastering_stored_row_hash)
     SET_VARSIZE(result, VARHDRSZ + SHA256_BYTES);
     digest_row(row_format(fcinfo->flinfo, row), row, (uint8 *)VARDATA(result));
     PG_RETURN_BYTEA_P(result);
+}
+
+/* A value's bytes with their number before them: whether it is compressed, and how long its header is, says
+ * nothing of it. */
+static void
+append_image(StringInfo bytes, Form_pg_attribute attribute, Datum value)
+{
+    const char *image;
+    struct varlena *whole = NULL;
+    uint32 length;
+
+    if (attribute->attbyval) {
+        image = (const char *)&value;
+        length = sizeof(Datum);
+    } else if (attribute->attlen == -1) {
+        whole = PG_DETOAST_DATUM_PACKED(value);
+        image = VARDATA_ANY(whole);
+        length = VARSIZE_ANY_EXHDR(whole);
+    } else {
+        image = DatumGetPointer(value);
+        length = attribute->attlen > 0 ? (uint32)attribute->attlen : (uint32)strlen(image);
+    }
+    appendBinaryStringInfo(bytes, (const char *)&length, sizeof length);
+    appendBinaryStringInfo(bytes, image, (int)length);
+    if (whole != NULL && (Pointer)whole != DatumGetPointer(value))
+        pfree(whole);
+}
+
+/* row_image_hash(row) */
+MASTERING_FUNCTION(mastering_row_image_hash)
+{
+    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+    RowFormat *format = row_format(fcinfo->flinfo, row);
+    StringInfo bytes = &format->bytes;
+    HeapTupleData tuple = {
+        .t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row, .t_tableOid = InvalidOid};
+    pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
+    uint8 digest[SHA256_BYTES];
+    sha256_state hash;
+
+    ItemPointerSetInvalid(&tuple.t_self);
+    heap_deform_tuple(&tuple, format->descriptor, format->values, format->nulls);
+    sha256_start(&hash);
+    resetStringInfo(bytes);
+    for (int i = 0; i < format->descriptor->natts; i++) {
+        if (!format->columns[i].hashed)
+            continue;
+        if (format->nulls[i])
+            appendBinaryStringInfo(bytes, "\377\377\377\377", 4);
+        else
+            append_image(bytes, TupleDescAttr(format->descriptor, i), format->values[i]);
+        if (bytes->len > BYTES_AT_ONCE)
+            add_bytes(&hash, bytes);
+    }
+    add_bytes(&hash, bytes);
+    sha256_finish(&hash, digest);
+    memcpy(result->data, digest, UUID_LEN);
+    PG_RETURN_UUID_P(result);
 }
 
 MASTERING_FUNCTION(mastering_rows_hash_add)
