@@ -484,6 +484,8 @@ BEGIN
             '{id,cluster_id}', 'clusters');
     END IF;
     has_source := 'source' = ANY (columns);
+    -- By itself first: an error inside the statement below would have all of its text as context.
+    PERFORM mastering.golden_units(rules, attributes, sortable, has_source);
     IF typed AND attributes && '{cluster_id,record_count,source_count,lineage}'::pg_catalog.text[] THEN
         RAISE EXCEPTION USING ERRCODE = '42701',
             MESSAGE = 'an attribute has the name of a column that every golden record has',

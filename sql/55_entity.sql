@@ -351,12 +351,17 @@ END
 $$;
 COMMENT ON FUNCTION mastering.refuse_volatile(mastering.environment, jsonb, jsonb) IS 'Raises where a blocking rule or comparison calls a volatile function.';
 
+-- What the engine has against rules is said here and not by the next run, which may be far away: in another stage, by night.
 CREATE FUNCTION mastering.set_rules(env_name text, entity_name text, kind text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    env mastering.environment := mastering.require_author(env_name);
+    entity jsonb;
 BEGIN
-    PERFORM mastering.require_author(env_name);
-    PERFORM mastering.refuse_volatile(mastering.require_author(env_name), mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), jsonb_build_object(kind, content))
-      WHERE kind IN ('blocking', 'comparisons');
+    PERFORM mastering.refuse_stand_in(env_name);
+    entity := mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
+    PERFORM mastering.refuse_volatile(env, entity, jsonb_build_object(kind, content)) WHERE kind IN ('blocking', 'comparisons');
+    PERFORM mastering.require_rules(env, entity, kind, CASE WHEN kind = 'model' THEN content -> 'model' ELSE content END) WHERE kind <> 'bounds';
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, kind), content);
 END
 $$;
@@ -445,9 +450,6 @@ BEGIN
     PERFORM mastering.require_author(env_name);
     IF content::text LIKE '%"union"%' THEN
         PERFORM mastering.check_unions(entity_name, mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), content);
-    END IF;
-    IF content::text ~ '"(where|aggregate|first|trust)"' THEN    -- rules that run SQL or are easily wrong, before a run finds out
-        PERFORM mastering.require_rules(mastering.require_author(env_name), mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name), 'survivorship', content);
     END IF;
     PERFORM mastering.set_rules(env_name, entity_name, 'survivorship', content);
 END

@@ -139,19 +139,22 @@ DECLARE
     call text;
 BEGIN
     PERFORM mastering.check_golden_expressions(env, entity, content) WHERE kind = 'survivorship';
-    call := CASE kind
-        WHEN 'blocking' THEN format('SELECT count(*) FROM mastering.candidate_pairs(%L, %L)', no_records,
-            jsonb_build_object('blocking', content, 'comparisons', jsonb_build_array(jsonb_build_object('column', entity -> 'attributes' -> 0 -> 'name', 'method', 'exact'))))
-        WHEN 'comparisons' THEN format('SELECT count(*) FROM mastering.blocking_report(%L, %L)', no_records,
-            jsonb_build_object('comparisons', content, 'blocking', jsonb_build_array(jsonb_build_object('keys', jsonb_build_array('id')))))
-        WHEN 'model' THEN format('SELECT count(*) FROM mastering.match_pairs(%L, %L)', no_records, content)
-        WHEN 'survivorship' THEN format(E'SELECT count(*) FROM (SELECT %s FROM (%s\n) g) g',
-            (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
-            mastering.golden_sql(replace(no_records, ' WHERE false', ', NULL::bigint AS "#cluster" WHERE false'), NULL, content, true)) END;
+    IF kind = 'survivorship' THEN
+        call := mastering.golden_sql(replace(no_records, ' WHERE false', ', NULL::bigint AS "#cluster" WHERE false'), NULL, content, true);
+        call := format(E'SELECT count(*) FROM (SELECT %s FROM (%s\n) g) g',
+            (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), call);
+    ELSIF kind = 'model' THEN
+        call := format('SELECT count(*) FROM mastering.match_pairs(%L, %L)', no_records, content);
+    ELSE
+        -- A specification that is whole and harmless but for what is looked at.
+        call := format('SELECT count(*) FROM mastering.%I(%L, %L)', CASE kind WHEN 'blocking' THEN 'candidate_pairs' ELSE 'blocking_report' END, no_records,
+            jsonb_build_object('blocking', '["id"]'::jsonb, 'comparisons', jsonb_build_array(jsonb_build_object('column', entity -> 'attributes' -> 0 -> 'name', 'method', 'exact')))
+            || CASE kind WHEN 'clustering' THEN content ELSE jsonb_build_object(kind, content) END);
+    END IF;
     PERFORM FROM mastering.query_as(env.owner::name, call, mastering.artifact_path(env.name), true) AS t (n bigint);
 END
 $$;
-COMMENT ON FUNCTION mastering.require_rules(mastering.environment, jsonb, text, jsonb) IS 'Raises what the engine has against blocking, comparisons, a model or survivorship.';
+COMMENT ON FUNCTION mastering.require_rules(mastering.environment, jsonb, text, jsonb) IS 'Raises what the engine has against blocking, comparisons, clustering, a model or survivorship.';
 
 -- The canonical document for a path; raises where it is none.
 CREATE FUNCTION mastering.valid_artifact(env mastering.environment, artifacts jsonb, path text, content jsonb, relation text) RETURNS jsonb
@@ -197,7 +200,7 @@ BEGIN
     ELSIF kind = 'bounds' THEN
         RETURN mastering.bounds_document(content, entity);
     ELSIF kind = 'clustering' THEN
-        RETURN mastering.clustering_document(content);
+        content := mastering.clustering_document(content);
     ELSIF kind = 'labels' THEN
         IF content - '{matches,non_matches}'::text[] <> '{}' OR content @? '$.* ? (@.type() != "array")'
            OR content @? 'strict $.*[*] ? (@.type() != "array" || @.size() != 4)' OR content @? 'strict $.*[*][*] ? (@.type() != "string")' THEN

@@ -11,15 +11,15 @@ CREATE TABLE history.step (n serial, what text);
 
 CREATE PROCEDURE history.set_value(env text, path text, value int) LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mastering.set_survivorship(env, split_part(path, '/', 2), jsonb_build_object('default', 'v' || value));
+    PERFORM mastering.set_survivorship(env, split_part(path, '/', 2), jsonb_build_object('source_priority', jsonb_build_array('v' || value)));
     UPDATE history.model m SET value = set_value.value WHERE m.environment = env AND m.path = set_value.path;
 END $$;
 
 -- What an environment is, as the model knows it and as it is.
 CREATE FUNCTION history.differences() RETURNS TABLE (environment text, path text, is_value text, should_be text) LANGUAGE sql AS $$
-    SELECT m.environment, m.path, a.content ->> 'default', 'v' || m.value
+    SELECT m.environment, m.path, a.content -> 'source_priority' ->> 0, 'v' || m.value
       FROM history.model m JOIN mastering.configuration c ON c.environment = m.environment LEFT JOIN mastering.artifact a ON a.hash = c.tree ->> m.path
-     WHERE a.content ->> 'default' IS DISTINCT FROM 'v' || m.value
+     WHERE a.content -> 'source_priority' ->> 0 IS DISTINCT FROM 'v' || m.value
 $$;
 
 CREATE PROCEDURE history.promote(origin text, target text) LANGUAGE plpgsql AS $$
@@ -117,7 +117,7 @@ SELECT create_environment('dev'), create_environment('test', 'dev'), create_envi
 DO $$
 BEGIN
     FOR i IN 1..3 LOOP
-        PERFORM mastering.define_entity('dev', 'e' || i, '{"name": "text"}'), mastering.set_survivorship('dev', 'e' || i, jsonb_build_object('default', 'v' || i));
+        PERFORM mastering.define_entity('dev', 'e' || i, '{"name": "text"}'), mastering.set_survivorship('dev', 'e' || i, jsonb_build_object('source_priority', jsonb_build_array('v' || i)));
     END LOOP;
     PERFORM mastering.promote('dev', 'test'), mastering.promote('test', 'prod');
     INSERT INTO history.model SELECT e, format('entity/e%s/survivorship', i), i FROM unnest('{dev,test,prod}'::text[]) e, generate_series(1, 3) i;
