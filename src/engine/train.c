@@ -789,12 +789,15 @@ void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
     bool across = run->store->source_slot >= 0 && run->store->sources->count > 2;
-    rarities *rarities = rarities_of(run);
-    training *learnt = learn_from_pairs(run, spec, rarities, across);
+    rarities *rarities;
+    training *learnt;
     logistic_case *cases;
     size_t candidate_count, case_count;
     char *lesson = NULL;
 
+    value_summaries_make(run);
+    rarities = rarities_of(run);
+    learnt = learn_from_pairs(run, spec, rarities, across);
     if (across && !spec->across_sources && !sources_share_things(run, learnt)) {
         across = false;
         learnt = learn_from_pairs(run, spec, rarities, across);

@@ -8,6 +8,7 @@
 #include "engine/passes.h"
 #include "engine/profile.h"
 #include "engine/value_summary.h"
+#include "kernel/parallel.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "utils/memutils.h"
@@ -63,14 +64,19 @@ look_at_value(value_summary *summary, const dictionary *values, uint32 code)
     summary->given_names += value_has_given_name(values->texts[code]);
 }
 
-/* Adds the values of a dictionary, which holds all records of each. */
+/* The values of a dictionary that may be among those that are kept. */
+typedef struct frequent_candidates {
+    uint32 least; /* records that such a value has at least */
+    uint32 count;
+} frequent_candidates;
+
+/* Counts the values of a dictionary, which holds all records of each; any thread. */
 static void
-add_values(match_run *run, value_summary *summary, const dictionary *values)
+count_values(value_summary *summary, const dictionary *values, frequent_candidates *candidates)
 {
     uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX;
-    value_frequency *list, *kept;
-    uint32 candidates = 0;
 
+    *candidates = (frequent_candidates){least, 0};
     for (uint32 code = 1; code < values->count; code++) {
         double records = values->records[code];
 
@@ -78,9 +84,20 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
         summary->held += records;
         summary->equal_pairs += records * (records - 1) / 2;
         look_at_value(summary, values, code);
-        candidates += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
+        candidates->count +=
+            values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
     summary->values += values->count - 1;
+}
+
+/* Keeps the most frequent of what was kept before and of the values of a dictionary. */
+static void
+keep_frequent(match_run *run, value_summary *summary, const dictionary *values,
+              const frequent_candidates *counted)
+{
+    uint32 least = counted->least, candidates = counted->count;
+    value_frequency *list, *kept;
+
     list = big_alloc(run->context,
                      mul_size(add_size(candidates, summary->frequent_count) + 1, sizeof(value_frequency)));
     candidates = 0;
@@ -108,6 +125,15 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
     pfree(list);
     summary->frequent = kept;
     summary->frequent_count = candidates;
+}
+
+static void
+add_values(match_run *run, value_summary *summary, const dictionary *values)
+{
+    frequent_candidates candidates;
+
+    count_values(summary, values, &candidates);
+    keep_frequent(run, summary, values, &candidates);
 }
 
 /* Adds the elements of a spooled array whose hashes are in a range. */
@@ -237,26 +263,77 @@ count_in_passes(match_run *run, int slot, bool elements, value_summary *summary)
     passes_unload(run);
 }
 
+static value_summary *
+new_summary(match_run *run, int slot)
+{
+    value_summary *summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
+
+    for (int c = 0; c < run->spec->comparison_count; c++)
+        summary->wants_frequent |=
+            run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
+    if (run->summaries == NULL)
+        run->summaries =
+            MemoryContextAllocZero(run->context, run->store->column_count * sizeof(value_summary *));
+    return summary;
+}
+
 const value_summary *
 value_summary_of(match_run *run, int slot)
 {
     value_summary *summary;
 
-    if (run->summaries == NULL)
-        run->summaries =
-            MemoryContextAllocZero(run->context, run->store->column_count * sizeof(value_summary *));
-    if (run->summaries[slot] != NULL)
+    if (run->summaries != NULL && run->summaries[slot] != NULL)
         return run->summaries[slot];
-    summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
-    for (int c = 0; c < run->spec->comparison_count; c++)
-        summary->wants_frequent |=
-            run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
+    summary = new_summary(run, slot);
     if (run->store->spool != NULL)
         count_in_passes(run, slot, false, summary);
     else
         add_values(run, summary, run->store->columns[slot].values);
     run->summaries[slot] = summary;
     return summary;
+}
+
+/* Columns whose values are counted at once, each by one thread. */
+typedef struct columns_job {
+    const record_store *store;
+    int count;
+    int slots[MAX_COMPARISONS];
+    value_summary *summaries[MAX_COMPARISONS];
+    frequent_candidates candidates[MAX_COMPARISONS];
+} columns_job;
+
+static void
+count_column(void *context, int64_t item, int thread)
+{
+    columns_job *job = context;
+
+    count_values(job->summaries[item], job->store->columns[job->slots[item]].values, &job->candidates[item]);
+}
+
+void
+value_summaries_make(match_run *run)
+{
+    columns_job job = {.store = run->store};
+
+    if (run->store->spool != NULL)
+        return;
+    for (int c = 0; c < run->spec->comparison_count; c++) {
+        int slot = run->comparison_slots[c];
+        bool listed = run->summaries != NULL && run->summaries[slot] != NULL;
+
+        for (int i = 0; i < job.count; i++)
+            listed |= job.slots[i] == slot;
+        if (listed)
+            continue;
+        job.slots[job.count] = slot;
+        job.summaries[job.count++] = new_summary(run, slot);
+    }
+    parallel_for(run->threads, job.count, count_column, &job);
+    CHECK_FOR_INTERRUPTS();
+    for (int i = 0; i < job.count; i++) {
+        keep_frequent(run, job.summaries[i], run->store->columns[job.slots[i]].values, &job.candidates[i]);
+        run->summaries[job.slots[i]] = job.summaries[i];
+    }
 }
 
 const value_summary *

@@ -34,6 +34,9 @@ typedef struct value_summary {
 /* Of one slot of the run's store; kept for the next call. */
 extern const value_summary *value_summary_of(match_run *run, int slot);
 
+/* Those of all comparisons at once, on all threads, where the store has all values. */
+extern void value_summaries_make(match_run *run);
+
 /* The same of the elements of a slot that has arrays; filled is the number of records with an array. */
 extern const value_summary *value_summary_of_elements(match_run *run, int slot);
 
