@@ -136,6 +136,7 @@ collect_columns(match_run *run, store_column *columns)
 }
 
 #define PROFILES_AT_ONCE 16384
+#define CACHE_LINE 64
 
 typedef struct profile_job {
     dictionary *values;
@@ -168,7 +169,11 @@ make_profiles(match_run *run, int slot)
     for (int c = 0; c < run->spec->comparison_count; c++)
         job.with_names |=
             run->comparison_slots[c] == slot && run->scorer.comparisons[c].method == METHOD_NAMES;
-    values->profiles = big_alloc(run->store->data, mul_size(values->count, sizeof(text_profile)));
+    /* None in two cache lines. */
+    values->profiles = (text_profile *)TYPEALIGN(
+        CACHE_LINE,
+        (uintptr_t)big_alloc(run->store->data,
+                             add_size(mul_size(values->count, sizeof(text_profile)), CACHE_LINE)));
     memset(&values->profiles[0], 0, sizeof(text_profile));
     parallel_for(run->threads, values->count / PROFILES_AT_ONCE + 1, work_on_profiles, &job);
     CHECK_FOR_INTERRUPTS();

@@ -75,7 +75,7 @@ block_rows_take(const pair_visit *visit, uint64_t first, uint64_t end, uint64_t 
     count = last - first < rows->capacity ? last - first : rows->capacity;
     for (uint64_t i = 0; i < count + PROFILES_BEHIND; i++) {
         if (i + ROWS_AHEAD < count)
-            __builtin_prefetch(record_row(visit->records, entries[i + ROWS_AHEAD]));
+            record_row_prefetch(visit->records, record_row(visit->records, entries[i + ROWS_AHEAD]));
         if (i < count) {
             const uint32_t *row = record_row(visit->records, entries[i]);
             uint32_t *copy = copies + i * rows->stride;

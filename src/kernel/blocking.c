@@ -536,8 +536,8 @@ add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b,
     } else {
         batch->row_a[i] = record_row(visit->records, low);
         batch->row_b[i] = record_row(visit->records, high);
-        __builtin_prefetch(batch->row_a[i]);
-        __builtin_prefetch(batch->row_b[i]);
+        record_row_prefetch(visit->records, batch->row_a[i]);
+        record_row_prefetch(visit->records, batch->row_b[i]);
     }
     batch->count++;
 }

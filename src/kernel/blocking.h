@@ -33,6 +33,14 @@ record_row(const record_table *records, uint32_t record)
     return records->rows + (size_t)record * records->stride;
 }
 
+/* A short row may lie in two cache lines, of a long one that is where most are looked at. */
+static inline void
+record_row_prefetch(const record_table *records, const uint32_t *row)
+{
+    __builtin_prefetch(row);
+    __builtin_prefetch(row + records->stride - 1);
+}
+
 /* What a record is known by. */
 static inline uint32_t
 record_number(const record_table *records, uint32_t record)

@@ -80,8 +80,8 @@ draw_batch(const random_pairs *pairs, uint64_t first, uint64_t end, random_batch
             continue;
         batch->row_a[batch->count] = row_of_number(records, a);
         batch->row_b[batch->count] = row_of_number(records, b);
-        __builtin_prefetch(batch->row_a[batch->count]);
-        __builtin_prefetch(batch->row_b[batch->count]);
+        record_row_prefetch(records, batch->row_a[batch->count]);
+        record_row_prefetch(records, batch->row_b[batch->count]);
         batch->count++;
     }
 }
