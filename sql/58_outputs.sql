@@ -406,13 +406,14 @@ END
 $$;
 COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, text[], bigint[], boolean, text, text, boolean) IS 'The version that a query''s rows are, written as what differs from an old one; columns: those of a row s of either, key: the names of what tells its rows apart, sorted: the order in which new ones are written. With a scope, the rows of these clusters and the others as they were; without one, the clusters of what came and went are in pg_temp.mastering_differs. scope_rows: a FROM item s with the old rows of the scope, where they were read already. placed: the query reads a table, and gives the places of its rows there, "#place".';
 
--- The segments of a version to write once more so that at most 4 are left and at most a tenth of the rows is deleted. Those with
+-- The segments of a version to write once more so that at most so many are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest
--- ones are merged, in levels (Bentley & Saxe 1980): between the smallest segment, which tells how large a change is, and a tenth of
--- the largest, which is when that is written anyway, there is room for three levels, each by the same factor larger; a merge that outgrows its
--- level takes the next segment along. So a row that changes is written again some 15 to 20 times (1000 of ten million rows at a time),
--- however many loads there are; always merging the two smallest would write each load's neighbour again with every load.
-CREATE FUNCTION mastering.segments_to_compact(version jsonb, everything boolean DEFAULT false) RETURNS int[]
+-- ones are merged until four are left, in levels (Bentley & Saxe 1980): between the smallest segment, which tells how large a change is, and a
+-- tenth of the largest, which is when that is written anyway, there is room for three levels, each by the same factor larger; a merge that outgrows
+-- its level takes the next segment along. Loads and runs wait until there are more than eight: so one in five of them merges, and a row that
+-- changes is written again some 6 times (1000 of ten million rows at a time, however many loads there are); with four, nine in ten did, and it was
+-- 11 to 20 times. Always merging the two smallest would write each load's neighbour again with every load.
+CREATE FUNCTION mastering.segments_to_compact(version jsonb, everything boolean DEFAULT false, most int DEFAULT 8) RETURNS int[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     segments int[];
@@ -454,7 +455,7 @@ BEGIN
             END IF;
         END LOOP;
         kept := cardinality(segments) - written;
-        IF written = 0 AND kept > 4 THEN
+        IF written = 0 AND kept > most THEN
             ascending := ARRAY(SELECT u.n FROM unnest(live) WITH ORDINALITY u (live, n) ORDER BY u.live, u.n);
             factor := greatest(2, power(greatest(live[ascending[kept]], 1) / 10.0 / greatest(live[ascending[1]], 1), 1.0 / 3));
             FOR i IN 1 .. kept - 1 LOOP
@@ -465,7 +466,7 @@ BEGIN
             END LOOP;
             kept := kept - written;
         END IF;
-        WHILE kept + CASE WHEN written > 0 THEN 1 ELSE 0 END > 4 LOOP
+        WHILE kept + CASE WHEN written > 0 THEN 1 ELSE 0 END > most LOOP
             chosen[(SELECT u.n FROM unnest(live, chosen) WITH ORDINALITY u (live, chosen, n) WHERE NOT u.chosen ORDER BY u.live, u.n LIMIT 1)] := true;
             written := written + 1;
             kept := kept - 1;
@@ -474,13 +475,13 @@ BEGIN
     RETURN (SELECT coalesce(array_agg(u.segment), '{}') FROM unnest(segments, chosen) u (segment, chosen) WHERE u.chosen);
 END
 $$;
-COMMENT ON FUNCTION mastering.segments_to_compact(jsonb, boolean) IS 'The segments of a version that compaction writes once more; all of them where everything is asked for.';
+COMMENT ON FUNCTION mastering.segments_to_compact(jsonb, boolean, int) IS 'The segments of a version that compaction writes once more; all of them where everything is asked for.';
 
-CREATE FUNCTION mastering.compacted_version(version jsonb, everything boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION mastering.compacted_version(version jsonb, everything boolean DEFAULT false, most int DEFAULT 8) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     store int := (version ->> 'store')::int;
-    old int[] := mastering.segments_to_compact(version, everything);
+    old int[] := mastering.segments_to_compact(version, everything, most);
     part jsonb;
     segments int[];
     vectors bigint[];
@@ -505,7 +506,7 @@ BEGIN
     RETURN version || mastering.make_version(store, segments, vectors, version ->> 'content') || jsonb_build_object('origin', mastering.version_identity(version));
 END
 $$;
-COMMENT ON FUNCTION mastering.compacted_version(jsonb, boolean) IS 'A version with the same rows in few segments. origin: the hash of the version that it stands for.';
+COMMENT ON FUNCTION mastering.compacted_version(jsonb, boolean, int) IS 'A version with the same rows in few segments. origin: the hash of the version that it stands for.';
 
 CREATE FUNCTION mastering.version_identity(version jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT coalesce(version ->> 'origin', version ->> 'hash') $$;

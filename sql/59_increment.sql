@@ -66,7 +66,7 @@ COMMENT ON FUNCTION mastering.why_full(mastering.environment, text, jsonb, jsonb
 CREATE FUNCTION mastering.note_changes(entity jsonb, old jsonb, new jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' SET lc_monetary = 'C' SET TimeZone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
     hashed text := (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a);
     part record;

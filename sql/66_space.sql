@@ -332,7 +332,7 @@ BEGIN
         PERFORM mastering.require_entity(config.tree, env_name, entity_name);
     END IF;
     FOR item IN SELECT d.key, d.value FROM jsonb_each(config.data) d WHERE entity_name IS NULL OR mastering.step(d.key, 1) = entity_name ORDER BY d.key LOOP
-        new := mastering.compacted_version(item.value, coalesce(everything, false));
+        new := mastering.compacted_version(item.value, coalesce(everything, false), 4);
         CONTINUE WHEN new = item.value;
         RETURN QUERY SELECT * FROM mastering.compaction_row(item.key, item.value, new) r;
         data := data || jsonb_build_object(item.key, new);
@@ -367,7 +367,7 @@ BEGIN
     END LOOP;
     FOR item IN SELECT v.key, v.value, t.kind FROM jsonb_each(versions) v JOIN mastering.store t ON t.store_id = (v.value ->> 'store')::int
                  WHERE t.kind IN ('members', 'golden', 'lineage', 'history') AND (entity_name IS NULL OR t.entity = entity_name) ORDER BY v.key LOOP
-        new := mastering.compacted_version(item.value, coalesce(everything, false));
+        new := mastering.compacted_version(item.value, coalesce(everything, false), 4);
         CONTINUE WHEN new = item.value;
         RETURN QUERY SELECT * FROM mastering.compaction_row(item.key, item.value, new) r;
         PERFORM mastering.adopt_compacted(item.key, item.value, new);
@@ -489,5 +489,5 @@ COMMENT ON FUNCTION mastering.drop_entity(text, text) IS 'Removes an entity from
 
 REVOKE ALL ON FUNCTION mastering.hold_space(), mastering.lock_space(), mastering.reachable_heads(), mastering.version_roots(text[], interval), mastering.held_segments(text[], interval),
     mastering.tree_roots(), mastering.expired_snapshots(int, interval, boolean), mastering.empty_segment(int, int), mastering.drop_shells(int, int),
-    mastering.adopt_compacted(text, jsonb, jsonb), mastering.compaction_row(text, jsonb, jsonb), mastering.segments_to_compact(jsonb, boolean), mastering.version_identity(jsonb),
+    mastering.adopt_compacted(text, jsonb, jsonb), mastering.compaction_row(text, jsonb, jsonb), mastering.segments_to_compact(jsonb, boolean, int), mastering.version_identity(jsonb),
     mastering.stored_row_hash(record), mastering.rows_hash(record, bytea), mastering.rows_hash_add(internal, record, bytea) FROM PUBLIC;
