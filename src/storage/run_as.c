@@ -139,13 +139,13 @@ MASTERING_FUNCTION(mastering_query_as)
     context.callback = describe_run;
     context.arg = &run;
     context.previous = error_context_stack;
-    error_context_stack = &context;
     PG_TRY();
     {
         DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
         SPIExecuteOptions options = {.read_only = true, .dest = receiver};
         SPIPlanPtr plan;
 
+        error_context_stack = &context; /* not before PG_TRY, whose end goes back to what it found */
         before = put_on(role, search_path);
         XactReadOnly = true;
         SetTuplestoreDestReceiverParams(receiver, store, result->econtext->ecxt_per_query_memory, true,
@@ -164,7 +164,6 @@ MASTERING_FUNCTION(mastering_query_as)
     PG_FINALLY();
     {
         XactReadOnly = read_only;
-        error_context_stack = context.previous;
     }
     PG_END_TRY();
 
