@@ -91,7 +91,9 @@ BEGIN
             USING ERRCODE = '42501',
                   DETAIL = format('Role "%s" is none of: %s.', mastering.caller(),
                                   array_to_string(ARRAY(SELECT DISTINCT r FROM unnest(roles || 'admin'::text) r ORDER BY r), ', ')),
-                  HINT = format('An admin of it can call: SELECT mastering.grant_role(%L, %L, %L)', environment, roles[1], mastering.caller());
+                  HINT = format('An admin of it can call: SELECT mastering.grant_role(%L, %L, %L)', environment,    -- the least that will do
+                                (SELECT r.role FROM unnest('{consumer,reviewer,loader,curator,author,admin}'::text[]) WITH ORDINALITY r (role, n)
+                                  WHERE r.role = ANY (roles || 'admin'::text) ORDER BY r.n LIMIT 1), mastering.caller());
     END IF;
     RETURN hit;
 END
