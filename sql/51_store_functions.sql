@@ -137,12 +137,16 @@ COMMENT ON FUNCTION mastering.drop_segment(int) IS 'Gives back the table of a se
 
 CREATE FUNCTION mastering.text_hash(content text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN RETURN encode(sha256(convert_to(content, 'UTF8')), 'hex'); END $$;
-COMMENT ON FUNCTION mastering.text_hash(text) IS 'SHA-256 of a text in UTF-8, as hexadecimal digits.';
+AS $$
+BEGIN
+    RETURN encode(sha256(convert_to(content, CASE WHEN getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') THEN getdatabaseencoding() ELSE 'UTF8' END)), 'hex');
+END
+$$;
+COMMENT ON FUNCTION mastering.text_hash(text) IS 'SHA-256 of a text in UTF-8 (of its bytes in a database whose encoding has no way to it: SQL_ASCII, MULE_INTERNAL), as hexadecimal digits.';
 
 CREATE FUNCTION mastering.json_hash(content jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN RETURN encode(sha256(convert_to(content::text, 'UTF8')), 'hex'); END $$;
+AS $$ BEGIN RETURN mastering.text_hash(content::text); END $$;
 COMMENT ON FUNCTION mastering.json_hash(jsonb) IS 'Hash of a document; the text of jsonb has one order of keys and one way to write each value.';
 
 -- Entities have as many attributes as tables have columns, a function has at most 100 arguments.

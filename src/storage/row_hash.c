@@ -141,6 +141,8 @@ digest_row(RowFormat *format, HeapTupleHeader row, uint8 *digest)
     HeapTupleData tuple = {
         .t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row, .t_tableOid = InvalidOid};
     sha256_state hash;
+    /* There is no way to Unicode from these: bytes stay what they are. text_hash does the same. */
+    bool has_unicode = GetDatabaseEncoding() != PG_SQL_ASCII && GetDatabaseEncoding() != PG_MULE_INTERNAL;
 
     ItemPointerSetInvalid(&tuple.t_self);
     heap_deform_tuple(&tuple, format->descriptor, format->values, format->nulls);
@@ -163,7 +165,7 @@ digest_row(RowFormat *format, HeapTupleHeader row, uint8 *digest)
             continue;
         append_value(bytes, &format->columns[i].function, format->values[i]);
         text = bytes->data + start + 4;
-        utf8 = pg_server_to_any(text, bytes->len - start - 4, PG_UTF8);
+        utf8 = has_unicode ? pg_server_to_any(text, bytes->len - start - 4, PG_UTF8) : text;
         if (utf8 != text) {
             bytes->len = start + 4;
             appendStringInfoString(bytes, utf8);

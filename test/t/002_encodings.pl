@@ -38,6 +38,17 @@ SELECT count(*) > 0 AND bool_and(level = 'term frequency' AND weight < 1) FROM m
     mastering.explain_pair('SELECT * FROM p', m, a.id::text, b.id::text) AS e WHERE comparison = 'name' AND value_b IS NULL AND weight <> 0;
 SELECT count(*) = 400 FROM mastering.dedupe('SELECT * FROM p');
 SQL
+    is( $node->safe_psql("db_$database", <<"SQL"), "400\nt\nt\n0", "an environment in $encoding");
+SET client_min_messages = error;
+SELECT mastering.create_environment('dev'), mastering.create_environment('test', 'dev') \\g /dev/null
+SELECT mastering.define_entity('dev', 'place', '{"name": "text", "city": "text", "number": "int"}'), mastering.map_source('dev', 'place', 'p', 'public.p', 'id') \\g /dev/null
+SELECT total FROM mastering.load('dev', 'place');
+SELECT mastering.set_model('dev', 'place', m) FROM m \\g /dev/null
+SELECT mastering.master('dev', 'place'), mastering.promote('dev', 'test') \\g /dev/null
+SELECT count(*) > 0 AND bool_and(get_byte(textsend(name), 0) > 127) FROM test.place;
+SELECT count(*) > 0 FROM p, mastering.lookup('test', 'place', to_jsonb(p) - 'id') WHERE p.id = 7;
+SELECT count(*) FROM mastering.verify_snapshots(deep => true);
+SQL
 }
 
 $node->stop;
