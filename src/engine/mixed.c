@@ -200,6 +200,21 @@ mixed_differing(const match_run *run, const rarities *rarities, const em_paramet
     return found;
 }
 
+uint32
+mixed_given_names(match_run *run, uint32 comparisons)
+{
+    uint32 found = 0;
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
+        const value_summary *values =
+            comparisons >> c & 1 ? value_summary_of(run, run->comparison_slots[c]) : NULL;
+
+        if (values != NULL && values->given_names > SOME_GIVEN_NAMES * values->looked_at)
+            found |= UINT32_C(1) << c;
+    }
+    return found;
+}
+
 /* ---- attributes that say the same ---- */
 
 /*

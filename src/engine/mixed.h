@@ -35,6 +35,9 @@ extern bool mixed_repeating(match_run *run, const rarities *rarities, const em_s
 extern uint32 mixed_differing(const match_run *run, const rarities *rarities, const em_parameters *parameters,
                               double share);
 
+/* Of such a set those that hold given names. */
+extern uint32 mixed_given_names(match_run *run, uint32 comparisons);
+
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {
     double m[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];

@@ -615,10 +615,28 @@ learn_with_related(match_run *run, training *learnt)
     return learnt;
 }
 
+/* The share of matches that agree by more than chance in the attributes whose m is held. */
+static double
+share_agreeing(const training *learnt, double most)
+{
+    double share = most;
+
+    for (int c = 0; c < learnt->sample.rarities->layout.comparison_count; c++) {
+        int levels = learnt->sample.rarities->layout.comparisons[c].level_count;
+        double u = learnt->parameters.u[c][levels];
+
+        if (learnt->start.held >> c & 1)
+            share =
+                Min(share, (u - learnt->parameters.m[c][levels]) / Max(u - learnt->start.m[c][levels], 0.01));
+    }
+    return Max(share, 0.01);
+}
+
 /* EM begins again with what it took for matches as the related, and matches that agree in nearly all. */
 static training *
 learn_within(match_run *run, training *learnt, double share)
 {
+    const scorer *layout = &learnt->sample.rarities->layout;
     mixed_start within;
     training *before;
 
@@ -630,6 +648,9 @@ learn_within(match_run *run, training *learnt, double share)
     }
     memcpy(within.m, learnt->start.m, sizeof within.m);
     memcpy(within.related, learnt->parameters.m, sizeof within.related);
+    for (int c = 0; c < layout->comparison_count; c++)
+        if (learnt->start.held >> c & 1)
+            memcpy(within.related[c], learnt->parameters.u[c], sizeof within.related[c]);
     before = keep_learnt(run, learnt);
     learn(run, learnt, true, &within);
     return before;
@@ -677,7 +698,10 @@ learn_within_differing(match_run *run, training *learnt)
     if (differing == 0 || run->relatives_apart || found < LEAST_MATCHES_ACROSS)
         return learnt;
     gain = -mixed_likelihood(run, layout, learnt->sessions, &learnt->parameters);
-    groups = learn_within(run, learnt, WITHIN_DIFFERING);
+    learnt->start.held = mixed_given_names(run, differing);
+    groups =
+        learn_within(run, learnt, share_agreeing(learnt, learnt->start.held != 0 ? 1.0 : WITHIN_DIFFERING));
+    groups->start.held = 0;
     gain += mixed_likelihood(run, layout, learnt->sessions, &learnt->parameters);
     left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
     match_run_phase(run, "groups", "%.0f matches differ in telling attributes; within %.0f, %.4f bits better",

@@ -437,7 +437,7 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
                             session->u[c]);
         if (parameters->in_order)
             keep_order(&layout->comparisons[c], parameters->m[c], session->u[c]);
-        if (session->related != NULL)
+        if (session->related != NULL && !(parameters->held >> c & 1))
             (void)settle_levels(&layout->comparisons[c], relatives, halfway, U_PRIOR_PAIRS, 0,
                                 session->related[c]);
         /* What is rare and shared never speaks more for relatives than for a match: else a frequent value's
@@ -507,6 +507,8 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
             const comparison *comparison = &layout->comparisons[c];
             double change;
 
+            if (start->held >> c & 1)
+                continue;
             change = settle_levels(comparison, sums[c], start->m[c], M_PRIOR_MATCHES,
                                    parameters->m_prior_share, parameters->m[c]);
             if (change > report->last_change)

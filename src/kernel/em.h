@@ -49,6 +49,7 @@ typedef struct em_parameters {
     int frequencies_from; /* comparisons from here on are classes of frequency, the rarest first; 0: none are
                            */
     double m_prior_share; /* what the start values of m are worth, for each match found */
+    uint32_t held;        /* bit c: m of comparison c stays as it is */
     uint8_t
         beside[MAX_COMPARISONS]; /* 1 + the comparison that makes this one say nothing where it has values */
 } em_parameters;
