@@ -18,6 +18,9 @@
 #define DATE_SLIP_BITS 1.5 /* that it says less than equal dates */
 #define SLIP_SHARE 0.4     /* of an equal value's weight, that one wrong character leaves */
 
+#define PERSONAL_BITS (-5.0) /* that a difference says in what one person has */
+#define MOST_DIFFERENT 0.15  /* of the matches, in such an attribute */
+
 typedef struct expectation {
     double agree, differ; /* bits */
     double neutral;       /* the similarity that says nothing */
@@ -66,6 +69,23 @@ level_weight(const comparison_spec *comparison, int level, int shared)
     return expected->differ * Min(1.0, (expected->neutral - threshold) / (0.5 * expected->neutral));
 }
 
+/*
+ * Whether what EM took for matches differs in what one person has more often than copies of a person do: then
+ * it is families, at least in part.
+ */
+static bool
+learnt_from_families(const match_run *run, const match_spec *spec)
+{
+    for (int c = 0; c < label_comparisons_first(spec); c++) {
+        const comparison_spec *comparison = &spec->comparisons[c];
+
+        if (expectations[comparison->evidence].differ <= PERSONAL_BITS &&
+            comparison->m[run->scorer.comparisons[c].level_count] > MOST_DIFFERENT)
+            return true;
+    }
+    return false;
+}
+
 /* The matches to expect among the candidates by the expected weights alone. */
 static double
 count_matches(const scorer *layout, const double (*weights)[MAX_LEVELS], double prior_bits,
@@ -106,8 +126,8 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     matches = count_matches(&run->scorer, weights, prior_bits, cases, case_count);
     found = count_matches(&run->scorer, trained, weight_to_bits(trained_prior), cases, case_count);
     learnt = matches / (EXPECTED_MATCHES * Max(label_comparisons_first(spec), 1));
-    /* Where far more was taken for matches than is expected, it is families that were learnt from. */
-    if (found > matches)
+    /* Where far more was taken for matches than is expected, it may be families that were learnt from. */
+    if (found > matches && learnt_from_families(run, spec))
         learnt *= (matches / found) * (matches / found);
     learnt *= learnt; /* so that it goes fast from one to the other */
     learnt = LEAST_LEARNT + (1.0 - LEAST_LEARNT) * learnt * learnt / (1.0 + learnt * learnt);
