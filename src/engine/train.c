@@ -617,9 +617,9 @@ learn_with_related(match_run *run, training *learnt)
 
 /* The share of matches that agree by more than chance in the attributes whose m is held. */
 static double
-share_agreeing(const training *learnt, double most)
+share_agreeing(const training *learnt)
 {
-    double share = most;
+    double share = 1.0;
 
     for (int c = 0; c < learnt->sample.rarities->layout.comparison_count; c++) {
         int levels = learnt->sample.rarities->layout.comparisons[c].level_count;
@@ -681,39 +681,52 @@ learn_within_groups(match_run *run, training *learnt)
     return learnt;
 }
 
+/* EM begins within groups, with what is held in learnt->start. True: what it arrives at is taken. */
+static bool
+try_within(match_run *run, training **learnt, uint32 differing, double share)
+{
+    const scorer *layout = &(*learnt)->sample.rarities->layout;
+    double found = expected_matches(run, &(*learnt)->sample, (*learnt)->sessions, &(*learnt)->parameters);
+    double gain = -mixed_likelihood(run, layout, (*learnt)->sessions, &(*learnt)->parameters), left;
+    bool untaught = false; /* matches agree in it because EM began so */
+    training *groups = learn_within(run, *learnt, share);
+
+    gain += mixed_likelihood(run, layout, (*learnt)->sessions, &(*learnt)->parameters);
+    left = expected_matches(run, &(*learnt)->sample, (*learnt)->sessions, &(*learnt)->parameters);
+    match_run_phase(run, "groups", "%.0f matches differ in telling attributes; within %.0f, %.4f bits better",
+                    found, left, gain);
+    for (int c = 0; c < run->spec->comparison_count; c++)
+        untaught |= (differing >> c & 1) && (*learnt)->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
+    if (gain < CLEARLY_BETTER || left < LEAST_WITHIN * run->store->records.count || untaught ||
+        (differing &
+         mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
+        groups->iterations = (*learnt)->iterations;
+        *learnt = groups;
+        return false;
+    }
+    return true;
+}
+
 /*
  * Without sources nothing says how many matches there can be. But where half of them differ in a telling
  * attribute, a group may be taken for the thing, too. What EM arrives at within is taken where it explains
- * the pairs clearly better, and its matches agree in these attributes.
+ * the pairs clearly better, and its matches agree in these attributes. Of persons given names may be all that
+ * tells people of one home apart, and any share of them explains the pairs: then m of given names is held at
+ * what is usual, and relatives agree in them as strangers do.
  */
 static training *
 learn_within_differing(match_run *run, training *learnt)
 {
-    const scorer *layout = &learnt->sample.rarities->layout;
     uint32 differing = mixed_differing(run, learnt->sample.rarities, &learnt->parameters, MOSTLY_DIFFERENT);
-    double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), left, gain;
-    bool untaught = false; /* matches agree in it because EM began so */
-    training *groups;
 
-    if (differing == 0 || run->relatives_apart || found < LEAST_MATCHES_ACROSS)
+    if (differing == 0 || run->relatives_apart ||
+        expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters) < LEAST_MATCHES_ACROSS)
         return learnt;
-    gain = -mixed_likelihood(run, layout, learnt->sessions, &learnt->parameters);
+    run->relatives_apart = try_within(run, &learnt, differing, WITHIN_DIFFERING);
     learnt->start.held = mixed_given_names(run, differing);
-    groups =
-        learn_within(run, learnt, share_agreeing(learnt, learnt->start.held != 0 ? 1.0 : WITHIN_DIFFERING));
-    groups->start.held = 0;
-    gain += mixed_likelihood(run, layout, learnt->sessions, &learnt->parameters);
-    left = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters);
-    match_run_phase(run, "groups", "%.0f matches differ in telling attributes; within %.0f, %.4f bits better",
-                    found, left, gain);
-    for (int c = 0; c < run->spec->comparison_count; c++)
-        untaught |= (differing >> c & 1) && learnt->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
-    if (gain < CLEARLY_BETTER || left < LEAST_WITHIN * run->store->records.count || untaught ||
-        (differing & mixed_differing(run, learnt->sample.rarities, &learnt->parameters, RARELY_DIFFERENT))) {
-        groups->iterations = learnt->iterations;
-        return groups;
-    }
-    run->relatives_apart = true;
+    if (!run->relatives_apart && learnt->start.held != 0)
+        run->relatives_apart = try_within(run, &learnt, differing, share_agreeing(learnt));
+    learnt->start.held = 0;
     return learnt;
 }
 
