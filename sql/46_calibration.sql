@@ -36,6 +36,7 @@ judged AS (
     FROM (
         SELECT LEAST(id_a, id_b) AS id_a, GREATEST(id_a, id_b) AS id_b, GREATEST(0, LEAST(1, pg_catalog.max(probability))) AS probability, pg_catalog.max(weight) AS weight
         FROM (
+            -- What is not a number says nothing, as NULL does; compared it would be more than 1.
             SELECT q.id_a::pg_catalog.text COLLATE "C" AS id_a, q.id_b::pg_catalog.text COLLATE "C" AS id_b, %4$s AS probability, %5$s AS weight
             FROM (
 %6$s
@@ -76,8 +77,8 @@ LEFT JOIN LATERAL mastering.share_interval(t.matches::pg_catalog.float8 / NULLIF
 ORDER BY t.row
 $sql$,
         judged_by.relation, steps, judged_by.verdict,
-        CASE WHEN 'probability' = ANY (columns) THEN 'q.probability::pg_catalog.float8' ELSE 'mastering.probability_of(q.weight::pg_catalog.float8)' END,
-        CASE WHEN 'weight' = ANY (columns) THEN 'q.weight::pg_catalog.float8' ELSE 'mastering.weight_of(q.probability::pg_catalog.float8)' END,
+        CASE WHEN 'probability' = ANY (columns) THEN 'NULLIF(q.probability::pg_catalog.float8, ''NaN'')' ELSE 'mastering.probability_of(NULLIF(q.weight::pg_catalog.float8, ''NaN''))' END,
+        CASE WHEN 'weight' = ANY (columns) THEN 'NULLIF(q.weight::pg_catalog.float8, ''NaN'')' ELSE 'mastering.weight_of(NULLIF(q.probability::pg_catalog.float8, ''NaN''))' END,
         mastering.query_body(predicted, 'predicted'), judged_by.verdict_join, confidence);
 END
 $$;
