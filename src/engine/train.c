@@ -501,6 +501,18 @@ prior_share(const match_spec *spec)
     return list_length(columns) < (int)lengthof(shares) ? shares[Max(list_length(columns), 2)] : 0;
 }
 
+/* The comparison of names of persons that is all that counts in a session, as a bit: 0: there is none. */
+static uint32
+name_alone(match_run *run, const em_session *session)
+{
+    uint32 counting = 0;
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++)
+        if (!(session->left_out >> c & 1))
+            counting |= UINT32_C(1) << c;
+    return (counting & (counting - 1)) == 0 && session->left_out != 0 ? mixed_given_names(run, counting) : 0;
+}
+
 /* What one training holds. */
 typedef struct training {
     double all[MAX_COMPARISONS][MAX_LEVELS];
@@ -550,8 +562,9 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
                 }
             }
             memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
+            sessions[r].u_known = name_alone(run, &sessions[r]);
             if (learnt->start.m_prior_share > 0)
-                sessions[r].u_known = text_alone_non_matches(run, &sessions[r], parameters);
+                sessions[r].u_known |= text_alone_non_matches(run, &sessions[r], parameters);
             all_known |= sessions[r].u_known != 0 && label_comparisons_first(run->spec) == 1;
         }
         if (all_known)
