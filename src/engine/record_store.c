@@ -504,8 +504,12 @@ renumber_range(void *context, int64_t range, int thread)
     Size first = (Size)range * SORT_RANGE, end = Min(job->count, first + SORT_RANGE), width = job->width;
 
     for (Size i = first; i < end; i++) {
-        if (i + RECORDS_AHEAD < end)
-            __builtin_prefetch(job->from + job->order[i + RECORDS_AHEAD].record * width);
+        if (i + RECORDS_AHEAD < end) {
+            const uint32 *ahead = job->from + job->order[i + RECORDS_AHEAD].record * width;
+
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + width - 1);
+        }
         for (Size w = 0; w < width; w++) /* too few for memcpy */
             job->to[i * width + w] = job->from[job->order[i].record * width + w];
     }
