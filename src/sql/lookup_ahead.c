@@ -4,8 +4,9 @@
  * After a restart none of them is in memory, and each page is waited for on its own, while somebody types. So
  * they are announced to the operating system at once, before the first of them is read, each file in one
  * piece: some hundred pages of thirty files are thirty requests for the disk. It is a hint: what is not
- * there, or is larger than thought, is read when it is needed. A file whose first page PostgreSQL has in its
- * own memory is taken for one that was read not long ago.
+ * there, or is larger than thought, is read when it is needed. A file whose middle page PostgreSQL has in its
+ * own memory is taken for one that was read not long ago; the first page of an index is there as soon as
+ * anything was looked for in it.
  */
 #include "compat.h"
 
@@ -18,6 +19,8 @@
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_attrdef.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_cast.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
@@ -39,17 +42,20 @@
 
 /* A relation of more pages is not read as a whole by anybody who looks up. */
 #define MOST_PAGES 64
+/* Of the catalogs pages here and there are needed, far more than a few of some: one request of the disk costs
+ * less than to wait for each. */
+#define MOST_CATALOG_PAGES 512
 
 static void
-ask_for_file(SMgrRelation file)
+ask_for_file(SMgrRelation file, BlockNumber most)
 {
 #if defined(USE_POSIX_FADVISE) && defined(POSIX_FADV_WILLNEED)
     BlockNumber count = smgrnblocks(file, MAIN_FORKNUM);
     char *path;
     int descriptor;
 
-    if (count == 0 || count > MOST_PAGES ||
-        BufferIsValid(PrefetchSharedBuffer(file, MAIN_FORKNUM, 0).recent_buffer))
+    if (count == 0 || count > most ||
+        BufferIsValid(PrefetchSharedBuffer(file, MAIN_FORKNUM, count / 2).recent_buffer))
         return;
     path = relpath(file->smgr_rnode, MAIN_FORKNUM);
     descriptor = OpenTransientFile(path, O_RDONLY | PG_BINARY);
@@ -68,7 +74,7 @@ ask_for(Relation relation)
 {
     BlockNumber count = RelationGetNumberOfBlocks(relation);
 
-    ask_for_file(RelationGetSmgr(relation));
+    ask_for_file(RelationGetSmgr(relation), MOST_PAGES);
     if (relation->rd_rel->relkind == RELKIND_INDEX && count > MOST_PAGES) {
         (void)PrefetchBuffer(relation, MAIN_FORKNUM, 0);
         (void)PrefetchBuffer(relation, MAIN_FORKNUM, count - 1);
@@ -111,7 +117,7 @@ ask_for_catalog(Oid oid)
     SMgrRelation file = smgropen((RelFileNode){MyDatabaseTableSpace, MyDatabaseId, oid}, InvalidBackendId);
 
     if (smgrexists(file, MAIN_FORKNUM))
-        ask_for_file(file);
+        ask_for_file(file, MOST_CATALOG_PAGES);
 }
 
 void
@@ -120,11 +126,17 @@ lookup_ahead_of_rights(void)
     static const char *const names[] = {"environment", "head", "configuration", "artifact",
                                         "deletion_vector"};
     /* In the order in which they are read. */
-    static const Oid catalogs[] = {ProcedureNameArgsNspIndexId,
+    static const Oid catalogs[] = {ProcedureRelationId,
+                                   ProcedureNameArgsNspIndexId,
                                    ProcedureOidIndexId,
                                    ClassNameNspIndexId,
                                    ClassOidIndexId,
+                                   RelationRelationId,
                                    AttributeRelidNumIndexId,
+                                   AttributeRelidNameIndexId,
+                                   AttributeRelationId,
+                                   CastSourceTargetIndexId,
+                                   CastRelationId,
                                    AttrDefaultIndexId,
                                    AttrDefaultRelationId,
                                    IndexIndrelidIndexId,
@@ -145,6 +157,7 @@ lookup_ahead_of_rights(void)
                                    AccessMethodProcedureRelationId,
                                    TypeOidIndexId,
                                    TypeNameNspIndexId,
+                                   TypeRelationId,
                                    TSConfigNameNspIndexId,
                                    TSConfigOidIndexId,
                                    TSConfigRelationId,
