@@ -696,6 +696,10 @@ check_columns_exist(const query_shape *shape, store_column *columns, int column_
         if (get_typtype(type) == TYPTYPE_COMPOSITE || type == RECORDOID) {
             json_node node = {{.type = jbvNull}, columns[i].path};
 
+            if (strcmp(columns[i].path, "$") == 0) /* nobody named it: suggest takes all there are */
+                ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                                errmsg("column %s of the query is a row, not a value", columns[i].expression),
+                                errhint("Select one of its fields instead, or leave it out.")));
             json_error(&node, psprintf("%s is a row, not a value", columns[i].expression), NULL,
                        "Take one of its fields.");
         }

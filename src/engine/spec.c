@@ -308,6 +308,16 @@ read_elements(const json_node *node, const json_node *method, comparison_spec *c
 }
 
 static void
+compare_column(const json_node *name, comparison_spec *comparison)
+{
+    comparison->column = json_string(name);
+    if (comparison->column[0] == '\0')
+        json_error(name, "the name of the column is empty", NULL, NULL);
+    comparison->expression = pstrdup(quote_identifier(comparison->column));
+    comparison->name = comparison->column;
+}
+
+static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
     static const char *const members[] = {
@@ -324,20 +334,15 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     comparison->scale = 1.0;
     comparison->inner = DEFAULT_INNER;
     if (json_is_string(node)) {
-        comparison->column = json_string(node);
-        comparison->expression = pstrdup(quote_identifier(comparison->column));
-        comparison->name = comparison->column;
+        compare_column(node, comparison);
         comparison->evaluated = comparison->expression;
         default_thresholds(comparison);
         return;
     }
     json_expect_members(node, members);
 
-    if (json_member(node, "column", &member)) {
-        comparison->column = json_string(&member);
-        comparison->expression = pstrdup(quote_identifier(comparison->column));
-        comparison->name = comparison->column;
-    }
+    if (json_member(node, "column", &member))
+        compare_column(&member, comparison);
     if (json_member(node, "expression", &member)) {
         if (comparison->column != NULL)
             json_error(node, "both \"column\" and \"expression\" are given", NULL, "Keep one of them.");

@@ -69,3 +69,8 @@ SELECT * FROM mastering.profile('SELECT 1');
 -- Too many levels in all.
 SELECT mastering.train_model('SELECT * FROM t', jsonb_build_object('blocking', '["city"]'::jsonb, 'comparisons',
     (SELECT jsonb_agg(jsonb_build_object('column', 'city', 'name', 'c' || i, 'levels', '[0.9, 0.8, 0.7, 0.6, 0.5, 0.4]'::jsonb)) FROM generate_series(1, 20) AS i)));
+-- A column without a name, and one that is a row.
+SELECT mastering.train_model('SELECT * FROM t', '{"blocking": ["city"], "comparisons": [{"column": ""}]}');
+SELECT mastering.train_model('SELECT * FROM t', '{"blocking": ["city"], "comparisons": [""]}');
+SELECT * FROM mastering.profile('SELECT id, t AS "whole t" FROM t');
+SELECT * FROM mastering.dedupe('SELECT *, t FROM t');
