@@ -282,6 +282,8 @@ CREATE FUNCTION mastering.require_model(model jsonb) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    place text;
 BEGIN
     IF model IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'the model must not be NULL',
@@ -298,6 +300,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'the model has no trained weights',
             DETAIL = 'It is a specification: "prior" or a comparison''s "trained" is missing.',
             HINT = 'Train it first: SELECT mastering.train_model(query, spec).';
+    END IF;
+    SELECT format('$.comparisons[%s].trained[%s].%s', c.n - 1, t.n - 1, k) INTO place
+      FROM jsonb_array_elements(model -> 'comparisons') WITH ORDINALITY AS c (content, n), jsonb_array_elements(c.content -> 'trained') WITH ORDINALITY AS t (content, n), unnest('{m,u}'::text[]) AS k
+     WHERE jsonb_typeof(t.content -> k) <> 'number' ORDER BY c.n, t.n, k LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid specification at %s: expected a number', place),
+            HINT = 'Train it again: SELECT mastering.train_model(query, model).';
     END IF;
 END
 $$;

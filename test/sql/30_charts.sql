@@ -62,6 +62,7 @@ SELECT mastering.model_chart(NULL);
 SELECT mastering.model_chart('[1]');
 SELECT mastering.model_chart('{"comparisons": []}');
 SELECT mastering.model_chart('{"comparisons": [{"column": "n"}]}');
+SELECT mastering.model_chart('{"prior": 0.5, "comparisons": [{"column": "n", "trained": [{"weight": 3, "m": 0.9, "u": 0.1}, {"weight": -2, "m": "x"}]}]}');
 SELECT mastering.model_chart('{"prior": 0.5, "comparisons": [{"column": "n", "trained": [{"weight": "heavy"}]}]}');
 
 -- Pairs: a row for each step of explain_pair, and the total.
