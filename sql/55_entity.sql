@@ -253,8 +253,15 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     message text;
     code text;
+    is_one boolean;
 BEGIN
-    IF NOT mastering.is_expression(expression) THEN
+    BEGIN
+        is_one := mastering.is_expression(expression);
+    EXCEPTION WHEN syntax_error THEN    -- its place is one in the expression, and would be shown in the statement above
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+        RAISE EXCEPTION '% is refused: %', what, message USING ERRCODE = '42601', DETAIL = format('Expression: %s', expression);
+    END;
+    IF NOT is_one THEN
         RAISE EXCEPTION '% is not one SQL expression without subqueries: %', what, expression
             USING ERRCODE = '42601', HINT = 'What needs other tables goes into a view that the source is bound to.';
     END IF;

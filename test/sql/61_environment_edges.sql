@@ -70,6 +70,9 @@ SELECT name FROM dev.e;
 -- A column that may not be.
 CREATE TABLE input.c (id int, "#name" text);
 SELECT map_source('dev', 'e', 'c', 'input.c', 'id', '{"name": "\"#name\""}');
+-- What is no expression at all is said to be the attribute's.
+SELECT map_source('dev', 'e', 'd', 'input.a', 'id', '{"name": "name; DROP TABLE input.c"}');
+SELECT map_source('dev', 'e', 'd', 'input.a', 'id', '{"name": "lower("}');
 -- Arguments that are not there.
 SELECT promote(NULL, 'test');
 SELECT promote('dev', NULL);
