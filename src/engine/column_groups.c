@@ -15,7 +15,6 @@
 #define LEAST_SHARED_ADDRESSES 0.03 /* of telephone numbers and e-mail addresses */
 #define TELLING_LENGTH 5            /* characters of these */
 #define LEAST_SHARED_NAMED 0.1      /* of one column's, where the columns' names have a word in common */
-#define LEAST_GIVEN_NAMES 0.15      /* of the values of a column that names persons */
 #define LEAST_FILLED 8              /* records, and the share below */
 #define LEAST_FILLED_SHARE 0.02
 #define MOST_VALUES 20000 /* different ones looked at */
@@ -197,7 +196,7 @@ least_shared(const column_profile *a, const column_profile *b, bool by_words)
 static bool
 names_persons(const column_profile *profile)
 {
-    return of_words(profile) && profile->given_names >= LEAST_GIVEN_NAMES;
+    return of_words(profile) && profile->given_names >= SOME_GIVEN_NAMES;
 }
 
 /* Whether one of the two stands where the other does not. */

@@ -7,6 +7,7 @@
 
 #include "engine/label_comparisons.h"
 #include "engine/mixed.h"
+#include "engine/profile.h"
 #include "engine/value_summary.h"
 
 #define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
@@ -20,7 +21,6 @@
 #define REPEATING_LEAST 0.6        /* the same, where it is nearly all that there could be: */
 #define REPEATING_REACHED 0.915    /* so much of it */
 #define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
-#define SOME_GIVEN_NAMES 0.15      /* the same, of given names */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \

@@ -7,9 +7,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define LEAST_GIVEN_NAMES 0.15 /* of the values of a column that names persons */
-#define LEAST_OF_MOST 0.5      /* of the greatest such share: firms are named after persons, too */
-#define LEAST_UNNAMED 10       /* records without a person's name, and the share of all below */
+#define LEAST_OF_MOST 0.5 /* of the greatest such share: firms are named after persons, too */
+#define LEAST_UNNAMED 10  /* records without a person's name, and the share of all below */
 #define LEAST_UNNAMED_SHARE 0.02
 #define LEAST_COMPLETED 0.25 /* of these, that have a value */
 #define MOST_BESIDE 0.05     /* of a column's records, that name a person, too */
@@ -90,9 +89,9 @@ name_columns_find(const record_store *store, column_profile *profiles, int count
         if (of_words(&profiles[i]))
             most = Max(most, profiles[i].given_names);
     for (int i = 0; i < count; i++)
-        names[i] = most >= LEAST_GIVEN_NAMES && of_words(&profiles[i]) &&
-                   profiles[i].given_names >= Max(LEAST_GIVEN_NAMES, LEAST_OF_MOST * most);
-    unnamed = most < LEAST_GIVEN_NAMES ? 0 : count_unnamed(store, names, count, completed);
+        names[i] = most >= SOME_GIVEN_NAMES && of_words(&profiles[i]) &&
+                   profiles[i].given_names >= Max(SOME_GIVEN_NAMES, LEAST_OF_MOST * most);
+    unnamed = most < SOME_GIVEN_NAMES ? 0 : count_unnamed(store, names, count, completed);
     least = LEAST_COMPLETED * (double)unnamed;
     if (unnamed < Max(LEAST_UNNAMED, LEAST_UNNAMED_SHARE * store->records.count))
         unnamed = 0;

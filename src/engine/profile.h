@@ -75,6 +75,8 @@ extern column_profile *profile_query_with(MemoryContext context, const char *que
                                           const char *const *expressions, const char *const *names,
                                           int expression_count, int *count, record_store **store);
 
+#define SOME_GIVEN_NAMES 0.15 /* share of its values with a given name, from which a column names persons */
+
 /* Whether one of a value's words is a given name or a nickname of the table, and whether it is a date. */
 extern bool value_has_given_name(text_view text);
 extern bool value_is_date(text_view text);

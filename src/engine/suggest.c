@@ -24,7 +24,6 @@
 
 #define PAIRS_A_RECORD 30      /* that one rule may give */
 #define ALL_PAIRS_A_RECORD 150 /* that all rules together may give */
-#define LEAST_GIVEN_NAMES 0.15 /* of a column that names persons */
 #define MAX_SUGGESTED_RULES 24
 #define MAX_SUGGESTED_COMPARISONS 16
 #define MOST_PATTERN_BITS 46 /* of columns; others are for words with digits and the whole record */
@@ -233,7 +232,7 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
         return;
     }
     if (profile->is_list) {
-        write_list_comparison(out, profile, profile->given_names >= LEAST_GIVEN_NAMES);
+        write_list_comparison(out, profile, profile->given_names >= SOME_GIVEN_NAMES);
         appendStringInfoChar(out, '}');
         return;
     }
@@ -272,7 +271,7 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
     case KIND_NAME:
         /* Words and numbers, a street say, are no name: there the order counts, and the number. */
         appendStringInfo(out, ",\"method\":\"%s\",\"levels\":[0.92,0.8%s],\"term_frequency\":true",
-                         profile->given_names >= LEAST_GIVEN_NAMES || several ? "names" : "jaro_winkler",
+                         profile->given_names >= SOME_GIVEN_NAMES || several ? "names" : "jaro_winkler",
                          several ? ",0.6" : "");
         break;
     case KIND_TEXT:

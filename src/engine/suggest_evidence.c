@@ -12,7 +12,6 @@
 #define LEAST_DIFFERENT 0.3 /* of the values of an identifier */
 #define CROWD 10            /* records with one value, and the times of the usual number below */
 #define CROWD_TIMES 5
-#define LEAST_GIVEN_NAMES 0.15
 #define LEAST_WORDS 1.6 /* of a whole name, on average */
 #define LEAST_YEARS 10  /* that the middle half of birth dates spans */
 #define MOST_SHARED 0.1 /* of the pairs of values, that are equal */
@@ -66,7 +65,7 @@ are_birth_dates(const column_profile *profile)
 static bool
 names_persons(const column_profile *profile)
 {
-    return profile->kind == KIND_NAME && !profile->is_list && profile->given_names >= LEAST_GIVEN_NAMES;
+    return profile->kind == KIND_NAME && !profile->is_list && profile->given_names >= SOME_GIVEN_NAMES;
 }
 
 /* The column with whole names of persons in most records; -1: there is none. */
