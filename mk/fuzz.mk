@@ -29,10 +29,10 @@ fuzz:
 fuzz-seeded: build/fuzz/seeded
 	@for kernel in $(FUZZ_KERNELS); do FUZZ_KERNEL=$$kernel build/fuzz/seeded $(INPUTS) $(SEED) || exit 1; done
 
-build/fuzz/guided: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h test/fuzz/*.h)
+build/fuzz/guided: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h test/fuzz/*.h test/unit/naive_*.h)
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) -lm
 
-build/fuzz/seeded: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h test/fuzz/*.h)
+build/fuzz/seeded: $(FUZZ_SOURCES) $(wildcard src/kernel/*.h test/fuzz/*.h test/unit/naive_*.h)
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) -DFUZZ_ALONE -o $@ $(FUZZ_SOURCES) -lm

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/naive_jaro.h"
 #include "fuzz.h"
 #include "kernel/comparison.h"
 #include "kernel/lanes.h"
@@ -103,46 +104,15 @@ naive_lcs(void)
 }
 
 static double
-naive_jaro_of(const uint32_t *x, uint32_t x_length, const uint32_t *y, uint32_t y_length)
+naive_jaro_of_both(void)
 {
-    static bool taken[LONGEST];
-    static uint32_t matched[LONGEST];
-    uint32_t window, matches = 0, moved = 0, next = 0;
-
-    if (x_length > y_length)
-        return naive_jaro_of(y, y_length, x, x_length);
-    if (x_length == 0)
-        return y_length == 0 ? 1.0 : 0.0;
-    window = y_length / 2;
-    window = window > 0 ? window - 1 : 0;
-    memset(taken, 0, sizeof taken);
-    for (uint32_t i = 0; i < x_length; i++)
-        for (uint32_t j = i > window ? i - window : 0; j < y_length && j <= i + window; j++)
-            if (!taken[j] && x[i] == y[j]) {
-                taken[j] = true;
-                matched[matches++] = x[i];
-                break;
-            }
-    if (matches == 0)
-        return 0.0;
-    for (uint32_t j = 0; j < y_length; j++)
-        if (taken[j])
-            moved += matched[next++] != y[j];
-    return ((double)matches / x_length + (double)matches / y_length +
-            (double)(matches - moved / 2) / matches) /
-           3.0;
-}
-
-static double
-naive_jaro(void)
-{
-    return naive_jaro_of(a.points, a.length, b.points, b.length);
+    return naive_jaro(a.points, a.length, b.points, b.length);
 }
 
 double
 naive_jaro_winkler_of(const uint32_t *x, uint32_t x_length, const uint32_t *y, uint32_t y_length)
 {
-    double value = naive_jaro_of(x, x_length, y, y_length);
+    double value = naive_jaro(x, x_length, y, y_length);
     uint32_t prefix = 0;
 
     while (prefix < 4 && prefix < x_length && prefix < y_length && x[prefix] == y[prefix])
@@ -207,7 +177,7 @@ measured(measure_function function)
 static void
 fuzz_jaro(void)
 {
-    expect("jaro", naive_jaro(), measured(jaro_similarity));
+    expect("jaro", naive_jaro_of_both(), measured(jaro_similarity));
     expect("jaro_winkler", naive_jaro_winkler(), measured(jaro_winkler_similarity));
 }
 
@@ -379,7 +349,7 @@ naive_measure(lane_measure measure)
 
     switch (measure) {
     case LANES_JARO:
-        return naive_jaro();
+        return naive_jaro_of_both();
     case LANES_JARO_WINKLER:
         return naive_jaro_winkler();
     case LANES_LEVENSHTEIN:

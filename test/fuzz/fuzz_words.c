@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/naive_slice.h"
 #include "fuzz.h"
 #include "kernel/fixed_point.h"
 #include "kernel/minhash.h"
@@ -12,12 +13,6 @@
 #include "kernel/similarity.h"
 #include "kernel/soft_tfidf.h"
 #include "kernel/term_vectors.h"
-
-typedef struct slice {
-    const uint32_t *points;
-    uint32_t length;
-    uint32_t first; /* place in its text */
-} slice;
 
 typedef struct slice_list {
     slice items[LONGEST];
@@ -51,21 +46,6 @@ naive_words(const fuzz_text *text, slice_list *words)
             words->items[words->count++] = (slice){text->points + from, i - from, from};
         from = i + 1;
     }
-}
-
-static bool
-same_slice(slice x, slice y)
-{
-    return x.length == y.length && memcmp(x.points, y.points, x.length * sizeof(uint32_t)) == 0;
-}
-
-static int
-slice_order(slice x, slice y)
-{
-    for (uint32_t i = 0; i < x.length && i < y.length; i++)
-        if (x.points[i] != y.points[i])
-            return x.points[i] < y.points[i] ? -1 : 1;
-    return (x.length > y.length) - (x.length < y.length);
 }
 
 static bool

@@ -1,7 +1,7 @@
 /*
- * naive_jaro.h: the Jaro similarity of two texts by its definition, which kernels are held against: the first
- * free equal character within the window, from the left, as in the published procedure. At most UNIT_LONGEST
- * characters each.
+ * naive_jaro.h: the Jaro similarity of two texts by its definition, which kernels are held against, here and
+ * in test/fuzz: the first free equal character within the window, from the left, as in the published
+ * procedure. At most NAIVE_LONGEST characters each.
  */
 #ifndef NAIVE_JARO_H
 #define NAIVE_JARO_H
@@ -10,12 +10,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "unit.h"
+#define NAIVE_LONGEST 10000
 
 static double
 naive_jaro(const uint32_t *x, uint32_t x_length, const uint32_t *y, uint32_t y_length)
 {
-    static bool taken_x[UNIT_LONGEST], taken_y[UNIT_LONGEST];
+    static bool taken_x[NAIVE_LONGEST], taken_y[NAIVE_LONGEST];
     int32_t longest = (int32_t)(x_length > y_length ? x_length : y_length);
     int32_t window = longest / 2 - 1 > 0 ? longest / 2 - 1 : 0;
     uint32_t matches = 0, moved = 0, k = 0;

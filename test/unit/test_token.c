@@ -3,6 +3,7 @@
  * are searched from end to end.
  */
 #include "kernel/similarity.h"
+#include "naive_slice.h"
 #include "unit.h"
 
 #define PAIRS 200000
@@ -17,28 +18,8 @@ typedef struct piece {
     uint32_t length;
 } piece;
 
-typedef struct slice {
-    const uint32_t *points;
-    uint32_t length;
-} slice;
-
 static slice of_a[UNIT_LONGEST], of_b[UNIT_LONGEST];
 static uint32_t count_a, count_b;
-
-static bool
-slices_equal(slice x, slice y)
-{
-    return x.length == y.length && memcmp(x.points, y.points, x.length * sizeof(uint32_t)) == 0;
-}
-
-static int
-slices_order(slice x, slice y)
-{
-    for (uint32_t i = 0; i < x.length && i < y.length; i++)
-        if (x.points[i] != y.points[i])
-            return x.points[i] < y.points[i] ? -1 : 1;
-    return (x.length > y.length) - (x.length < y.length);
-}
 
 static uint32_t
 naive_grams(const unit_text *text, uint32_t q, slice *grams)
@@ -46,9 +27,9 @@ naive_grams(const unit_text *text, uint32_t q, slice *grams)
     uint32_t count = 0;
 
     if (text->length > 0 && text->length < q)
-        grams[count++] = (slice){text->points, text->length};
+        grams[count++] = (slice){text->points, text->length, 0};
     for (uint32_t i = 0; i + q <= text->length; i++)
-        grams[count++] = (slice){text->points + i, q};
+        grams[count++] = (slice){text->points + i, q, 0};
     return count;
 }
 
@@ -61,7 +42,7 @@ naive_tokens(const unit_text *text, slice *tokens)
         if (i == text->length || text->points[i] == ' ' || text->points[i] == 0x85 ||
             text->points[i] == 0xA0) {
             if (i > from)
-                tokens[count++] = (slice){text->points + from, i - from};
+                tokens[count++] = (slice){text->points + from, i - from, 0};
             from = i + 1;
         }
     return count;
@@ -76,7 +57,7 @@ naive_common(void)
     memset(taken, 0, sizeof taken);
     for (uint32_t i = 0; i < count_a; i++)
         for (uint32_t j = 0; j < count_b; j++)
-            if (!taken[j] && slices_equal(of_a[i], of_b[j])) {
+            if (!taken[j] && same_slice(of_a[i], of_b[j])) {
                 taken[j] = true;
                 common++;
                 break;
@@ -149,7 +130,7 @@ static void
 sort_slices(slice *slices, uint32_t count)
 {
     for (uint32_t i = 1; i < count; i++)
-        for (uint32_t j = i; j > 0 && slices_order(slices[j - 1], slices[j]) > 0; j--) {
+        for (uint32_t j = i; j > 0 && slice_order(slices[j - 1], slices[j]) > 0; j--) {
             slice swap = slices[j];
 
             slices[j] = slices[j - 1];
@@ -163,7 +144,7 @@ drop_repeated(slice *slices, uint32_t count)
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < count; i++)
-        if (kept == 0 || !slices_equal(slices[kept - 1], slices[i]))
+        if (kept == 0 || !same_slice(slices[kept - 1], slices[i]))
             slices[kept++] = slices[i];
     return kept;
 }
@@ -207,7 +188,7 @@ static bool
 among(slice wanted, const slice *slices, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (slices_equal(wanted, slices[i]))
+        if (same_slice(wanted, slices[i]))
             return true;
     return false;
 }
@@ -270,8 +251,7 @@ naive_initials(void)
     for (uint32_t i = 1; i <= count_a; i++)
         for (uint32_t j = 1; j <= count_b; j++) {
             slice x = of_a[i - 1], y = of_b[j - 1];
-            bool agree =
-                slices_equal(x, y) || ((x.length == 1 || y.length == 1) && x.points[0] == y.points[0]);
+            bool agree = same_slice(x, y) || ((x.length == 1 || y.length == 1) && x.points[0] == y.points[0]);
             uint32_t *now = table[i % 2], *before = table[(i + 1) % 2];
 
             now[j] = now[j - 1] > before[j] ? now[j - 1] : before[j];
