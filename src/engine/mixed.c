@@ -11,6 +11,7 @@
 #include "engine/value_summary.h"
 
 #define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
+#define NAMES_U 0.15   /* the same of given names, of which few may be in use */
 #define MIXED_CORRELATION                                                                                    \
     0.5                       /* of differences in two attributes, from which matches are of several kinds   \
                                */
@@ -21,6 +22,8 @@
 #define REPEATING_LEAST 0.6        /* the same, where it is nearly all that there could be: */
 #define REPEATING_REACHED 0.915    /* so much of it */
 #define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
+#define MANY_FREQUENT 0.3          /* of the records, that have a frequent value */
+#define MOST_FREQUENT_GIVEN 0.4    /* of these, that have a given name */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
@@ -200,18 +203,45 @@ mixed_differing(const match_run *run, const rarities *rarities, const em_paramet
     return found;
 }
 
+/*
+ * Whether most of the frequent values are given names: of all different values slips are the most where data
+ * are dirty, and only some are looked at.
+ */
+static bool
+has_given_names(match_run *run, int c)
+{
+    const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
+    double all = 0, given = 0;
+
+    for (uint32 i = 0; i < values->frequent_count; i++) {
+        all += values->frequent[i].records;
+        given += value_has_given_name(values->frequent[i].text) ? values->frequent[i].records : 0;
+    }
+    return all < MANY_FREQUENT * values->filled ? values->given_names > SOME_GIVEN_NAMES * values->looked_at
+                                                : given > MOST_FREQUENT_GIVEN * all;
+}
+
 uint32
 mixed_given_names(match_run *run, uint32 comparisons)
 {
     uint32 found = 0;
 
-    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
-        const value_summary *values =
-            comparisons >> c & 1 ? value_summary_of(run, run->comparison_slots[c]) : NULL;
-
-        if (values != NULL && values->given_names > SOME_GIVEN_NAMES * values->looked_at)
+    for (int c = 0; c < label_comparisons_first(run->spec); c++)
+        if ((comparisons >> c & 1) && has_given_names(run, c))
             found |= UINT32_C(1) << c;
-    }
+    return found;
+}
+
+uint32
+mixed_differing_names(match_run *run, const em_parameters *parameters, double share)
+{
+    uint32 found = mixed_given_names(run, PG_UINT32_MAX);
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++)
+        if (parameters->beside[c] != 0 || method_weighs_terms(run->scorer.comparisons[c].method) ||
+            parameters->u[c][LEVEL_EXACT] > NAMES_U ||
+            parameters->m[c][run->scorer.comparisons[c].level_count] <= share)
+            found &= ~(UINT32_C(1) << c);
     return found;
 }
 

@@ -38,6 +38,9 @@ extern uint32 mixed_differing(const match_run *run, const rarities *rarities, co
 /* Of such a set those that hold given names. */
 extern uint32 mixed_given_names(match_run *run, uint32 comparisons);
 
+/* The attributes with given names, that matches differ in more often than such a share of them. */
+extern uint32 mixed_differing_names(match_run *run, const em_parameters *parameters, double share);
+
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {
     double m[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];

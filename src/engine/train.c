@@ -731,14 +731,16 @@ static training *
 learn_within_differing(match_run *run, training *learnt)
 {
     uint32 differing = mixed_differing(run, learnt->sample.rarities, &learnt->parameters, MOSTLY_DIFFERENT);
+    uint32 names = mixed_differing_names(run, &learnt->parameters, MOSTLY_DIFFERENT);
 
-    if (differing == 0 || run->relatives_apart ||
+    if ((differing | names) == 0 || run->relatives_apart ||
         expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters) < LEAST_MATCHES_ACROSS)
         return learnt;
-    run->relatives_apart = try_within(run, &learnt, differing, WITHIN_DIFFERING);
-    learnt->start.held = mixed_given_names(run, differing);
-    if (!run->relatives_apart && learnt->start.held != 0)
-        run->relatives_apart = try_within(run, &learnt, differing, share_agreeing(learnt));
+    if (differing != 0)
+        run->relatives_apart = try_within(run, &learnt, differing, WITHIN_DIFFERING);
+    learnt->start.held = names;
+    if (!run->relatives_apart && names != 0)
+        run->relatives_apart = try_within(run, &learnt, names, share_agreeing(learnt));
     learnt->start.held = 0;
     return learnt;
 }
