@@ -65,6 +65,7 @@
 #define MOSTLY_DIFFERENT 0.45   /* of the matches, that differ in a telling attribute */
 #define RARELY_DIFFERENT 0.3    /* the same, of matches within groups */
 #define LEAST_WITHIN 0.02       /* matches a record, that are left within groups */
+#define LEAST_AGREEING 0.5      /* of those that agree in given names by more than chance */
 #define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
 
 /* ---- u ---- */
@@ -694,14 +695,21 @@ learn_within_groups(match_run *run, training *learnt)
     return learnt;
 }
 
-/* EM begins within groups, with what is held in learnt->start. True: what it arrives at is taken. */
-static bool
-try_within(match_run *run, training **learnt, uint32 differing, double share)
+typedef enum within_result {
+    WITHIN_REFUSED,
+    WITHIN_FEW, /* nothing speaks against it but that it leaves fewer matches than asked for */
+    WITHIN_TAKEN,
+} within_result;
+
+/* EM begins within groups, with what is held in learnt->start; what it arrives at is taken or not. */
+static within_result
+try_within(match_run *run, training **learnt, uint32 differing, double share, double least)
 {
     const scorer *layout = &(*learnt)->sample.rarities->layout;
     double found = expected_matches(run, &(*learnt)->sample, (*learnt)->sessions, &(*learnt)->parameters);
     double gain = -mixed_likelihood(run, layout, (*learnt)->sessions, &(*learnt)->parameters), left;
     bool untaught = false; /* matches agree in it because EM began so */
+    within_result result = WITHIN_REFUSED;
     training *groups = learn_within(run, *learnt, share);
 
     gain += mixed_likelihood(run, layout, (*learnt)->sessions, &(*learnt)->parameters);
@@ -710,38 +718,50 @@ try_within(match_run *run, training **learnt, uint32 differing, double share)
                     found, left, gain);
     for (int c = 0; c < run->spec->comparison_count; c++)
         untaught |= (differing >> c & 1) && (*learnt)->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
-    if (gain < CLEARLY_BETTER || left < LEAST_WITHIN * run->store->records.count || untaught ||
-        (differing &
-         mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
-        groups->iterations = (*learnt)->iterations;
-        *learnt = groups;
-        return false;
+    if (gain >= CLEARLY_BETTER && left >= LEAST_WITHIN * run->store->records.count && !untaught &&
+        !(differing &
+          mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
+        if (left >= least)
+            return WITHIN_TAKEN;
+        result = WITHIN_FEW;
     }
-    return true;
+    groups->iterations = (*learnt)->iterations;
+    *learnt = groups;
+    return result;
 }
 
 /*
  * Without sources nothing says how many matches there can be. But where half of them differ in a telling
  * attribute, a group may be taken for the thing, too. What EM arrives at within is taken where it explains
  * the pairs clearly better, and its matches agree in these attributes. Of persons given names may be all that
- * tells people of one home apart, and any share of them explains the pairs: then m of given names is held at
- * what is usual, and relatives agree in them as strangers do.
+ * tells people of one home apart, and any share of them explains the pairs: then, unless EM by itself finds
+ * about as many as agree in them, m of given names is held at what is usual, and relatives agree in them as
+ * strangers do.
  */
 static training *
 learn_within_differing(match_run *run, training *learnt)
 {
     uint32 differing = mixed_differing(run, learnt->sample.rarities, &learnt->parameters, MOSTLY_DIFFERENT);
     uint32 names = mixed_differing_names(run, &learnt->parameters, MOSTLY_DIFFERENT);
+    double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), agreeing;
+    within_result by_itself = WITHIN_REFUSED, held = WITHIN_REFUSED;
 
-    if ((differing | names) == 0 || run->relatives_apart ||
-        expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters) < LEAST_MATCHES_ACROSS)
+    if ((differing | names) == 0 || run->relatives_apart || found < LEAST_MATCHES_ACROSS)
         return learnt;
-    if (differing != 0)
-        run->relatives_apart = try_within(run, &learnt, differing, WITHIN_DIFFERING);
     learnt->start.held = names;
-    if (!run->relatives_apart && names != 0)
-        run->relatives_apart = try_within(run, &learnt, names, share_agreeing(learnt));
+    agreeing = share_agreeing(learnt);
     learnt->start.held = 0;
+    if (differing != 0)
+        by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING,
+                               names != 0 ? LEAST_AGREEING * agreeing * found : 0);
+    if (by_itself != WITHIN_TAKEN && names != 0) {
+        learnt->start.held = names;
+        held = try_within(run, &learnt, names, agreeing, 0);
+        learnt->start.held = 0;
+    }
+    if (by_itself == WITHIN_FEW && held != WITHIN_TAKEN)
+        by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING, 0);
+    run->relatives_apart = by_itself == WITHIN_TAKEN || held == WITHIN_TAKEN;
     return learnt;
 }
 
