@@ -14,6 +14,7 @@
 #include "engine/progress.h"
 #include "engine/evident_sources.h"
 #include "engine/source_odds.h"
+#include "engine/source_rivals.h"
 #include "engine/value_reader.h"
 #include "kernel/hash.h"
 #include "kernel/parallel.h"
@@ -30,6 +31,7 @@
 #define REFUSALS_KEPT 65536               /* by all threads, a power of two */
 #define LEAST_REFUSALS_KEPT 256           /* by one thread */
 #define LINKS_A_TURN 4096                 /* of one part, before progress is told */
+#define MOST_FOR_RIVALS 100000            /* records, that all links are looked at for it */
 #define LINKS_AHEAD 16                    /* whose records are fetched while others are looked at */
 
 void
@@ -652,29 +654,45 @@ all_unique(const cluster_maker *maker)
     return true;
 }
 
+/* Raises the prior, and with it the weights of all pairs. */
+static void
+raise_weights(match_run *run, match_spec *spec, int32 bits)
+{
+    spec->prior = probability_from_weight(weight_from_probability(spec->prior) + bits);
+    source_list_raise(&spec->unique_sources, bits);
+    match_run_set_weights(run, spec);
+}
+
 void
 cluster_weigh_sources(match_run *run, match_spec *spec)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
     int64 least_weight = weight_from_probability(spec->threshold);
+    bool sources = run->store->source_slot >= 0 && run->store->sources->count > 2, unique;
     cluster_maker maker = {.run = run};
+    int32 less;
 
-    if (run->store->source_slot >= 0 && run->store->sources->count > 2)
+    if (sources || (run->store->records.count <= MOST_FOR_RIVALS && run->store->spool == NULL)) {
         maker.list = find_links(run, least_weight);
-    if (maker.list != NULL) {
         run->kept_links = (link_list *)maker.list;
-        find_unique_sources(&maker);
     }
-    if (maker.sources != NULL && all_unique(&maker)) {
-        source_links links = {maker.list->links, maker.list->count, maker.sources, maker.unique};
-        int32 odds = source_odds_learn(run, &links, least_weight);
+    if (sources)
+        find_unique_sources(&maker);
+    unique = maker.sources != NULL && all_unique(&maker);
+    if (maker.list != NULL && (unique || run->store->records.count <= MOST_FOR_RIVALS)) {
+        source_links links = {maker.list->links, maker.list->count, unique ? maker.sources : NULL,
+                              maker.unique};
 
-        if (odds > 0) {
-            spec->prior = probability_from_weight(weight_from_probability(spec->prior) + odds);
-            source_list_raise(&spec->unique_sources, odds);
-            match_run_set_weights(run, spec);
+        less = source_rivals_learn(run, &links, least_weight);
+        if (less > 0)
+            raise_weights(run, spec, -less);
+        else if (unique) {
+            int32 odds = source_odds_learn(run, &links, least_weight);
+
+            if (odds > 0)
+                raise_weights(run, spec, odds);
+            match_run_phase(run, "sources", "odds of %.1f bits", weight_to_bits(odds));
         }
-        match_run_phase(run, "sources", "odds of %.1f bits", weight_to_bits(odds));
     }
     if (maker.sources != NULL)
         pfree((void *)maker.sources);

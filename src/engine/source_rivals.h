@@ -1,0 +1,30 @@
+/*
+ * source_rivals.h: how many links can be right where things have two records at most, and from which weight
+ * on.
+ *
+ * What EM takes for matches may be a wider kind of pairs (songs of one artist, papers of one group), above
+ * all where few things have a second record. Then records have several partners in a source that holds each
+ * thing once, of which one at most is right. Of the records of a source let a share b have a partner in
+ * another at some weight, and a share c a second one. If a share p has its true partner there, a record has a
+ * false one with chance f, and a further one again with chance f, then b = p + (1 - p) f and c = p f + (1 -
+ * p) f f, so f = c / b and p = (b b - c) / (b - c).
+ *
+ * Without sources that hold each thing once, things may have many records, and second partners may be right.
+ * But copies stay linked to each other, and a higher threshold does not part them from each other before it
+ * parts pairs. Where it does, second partners are taken for wrong ones there, too.
+ */
+#ifndef MASTERING_ENGINE_SOURCE_RIVALS_H
+#define MASTERING_ENGINE_SOURCE_RIVALS_H
+
+#include "compat.h"
+
+#include "engine/source_odds.h"
+
+/*
+ * What the weight of all pairs is to be lowered by, so that links are right: 0 where most are, or nothing
+ * better is seen. links: from least_weight on; of sources that all hold each thing once, or sources is NULL:
+ * of all records.
+ */
+extern int32 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight);
+
+#endif
