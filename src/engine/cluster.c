@@ -663,27 +663,29 @@ raise_weights(match_run *run, match_spec *spec, int32 bits)
     match_run_set_weights(run, spec);
 }
 
-void
-cluster_weigh_sources(match_run *run, match_spec *spec)
+/* Returns whether the threshold rose, so that fewer links say what sources hold; it does once. */
+static bool
+weigh_sources(match_run *run, match_spec *spec, bool may_rise)
 {
-    MemoryContext before = MemoryContextSwitchTo(run->context);
     int64 least_weight = weight_from_probability(spec->threshold);
     bool sources = run->store->source_slot >= 0 && run->store->sources->count > 2, unique;
+    bool few = run->store->records.count <= MOST_FOR_RIVALS && run->store->spool == NULL;
     cluster_maker maker = {.run = run};
-    int32 less;
+    int32 less = 0;
 
-    if (sources || (run->store->records.count <= MOST_FOR_RIVALS && run->store->spool == NULL)) {
-        maker.list = find_links(run, least_weight);
-        run->kept_links = (link_list *)maker.list;
-    }
+    if (!sources && !few)
+        return false;
+    maker.list = find_links(run, least_weight);
+    run->kept_links = (link_list *)maker.list;
     if (sources)
         find_unique_sources(&maker);
     unique = maker.sources != NULL && all_unique(&maker);
-    if (maker.list != NULL && (unique || run->store->records.count <= MOST_FOR_RIVALS)) {
+    if (unique || few) {
         source_links links = {maker.list->links, maker.list->count, unique ? maker.sources : NULL,
                               maker.unique};
 
-        less = source_rivals_learn(run, &links, least_weight);
+        if (may_rise)
+            less = source_rivals_learn(run, &links, least_weight);
         if (less > 0)
             raise_weights(run, spec, -less);
         else if (unique) {
@@ -696,6 +698,21 @@ cluster_weigh_sources(match_run *run, match_spec *spec)
     }
     if (maker.sources != NULL)
         pfree((void *)maker.sources);
+    return less > 0;
+}
+
+void
+cluster_weigh_sources(match_run *run, match_spec *spec)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+
+    if (weigh_sources(run, spec, true)) {
+        if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && spec->unique_sources.known) {
+            spec->unique_sources = (source_list){0};
+            cluster_freeze_sources(run, spec);
+        }
+        (void)weigh_sources(run, spec, false);
+    }
     MemoryContextSwitchTo(before);
 }
 

@@ -1,5 +1,5 @@
 /*
- * source_rivals.c: see source_rivals.h. Everything is counted by whole bits of weight above the threshold.
+ * source_rivals.c: see source_rivals.h. Everything is counted by steps of weight above the threshold.
  * The bounds were chosen looking at public sets, and at these with few copies, made on purpose.
  */
 #include "compat.h"
@@ -11,31 +11,41 @@
 #include "utils/memutils.h"
 
 #define MOST_SOURCES 64
-#define BITS 41            /* above the threshold, that are looked at */
-#define LEAST_LINKS 10     /* that say something */
-#define MOST_RIGHT 0.65    /* of the links: where more are right, the threshold stays */
-#define LEAST_GAIN 0.2     /* in F1, that a higher threshold must promise */
+#define STEP (WEIGHT_UNITS / 2)
+#define STEPS 81           /* above the threshold, that are looked at */
+#define LEAST_LINKS 50     /* that say something */
+#define LEAST_F1 0.6       /* to be reached */
 #define ABOUT_AS_GOOD 0.02 /* a lower threshold that is, is taken */
-#define LEAST_F1 0.6       /* to be reached; without sources also: */
-#define LEAST_LEFT 0.5     /* of the records with a partner, that keep one, */
-#define LEAST_PAIRS 0.2    /* and right pairs, of all links; or else */
-#define OPEN_SHARE 0.1     /* of the records with two partners, that these are not linked to each other */
 
-/* Records, or records of a source with links to another, whose best or second link has so many bits. */
+/* Of the links, where more are right the threshold stays; in F1, what a higher one must promise at least. */
+#define MOST_RIGHT 0.65
+#define LEAST_GAIN 0.15
+/* The same for sources: records whose partner is there have more that are alike than others, so that less
+   seems right than is. */
+#define MOST_RIGHT_ACROSS 0.5
+#define LEAST_GAIN_ACROSS 0.2
+
+/* Without sources a higher threshold must also leave so many of the records with a partner one, and so many
+   right pairs of all links; or partners of one record differ from each other so often. */
+#define LEAST_LEFT 0.4
+#define LEAST_PAIRS 0.2
+#define OPEN_SHARE 0.1
+
+/* Records, or records of a source with links to another, whose best or second link is of a step. */
 typedef struct rivals {
     double records;
-    uint64 best[BITS], second[BITS];
+    uint64 best[STEPS], second[STEPS];
 } rivals;
 
-/* What is seen of all links. By bit: links of so many bits, of sources one to one. */
+/* What is seen of all links. By step: links of it, of sources one to one. */
 typedef struct rival_counts {
     const source_links *links;
     uint32 groups;  /* sources, or 1 */
     rivals *rivals; /* by source * groups + other */
-    uint64 taken[BITS];
-    double right[BITS]; /* at that weight and above, as both below */
-    double reached[BITS], paired[BITS];
-    double open; /* share of the records with two partners, that these are not linked to each other */
+    uint64 taken[STEPS];
+    double right[STEPS]; /* at that weight and above, as both below */
+    double reached[STEPS], paired[STEPS];
+    double open; /* share of the records with two partners, that these differ from each other */
 } rival_counts;
 
 /* By record * groups + source: the best and the second partner there. */
@@ -54,14 +64,14 @@ group_of(const source_links *links, uint32 record)
 
 /* A record has another link into a source. */
 static void
-count_end(rivals *rivals, partners *partners, Size place, uint32 other, int64 bit)
+count_end(rivals *rivals, partners *partners, Size place, uint32 other, int64 step)
 {
     if (partners->best[place] == NO_PARTNER) {
         partners->best[place] = other;
-        rivals->best[bit]++;
+        rivals->best[step]++;
     } else if (partners->second[place] == NO_PARTNER) {
         partners->second[place] = other;
-        rivals->second[bit]++;
+        rivals->second[step]++;
     }
 }
 
@@ -75,33 +85,37 @@ count_links(match_run *run, int64 least_weight, rival_counts *counts, partners *
         uint32 a = links->links[i].record, b = links->links[i].extra;
         uint32 source_a = group_of(links, a), source_b = group_of(links, b);
         Size place_a = (Size)a * groups + source_b, place_b = (Size)b * groups + source_a;
-        int64 bit = (link_weight(&links->links[i]) - least_weight) / WEIGHT_UNITS;
+        int64 step = (link_weight(&links->links[i]) - least_weight) / STEP;
 
         if ((i & 0xfffff) == 0)
             CHECK_FOR_INTERRUPTS();
-        if ((links->sources != NULL && source_a == source_b) || bit < 0)
+        if ((links->sources != NULL && source_a == source_b) || step < 0)
             continue;
-        bit = Min(bit, BITS - 1);
-        count_end(&counts->rivals[(Size)source_a * groups + source_b], partners, place_a, b, bit);
-        count_end(&counts->rivals[(Size)source_b * groups + source_a], partners, place_b, a, bit);
+        step = Min(step, STEPS - 1);
+        count_end(&counts->rivals[(Size)source_a * groups + source_b], partners, place_a, b, step);
+        count_end(&counts->rivals[(Size)source_b * groups + source_a], partners, place_b, a, step);
         if (links->sources != NULL && (partners->taken[place_a] || partners->taken[place_b]))
             continue;
         partners->taken[place_a] = partners->taken[place_b] = true;
-        counts->taken[bit]++;
+        counts->taken[step]++;
     }
 }
 
-/* The share of the records with two partners or more, the best two of which are not linked to each other. */
+/*
+ * The share of the records with two partners or more, the best two of which differ from each other more than
+ * they agree. Where values are missing, copies need not be linked.
+ */
 static double
-share_open(match_run *run, int64 least_weight, const partners *partners)
+share_open(match_run *run, const partners *partners)
 {
+    int64 prior = weight_from_probability(run->spec->prior);
     double open = 0, all = 0;
 
     for (uint32 record = 0; record < run->store->records.count; record++) {
         if (partners->second[record] == NO_PARTNER)
             continue;
         all++;
-        open += match_run_pair_weight(run, partners->best[record], partners->second[record]) < least_weight;
+        open += match_run_pair_weight(run, partners->best[record], partners->second[record]) < prior;
         CHECK_FOR_INTERRUPTS();
     }
     return all > 0 ? open / all : 0;
@@ -122,7 +136,7 @@ count_rivals(match_run *run, int64 least_weight, rival_counts *counts)
             counts->rivals[(Size)group_of(counts->links, record) * counts->groups + other].records++;
     count_links(run, least_weight, counts, &partners);
     if (counts->links->sources == NULL)
-        counts->open = share_open(run, least_weight, &partners);
+        counts->open = share_open(run, &partners);
     pfree(partners.best);
     pfree(partners.second);
     pfree(partners.taken);
@@ -141,18 +155,18 @@ add_right(rival_counts *counts, const rivals *a, const rivals *b)
 {
     double best_a = 0, best_b = 0, second_a = 0, second_b = 0, most = 0;
 
-    for (int bit = BITS - 1; bit >= 0; bit--) {
+    for (int step = STEPS - 1; step >= 0; step--) {
         double matches_a, matches_b;
 
-        best_a += a->best[bit];
-        best_b += b->best[bit];
-        second_a += a->second[bit];
-        second_b += b->second[bit];
+        best_a += a->best[step];
+        best_b += b->best[step];
+        second_a += a->second[step];
+        second_b += b->second[step];
         matches_a = true_partners(a->records, best_a, second_a);
         matches_b = true_partners(b->records, best_b, second_b);
         most = Max(most, a == b ? matches_a / 2 : Min(matches_a, matches_b));
-        counts->right[bit] += most;
-        counts->paired[bit] += best_a;
+        counts->right[step] += most;
+        counts->paired[step] += best_a;
     }
 }
 
@@ -168,35 +182,39 @@ estimate_right(rival_counts *counts)
             for (uint32 b = a + 1; b < counts->groups; b++)
                 add_right(counts, &counts->rivals[(Size)a * counts->groups + b],
                           &counts->rivals[(Size)b * counts->groups + a]);
-    for (int bit = BITS - 1; bit >= 0; bit--) {
-        reached += counts->taken[bit];
-        counts->reached[bit] = reached;
-        counts->right[bit] = Min(counts->right[bit], reached);
+    for (int step = STEPS - 1; step >= 0; step--) {
+        reached += counts->taken[step];
+        counts->reached[step] = reached;
+        counts->right[step] = Min(counts->right[step], reached);
     }
 }
 
-/* The bits above the threshold from which on links are right as far as can be; 0: nothing better is seen. */
+/* The step from which on links are right as far as can be; 0: nothing better is seen. */
 static int
-choose_bit(const rival_counts *counts)
+choose_step(const rival_counts *counts)
 {
-    double f1[BITS], best = 0;
+    bool across = counts->links->sources != NULL;
+    double f1[STEPS], best = 0;
     int chosen = 0;
-    bool kept;
 
-    if (counts->reached[0] < LEAST_LINKS || counts->right[0] >= MOST_RIGHT * counts->reached[0])
+    if (counts->reached[0] < LEAST_LINKS ||
+        counts->right[0] >= (across ? MOST_RIGHT_ACROSS : MOST_RIGHT) * counts->reached[0])
         return 0;
-    for (int bit = 0; bit < BITS; bit++) {
-        f1[bit] =
-            counts->right[bit] > 0 ? 2.0 * counts->right[bit] / (counts->reached[bit] + counts->right[0]) : 0;
-        best = Max(best, f1[bit]);
+    for (int step = 0; step < STEPS; step++) {
+        f1[step] = counts->right[step] > 0
+                       ? 2.0 * counts->right[step] / (counts->reached[step] + counts->right[0])
+                       : 0;
+        best = Max(best, f1[step]);
     }
-    if (best < LEAST_F1 || best < f1[0] + LEAST_GAIN)
+    if (best < LEAST_F1 || best < f1[0] + (across ? LEAST_GAIN_ACROSS : LEAST_GAIN))
         return 0;
     while (f1[chosen] < best - ABOUT_AS_GOOD)
         chosen++;
-    kept = counts->paired[chosen] >= LEAST_LEFT * counts->paired[0] &&
-           counts->right[chosen] >= LEAST_PAIRS * counts->reached[0];
-    return counts->links->sources != NULL || kept || counts->open >= OPEN_SHARE ? chosen : 0;
+    if (across || counts->open >= OPEN_SHARE ||
+        (counts->paired[chosen] >= LEAST_LEFT * counts->paired[0] &&
+         counts->right[chosen] >= LEAST_PAIRS * counts->reached[0]))
+        return chosen;
+    return 0;
 }
 
 int32
@@ -213,10 +231,11 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
     counts->rivals = palloc0((Size)counts->groups * counts->groups * sizeof(rivals));
     count_rivals(run, least_weight, counts);
     estimate_right(counts);
-    chosen = choose_bit(counts);
-    match_run_phase(run, "rivals", "%.0f links, %.0f right, %.0f %% of second partners apart; %d bits less",
-                    counts->reached[0], counts->right[0], 100.0 * counts->open, chosen);
+    chosen = choose_step(counts);
+    match_run_phase(run, "rivals", "%.0f links, %.0f right, %.0f %% of second partners apart; %.1f bits less",
+                    counts->reached[0], counts->right[0], 100.0 * counts->open,
+                    weight_to_bits(chosen * STEP));
     pfree(counts->rivals);
     pfree(counts);
-    return chosen * WEIGHT_UNITS;
+    return chosen * STEP;
 }
