@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #define MOST_SOURCES 64
+#define MOST_PLACES (64 * 1024 * 1024) /* bytes: records times sources */
 #define STEP (WEIGHT_UNITS / 2)
 #define STEPS 81           /* above the threshold, that are looked at */
 #define LEAST_LINKS 50     /* that say something */
@@ -48,13 +49,14 @@ typedef struct rival_counts {
     double open; /* share of the records with two partners, that these differ from each other */
 } rival_counts;
 
-/* By record * groups + source: the best and the second partner there. */
-typedef struct partners {
-    uint32 *best, *second;
-    uint8 *taken; /* one to one */
-} partners;
+/* What a record has in a source. */
+enum { HAS_BEST = 1, HAS_SECOND = 2, IS_TAKEN = 4 };
 
-#define NO_PARTNER PG_UINT32_MAX
+/* By record * groups + source what it has there; of all records also the partners. */
+typedef struct partners {
+    uint8 *states;
+    uint32 *best, *second; /* NULL: of sources */
+} partners;
 
 static uint32
 group_of(const source_links *links, uint32 record)
@@ -66,13 +68,17 @@ group_of(const source_links *links, uint32 record)
 static void
 count_end(rivals *rivals, partners *partners, Size place, uint32 other, int64 step)
 {
-    if (partners->best[place] == NO_PARTNER) {
-        partners->best[place] = other;
+    uint8 state = partners->states[place] & (HAS_BEST | HAS_SECOND);
+
+    if (state == 0) {
+        partners->states[place] |= HAS_BEST;
         rivals->best[step]++;
-    } else if (partners->second[place] == NO_PARTNER) {
-        partners->second[place] = other;
+    } else if (state == HAS_BEST) {
+        partners->states[place] |= HAS_SECOND;
         rivals->second[step]++;
     }
+    if (partners->best != NULL && state != (HAS_BEST | HAS_SECOND))
+        *(state == 0 ? &partners->best[place] : &partners->second[place]) = other;
 }
 
 static void
@@ -94,9 +100,10 @@ count_links(match_run *run, int64 least_weight, rival_counts *counts, partners *
         step = Min(step, STEPS - 1);
         count_end(&counts->rivals[(Size)source_a * groups + source_b], partners, place_a, b, step);
         count_end(&counts->rivals[(Size)source_b * groups + source_a], partners, place_b, a, step);
-        if (links->sources != NULL && (partners->taken[place_a] || partners->taken[place_b]))
+        if (links->sources != NULL && ((partners->states[place_a] | partners->states[place_b]) & IS_TAKEN))
             continue;
-        partners->taken[place_a] = partners->taken[place_b] = true;
+        partners->states[place_a] |= IS_TAKEN;
+        partners->states[place_b] |= IS_TAKEN;
         counts->taken[step]++;
     }
 }
@@ -112,7 +119,7 @@ share_open(match_run *run, const partners *partners)
     double open = 0, all = 0;
 
     for (uint32 record = 0; record < run->store->records.count; record++) {
-        if (partners->second[record] == NO_PARTNER)
+        if (!(partners->states[record] & HAS_SECOND))
             continue;
         all++;
         open += match_run_pair_weight(run, partners->best[record], partners->second[record]) < prior;
@@ -125,21 +132,22 @@ static void
 count_rivals(match_run *run, int64 least_weight, rival_counts *counts)
 {
     Size places = mul_size(Max(run->store->records.count, 1), counts->groups);
-    partners partners = {big_alloc(run->context, mul_size(places, sizeof(uint32))),
-                         big_alloc(run->context, mul_size(places, sizeof(uint32))),
-                         big_alloc_zero(run->context, places)};
+    partners partners = {.states = big_alloc_zero(run->context, places)};
 
-    memset(partners.best, 0xff, places * sizeof(uint32));
-    memset(partners.second, 0xff, places * sizeof(uint32));
+    if (counts->links->sources == NULL) {
+        partners.best = big_alloc(run->context, mul_size(places, sizeof(uint32)));
+        partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
+    }
     for (uint32 record = 0; record < run->store->records.count; record++)
         for (uint32 other = 0; other < counts->groups; other++)
             counts->rivals[(Size)group_of(counts->links, record) * counts->groups + other].records++;
     count_links(run, least_weight, counts, &partners);
-    if (counts->links->sources == NULL)
+    if (partners.best != NULL) {
         counts->open = share_open(run, &partners);
-    pfree(partners.best);
-    pfree(partners.second);
-    pfree(partners.taken);
+        pfree(partners.best);
+        pfree(partners.second);
+    }
+    pfree(partners.states);
 }
 
 /* Records that have their true partner, if so many have one and a second. */
@@ -223,7 +231,9 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
     rival_counts *counts;
     int chosen;
 
-    if (links->sources != NULL && run->store->sources->count > MOST_SOURCES)
+    if (links->sources != NULL &&
+        (run->store->sources->count > MOST_SOURCES ||
+         (Size)run->store->records.count * run->store->sources->count > MOST_PLACES))
         return 0;
     counts = palloc0(sizeof(rival_counts));
     counts->links = links;
