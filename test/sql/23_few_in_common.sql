@@ -1,0 +1,51 @@
+-- Where few things have a second record EM takes a wider kind of pairs for matches (songs of one artist). Records then have
+-- more partners than they can have, and the threshold rises until they have not. Songs of artists that have one or many,
+-- 30 of them in two shops under slightly other titles: by shops, and in one list.
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET search_path = public, mastering;
+
+CREATE FUNCTION lot(n int, salt text) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT ('x' || substr(md5(salt || n), 1, 6))::bit(24)::int / 16777216.0 $$;
+CREATE FUNCTION word(n float8, salt text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_agg(substr('bcdfghjklmnprstvwz', 1 + get_byte(h, i) % 18, 1) || substr('aeiou', 1 + get_byte(h, i + 8) % 5, 1), '' ORDER BY i)
+    FROM (SELECT decode(md5(salt || n::int), 'hex') AS h) AS hashed, generate_series(0, 2) AS i $$;
+CREATE TABLE songs AS
+SELECT n AS id, word(lot(n, 's') * 400, 'a') || ' ' || word(lot(n, 't') * 400, 'b') AS title, word(artist, 'd') || ' ' || word(artist, 'e') AS artist,
+    word(artist::int * 10 + (lot(n, 'v') * 4)::int, 'f') AS album
+FROM generate_series(1, 1500) AS n, LATERAL (SELECT lot(n, 'u') ^ 2 * 1000 AS artist) AS drawn;
+CREATE TABLE shops AS
+SELECT id, 'x' AS source, title, artist, album, id AS thing FROM songs WHERE id <= 780
+UNION ALL
+SELECT id + 10000, 'y', CASE id % 4 WHEN 0 THEN replace(title, 'a', 'e') WHEN 1 THEN title || ' live' ELSE title END,
+    CASE WHEN id % 3 = 0 THEN split_part(artist, ' ', 2) ELSE artist END, CASE WHEN id % 5 > 0 THEN album END, id FROM songs WHERE id > 750;
+CREATE TABLE list AS SELECT id, title, artist, album, thing FROM shops WHERE source = 'x' OR thing <= 780;
+
+CREATE TABLE by_shops AS SELECT * FROM dedupe_as(NULL::int, 'SELECT id, source, title, artist, album FROM shops');
+CREATE TABLE by_list AS SELECT * FROM dedupe_as(NULL::int, 'SELECT id, title, artist, album FROM list');
+-- 30 pairs are right; of those that weigh more than even before, one in 17 and one in 6 were.
+SELECT 'shops' AS what, count(*) FILTER (WHERE r.thing = s.thing) >= 25 AS most_found, count(*) <= 100 AS few_others
+FROM by_shops AS a JOIN by_shops AS b ON a.cluster_id = b.cluster_id AND a.id < b.id JOIN shops AS r ON r.id = a.id JOIN shops AS s ON s.id = b.id
+UNION ALL
+SELECT 'list', count(*) FILTER (WHERE r.thing = s.thing) >= 25, count(*) <= 100
+FROM by_list AS a JOIN by_list AS b ON a.cluster_id = b.cluster_id AND a.id < b.id JOIN shops AS r ON r.id = a.id JOIN shops AS s ON s.id = b.id;
+
+-- dedupe does what train_model and match_clusters do one after the other.
+SELECT train_model('SELECT id, title, artist, album FROM list', suggest('SELECT id, title, artist, album FROM list')) AS model \gset
+SELECT count(*) AS otherwise FROM by_list AS a FULL JOIN match_clusters_as(NULL::int, 'SELECT id, title, artist, album FROM list', :'model') AS b
+    USING (id, cluster_id, size) WHERE a.id IS NULL OR b.id IS NULL;
+SET mastering.threads = 1;
+SELECT md5(train_model('SELECT id, source, title, artist, album FROM shops ORDER BY id', suggest('SELECT id, source, title, artist, album FROM shops ORDER BY id'))::text) AS one \gset
+SET mastering.threads = 4;
+SELECT md5(train_model('SELECT id, source, title, artist, album FROM shops ORDER BY md5(id::text)',
+    suggest('SELECT id, source, title, artist, album FROM shops ORDER BY md5(id::text)'))::text) = :'one' AS same_model;
+RESET mastering.threads;
+-- Things of which there are three copies keep them: none is too many.
+CREATE TABLE thrice AS
+SELECT (id - 1) * 3 + copy AS id, CASE copy WHEN 2 THEN replace(title, 'o', 'u') ELSE title END AS title, CASE copy WHEN 3 THEN initcap(artist) || 's' ELSE artist END AS artist,
+    CASE copy WHEN 1 THEN album END AS album, id AS thing FROM songs, generate_series(1, 3) AS copy WHERE id <= 300;
+SELECT count(*) FILTER (WHERE (a.id - 1) / 3 = (b.id - 1) / 3) >= 800 AS found, count(*) < 1000 AS few_others
+FROM dedupe_as(NULL::int, 'SELECT id, title, artist, album FROM thrice') AS a JOIN dedupe_as(NULL::int, 'SELECT id, title, artist, album FROM thrice') AS b
+    ON a.cluster_id = b.cluster_id AND a.id < b.id;
+DROP TABLE songs, shops, list, by_shops, by_list, thrice;
+DROP FUNCTION lot(int, text), word(float8, text);
