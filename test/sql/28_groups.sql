@@ -5,10 +5,9 @@ SET client_min_messages = warning;
 SET search_path = public, mastering;
 
 -- A number below most that a text decides, and a word.
-CREATE FUNCTION pick(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN (('x' || left(md5(seed), 7))::bit(28)::int % most);
-CREATE FUNCTION word(seed text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN (ARRAY['ba','ke','li','mo','nu','ra','se','ti','vo','zu','dra','fle','gri','klo','spu'])[1 + pick(seed || '1', 15)]
-    || (ARRAY['n','r','s','l','m','t','ck','nd','rt'])[1 + pick(seed || '2', 9)] || (ARRAY['a','er','en','o','ing','ow','y'])[1 + pick(seed || '3', 7)];
+\getenv source PG_ABS_SRCDIR
+\set made_up :source '/include/made_up.sql'
+\i :made_up
 -- Precision and recall of the pairs within clusters, in tenths.
 CREATE FUNCTION pairs_of(query text) RETURNS TABLE (tenths_precise int, tenths_complete int) LANGUAGE plpgsql AS $$
 BEGIN

@@ -5,22 +5,22 @@ SET client_min_messages = warning;
 CREATE SCHEMA persons_and_firms;
 SET search_path = persons_and_firms, mastering;
 
-CREATE FUNCTION pick(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN (('x' || left(md5(seed), 7))::bit(28)::int % most);
-CREATE FUNCTION word(seed text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN initcap((ARRAY['ba','ke','li','mo','nu','ra','se','ti','vo','zu','dra','fle','gri','klo','spu'])[1 + pick(seed || '1', 15)]
-    || (ARRAY['n','r','s','l','m','t','ck','nd','rt'])[1 + pick(seed || '2', 9)] || (ARRAY['a','er','en','o','ing','ow','y'])[1 + pick(seed || '3', 7)]);
+\getenv source PG_ABS_SRCDIR
+\set made_up :source '/include/made_up.sql'
+\i :made_up
+CREATE FUNCTION proper(seed text) RETURNS text LANGUAGE sql IMMUTABLE RETURN initcap(word(seed));
 -- Eighty persons, of whom some say whom they work for, and forty firms in ten buildings: four have one address and telephone.
 CREATE TABLE parties AS
 SELECT row_number() OVER (ORDER BY md5('r' || thing || copy))::int AS id, thing,
     CASE WHEN person THEN (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Margaret', 'William', 'Elizabeth', 'Richard', 'Thomas', 'Jennifer', 'Charles', 'Daniel', 'Anna', 'Peter', 'Laura', 'Michael', 'Nancy', 'Paul', 'Sarah', 'Mark', 'Helen', 'George'])[1 + thing % 22] END AS first_name,
-    CASE WHEN person THEN word('a' || thing) || word('b' || thing) END AS last_name,
-    CASE WHEN NOT person THEN word('f' || thing) || ' ' || word('g' || thing) || CASE WHEN copy = 0 THEN '' ELSE ' Trading' END END AS firm,
-    CASE WHEN person AND pick('w' || thing || copy, 3) = 0 THEN word('f' || 101 + thing % 40) || ' ' || word('g' || 101 + thing % 40) END AS employer,
+    CASE WHEN person THEN proper('a' || thing) || proper('b' || thing) END AS last_name,
+    CASE WHEN NOT person THEN proper('f' || thing) || ' ' || proper('g' || thing) || CASE WHEN copy = 0 THEN '' ELSE ' Trading' END END AS firm,
+    CASE WHEN person AND pick('w' || thing || copy, 3) = 0 THEN proper('f' || 101 + thing % 40) || ' ' || proper('g' || 101 + thing % 40) END AS employer,
     CASE WHEN person AND pick('nb' || thing || copy, 3) > 0 THEN date '1940-01-01' + pick('born' || thing, 20000) END AS born,
-    1 + pick('no' || home, 90) || ' ' || word('s' || home) || ' Street' AS street,
+    1 + pick('no' || home, 90) || ' ' || proper('s' || home) || ' Street' AS street,
     '030 ' || 1000000 + pick('p' || home, 9000000) AS phone,
-    CASE WHEN copy = 1 AND pick('mail' || thing, 3) = 0 THEN initcap(word('m' || thing)) || ' <' || upper(word('m' || thing)) || thing || '@example.org>'
-        WHEN person THEN lower(word('m' || thing)) || thing || '@example.org' END AS email,
+    CASE WHEN copy = 1 AND pick('mail' || thing, 3) = 0 THEN initcap(proper('m' || thing)) || ' <' || upper(proper('m' || thing)) || thing || '@example.org>'
+        WHEN person THEN lower(proper('m' || thing)) || thing || '@example.org' END AS email,
     CASE WHEN person AND pick('nl' || thing || copy, 5) < 2 THEN (10000000 + pick('l' || thing, 90000000))::text END AS licence
 FROM generate_series(1, 140) AS thing, generate_series(0, 1) AS copy,
     LATERAL (SELECT thing <= 100 AS person, CASE WHEN thing <= 100 THEN thing / 2 ELSE 1000 + thing / 4 END AS home) AS kind
@@ -56,7 +56,7 @@ CREATE TABLE scripts AS
 SELECT row_number() OVER (ORDER BY md5(s.latin || copy))::int AS id, s.latin AS thing, CASE WHEN copy = 0 THEN s.latin END AS name, CASE WHEN copy = 1 THEN s.own END AS native_name,
     date '1950-01-01' + pick(s.latin, 15000) AS born, '030 ' || 1000000 + pick('p' || s.latin, 9000000) AS phone
 FROM spelt AS s, generate_series(0, 1) AS copy;
-INSERT INTO scripts SELECT 100 + g, 't' || g, (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Thomas'])[1 + g % 5] || ' ' || word('a' || g) || word('b' || g), NULL, date '1950-01-01' + pick('b' || g, 15000), '030 ' || 1000000 + pick('p' || g, 9000000)
+INSERT INTO scripts SELECT 100 + g, 't' || g, (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Thomas'])[1 + g % 5] || ' ' || proper('a' || g) || proper('b' || g), NULL, date '1950-01-01' + pick('b' || g, 15000), '030 ' || 1000000 + pick('p' || g, 9000000)
 FROM generate_series(1, 40) AS g;
 SELECT coalesce(c ->> 'column', c ->> 'name') AS compared, c ->> 'expression' AS expression, c ->> 'evidence' AS evidence
 FROM jsonb_array_elements(suggest('SELECT id, name, native_name, born, phone FROM scripts') -> 'comparisons') AS c WHERE c ->> 'evidence' = 'name';

@@ -4,10 +4,9 @@
 SET client_min_messages = warning;
 CREATE SCHEMA calibrated;
 SET search_path = calibrated, public;
-CREATE FUNCTION found(picture text, path text) RETURNS int LANGUAGE sql AS
-$$ SELECT cardinality(xpath(path, xmlparse(document picture), '{{s,http://www.w3.org/2000/svg},{h,http://www.w3.org/1999/xhtml}}')) $$;
-CREATE FUNCTION said(picture text, path text) RETURNS text[] LANGUAGE sql AS
-$$ SELECT ARRAY(SELECT u::text FROM unnest(xpath(path || '/text()', xmlparse(document picture), '{{s,http://www.w3.org/2000/svg},{h,http://www.w3.org/1999/xhtml}}')) WITH ORDINALITY AS x (u, o) ORDER BY o) $$;
+\getenv source PG_ABS_SRCDIR
+\set pictures :source '/include/pictures.sql'
+\i :pictures
 
 -- Ten pairs at 0.8, eight of them matches: 8 * 0.2^2 + 2 * 0.8^2 = 1.6, 8 * 0.3219 + 2 * 2.3219 = 7.2193 bits. Ten at 0.3, five of them matches: 5 * 0.49 + 5 * 0.09 = 2.9,
 -- 5 * 1.7370 + 5 * 0.5146 = 11.2577; they are 0.2 off. Together Brier 0.225, 0.9238 bits, 0.1 off. Wilson: 8 of 10 is 0.490 to 0.943.
