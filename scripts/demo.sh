@@ -26,7 +26,7 @@ demo_psql() { server_psql -q -d demo "$@"; }
 
 admin -c 'SET client_min_messages TO warning' -c 'DROP DATABASE IF EXISTS demo WITH (FORCE)' \
     -c "CREATE DATABASE demo TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" \
-    -c 'ALTER DATABASE demo SET search_path = mastering, public' \
+    -c 'ALTER DATABASE demo SET search_path = public, mastering' \
     -c "ALTER DATABASE demo SET DateStyle = 'ISO, YMD'"
 
 # What is run is shown: comments are the story, statements what a reader can type.
