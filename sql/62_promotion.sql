@@ -585,7 +585,7 @@ BEGIN
     PERFORM mastering.notify('rollback', env_name, jsonb_build_object('release_id', id));
     IF what_text = 'config' AND wanted.data <> current.data THEN
         RAISE NOTICE 'data loaded since then are kept; the next run brings the golden records up to date with them'
-            USING HINT = format('SELECT mastering.master(%L, ...)', env_name);
+            USING HINT = format('SELECT * FROM mastering.backfill(%L)', env_name);
     END IF;
     RETURN id;
 END

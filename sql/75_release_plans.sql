@@ -135,7 +135,7 @@ BEGIN
         RETURN NEXT mastering.template_step(3, 'change', r.source, format('the changes are made in %s', r.source), NULL, e.at, e.role, format('%s artifact%s written', changes, CASE changes WHEN 1 THEN '' ELSE 's' END), over);
     END IF;
     e := mastering.last_entry(r.source, '{run,promote}', since, until);
-    RETURN NEXT mastering.template_step(4, 'run', r.source, 'golden records under the changes', format('SELECT mastering.master(%L, ...)', r.source), e.at, e.role,
+    RETURN NEXT mastering.template_step(4, 'run', r.source, 'golden records under the changes', format('SELECT mastering.backfill(%L)', r.source), e.at, e.role,
         CASE e.action WHEN 'run' THEN format('%s: %s records, %s golden records', e.detail ->> 'entity', e.detail ->> 'records', e.detail ->> 'clusters')
                       ELSE (SELECT mastering.runs_text(o.proposal -> 'runs') FROM mastering.release o WHERE o.release_id = (e.detail ->> 'release_id')::bigint) END, over);
 
@@ -192,7 +192,7 @@ BEGIN
     RETURN NEXT mastering.template_step(3, 'verify', r.target, 'configuration and golden records are those of before', format('SELECT * FROM mastering.diff(%L, %L)', '#' || left(r.snapshot_before, 12), r.target),
         CASE WHEN same IS NOT NULL THEN back.finished_at END, NULL, CASE WHEN same THEN 'they are, by their hashes' WHEN NOT same THEN 'they are not' END, false, NOT coalesce(same, true));
     e := mastering.first_entry(r.target, '{run}', back.finished_at);
-    RETURN NEXT mastering.template_step(4, 'run', r.target, 'data loaded since are in the golden records, under the old configuration', format('SELECT mastering.master(%L, ...)', r.target), e.at, e.role,
+    RETURN NEXT mastering.template_step(4, 'run', r.target, 'data loaded since are in the golden records, under the old configuration', format('SELECT mastering.backfill(%L)', r.target), e.at, e.role,
         format('%s: %s records, %s golden records', e.detail ->> 'entity', e.detail ->> 'records', e.detail ->> 'clusters'), false);
     e := mastering.first_entry(r.source, '{restore}', back.finished_at);
     RETURN NEXT mastering.template_step(5, 'restore', r.source, format('%s is like %s again', r.source, r.target), format('SELECT mastering.restore(%L, %L)', r.source, r.target), e.at, e.role, 'state ' || (e.detail ->> 'state'), false);
