@@ -48,8 +48,6 @@ ICU_LIBS   := $(shell $(PKG_CONFIG) --libs icu-i18n icu-uc 2>/dev/null || echo -
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) $(ICU_CFLAGS)
 PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
               -Wno-declaration-after-statement -Wno-sign-compare -fvisibility=hidden -ffp-contract=off -pthread
-# Training goes over the same patterns hundreds of times: vectors, which -O2 makes few of, take a fifth off.
-src/kernel/em.o: override CFLAGS += -O3
 SHLIB_LINK  = -pthread $(ICU_LIBS) -lroaring -lm
 
 PG_CONFIG ?= pg_config
