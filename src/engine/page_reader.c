@@ -526,8 +526,10 @@ look_up_some(dictionary *dictionary, page_value *values, uint32 count)
         present[found] = (uint16)i;
         found += values[i].chars != NULL;
     }
-    for (uint32 i = 0; i < found; i++)
+    for (uint32 i = 0; i < found; i++) {
         dictionary_prefetch_value(dictionary, values[present[i]].hash);
+        __builtin_prefetch(values[present[i]].chars);
+    }
     for (uint32 i = 0; i < found; i++) {
         page_value *value = &values[present[i]];
 
