@@ -290,21 +290,18 @@ COMMENT ON FUNCTION mastering.find_links(mastering.environment, text) IS 'Lists 
 
 -- The records that are compared: those in pg_temp.mastering_scope that are probes, which were read, with what they share keys with, which is
 -- far more, is looked at once and mostly not again: it goes from its store to the engine, by where it lies where that is known (placed: the
--- segments of which it is), by its numbers otherwise; where each page has some of them the segment is read from one end to the other, as an index
--- would be gone down for each.
+-- segments of which it is), by its numbers otherwise.
 CREATE FUNCTION mastering.links_query(env mastering.environment, entity_name text, entity jsonb, records jsonb, segments int[], placed int[]) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Row numbers of the version alone are asked for.
     store text := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(records -> 'segments'))), true);
-    whole int[] := ARRAY(SELECT w.segment FROM (SELECT x.segment, count(*) AS n FROM pg_temp.mastering_scope x WHERE NOT x.probe GROUP BY 1) w JOIN mastering.segment g ON g.segment_id = w.segment
-                          WHERE w.n > g.row_count / 20 AND w.segment <> ALL (placed));
 BEGIN
-    PERFORM mastering.expect_rows(ARRAY[g], '{#row}', NULL, ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = g)) FROM unnest(segments) g WHERE g <> ALL (placed || whole);
+    PERFORM mastering.expect_rows(ARRAY[g], '{#row}', NULL, ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = g)) FROM unnest(segments) g WHERE g <> ALL (placed);
     RETURN mastering.scope_query(entity) || ' WHERE w.probe' || coalesce((SELECT string_agg(format(' UNION ALL SELECT s."#source" || '':'' || s."#key", s."#source", false, %s FROM %s s
           WHERE s."#segment" OPERATOR(mastering.===) %s AND %s FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = %3$s))',
         (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, g,
-        CASE WHEN g = ANY (placed) THEN 's."#place" = ANY (ARRAY(SELECT w.place' WHEN g = ANY (whole) THEN 's."#row" IN ((SELECT w.row_no' ELSE 's."#row" = ANY (ARRAY(SELECT w.row_no' END), '') FROM unnest(segments) g), '');
+        CASE WHEN g = ANY (placed) THEN 's."#place" = ANY (ARRAY(SELECT w.place' ELSE 's."#row" = ANY (ARRAY(SELECT w.row_no' END), '') FROM unnest(segments) g), '');
 END
 $$;
 COMMENT ON FUNCTION mastering.links_query(mastering.environment, text, jsonb, jsonb, int[], int[]) IS 'The query with which the engine reads the records of an increment that it compares.';
