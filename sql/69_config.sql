@@ -134,13 +134,14 @@ COMMENT ON FUNCTION mastering.pipeline_document(jsonb) IS 'The document of a pip
 CREATE FUNCTION mastering.require_rules(env mastering.environment, entity jsonb, kind text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
-    no_records text := format('SELECT NULL::text AS id, NULL::text AS source, %s WHERE false',
-                              (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a));
+    columns text := format('SELECT NULL::text AS id, NULL::text AS source, %s',
+                           (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a));
+    no_records text := columns || ' WHERE false';
     call text;
 BEGIN
     PERFORM mastering.check_golden_expressions(env, entity, content) WHERE kind = 'survivorship';
     IF kind = 'survivorship' THEN
-        call := mastering.golden_sql(replace(no_records, ' WHERE false', ', NULL::bigint AS "#cluster" WHERE false'), NULL, content, true);
+        call := mastering.golden_sql(columns || ', NULL::bigint AS "#cluster" WHERE false', NULL, content, true);
         call := format(E'SELECT count(*) FROM (SELECT %s FROM (%s\n) g) g',
             (SELECT string_agg(format('CAST(g.%I AS %s)', a.value ->> 'name', a.value ->> 'type'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), call);
     ELSIF kind = 'model' THEN

@@ -37,4 +37,7 @@ SELECT set_blocking('rules_dev', 'person', '["email", ["name", "born"], "phones"
     set_model('rules_dev', 'person', train_model('SELECT i AS id, ''n'' || i % 9 AS name, ''e'' || i % 9 AS email FROM generate_series(1, 30) i', '{"blocking": ["email"], "comparisons": ["name"]}'));
 SELECT entry.key FROM configuration c, jsonb_each_text(c.tree) entry WHERE c.environment = 'rules_dev' ORDER BY 1;
 
+-- A name is a name, whatever it says.
+SELECT define_entity('rules_dev', 'thing', '{"kept WHERE false": "text"}');
+SELECT set_survivorship('rules_dev', 'thing', '{"default": "longest"}');
 SELECT drop_environment('rules_dev');
