@@ -408,7 +408,7 @@ COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, text[], bigin
 
 -- The segments of a version to write once more so that at most so many are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest
--- ones are merged until four are left, in levels (Bentley & Saxe 1980): between the smallest segment, which tells how large a change is, and a
+-- ones are merged until four are left (eight, where others are written anew for their deletions), in levels (Bentley & Saxe 1980): between the smallest segment, which tells how large a change is, and a
 -- tenth of the largest, which is when that is written anyway, there is room for three levels, each by the same factor larger; a merge that outgrows
 -- its level takes the next segment along. Loads and runs wait until there are more than eight: so one in five of them merges, and a row that
 -- changes is written again some 6 times (1000 of ten million rows at a time, however many loads there are); with four, nine in ten did, and it was

@@ -79,9 +79,9 @@ BEGIN
         UNION ALL (SELECT 'lineage of another record: ' || l FROM %1$I.person_lineage l LEFT JOIN %1$I.person_members m ON m.source = l.source AND m.record_key = l.record_key AND m.cluster_id = l.id
                     WHERE m.source IS NULL LIMIT 3)
         UNION ALL (SELECT 'id without a history: ' || g.id FROM %1$I.person g WHERE NOT EXISTS (SELECT FROM %1$I.person_history h WHERE h.id = g.id AND h.event IN ('born', 'split')) LIMIT 3)$q$, env_name);
-    SELECT count(*) INTO n FROM mastering.head h, jsonb_each(h.versions) v WHERE h.environment = env_name AND v.key ~ '^person(_members|_lineage|_history)?$' AND jsonb_array_length(v.value -> 'segments') > 4;
+    SELECT count(*) INTO n FROM mastering.head h, jsonb_each(h.versions) v WHERE h.environment = env_name AND v.key ~ '^person(_members|_lineage|_history)?$' AND jsonb_array_length(v.value -> 'segments') > 8;
     IF n > 0 THEN
-        RETURN NEXT 'more than 4 live segments';
+        RETURN NEXT 'more than 8 live segments';
     END IF;
 END $$;
 
