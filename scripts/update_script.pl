@@ -101,14 +101,14 @@ foreach my $entry (reverse @old)
 	elsif (!exists $new{$key})
 	{
 		if ($key =~ /^VIEW /) { push @drop, "DROP $key;"; }
-		elsif ($key !~ /^(?:COMMENT|DO|GRANT|SET) ?/) { push @open, "$key is no more"; }
+		elsif ($key !~ /^(?:COMMENT|DO|GRANT|REVOKE|SET) ?/) { push @open, "$key is no more"; }
 	}
 }
 
 foreach my $entry (@new)
 {
 	my ($key, $text) = @$entry;
-	if ($key =~ /^(?:DO|GRANT|SET) /) { push @make, $text; }    # who may do what is said again as a whole
+	if ($key =~ /^(?:DO|GRANT|REVOKE|SET) /) { push @make, $text; }    # who may do what is said again as a whole
 	elsif (!exists $old{$key} || $made{$key}) { push @make, $text unless $covered{$key} && $key !~ /^VIEW /; $made{$key} = 1; }
 	elsif ($key =~ /^COMMENT (.*)/s) { push @make, $text if $made{$1} || $text ne $old{$key}; }
 	elsif ($covered{$key}) { if ($key =~ /^VIEW /) { push @make, $text; $made{$key} = 1; } }
