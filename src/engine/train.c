@@ -511,7 +511,9 @@ name_alone(match_run *run, const em_session *session)
     for (int c = 0; c < label_comparisons_first(run->spec); c++)
         if (!(session->left_out >> c & 1))
             counting |= UINT32_C(1) << c;
-    return (counting & (counting - 1)) == 0 && session->left_out != 0 ? mixed_given_names(run, counting) : 0;
+    return (counting & (counting - 1)) == 0 && (session->left_out & ~label_comparisons_mask(run->spec)) != 0
+               ? mixed_given_names(run, counting)
+               : 0;
 }
 
 /* What one training holds. */
