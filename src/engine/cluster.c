@@ -669,7 +669,7 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise)
 {
     int64 least_weight = weight_from_probability(spec->threshold);
     bool sources = run->store->source_slot >= 0 && run->store->sources->count > 2, unique;
-    bool few = run->store->records.count <= MOST_FOR_RIVALS && run->store->spool == NULL;
+    bool few = run->store->records.count <= MOST_FOR_RIVALS;
     cluster_maker maker = {.run = run};
     int32 less = 0;
 

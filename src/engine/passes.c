@@ -296,6 +296,56 @@ passes_load_marked(match_run *run, const uint64 *marks, uint32 count)
     load_end(&loader);
 }
 
+/* ---- pairs that are named ---- */
+
+static inline uint32
+mark(uint64 *marks, uint32 number)
+{
+    uint64 bit = UINT64_C(1) << (number % 64);
+    bool marked = marks[number / 64] & bit;
+
+    marks[number / 64] |= bit;
+    return !marked;
+}
+
+/* Records are loaded in the order of their numbers: how many of them come before one. */
+static inline uint32
+loaded_before(const uint64 *marks, const uint32 *ranks, uint32 number)
+{
+    uint64 before = marks[number / 64] & ((UINT64_C(1) << (number % 64)) - 1);
+
+    return ranks[number / 64] + (uint32)__builtin_popcountll(before);
+}
+
+void
+passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
+{
+    Size words = run->store->spool->count / 64 + 1;
+    uint64 *marks = big_alloc(run->context, mul_size(words, sizeof(uint64)));
+    uint32 *ranks = big_alloc(run->context, mul_size(words, sizeof(uint32)));
+    uint64 most = records_that_fit(run);
+
+    for (uint64 first = 0, next = 0; first < count; first = next) {
+        uint32 loaded = 0;
+
+        memset(marks, 0, words * sizeof(uint64));
+        for (; next < count && loaded + 2 <= most; next++)
+            loaded += mark(marks, pairs[next].a) + mark(marks, pairs[next].b);
+        for (Size w = 0, before = 0; w < words; w++) {
+            ranks[w] = (uint32)before;
+            before += (Size)__builtin_popcountll(marks[w]);
+        }
+        passes_load_marked(run, marks, loaded);
+        for (uint64 i = first; i < next; i++)
+            weights[i] = match_run_pair_weight(run, loaded_before(marks, ranks, pairs[i].a),
+                                               loaded_before(marks, ranks, pairs[i].b));
+        CHECK_FOR_INTERRUPTS();
+    }
+    passes_unload(run);
+    pfree(marks);
+    pfree(ranks);
+}
+
 /* ---- the records of random pairs ---- */
 
 #define MOST_RANDOM_PARTS 512

@@ -52,4 +52,10 @@ extern void passes_unload(match_run *run);
 /* Records that are loaded: those of the run's spool whose bit is set. Rows have their numbers. */
 extern void passes_load_marked(match_run *run, const uint64 *marks, uint32 count);
 
+/* The weights of pairs of records, by their numbers in the spool, which are loaded for it. */
+typedef struct named_pair {
+    uint32 a, b;
+} named_pair;
+extern void passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "engine/big_memory.h"
 #include "engine/cluster.h"
+#include "engine/passes.h"
 #include "engine/source_rivals.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -116,16 +117,25 @@ static double
 share_open(match_run *run, const partners *partners)
 {
     int64 prior = weight_from_probability(run->spec->prior);
-    double open = 0, all = 0;
+    Size room = Max(run->store->records.count, 1);
+    named_pair *pairs = big_alloc(run->context, mul_size(room, sizeof(named_pair)));
+    int64 *weights = big_alloc(run->context, mul_size(room, sizeof(int64)));
+    uint64 count = 0, open = 0;
 
-    for (uint32 record = 0; record < run->store->records.count; record++) {
-        if (!(partners->states[record] & HAS_SECOND))
-            continue;
-        all++;
-        open += match_run_pair_weight(run, partners->best[record], partners->second[record]) < prior;
+    for (uint32 record = 0; record < run->store->records.count; record++)
+        if (partners->states[record] & HAS_SECOND)
+            pairs[count++] = (named_pair){partners->best[record], partners->second[record]};
+    if (run->store->spool != NULL)
+        passes_weigh_pairs(run, pairs, count, weights);
+    for (uint64 i = 0; i < count; i++) {
+        if (run->store->spool == NULL)
+            weights[i] = match_run_pair_weight(run, pairs[i].a, pairs[i].b);
+        open += weights[i] < prior;
         CHECK_FOR_INTERRUPTS();
     }
-    return all > 0 ? open / all : 0;
+    pfree(pairs);
+    pfree(weights);
+    return count > 0 ? (double)open / (double)count : 0;
 }
 
 static void

@@ -47,5 +47,17 @@ SELECT (id - 1) * 3 + copy AS id, CASE copy WHEN 2 THEN replace(title, 'o', 'u')
 CREATE TABLE by_thrice AS SELECT * FROM dedupe_as(NULL::int, 'SELECT id, title, artist, album FROM thrice');
 SELECT count(*) FILTER (WHERE (a.id - 1) / 3 = (b.id - 1) / 3) >= 800 AS found, count(*) < 1000 AS few_others
 FROM by_thrice AS a JOIN by_thrice AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
-DROP TABLE songs, shops, list, by_shops, by_list, thrice, by_thrice;
+-- Nor does it depend on whether the records fit into memory.
+CREATE TABLE strewn AS
+SELECT id, title, artist, album FROM list
+UNION ALL SELECT 20000 + id, replace(title, 'a', 'o'), artist, NULL FROM list
+UNION ALL SELECT 40000 + id, md5('t' || id) || md5('u' || id), NULL, NULL FROM generate_series(1, 9000) AS id;
+\set spec '{"blocking": ["album", "artist", "title"], "comparisons": [{"column": "title", "method": "jaro_winkler", "levels": [0.95, 0.9, 0.85, 0.7]}, {"column": "artist", "method": "levenshtein", "levels": [0.5]}, {"column": "album", "method": "exact", "term_frequency": true}]}'
+SELECT md5(train_model('SELECT id, title, artist, album FROM strewn', :'spec')::text) AS in_memory \gset
+SELECT count(*) AS spills FROM last_run() WHERE phase = 'spill';
+SET mastering.work_mem = '1MB';
+SELECT md5(train_model('SELECT id, title, artist, album FROM strewn', :'spec')::text) = :'in_memory' AS same_model;
+SELECT string_agg(phase, ', ' ORDER BY step) AS phases FROM last_run() WHERE phase IN ('spill', 'rivals');
+RESET mastering.work_mem;
+DROP TABLE songs, shops, strewn, list, by_shops, by_list, thrice, by_thrice;
 DROP FUNCTION lot(int, text), word(float8, text);
