@@ -26,6 +26,3 @@ ALTER TABLE mastering.deletion_vector ALTER COLUMN bitmap SET STORAGE EXTERNAL;
 
 -- golden_sql asks it as whoever calls that.
 GRANT EXECUTE ON FUNCTION mastering.is_expression(text) TO PUBLIC;
-
--- Said anew by 66_space.sql: segments_to_compact has one argument more.
--- covers REVOKE ALL ON FUNCTION mastering.hold_space(), mastering.lock_space(), mastering.reachable_heads(), mastering.version_roots(text[], interval), mastering.held_segments(text[], interval), mastering.tree_roots(), mastering.expired_snapshots(int, interval, boolean), mastering.empty_segment(int, int), mastering.drop_shells(int, int), mastering.adopt_compacted(text, jsonb, jsonb), mastering.compaction_row(text, jsonb, jsonb), mastering.segments_to_compact(jsonb, boolean), mastering.version_identity(jsonb), mastering.stored_row_hash(record), mastering.rows_hash(record, bytea), mastering.rows_hash_add(internal, record, bytea) FROM PUBLIC;
