@@ -24,6 +24,7 @@
 #define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
 #define MANY_FREQUENT 0.3          /* of the records, that have a frequent value */
 #define MOST_FREQUENT_GIVEN 0.4    /* of these, that have a given name */
+#define MOSTLY_FILLED 0.5          /* of the records, that have a value where it is persons' names */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
@@ -240,6 +241,8 @@ mixed_differing_names(match_run *run, const em_parameters *parameters, double sh
     for (int c = 0; c < label_comparisons_first(run->spec); c++)
         if (parameters->beside[c] != 0 || method_weighs_terms(run->scorer.comparisons[c].method) ||
             parameters->u[c][LEVEL_EXACT] > NAMES_U ||
+            value_summary_of(run, run->comparison_slots[c])->filled <
+                MOSTLY_FILLED * run->store->records.count ||
             parameters->m[c][run->scorer.comparisons[c].level_count] <= share)
             found &= ~(UINT32_C(1) << c);
     return found;
