@@ -19,10 +19,10 @@ SELECT id, 'x' AS source, title, artist, album, id AS thing FROM songs WHERE id 
 UNION ALL
 SELECT id + 10000, 'y', CASE id % 4 WHEN 0 THEN replace(title, 'a', 'e') WHEN 1 THEN title || ' live' ELSE title END,
     CASE WHEN id % 3 = 0 THEN split_part(artist, ' ', 2) ELSE artist END, CASE WHEN id % 5 > 0 THEN album END, id FROM songs WHERE id > 750;
-CREATE TABLE list AS SELECT id, title, artist, album, thing FROM shops WHERE source = 'x' OR thing <= 780;
+CREATE TABLE song_list AS SELECT id, title, artist, album, thing FROM shops WHERE source = 'x' OR thing <= 780;
 
 CREATE TABLE by_shops AS SELECT * FROM dedupe_as(NULL::int, 'SELECT id, source, title, artist, album FROM shops');
-CREATE TABLE by_list AS SELECT * FROM dedupe_as(NULL::int, 'SELECT id, title, artist, album FROM list');
+CREATE TABLE by_list AS SELECT * FROM dedupe_as(NULL::int, 'SELECT id, title, artist, album FROM song_list');
 -- 30 pairs are right; of those that weigh more than even before, one in 17 and one in 6 were.
 SELECT 'shops' AS what, count(*) FILTER (WHERE r.thing = s.thing) >= 25 AS most_found, count(*) <= 100 AS few_others
 FROM by_shops AS a JOIN by_shops AS b ON a.cluster_id = b.cluster_id AND a.id < b.id JOIN shops AS r ON r.id = a.id JOIN shops AS s ON s.id = b.id
@@ -31,8 +31,8 @@ SELECT 'list', count(*) FILTER (WHERE r.thing = s.thing) >= 25, count(*) <= 100
 FROM by_list AS a JOIN by_list AS b ON a.cluster_id = b.cluster_id AND a.id < b.id JOIN shops AS r ON r.id = a.id JOIN shops AS s ON s.id = b.id;
 
 -- dedupe does what train_model and match_clusters do one after the other.
-SELECT train_model('SELECT id, title, artist, album FROM list', suggest('SELECT id, title, artist, album FROM list')) AS model \gset
-SELECT count(*) AS otherwise FROM by_list AS a FULL JOIN match_clusters_as(NULL::int, 'SELECT id, title, artist, album FROM list', :'model') AS b
+SELECT train_model('SELECT id, title, artist, album FROM song_list', suggest('SELECT id, title, artist, album FROM song_list')) AS model \gset
+SELECT count(*) AS otherwise FROM by_list AS a FULL JOIN match_clusters_as(NULL::int, 'SELECT id, title, artist, album FROM song_list', :'model') AS b
     USING (id, cluster_id, size) WHERE a.id IS NULL OR b.id IS NULL;
 SET mastering.threads = 1;
 SELECT md5(train_model('SELECT id, source, title, artist, album FROM shops ORDER BY id', suggest('SELECT id, source, title, artist, album FROM shops ORDER BY id'))::text) AS one \gset
@@ -49,8 +49,8 @@ SELECT count(*) FILTER (WHERE (a.id - 1) / 3 = (b.id - 1) / 3) >= 800 AS found, 
 FROM by_thrice AS a JOIN by_thrice AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
 -- Nor does it depend on whether the records fit into memory.
 CREATE TABLE strewn AS
-SELECT id, title, artist, album FROM list
-UNION ALL SELECT 20000 + id, replace(title, 'a', 'o'), artist, NULL FROM list
+SELECT id, title, artist, album FROM song_list
+UNION ALL SELECT 20000 + id, replace(title, 'a', 'o'), artist, NULL FROM song_list
 UNION ALL SELECT 40000 + id, md5('t' || id) || md5('u' || id), NULL, NULL FROM generate_series(1, 9000) AS id;
 \set spec '{"blocking": ["album", "artist", "title"], "comparisons": [{"column": "title", "method": "jaro_winkler", "levels": [0.95, 0.9, 0.85, 0.7]}, {"column": "artist", "method": "levenshtein", "levels": [0.5]}, {"column": "album", "method": "exact", "term_frequency": true}]}'
 SELECT md5(train_model('SELECT id, title, artist, album FROM strewn', :'spec')::text) AS in_memory \gset
@@ -59,5 +59,5 @@ SET mastering.work_mem = '1MB';
 SELECT md5(train_model('SELECT id, title, artist, album FROM strewn', :'spec')::text) = :'in_memory' AS same_model;
 SELECT string_agg(phase, ', ' ORDER BY step) AS phases FROM last_run() WHERE phase IN ('spill', 'rivals');
 RESET mastering.work_mem;
-DROP TABLE songs, shops, strewn, list, by_shops, by_list, thrice, by_thrice;
+DROP TABLE songs, shops, strewn, song_list, by_shops, by_list, thrice, by_thrice;
 DROP FUNCTION lot(int, text), word(float8, text);

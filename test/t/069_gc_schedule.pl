@@ -25,7 +25,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
 # The calls of doc/environments.md, but that they are made every minute, and that nothing is too young.
 my $gc = q{SELECT cron.schedule('mastering gc', '* * * * *', 'SELECT count(*) FROM mastering.gc(false, keep => 1, keep_for => ''0'', keep_unused => ''0'')')};
 my $compact = q{SELECT cron.schedule('mastering compact', '* * * * *', 'SELECT count(*) FROM mastering.compact(''prod'')')};
-foreach my $n (1 .. 5)
+foreach my $n (1 .. 10)    # more loads than segments may live
 {
 	change_data($node, $n);
 	$node->safe_psql('postgres', q{SET client_min_messages = error; SELECT count(*) FROM mastering.load('dev', 'person'); SELECT mastering.master('dev', 'person')});
