@@ -592,9 +592,8 @@ free_links(link_list *list)
     pfree(list);
 }
 
-/* The pairs of at least this weight, in order. Those that were kept serve once, if they are enough. */
-static link_list *
-find_links(match_run *run, int64 least_weight)
+link_list *
+cluster_find_links(match_run *run, int64 least_weight)
 {
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
     link_list *list = run->kept_links;
@@ -627,7 +626,7 @@ cluster_freeze_sources(match_run *run, match_spec *spec)
     before = MemoryContextSwitchTo(run->context);
     source_list_allocate(&spec->unique_sources, store->source_slot < 0 ? 0 : store->sources->count);
     if (store->source_slot >= 0 && store->sources->count > 2) {
-        link_list *list = find_links(run, least_weight);
+        link_list *list = cluster_find_links(run, least_weight);
 
         maker.list = list;
         find_unique_sources(&maker);
@@ -675,7 +674,7 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise)
 
     if (!sources && !few)
         return false;
-    maker.list = find_links(run, least_weight);
+    maker.list = cluster_find_links(run, least_weight);
     run->kept_links = (link_list *)maker.list;
     if (sources)
         find_unique_sources(&maker);
@@ -721,7 +720,7 @@ cluster_at_thresholds(match_run *run, const int64 *least_weights, int count, con
                       clustering **results)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
-    link_list *list = find_links(run, least_weights[0]);
+    link_list *list = cluster_find_links(run, least_weights[0]);
 
     for (int i = 0; i < count; i++)
         results[i] = cluster_links(run, list, least_weights[i], verdicts, i == 0);

@@ -56,6 +56,12 @@ link_weight(const keyed_record *link)
     return PG_INT32_MAX - (int64)link->key;
 }
 
+/*
+ * The pairs of at least this weight, in order; lighter ones may follow. Those that a clustering before kept
+ * serve once, if they are enough.
+ */
+extern link_list *cluster_find_links(match_run *run, int64 least_weight);
+
 /* A pair_consumer whose context is a link_list. */
 extern void cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count,
                                   void *context);

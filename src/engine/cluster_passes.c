@@ -195,19 +195,18 @@ uint64
 cluster_in_passes(match_run *run, int64 least_weight, cluster_receiver receive, void *context)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
-    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
-    link_list list = {.context = run->context};
+    link_list *list = cluster_find_links(run, least_weight);
     linked_records linked;
     linked_clusters clusters;
     uint32 *groups, group_count;
     Size room;
 
-    match_run_visit(run, &options, cluster_collect_links, &list);
-    cluster_sort_links(run, &list);
-    find_linked(run, &list, &linked);
+    while (list->count > 0 && link_weight(&list->links[list->count - 1]) < least_weight)
+        list->count--;
+    find_linked(run, list, &linked);
     room = Max(linked.count, 1);
     groups = big_alloc(run->context, mul_size(room, sizeof(uint32)));
-    group_count = group_components(run, &list, linked.count, groups);
+    group_count = group_components(run, list, linked.count, groups);
     clusters.name = big_alloc(run->context, mul_size(room, sizeof(uint32)));
     clusters.size = big_alloc(run->context, mul_size(room, sizeof(uint32)));
     clusters.weakest_link = big_alloc(run->context, mul_size(room, sizeof(int32)));
@@ -215,15 +214,15 @@ cluster_in_passes(match_run *run, int64 least_weight, cluster_receiver receive, 
     clusters.text_ids = (char **)clusters.integer_ids;
     progress_phase("clustering", group_count);
     for (uint32 group = 0; group < group_count && linked.count > 0; group++) {
-        cluster_group(run, &list, least_weight, &linked, groups, group, &clusters);
+        cluster_group(run, list, least_weight, &linked, groups, group, &clusters);
         progress_done(group + 1);
     }
     passes_unload(run);
     run->pass_count += group_count;
-    match_run_phase(run, "clustering", UINT64_FORMAT " links in %u groups", list.count, group_count);
+    match_run_phase(run, "clustering", UINT64_FORMAT " links in %u groups", list->count, group_count);
 
     progress_phase("result", run->store->records.count);
     hand_on(run, &linked, &clusters, receive, context);
     MemoryContextSwitchTo(before);
-    return list.count;
+    return list->count;
 }
