@@ -15,13 +15,6 @@
 
 #define LOADED_OVERHEAD 96 /* of a record that is clustered, beside its values: ids, forest, links */
 
-/* The records that have a link, counted up in the order of their numbers. */
-typedef struct linked_records {
-    uint64 *marks; /* a bit a record of the run */
-    uint32 *ranks; /* linked records before each word of the marks */
-    uint32 count;
-} linked_records;
-
 /* What is known of linked records, by their count. */
 typedef struct linked_clusters {
     uint32 *name; /* of the cluster: a linked record */
@@ -31,36 +24,19 @@ typedef struct linked_clusters {
     char **text_ids;
 } linked_clusters;
 
-static inline uint32
-rank_of(const linked_records *linked, uint32 number)
-{
-    uint64 before = linked->marks[number / 64] & ((UINT64_C(1) << (number % 64)) - 1);
-
-    return linked->ranks[number / 64] + (uint32)__builtin_popcountll(before);
-}
-
+/* From here on links are between linked records, counted up in the order of their numbers. */
 static void
-find_linked(match_run *run, link_list *list, linked_records *linked)
+find_linked(match_run *run, link_list *list, marked_records *linked)
 {
-    Size words = run->store->spool->count / 64 + 1;
-
-    linked->marks = big_alloc_zero(run->context, mul_size(words, sizeof(uint64)));
-    linked->ranks = big_alloc(run->context, mul_size(words, sizeof(uint32)));
+    marked_records_open(linked, run->context, run->store->spool->count);
     for (uint64 i = 0; i < list->count; i++) {
-        const keyed_record *link = &list->links[i];
-
-        linked->marks[link->record / 64] |= UINT64_C(1) << (link->record % 64);
-        linked->marks[link->extra / 64] |= UINT64_C(1) << (link->extra % 64);
+        mark_record(linked, list->links[i].record);
+        mark_record(linked, list->links[i].extra);
     }
-    linked->count = 0;
-    for (Size w = 0; w < words; w++) {
-        linked->ranks[w] = linked->count;
-        linked->count += (uint32)__builtin_popcountll(linked->marks[w]);
-    }
-    /* From here on links are between linked records. */
+    marked_records_rank_all(linked);
     for (uint64 i = 0; i < list->count; i++) {
-        list->links[i].record = rank_of(linked, list->links[i].record);
-        list->links[i].extra = rank_of(linked, list->links[i].extra);
+        list->links[i].record = marked_rank(linked, list->links[i].record);
+        list->links[i].extra = marked_rank(linked, list->links[i].extra);
     }
 }
 
@@ -111,27 +87,27 @@ keep_text(match_run *run, const char *text)
 
 /* Clusters the records of one group. */
 static void
-cluster_group(match_run *run, const link_list *list, int64 least_weight, const linked_records *linked,
+cluster_group(match_run *run, const link_list *list, int64 least_weight, const marked_records *linked,
               const uint32 *groups, uint32 group, linked_clusters *clusters)
 {
     record_store *store = run->store;
-    Size words = store->spool->count / 64 + 1;
-    uint64 *marks = big_alloc_zero(run->context, mul_size(words, sizeof(uint64)));
     uint32 *local = big_alloc(run->context, mul_size(Max(linked->count, 1), sizeof(uint32)));
-    uint32 loaded = 0, linked_record = 0;
+    uint32 loaded, linked_record = 0;
+    marked_records own_records;
     link_list own = {.context = run->context};
     MemoryContext whole = run->context;
     clustering *made;
 
-    for (Size w = 0; w < words; w++) {
+    marked_records_open(&own_records, run->context, store->spool->count);
+    for (Size w = 0; w < linked->words; w++)
         for (uint64 bits = linked->marks[w]; bits != 0; bits &= bits - 1, linked_record++)
             if (groups[linked_record] == group) {
-                local[linked_record] = loaded++;
-                marks[w] |= bits & (0 - bits);
+                local[linked_record] = own_records.count;
+                mark_record(&own_records, (uint32)(w * 64 + (Size)__builtin_ctzll(bits)));
             }
-    }
-    passes_load_marked(run, marks, loaded);
-    pfree(marks);
+    loaded = own_records.count;
+    passes_load_marked(run, &own_records);
+    marked_records_close(&own_records);
 
     /* What is made for the group alone goes with what was loaded. */
     run->context = own.context = store->data;
@@ -148,9 +124,9 @@ cluster_group(match_run *run, const link_list *list, int64 least_weight, const l
     run->context = whole;
 
     for (uint32 i = 0; i < loaded; i++) {
-        uint32 record = rank_of(linked, store->records.numbers[i]), name = made->cluster[i];
+        uint32 record = marked_rank(linked, store->records.numbers[i]), name = made->cluster[i];
 
-        clusters->name[record] = rank_of(linked, store->records.numbers[name]);
+        clusters->name[record] = marked_rank(linked, store->records.numbers[name]);
         clusters->size[record] = made->size[name];
         clusters->weakest_link[record] = made->weakest_link[name];
         if (store->integer_ids != NULL)
@@ -163,7 +139,7 @@ cluster_group(match_run *run, const link_list *list, int64 least_weight, const l
 
 /* All records of the spool with their clusters. */
 static void
-hand_on(match_run *run, const linked_records *linked, const linked_clusters *clusters,
+hand_on(match_run *run, const marked_records *linked, const linked_clusters *clusters,
         cluster_receiver receive, void *context)
 {
     spool_scan scan;
@@ -175,7 +151,7 @@ hand_on(match_run *run, const linked_records *linked, const linked_clusters *clu
         clustered_record made = {record->integer_id, record->integer_id, record->text_id, record->text_id, 1,
                                  PG_INT32_MAX};
 
-        if (linked->marks[record->number / 64] >> (record->number % 64) & 1) {
+        if (is_marked(linked, record->number)) {
             uint32 name = clusters->name[next];
 
             made.size = clusters->size[next];
@@ -196,7 +172,7 @@ cluster_in_passes(match_run *run, int64 least_weight, cluster_receiver receive, 
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
     link_list *list = cluster_find_links(run, least_weight);
-    linked_records linked;
+    marked_records linked;
     linked_clusters clusters;
     uint32 *groups, group_count;
     Size room;

@@ -274,76 +274,44 @@ passes_open(match_run *run)
              run->store->spool->memory / (512 * 1024) + 1)));
 }
 
-static inline bool
-is_marked(const uint64 *marks, uint32 number)
-{
-    return marks[number / 64] >> (number % 64) & 1;
-}
-
 void
-passes_load_marked(match_run *run, const uint64 *marks, uint32 count)
+passes_load_marked(match_run *run, const marked_records *marked)
 {
     spool_scan scan;
     loader loader;
 
-    load_begin(&loader, run, count);
+    load_begin(&loader, run, marked->count);
     loader.with_ids = true;
     spool_scan_open(&scan, run->store->spool, NULL);
-    while (loader.count < count && spool_scan_next(&scan))
-        if (is_marked(marks, scan.record.number))
+    while (loader.count < marked->count && spool_scan_next(&scan))
+        if (is_marked(marked, scan.record.number))
             load_record(&loader, &scan.record);
     spool_scan_close(&scan);
     load_end(&loader);
 }
 
-/* ---- pairs that are named ---- */
-
-static inline uint32
-mark(uint64 *marks, uint32 number)
-{
-    uint64 bit = UINT64_C(1) << (number % 64);
-    bool marked = marks[number / 64] & bit;
-
-    marks[number / 64] |= bit;
-    return !marked;
-}
-
-/* Records are loaded in the order of their numbers: how many of them come before one. */
-static inline uint32
-loaded_before(const uint64 *marks, const uint32 *ranks, uint32 number)
-{
-    uint64 before = marks[number / 64] & ((UINT64_C(1) << (number % 64)) - 1);
-
-    return ranks[number / 64] + (uint32)__builtin_popcountll(before);
-}
-
 void
 passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
 {
-    Size words = run->store->spool->count / 64 + 1;
-    uint64 *marks = big_alloc(run->context, mul_size(words, sizeof(uint64)));
-    uint32 *ranks = big_alloc(run->context, mul_size(words, sizeof(uint32)));
     uint64 most = records_that_fit(run);
+    marked_records marked;
 
+    marked_records_open(&marked, run->context, run->store->spool->count);
     for (uint64 first = 0, next = 0; first < count; first = next) {
-        uint32 loaded = 0;
-
-        memset(marks, 0, words * sizeof(uint64));
-        for (; next < count && loaded + 2 <= most; next++)
-            loaded += mark(marks, pairs[next].a) + mark(marks, pairs[next].b);
-        for (Size w = 0, before = 0; w < words; w++) {
-            ranks[w] = (uint32)before;
-            before += (Size)__builtin_popcountll(marks[w]);
+        marked_records_clear(&marked);
+        for (; next < count && marked.count + 2 <= most; next++) {
+            mark_record(&marked, pairs[next].a);
+            mark_record(&marked, pairs[next].b);
         }
-        passes_load_marked(run, marks, loaded);
+        marked_records_rank_all(&marked);
+        passes_load_marked(run, &marked);
         for (uint64 i = first; i < next; i++)
-            weights[i] = match_run_pair_weight(run, loaded_before(marks, ranks, pairs[i].a),
-                                               loaded_before(marks, ranks, pairs[i].b));
+            weights[i] = match_run_pair_weight(run, marked_rank(&marked, pairs[i].a),
+                                               marked_rank(&marked, pairs[i].b));
         CHECK_FOR_INTERRUPTS();
     }
     passes_unload(run);
-    pfree(marks);
-    pfree(ranks);
+    marked_records_close(&marked);
 }
 
 /* ---- the records of random pairs ---- */

@@ -17,6 +17,7 @@
 #include "compat.h"
 
 #include "engine/cluster.h"
+#include "engine/marked_records.h"
 #include "engine/run.h"
 #include "engine/spool.h"
 #include "kernel/random_pairs.h"
@@ -49,8 +50,8 @@ extern uint64 passes_load_random(match_run *run, random_parts *parts, uint64 fir
 /* Lets go of what was loaded. */
 extern void passes_unload(match_run *run);
 
-/* Records that are loaded: those of the run's spool whose bit is set. Rows have their numbers. */
-extern void passes_load_marked(match_run *run, const uint64 *marks, uint32 count);
+/* Loads the records of the run's spool that are marked, in the order of their numbers: with their ids. */
+extern void passes_load_marked(match_run *run, const marked_records *marked);
 
 /* The weights of pairs of records, by their numbers in the spool, which are loaded for it. */
 typedef struct named_pair {
