@@ -4,10 +4,12 @@
 SET client_min_messages = warning;
 CREATE SCHEMA few_persons;
 SET search_path = few_persons, mastering;
+\getenv source PG_ABS_SRCDIR
+\set made_up :source '/include/made_up.sql'
+\i :made_up
 
 -- Forty homes of three people with one address and one telephone, half of the people with a second record, and
 -- one e-mail address of an office that thirty people have.
-CREATE FUNCTION pick(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN (('x' || left(md5(seed), 7))::bit(28)::int % most);
 CREATE TABLE people AS
 SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing,
     (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Margaret', 'William', 'Elizabeth', 'Richard', 'Catherine', 'Thomas', 'Jennifer', 'Charles'])[1 + (home * 5 + person % 3 * 4) % 12]

@@ -5,8 +5,10 @@
 SET client_min_messages = warning;
 CREATE SCHEMA homes;
 SET search_path = homes, mastering;
+\getenv source PG_ABS_SRCDIR
+\set made_up :source '/include/made_up.sql'
+\i :made_up
 
-CREATE FUNCTION pick(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN (('x' || left(md5(seed), 7))::bit(28)::int % most);
 -- Some are much more frequent than others.
 CREATE FUNCTION skewed(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN floor(most * (pick(seed, 100000) / 100000.0) ^ 2)::int;
 CREATE FUNCTION slip(value text, seed text, per_cent int) RETURNS text LANGUAGE sql IMMUTABLE
