@@ -31,7 +31,6 @@
 #define REFUSALS_KEPT 65536               /* by all threads, a power of two */
 #define LEAST_REFUSALS_KEPT 256           /* by one thread */
 #define LINKS_A_TURN 4096                 /* of one part, before progress is told */
-#define MOST_FOR_RIVALS 100000            /* records, that all links are looked at for it */
 #define LINKS_AHEAD 16                    /* whose records are fetched while others are looked at */
 
 void
@@ -668,7 +667,7 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise)
 {
     int64 least_weight = weight_from_probability(spec->threshold);
     bool sources = run->store->source_slot >= 0 && run->store->sources->count > 2, unique;
-    bool few = run->store->records.count <= MOST_FOR_RIVALS;
+    bool few = run->store->records.count <= RIVALS_MOST_RECORDS;
     cluster_maker maker = {.run = run};
     int32 less = 0;
 

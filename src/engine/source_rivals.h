@@ -20,6 +20,9 @@
 
 #include "engine/source_odds.h"
 
+/* Records, that all links are looked at where sources do not hold each thing once. */
+#define RIVALS_MOST_RECORDS 100000
+
 /*
  * What the weight of all pairs is to be lowered by, so that links are right: 0 where most are, or nothing
  * better is seen. links: from least_weight on; of sources that all hold each thing once, or sources is NULL:
