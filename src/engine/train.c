@@ -1,14 +1,10 @@
 /*
  * train.c: learns the weights of a model; see train.h.
  *
- * u, the probability of a level among non-matches: of the exact level from the counts of the values (the
- * share of equal pairs is known exactly), of the others from pairs taken at random with a fixed seed.
+ * u, the probability of a level among non-matches: random_levels.c.
  * m, the probability among matches: by EM over agreement patterns of the candidate pairs (kernel/em.h).
  * The prior, the share of matches among all pairs: the expected number of matches among the candidates.
  * Labels, where there are any, then correct the weights (supervise.c).
- *
- * u is taken from all pairs, matches among them. Where matches are not rare (many copies of few
- * things) that hides how telling an agreement is, so the share that matches explain is taken out again.
  *
  * Everything is counted in whole numbers and summed in the order of the patterns: the same input gives
  * the same model to the bit, in any order of records and with any number of threads.
@@ -17,7 +13,6 @@
 
 #include <math.h>
 
-#include "engine/hash_sort.h"
 #include "engine/cluster.h"
 #include "engine/expected.h"
 #include "engine/label_comparisons.h"
@@ -25,9 +20,9 @@
 #include "engine/mixed.h"
 #include "engine/model_weights.h"
 #include "engine/normalize.h"
-#include "engine/passes.h"
 #include "engine/pattern_counts.h"
 #include "engine/progress.h"
+#include "engine/random_levels.h"
 #include "engine/rarity.h"
 #include "engine/run.h"
 #include "engine/source_pairs.h"
@@ -37,27 +32,20 @@
 #include "engine/train.h"
 #include "engine/value_summary.h"
 #include "kernel/em.h"
-#include "kernel/hash.h"
 #include "kernel/logistic.h"
-#include "kernel/parallel.h"
-#include "kernel/random_pairs.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define RANDOM_PAIRS 400000
 #define SAMPLE_PAIRS 400000      /* of all rules together, about */
 #define MOST_SAMPLE_PAIRS 400000 /* of each rule */
 #define LEAST_SAMPLE_PAIRS 50000 /* the same */
-#define RANDOM_UNITS 16
-#define RANDOM_SEED 20240917
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
 #define SAME_SHARE 1e-4         /* two shares of matches that differ by less are the same */
 #define LEAST_RELATED 1e-9      /* where the share of related pairs begins */
 #define CLEARLY_BETTER 0.0005   /* bits of likelihood for each pair */
-#define LEAST_U_SHARE 0.1       /* of what was seen, that taking out matches leaves */
 #define LEAST_MATCHES_ACROSS 10 /* that pairs across sources teach something */
 #define LEAST_A_COMPARISON 2.5  /* the same, for each comparison */
 #define LEAST_SHARED 0.05       /* matches a record that is not of the largest source */
@@ -67,200 +55,6 @@
 #define LEAST_WITHIN 0.02       /* matches a record, that are left within groups */
 #define LEAST_AGREEING 0.5      /* of those that agree in given names by more than chance */
 #define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
-
-/* ---- u ---- */
-
-typedef struct random_region {
-    const random_pairs *pairs;
-    random_pairs_unit *units;
-} random_region;
-
-static void
-work_on_random_pairs(void *context, int64_t item, int thread)
-{
-    random_region *region = context;
-
-    random_pairs_work(region->pairs, &region->units[item], thread);
-}
-
-/* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
-static uint64
-count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MAX_LEVELS],
-                    pattern_count **random, size_t *random_count)
-{
-    random_pairs pairs = {0};
-    random_pairs_unit *units = MemoryContextAllocHuge(run->context, RANDOM_UNITS * sizeof(random_pairs_unit));
-    random_region region = {&pairs, units};
-    uint64 records = run->store->records.count, all = records < 2 ? 0 : records * (records - 1) / 2;
-    uint64 next = 0, loaded = 0, taken = 0;
-    pattern_counts counts;
-    random_parts *parts = NULL;
-    size_t pattern_total;
-    pattern_count *patterns;
-
-    pattern_counts_init(&counts, run->context);
-    pairs.records = &run->store->records;
-    pairs.record_count = (uint32)records;
-    pairs.scorer = &run->scorer;
-    pairs.source_slot = across ? (uint32)run->store->source_slot : PG_UINT32_MAX;
-    pairs.seed = RANDOM_SEED;
-    pairs.every_pair = all <= RANDOM_PAIRS;
-    pairs.total = pairs.every_pair ? all : RANDOM_PAIRS;
-    pairs.threads = run->thread_memory;
-    if (run->store->spool != NULL)
-        parts = passes_deal_random(run, &pairs);
-
-    while (next < pairs.total) {
-        int unit_count = 0;
-        bool unfinished = true;
-
-        if (next == loaded)
-            loaded = parts == NULL ? pairs.total : passes_load_random(run, parts, next);
-        loaded = Min(loaded, pairs.total);
-        for (; unit_count < RANDOM_UNITS && next < loaded; unit_count++) {
-            units[unit_count].next = next;
-            next = Min(next + RANDOM_PAIRS_UNIT, loaded);
-            units[unit_count].end = next;
-            units[unit_count].status = KERNEL_OK;
-            units[unit_count].pattern_count = 0;
-        }
-        while (unfinished) {
-            parallel_for(run->threads, unit_count, work_on_random_pairs, &region);
-            CHECK_FOR_INTERRUPTS();
-            unfinished = false;
-            for (int u = 0; u < unit_count; u++) {
-                raise_kernel_status(units[u].status);
-                unfinished |= units[u].next < units[u].end;
-            }
-        }
-        for (int u = 0; u < unit_count; u++) {
-            taken += units[u].pattern_count;
-            for (uint32 i = 0; i < units[u].pattern_count; i++)
-                pattern_counts_add(&counts, units[u].patterns[i], true);
-        }
-    }
-    if (run->store->spool != NULL)
-        passes_unload(run);
-    patterns = pattern_counts_sorted(&counts, false, 1.0, &pattern_total);
-    for (size_t i = 0; i < pattern_total; i++)
-        for (int c = 0; c < run->scorer.comparison_count; c++)
-            seen[c][pattern_level(&run->scorer.comparisons[c], patterns[i].pattern)] +=
-                (uint64)patterns[i].count;
-    *random = patterns;
-    *random_count = pattern_total;
-    pattern_counts_free(&counts);
-    pfree(units);
-    return taken;
-}
-
-/* Pairs that records in groups of these sizes make. */
-static double
-pairs_of(double records)
-{
-    return records * (records - 1) / 2;
-}
-
-/* Pairs of a column's values, equal ones among them, of records of one source. */
-static void
-pairs_within_sources(match_run *run, int slot, double *equal, double *filled)
-{
-    const record_store *store = run->store;
-    uint32 count = store->records.count;
-    keyed_record *entries =
-        MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    keyed_record *scratch =
-        MemoryContextAllocHuge(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-    double *records = palloc0(store->sources->count * sizeof(double));
-    uint64 used = 0;
-
-    for (uint32 record = 0; record < count; record++) {
-        const uint32 *row = record_row(&store->records, record);
-
-        if (row[slot] == 0)
-            continue;
-        entries[used++] =
-            (keyed_record){hash_word((uint64)row[slot] << 32 | row[store->source_slot]), record, 0};
-        records[row[store->source_slot]]++;
-    }
-    hash_sort_all(run->threads, entries, used, scratch);
-    for (uint64 i = 0, end; i < used; i = end) {
-        for (end = i + 1; end < used && scratch[end].key == scratch[i].key; end++)
-            ;
-        *equal += pairs_of((double)(end - i));
-    }
-    for (uint32 source = 0; source < store->sources->count; source++)
-        *filled += pairs_of(records[source]);
-    pfree(entries);
-    pfree(scratch);
-    pfree(records);
-}
-
-/* Share of pairs with equal values among pairs that have values; -1 when there is no such pair. */
-static double
-exact_share(match_run *run, int slot, bool across)
-{
-    const value_summary *values = value_summary_of(run, slot);
-    double equal = values->equal_pairs, filled = pairs_of(values->filled);
-    double equal_within = 0, filled_within = 0;
-
-    if (across)
-        pairs_within_sources(run, slot, &equal_within, &filled_within);
-    return filled - filled_within < 1 ? -1 : (equal - equal_within) / (filled - filled_within);
-}
-
-/*
- * What was seen of all pairs, as probabilities of levels. Half a pair is added to each level, so that what
- * was never seen is rare and not impossible.
- */
-static void
-level_shares(match_run *run, bool across, double all[MAX_COMPARISONS][MAX_LEVELS], pattern_count **random,
-             size_t *random_count)
-{
-    uint64 seen[MAX_COMPARISONS][MAX_LEVELS] = {{0}};
-
-    (void)count_random_levels(run, across, seen, random, random_count);
-    for (int c = 0; c < run->scorer.comparison_count; c++) {
-        int levels = run->scorer.comparisons[c].level_count;
-        double exact = exact_share(run, run->comparison_slots[c], across);
-        double filled = run->store->records.count, rest = 0;
-
-        if (filled < 2)
-            filled = 2;
-        if (exact < 0)
-            exact = 0.01;
-        if (exact < 0.5 / (filled * (filled - 1) / 2))
-            exact = 0.5 / (filled * (filled - 1) / 2);
-        if (exact > 0.999)
-            exact = 0.999;
-        for (int level = 2; level <= levels; level++)
-            rest += seen[c][level] + 0.5;
-        all[c][LEVEL_EXACT] = exact;
-        for (int level = 2; level <= levels; level++)
-            all[c][level] = (1.0 - exact) * ((seen[c][level] + 0.5) / rest);
-    }
-}
-
-/* u: all pairs less what matches explain, made to sum to 1. */
-static void
-take_out_matches(const match_run *run, double all[MAX_COMPARISONS][MAX_LEVELS], double prior,
-                 em_parameters *parameters)
-{
-    for (int c = 0; c < run->scorer.comparison_count; c++) {
-        int levels = run->scorer.comparisons[c].level_count;
-        double sum = 0;
-
-        for (int level = LEVEL_EXACT; level <= levels; level++) {
-            double u = (all[c][level] - prior * parameters->m[c][level]) / (1.0 - prior);
-
-            if (u < LEAST_U_SHARE * all[c][level])
-                u = LEAST_U_SHARE * all[c][level];
-            parameters->u[c][level] = u;
-            sum += u;
-        }
-        for (int level = LEVEL_EXACT; level <= levels; level++)
-            parameters->u[c][level] /= sum;
-    }
-}
 
 /* ---- m ---- */
 
@@ -546,7 +340,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
     *parameters = learnt->start;
     learnt->prior = 0;
     for (int round = 0; round < 3; round++) {
-        take_out_matches(run, learnt->all, learnt->prior, parameters);
+        random_levels_less_matches(&run->scorer, learnt->all, learnt->prior, parameters);
         rarities_take_out_matches(learnt->sample.rarities, learnt->all, learnt->prior, parameters);
         if (apart != NULL)
             memcpy(parameters->m, apart->m, sizeof parameters->m);
@@ -789,7 +583,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
 
     run->relatives_apart = false;
     progress_phase("random pairs", 0);
-    level_shares(run, across, learnt->all, &learnt->random, &learnt->random_count);
+    random_levels_count(run, across, learnt->all, &learnt->random, &learnt->random_count);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
 
     for (int r = 0; r < spec->rule_count; r++)
