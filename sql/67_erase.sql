@@ -231,6 +231,9 @@ DECLARE
     hidden text[] := ARRAY[key_text];
     more text[];
     clusters bigint[];
+    left_alone bigint[];
+    ended jsonb;      -- environment -> the cluster that ends with the record
+    histories jsonb := '{}';
     deletions jsonb;
     changed jsonb;
     condition text;
@@ -263,6 +266,8 @@ BEGIN
     -- The record as it came and as it was mapped, in all its versions; its values are looked for elsewhere.
     SELECT coalesce(array_agg(DISTINCT m), '{}') INTO clusters FROM mastering.store t CROSS JOIN LATERAL mastering.clusters_of_record(t.store_id, source_name, key_text) m
      WHERE t.kind = 'members' AND t.entity = entity_name;
+    SELECT coalesce(jsonb_object_agg(h.environment, m.cluster), '{}') INTO ended FROM mastering.head h
+     CROSS JOIN LATERAL (SELECT mastering.cluster_of_one(h.versions -> (entity_name || '_members'), source_name, key_text)) m (cluster) WHERE m.cluster IS NOT NULL;
     FOR item IN SELECT t.store_id, t.kind FROM mastering.store t
                  WHERE t.entity = entity_name AND (t.kind = 'source' AND t.source = source_name OR t.kind IN ('records', 'members', 'keys')) ORDER BY t.kind DESC, t.store_id LOOP
         IF item.kind = 'keys' THEN    -- by now it is known where the records were
@@ -299,6 +304,9 @@ BEGIN
         EXECUTE format('INSERT INTO pg_temp.mastering_erased SELECT DISTINCT s."#cluster", e.key FROM mastering.%I s CROSS JOIN LATERAL jsonb_each(s.lineage) e
                          WHERE s."#cluster" = ANY ($1) AND mastering.lineage_without(jsonb_build_object(e.key, e.value), $2) -> e.key <> e.value', 'store_' || item.store_id) USING clusters, record_id;
     END LOOP;
+    -- Of a cluster that no record is left of, in no version, all goes, what stewards set too.
+    SELECT coalesce(array_agg(c), '{}') INTO left_alone FROM unnest(clusters) c
+     WHERE NOT EXISTS (SELECT FROM mastering.store t CROSS JOIN LATERAL mastering.has_members(t.store_id, c) h (found) WHERE t.kind = 'members' AND t.entity = entity_name AND h.found);
     FOR item IN SELECT t.store_id, t.kind, t.columns FROM mastering.store t WHERE t.kind IN ('golden', 'lineage') AND t.entity = entity_name ORDER BY t.kind, t.store_id LOOP
         place := item.kind;
         IF item.kind = 'lineage' THEN
@@ -306,10 +314,10 @@ BEGIN
                 format('s."#cluster" = ANY (%L::bigint[]) AND mastering.lineage_without(s.lineage, %L) <> s.lineage', clusters, record_id), format('lineage = mastering.lineage_without(s.lineage, %L)', record_id),
                 'NOT EXISTS (SELECT FROM jsonb_each(s.lineage) x WHERE jsonb_path_exists(x.value, ''$.record ? (@ <> null)''))');
         ELSE
-            touched := mastering.erase_in_store(item.store_id, id, 's."#cluster" IN (SELECT x.cluster FROM pg_temp.mastering_erased x)',
+            touched := mastering.erase_in_store(item.store_id, id, format('(s."#cluster" IN (SELECT x.cluster FROM pg_temp.mastering_erased x) OR s."#cluster" = ANY (%L::bigint[]))', left_alone),
                 (SELECT string_agg(format('%1$I = CASE WHEN EXISTS (SELECT FROM pg_temp.mastering_erased x WHERE x.cluster = s."#cluster" AND x.attribute = %1$L) THEN NULL ELSE s.%1$I END', a.value ->> 'name'), ', ')
                    FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'),
-                's."#records" = 1' || (SELECT string_agg(format(' AND s.%I IS NULL', a.value ->> 'name'), '') FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'));
+                format('s."#cluster" = ANY (%L::bigint[]) OR s."#records" = 1', left_alone) || (SELECT string_agg(format(' AND s.%I IS NULL', a.value ->> 'name'), '') FROM jsonb_array_elements(item.columns) a WHERE a.value ->> 'name' NOT LIKE '#%'));
         END IF;
         total := total + touched;
         RETURN NEXT;
@@ -334,6 +342,15 @@ BEGIN
     END LOOP;
     FOR item IN SELECT h.environment, h.versions FROM mastering.head h LOOP
         changed := mastering.versions_without(item.versions, deletions);
+        -- The next run does not know that there was a cluster.
+        IF ended ? item.environment AND changed ? (entity_name || '_history') THEN
+            condition := mastering.version_identity(changed -> (entity_name || '_history'));
+            IF NOT histories ? condition THEN    -- environments that show the same go on showing the same
+                histories := histories || jsonb_build_object(condition, mastering.next_version((changed -> (entity_name || '_history') ->> 'store')::int, changed -> (entity_name || '_history'),
+                    format('SELECT %s::bigint, ''died''::text, NULL::bigint, 1::bigint, now()', ended ->> item.environment), NULL, NULL, NULL, true));
+            END IF;
+            changed := changed || jsonb_build_object(entity_name || '_history', histories -> condition);
+        END IF;
         IF changed <> item.versions THEN
             PERFORM mastering.set_head(item.environment, changed);
         END IF;
@@ -357,6 +374,31 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.clusters_of_record(int, text, text) IS 'The clusters that a record has ever been a member of, as far as that is stored.';
+
+CREATE FUNCTION mastering.has_members(store_id int, cluster bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM mastering.%I s WHERE s."#cluster" = $1)', 'store_' || store_id) INTO result USING cluster;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION mastering.has_members(int, bigint) IS 'Whether a cluster has a record in any version that a store of members holds.';
+
+CREATE FUNCTION mastering.cluster_of_one(members jsonb, source_name text, key_text text) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result bigint;
+BEGIN
+    IF members IS NOT NULL THEN
+        EXECUTE format('SELECT s."#cluster" FROM %1$s s WHERE %2$s AND s."#source" = $1 AND s."#key" = $2 AND (SELECT count(*) = 1 FROM %1$s o WHERE %3$s AND o."#cluster" = s."#cluster")',
+                       'mastering.store_' || (members ->> 'store'), mastering.version_condition(members, 's'), mastering.version_condition(members, 'o')) INTO result USING source_name, key_text;
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION mastering.cluster_of_one(jsonb, text, text) IS 'The cluster that has a record alone, in a version of members.';
 
 CREATE FUNCTION mastering.versions_without(versions jsonb, deletions jsonb) RETURNS jsonb
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -402,5 +444,5 @@ COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take
 
 REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
     mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
-    mastering.clusters_of_record(int, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
+    mastering.clusters_of_record(int, text, text), mastering.has_members(int, bigint), mastering.cluster_of_one(jsonb, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION mastering.erase_curation(text, text, text, text[]), mastering.renew_statistics(regclass) FROM PUBLIC;

@@ -83,6 +83,11 @@ SELECT v.key, (v.value ->> 'rows')::bigint AS rows FROM mastering.head h, jsonb_
 -- A golden record that others share loses what came from the erased one, until the next run.
 SELECT g.records, g.name, g.email, g.town FROM e_prod.erasable g JOIN e_prod.erasable_members m ON m.cluster_id = g.id AND m.source = 'shop' AND m.record_key = 'N7';
 SELECT attribute, l.source, l.record_key, rule FROM e_prod.erasable_lineage l JOIN e_prod.erasable_members m ON m.cluster_id = l.id AND m.source = 'shop' AND m.record_key = 'N7' ORDER BY 1;
+-- Clusters ended with their last record: history says so, and nothing else is left of them, where snapshots do not hold them with others.
+SELECT e AS environment, h.event, h.records, count(*) FROM unnest(ARRAY['e_dev', 'e_prod']) e,
+    LATERAL (SELECT * FROM e_dev.erasable_history WHERE e = 'e_dev' UNION ALL SELECT * FROM e_prod.erasable_history WHERE e = 'e_prod') h WHERE h.event <> 'born' GROUP BY 1, 2, 3 ORDER BY 1, 2;
+SELECT array_agg(h.event ORDER BY h.at, h.event) AS life, (SELECT count(*) FROM e_prod.erasable g WHERE g.id = h.id) AS golden, (SELECT count(*) FROM e_prod.erasable_lineage l WHERE l.id = h.id) AS lineage
+  FROM e_prod.erasable_history h GROUP BY h.id HAVING bool_or(h.event <> 'born') ORDER BY h.id;
 -- Check results keep the rows of others.
 SELECT jsonb_array_length(sample) AS rows, sample @> '[{"erased": true}]' AS erased, sample::text LIKE '%mail6@%' AS others FROM check_results WHERE check_name = 'shows rows' LIMIT 1;
 SELECT key_a FROM mastering.label WHERE entity = 'erasable';
