@@ -104,7 +104,14 @@ DECLARE
     chosen record;
     body text;
     threshold double precision;
+    told pg_catalog.text := pg_catalog.current_setting('client_min_messages');
+    -- The query is read many times, and most of them have the same to say.
+    repeats CONSTANT boolean := told IN ('notice', 'warning') AND NOT pg_catalog.current_setting('mastering.log_progress')::boolean;
 BEGIN
+    SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', p.name, 'kind', p.kind, 'records', p.records, 'nulls', p.nulls, 'distinct_values', p.distinct_values, 'mean_length', p.mean_length,
+        'longest', p.longest, 'equal_share', p.equal_share, 'top_values', p.top_values::pg_catalog.jsonb) ORDER BY p.n), '[]') INTO columns
+    FROM (SELECT x.*, pg_catalog.row_number() OVER () AS n FROM mastering.profile(query) AS x) AS p;
+    PERFORM pg_catalog.set_config('client_min_messages', 'warning', true) WHERE repeats;
     IF trained IS NULL THEN
         trained := mastering.suggest(query);
     END IF;
@@ -113,11 +120,8 @@ BEGIN
     END IF;
     PERFORM mastering.require_model(trained);
     threshold := mastering.model_threshold(trained);
-
-    SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', p.name, 'kind', p.kind, 'records', p.records, 'nulls', p.nulls, 'distinct_values', p.distinct_values, 'mean_length', p.mean_length,
-        'longest', p.longest, 'equal_share', p.equal_share, 'top_values', p.top_values::pg_catalog.jsonb) ORDER BY p.n), '[]') INTO columns
-    FROM (SELECT x.*, pg_catalog.row_number() OVER () AS n FROM mastering.profile(query) AS x) AS p;
     scores := mastering.score_summary(query, trained, most_pairs);
+    PERFORM pg_catalog.set_config('client_min_messages', 'error', true) WHERE repeats;
 
     -- Shown are the two largest clusters and the three of at least three records that the weakest links hold together.
     WITH c AS MATERIALIZED (SELECT m.id, m.cluster_id, m.size, m.weakest_link FROM mastering.match_clusters(query, trained, labels => labels) AS m),
@@ -171,6 +175,7 @@ BEGIN
                 ELSE E'<h2>Pairs that just do not match</h2>\n<p>The commonest kinds of pair next below the threshold, one of each.</p>\n' END
             || '<figure>' || mastering.pair_chart(query, trained, chosen.pair ->> 0, chosen.pair ->> 1) || E'</figure>\n';
     END LOOP;
+    PERFORM pg_catalog.set_config('client_min_messages', told, true) WHERE repeats;
     RETURN pg_catalog.format(E'<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml">\n<head>\n<meta charset="utf-8"/>\n<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
         -- Whatever stands in the data, the page loads and runs nothing.
         '<meta http-equiv="Content-Security-Policy" content="default-src ''none''; style-src ''unsafe-inline''"/>\n<title>Matching report</title>\n<style>%s</style>\n</head>\n<body>\n<h1>Matching report</h1>\n<p>%s</p>\n%s</body>\n</html>\n',

@@ -220,8 +220,8 @@ same_bytes(const char *a, const char *b, Size size)
 }
 
 /*
- * What is stored of a text: itself, or its beginning and the hash of the whole behind it. The second hash
- * is kept as characters behind the view's end.
+ * What is stored of a text: itself, or its beginning and the hash of the whole behind it. The second hash,
+ * and then the length of the whole, are kept behind the view's end.
  */
 static inline bool
 same_text(const dictionary_value *value, text_view text, uint64 second_hash)
@@ -269,7 +269,7 @@ static inline Size
 kept_bytes(text_view text)
 {
     return (Size)Min(text.length, COMPARED_CHARACTERS) * text.width +
-           (text.length >= COMPARED_CHARACTERS ? sizeof(uint64) : 0);
+           (text.length >= COMPARED_CHARACTERS ? KEPT_BESIDE(text.length) : 0);
 }
 
 uint32
@@ -300,8 +300,12 @@ add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash
     *value = (dictionary_value){dictionary->count++, shape_of(text)};
     characters = (char *)(value + 1);
     memcpy(characters, text.chars, size);
-    if (text.length >= COMPARED_CHARACTERS)
+    if (text.length >= COMPARED_CHARACTERS) {
+        uint64 length = text.length;
+
         memcpy(characters + size, &second_hash, sizeof(uint64));
+        memcpy(characters + size + sizeof(uint64), &length, sizeof(uint64));
+    }
     if (text.length > COMPARED_CHARACTERS)
         dictionary->long_values++;
     dictionary->texts[value->code] =
@@ -327,6 +331,18 @@ dictionary_second_hash(const dictionary *dictionary, uint32 code)
     if (text->length == COMPARED_CHARACTERS)
         memcpy(&hash, (const char *)text->chars + (Size)text->length * text->width, sizeof(uint64));
     return hash;
+}
+
+uint64
+dictionary_whole_length(const dictionary *dictionary, uint32 code)
+{
+    const text_view *text = &dictionary->texts[code];
+    uint64 length = text->length;
+
+    if (length == COMPARED_CHARACTERS)
+        memcpy(&length, (const char *)text->chars + (Size)text->length * text->width + sizeof(uint64),
+               sizeof(uint64));
+    return length;
 }
 
 uint32

@@ -2,8 +2,9 @@
  * dictionary.h: the distinct values of a column, numbered from 1 in the order of their arrival. Code 0 is
  * the missing value. Equal values have equal codes, so the engine compares codes.
  *
- * Of a text longer than COMPARED_CHARACTERS only the beginning is kept; what tells it from others is
- * then a 128-bit hash of the whole. Memory is that of the context it was made in, allocated in big slices.
+ * Of a text longer than COMPARED_CHARACTERS only the beginning is kept, and how long it is; what tells it
+ * from others is then a 128-bit hash of the whole. Memory is that of the context it was made in, allocated in
+ * big slices.
  */
 #ifndef MASTERING_ENGINE_DICTIONARY_H
 #define MASTERING_ENGINE_DICTIONARY_H
@@ -15,6 +16,9 @@
 #include "kernel/text_view.h"
 
 #define COMPARED_CHARACTERS 4096
+
+/* What is kept of a text beside its characters, in bytes: of a long one a hash and its length. */
+#define KEPT_BESIDE(length) ((length) < COMPARED_CHARACTERS ? sizeof(uint64) : 2 * sizeof(uint64))
 
 /* The head of a value; its characters follow. */
 typedef struct dictionary_value {
@@ -108,6 +112,9 @@ extern uint32 dictionary_add_kept(dictionary *dictionary, text_view text, uint64
 /* The same where room was reserved for the value. */
 extern uint32 dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash,
                                            uint64 second_hash);
+
+/* The characters of a value, also those that are not kept; of one that was kept before, those that were. */
+extern uint64 dictionary_whole_length(const dictionary *dictionary, uint32 code);
 
 /* The code of a value, 0 when it is not there. */
 extern uint32 dictionary_find(const dictionary *dictionary, text_view text);

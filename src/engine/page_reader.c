@@ -426,7 +426,7 @@ set_values(page_reader *reader, page_part *part, uint32 row, int first_use, char
             }
             if (value_bytes_are_plain(VARDATA_ANY(datum), length)) {
                 set_plain_value(reader, column, value, VARDATA_ANY(datum), length, copies);
-                bytes[i] += Min(value->length, COMPARED_CHARACTERS) + sizeof(uint64);
+                bytes[i] += Min(value->length, COMPARED_CHARACTERS) + KEPT_BESIDE(value->length);
                 continue;
             }
         }
@@ -612,7 +612,7 @@ read_value(page_reader *reader, page_part *part, int i, page_value *value, Size 
     }
     text.chars = memcpy(MemoryContextAlloc(part->others, Max(size, 1)), text.chars, size);
     *value = (page_value){text.chars, dictionary_hash(text), text.length, text.width};
-    *bytes += Min(size, (Size)COMPARED_CHARACTERS * text.width) + sizeof(uint64);
+    *bytes += Min(size, (Size)COMPARED_CHARACTERS * text.width) + KEPT_BESIDE(text.length);
 }
 
 static void

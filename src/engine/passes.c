@@ -142,7 +142,7 @@ load_waiting(loader *loader)
         Size bytes = 0;
 
         for (uint32 i = 0; i < loader->waiting; i++)
-            bytes += (Size)values[i].text.length * values[i].text.width + sizeof(uint64);
+            bytes += (Size)values[i].text.length * values[i].text.width + KEPT_BESIDE(values[i].text.length);
         dictionary_reserve(store->columns[c].values, loader->waiting, bytes);
     }
     parallel_for(loader->run->threads, store->column_count, code_column, loader);

@@ -256,7 +256,7 @@ note_frequent(column_profile *profile, uint32 code, uint32 records)
 static void
 profile_column(column_profile *profile, const dictionary *values, uint64 records)
 {
-    double length = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, coded = 0;
+    double length = 0, whole = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, coded = 0;
     double measured = 0;
     number_lengths lengths = {0};
     bool wide;
@@ -270,8 +270,9 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         double weight = values->records[code];
 
         profile->filled += values->records[code];
-        profile->longest = Max(profile->longest, text.length);
+        profile->longest = Max(profile->longest, dictionary_whole_length(values, code));
         length += weight * text.length;
+        whole += weight * (double)dictionary_whole_length(values, code);
         words += weight * look.words;
         digits += weight * look.digits;
         equal += weight * (weight - 1);
@@ -292,6 +293,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
     }
     if (profile->filled > 0) {
         profile->mean_length = length / profile->filled;
+        profile->mean_whole = whole / profile->filled;
         profile->mean_words = words / profile->filled;
         profile->mean_digits = digits / profile->filled;
         profile->with_digits /= profile->filled;

@@ -32,7 +32,8 @@ typedef struct column_profile {
     uint64 records;
     uint64 filled;
     uint64 distinct;
-    double mean_length; /* characters of a filled value */
+    double mean_length; /* characters of a filled value, of a long one those that are compared */
+    double mean_whole;  /* the same, of all characters */
     double mean_words;
     double mean_digits;
     double with_digits; /* share of filled values that have letters and digits */
@@ -46,7 +47,7 @@ typedef struct column_profile {
     bool is_money;
     bool wide;    /* they differ by a multiple */
     uint32 *same; /* by code: the first code with that amount; 0: none */
-    uint32 longest;
+    uint64 longest;
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];
     uint32 top_records[5];

@@ -619,12 +619,16 @@ report_columns(const record_store *store, value_reader *const *readers)
         uint64 cut = readers[i] != NULL ? value_reader_cut(readers[i]) : 0;
 
         if (long_values > 0)
-            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are longer than %d characters",
-                                    column->expression, long_values, COMPARED_CHARACTERS),
+            ereport(NOTICE, (errmsg_plural("%s: " UINT64_FORMAT " value is longer than %d characters",
+                                           "%s: " UINT64_FORMAT " values are longer than %d characters",
+                                           (unsigned long)long_values, column->expression, long_values,
+                                           COMPARED_CHARACTERS),
                              errdetail("Beyond that only equality counts.")));
         if (column->unreadable > 0)
-            ereport(NOTICE, (errmsg("%s: " UINT64_FORMAT " values are no %s and count as missing",
-                                    column->expression, column->unreadable, value_form_name(column->form))));
+            ereport(NOTICE, (errmsg_plural("%s: " UINT64_FORMAT " value is no %s and counts as missing",
+                                           "%s: " UINT64_FORMAT " values are no %s and count as missing",
+                                           (unsigned long)column->unreadable, column->expression,
+                                           column->unreadable, value_form_name(column->form))));
         if (cut > 0)
             ereport(WARNING,
                     (errmsg("%s: " UINT64_FORMAT " records have more than %d elements, or more than %d "

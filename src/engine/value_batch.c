@@ -240,6 +240,6 @@ value_batch_add(value_batch *batch, value_reader *reader, int i, uint32 record, 
     if (plain)
         column->mode = mode;
     *waiting = (waiting_value){.text = text, .record = record, .plain = plain};
-    /* Of a long text a hash is kept beside its beginning. */
-    column->bytes += Min(size, (Size)COMPARED_CHARACTERS * text.width) + sizeof(uint64);
+    /* Of a long text more is kept than its beginning. */
+    column->bytes += Min(size, (Size)COMPARED_CHARACTERS * text.width) + KEPT_BESIDE(text.length);
 }

@@ -54,8 +54,8 @@ MASTERING_FUNCTION(mastering_profile)
         values[3] = Int64GetDatum(profile->records - profile->filled);
         values[4] = Int64GetDatum(profile->distinct);
         nulls[5] = nulls[7] = profile->filled == 0;
-        values[5] = Float8GetDatum(profile->mean_length);
-        values[6] = Int32GetDatum(profile->longest);
+        values[5] = Float8GetDatum(profile->mean_whole);
+        values[6] = Int32GetDatum((int32)Min(profile->longest, PG_INT32_MAX));
         values[7] = Float8GetDatum(profile->equal_share);
         values[8] = top_values(profile);
         nulls[9] = profile->unit == NULL;

@@ -178,3 +178,13 @@ SELECT format('SET statement_timeout = %s', 40 + i * 15),
 FROM generate_series(1, 12) AS i \gexec
 RESET statement_timeout;
 RESET mastering.threads;
+
+-- Long texts: their real lengths, by the table's pages and by the executor; a report says once that they are cut.
+SET client_min_messages = notice;
+CREATE TABLE robust_long AS SELECT i AS id, 'name ' || i % 50 AS name, 'c' || i % 7 AS city, repeat('x', 4094 + i % 5) AS edge, repeat('é ' || i % 50 || ' ', CASE WHEN i < 3 THEN 30000 ELSE 2 END) AS note FROM generate_series(1, 200) AS i;
+SELECT p.name, p.longest, round(p.mean_length::numeric, 3) AS mean_length FROM mastering.profile('SELECT id, name, edge, note FROM robust_long') AS p;
+SELECT p.name, p.longest, round(p.mean_length::numeric, 3) AS mean_length FROM mastering.profile('SELECT id, name, edge, note FROM robust_long WHERE id > 0') AS p;
+SELECT max(length(edge)) AS edge, round(avg(length(edge)), 3) AS mean, max(length(note)) AS note, round(avg(length(note)), 3) AS mean FROM robust_long;
+SELECT mastering.report('SELECT id, name, city, note FROM robust_long') LIKE '<!DOCTYPE html>%' AS made;
+SELECT current_setting('client_min_messages') AS told;
+DROP TABLE robust_long;
