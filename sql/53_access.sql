@@ -110,7 +110,7 @@ BEGIN
        AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = mastering.caller() AND r.rolsuper) THEN
         RAISE EXCEPTION 'environment "%" belongs to a superuser, so only a superuser may write SQL for it', environment
             USING ERRCODE = '42501', DETAIL = format('The SQL text of its artifacts would run as "%s".', hit.owner),
-                  HINT = format('Let it belong to another role: SELECT mastering.alter_environment(%L, owner => ...)', environment);
+                  HINT = format('Let it belong to another role: SELECT mastering.alter_environment(%L, owner => %L)', environment, mastering.caller());
     END IF;
     RETURN hit;
 END

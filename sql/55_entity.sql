@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     IF hit IS NULL THEN
         RAISE EXCEPTION 'entity "%" does not exist in environment "%"', entity_name, env_name
-            USING ERRCODE = '42704', HINT = format('SELECT mastering.define_entity(%L, %L, ''{"name": "text", ...}'')', env_name, entity_name);
+            USING ERRCODE = '42704', HINT = format('SELECT mastering.define_entity(%L, %L, ''{"name": "text"}'')', env_name, entity_name);
     END IF;
     RETURN hit;
 END

@@ -102,7 +102,8 @@ BEGIN
     IF jsonb_array_length(proposal -> 'conflicts') > 0 THEN
         RAISE EXCEPTION 'environment "%" has changes of its own where it is to be changed', target_name
             USING ERRCODE = '55000', DETAIL = 'In conflict: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(proposal -> 'conflicts') c) || '.',
-                  HINT = format('SELECT * FROM mastering.merge_conflicts(%L, %L) shows both sides; promote(..., resolve => ''{"path": "theirs"}'') takes one.', proposal ->> 'source', target_name);
+                  HINT = format('SELECT * FROM mastering.merge_conflicts(%1$L, %2$L) shows both sides; SELECT mastering.promote(%1$L, %2$L, resolve => %3$L) takes those of "%1$s", "ours" in their place what "%2$s" has.', proposal ->> 'source', target_name,
+                                (SELECT jsonb_object_agg(c, 'theirs') FROM jsonb_array_elements_text(proposal -> 'conflicts') c));
     END IF;
     PERFORM mastering.require_unmasked(proposal ->> 'source', target_name, target.tree, tree, target.data);
     INSERT INTO mastering.artifact (hash, content) SELECT mastering.json_hash(d.value), d.value FROM jsonb_each(proposal -> 'documents') d ON CONFLICT DO NOTHING;

@@ -150,8 +150,8 @@ BEGIN
     IF held.paths IS NOT NULL THEN
         RAISE EXCEPTION 'this change of environment "%" was rolled back and is held', target_name
             USING ERRCODE = '55000', DETAIL = format('Held: %s.', held.paths),
-                  HINT = format('SELECT mastering.release_hold(%L, %s) lets it pass again; promote(..., resolve => %L) goes without it.', target_name, held.release_id,
-                                held.later);
+                  HINT = format('SELECT mastering.release_hold(%L, %s) lets it pass again; SELECT mastering.promote(%L, %L, resolve => %L) goes without it.', target_name, held.release_id,
+                                proposal ->> 'source', target_name, held.later);
     END IF;
 END
 $$;

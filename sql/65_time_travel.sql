@@ -10,7 +10,7 @@ BEGIN
        AND NOT EXISTS (WITH RECURSIVE o (name) AS (SELECT f.source FROM mastering.fork f WHERE f.environment = env_name
                            UNION SELECT f.source FROM o JOIN mastering.fork f ON f.environment = o.name) SELECT FROM o WHERE o.name = origin) THEN
         RAISE EXCEPTION 'environment "%" is not a fork of "%"', env_name, origin
-            USING ERRCODE = '42501', DETAIL = 'Who may read it may not be one who may read that.', HINT = format('SELECT mastering.fork_environment(%L, ...)', origin);
+            USING ERRCODE = '42501', DETAIL = 'Who may read it may not be one who may read that.', HINT = format('SELECT mastering.fork_environment(%L, %L)', origin, left(origin, 58) || '_fork');
     END IF;
 END
 $$;

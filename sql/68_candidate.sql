@@ -319,7 +319,8 @@ BEGIN
     made.entities := ARRAY(SELECT e FROM mastering.entities_of(state.tree) e WHERE e = only_entity
                            OR (only_entity IS NULL AND state.tree ->> mastering.path('entity', e, 'model') IS NOT NULL));
     IF made.entities = '{}' THEN
-        RAISE EXCEPTION 'environment "%" has no entity with a model', env_name USING ERRCODE = '55000', HINT = format('SELECT mastering.train(%L, ...)', env_name);
+        RAISE EXCEPTION 'environment "%" has no entity with a model', env_name USING ERRCODE = '55000', HINT = coalesce((SELECT format('SELECT mastering.train(%L, %L)', env_name, min(e)) FROM mastering.entities_of(state.tree) e HAVING min(e) IS NOT NULL),
+            format('SELECT mastering.define_entity(%L, ''entity'', ''{"name": "text"}'')', env_name));
     END IF;
     made.environment := env_name;
     made.name := candidate_name;

@@ -742,7 +742,8 @@ BEGIN
                                ELSE format(' May approve: %s (%s of "%s").', array_to_string(approvers[1:10], ', ') || CASE WHEN cardinality(approvers) > 10 THEN ', ...' ELSE '' END,
                                            array_to_string(policy.roles || CASE WHEN 'admin' = ANY (policy.roles) THEN '{}'::text[] ELSE '{admin}' END, ', '), target_name) END,
               HINT = CASE WHEN cardinality(approvers) < policy.needed
-                          THEN format('Those are too few people: SELECT mastering.grant_role(%L, %L, ...), or set the policy lower: SELECT mastering.set_policy(%L, ''approvals'', ...)', target_name, policy.roles[1], target_name)
+                          THEN format('Those are too few people: SELECT mastering.grant_role(%L, %L, ''another role''), or set the policy lower: SELECT mastering.set_policy(%L, ''approvals'', %L)', target_name, policy.roles[1], target_name,
+                                      CASE WHEN approvers = '{}' THEN 'null' ELSE jsonb_build_object('count', cardinality(approvers), 'roles', policy.roles) END)
                           ELSE format('CALL mastering.prepare(%s) shows it in schema "%s"; they call SELECT mastering.approve(%s), then SELECT mastering.promote_release(%s)', id, target_name || '_next', id, id) END;
 END
 $$;

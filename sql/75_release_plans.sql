@@ -93,7 +93,7 @@ COMMENT ON FUNCTION mastering.template_step(numeric, text, text, text, text, tim
 
 CREATE FUNCTION mastering.own_steps(id bigint, plan_name text) RETURNS SETOF mastering.plan_step
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ROW(s.step, s.action, NULL::text, s.expected, CASE WHEN s.executed_at IS NULL THEN format('SELECT mastering.complete_release_step(%s, %s, ...)', id, s.step) END, s.planned_at, s.executed_at, s.executed_by, s.actual,
+    SELECT ROW(s.step, s.action, NULL::text, s.expected, CASE WHEN s.executed_at IS NULL THEN format('SELECT mastering.complete_release_step(%s, %s, ''what was done''%s)', id, s.step, CASE WHEN plan_name <> 'release' THEN format(', plan => %L', plan_name) ELSE '' END) END, s.planned_at, s.executed_at, s.executed_by, s.actual,
                CASE WHEN s.executed_at IS NULL THEN 'open' WHEN s.succeeded THEN 'done' ELSE 'failed' END)::mastering.plan_step
       FROM mastering.release_step s WHERE s.release_id = id AND s.plan = plan_name
 $$;
@@ -187,7 +187,7 @@ BEGIN
     SELECT b.name INTO first_stage FROM below b ORDER BY b.depth DESC LIMIT 1;
     RETURN NEXT mastering.template_step(1, 'decide', r.target, 'a failed check, or somebody''s word, and why', NULL, back.finished_at, back.author, back.message, false);
     RETURN NEXT mastering.template_step(2, 'roll back', r.target, format('%s shows what it did before%s; data loaded since stay', r.target, coalesce(': #' || left(r.snapshot_before, 12), '')),
-        format('SELECT mastering.rollback(%L, reason => ...)', r.target), back.finished_at, back.author, format('release %s: back at #%s', back.release_id, left(back.proposal ->> 'to', 12)), false);
+        format('SELECT mastering.rollback(%L, reason => ''why'')', r.target), back.finished_at, back.author, format('release %s: back at #%s', back.release_id, left(back.proposal ->> 'to', 12)), false);
     SELECT a.tree = b.tree AND a.versions = b.versions INTO same FROM mastering.snapshot a, mastering.snapshot b WHERE a.hash = back.snapshot_after AND b.hash = back.proposal ->> 'to';
     RETURN NEXT mastering.template_step(3, 'verify', r.target, 'configuration and golden records are those of before', format('SELECT * FROM mastering.diff(%L, %L)', '#' || left(r.snapshot_before, 12), r.target),
         CASE WHEN same IS NOT NULL THEN back.finished_at END, NULL, CASE WHEN same THEN 'they are, by their hashes' WHEN NOT same THEN 'they are not' END, false, NOT coalesce(same, true));

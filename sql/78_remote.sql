@@ -381,7 +381,7 @@ BEGIN
         PERFORM mastering.require(new_name, 'admin');
         IF env.promotes_from IS NOT NULL THEN
             RAISE EXCEPTION 'environment "%" is promoted from "%"', new_name, env.promotes_from
-                USING ERRCODE = '55000', DETAIL = 'In that database it has a stage before it already.', HINT = 'Name another environment there: create_environment(..., name_there => ...)';
+                USING ERRCODE = '55000', DETAIL = 'In that database it has a stage before it already.', HINT = 'Let it be another environment there: create_environment(name, promotes_from, server => server, name_there => ''another name'').';
         END IF;
         UPDATE mastering.environment e SET promotes_from = stand WHERE e.name = new_name;
         PERFORM mastering.audit(new_name, 'alter environment', jsonb_build_object('promotes_from', stand));

@@ -19,7 +19,7 @@ BEGIN
     IF sample IS NOT NULL AND NOT sample ? 'ended' THEN
         RAISE EXCEPTION 'source "%" of entity "%" in environment "%" holds a sample of environment "%"', mastering.step(place, 2), mastering.step(place, 1), env_name, sample ->> 'of'
             USING ERRCODE = '55000', DETAIL = format('A load would put all rows of %s in its place.', relation),
-                  HINT = format('SELECT mastering.end_sample(%L, %L, %L) if that is wanted; sample_environment(%L, %L, ...) takes another sample.',
+                  HINT = format('SELECT mastering.end_sample(%L, %L, %L) if that is wanted; SELECT * FROM mastering.sample_environment(%L, %L) takes another sample.',
                                 env_name, mastering.step(place, 1), mastering.step(place, 2), sample ->> 'of', env_name);
     END IF;
 END
