@@ -79,6 +79,7 @@ CREATE FUNCTION mastering.drop_environment_now(env_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     follower text;
+    views text;
 BEGIN
     PERFORM mastering.lock_environment(env_name);
     SELECT e.name INTO follower FROM mastering.environment e WHERE e.promotes_from = env_name LIMIT 1;
@@ -90,6 +91,11 @@ BEGIN
         RAISE EXCEPTION 'environment "%" cannot be dropped because "%" is promoted from it', env_name, follower USING ERRCODE = '2BP01';
     END IF;
     PERFORM mastering.remove_candidate(c.environment, c.name) FROM mastering.candidate c WHERE c.environment = env_name;
+    -- What is named goes without a word; of what somebody built on it a NOTICE tells.
+    SELECT string_agg(format('%I.%I', v.environment, v.view_name), ', ' ORDER BY v.view_name COLLATE "C") INTO views FROM mastering.environment_view v WHERE v.environment = env_name || '_next';
+    IF views IS NOT NULL THEN
+        EXECUTE 'DROP VIEW ' || views || ' CASCADE';
+    END IF;
     EXECUTE format('DROP SCHEMA %I CASCADE', env_name || '_next');
     -- Only what the extension made in the schema goes without a word; what depends on it or was added stops it.
     PERFORM mastering.drop_views(env_name);

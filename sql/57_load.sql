@@ -23,6 +23,52 @@ CREATE FUNCTION mastering.position_document(position_after jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT CASE WHEN position_after IS NULL THEN '{}' ELSE jsonb_build_object('position', position_after) END $$;
 COMMENT ON FUNCTION mastering.position_document(jsonb) IS 'What a version says about the position up to which its source was read.';
 
+-- The first attribute that cannot be had from a FROM item, or from a source with these columns. For what is not there any more, or is of another type.
+CREATE FUNCTION mastering.mapping_failure(env mastering.environment, entity jsonb, mapping jsonb, from_item text, OUT attribute text, OUT code text, OUT message text) RETURNS record
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN SELECT a ->> 'name' AS name, a ->> 'type' AS type, mapping ->> (a ->> 'name') AS expression FROM jsonb_array_elements(entity -> 'attributes') a WHERE mapping ? (a ->> 'name') LOOP
+        BEGIN
+            PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT count(CAST((%s\n) AS %s)) FROM %s', item.expression, item.type, from_item), mastering.artifact_path(env.name), false) AS t (n bigint);
+        EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR datatype_mismatch OR cannot_coerce OR data_exception THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+            attribute := item.name;
+            RETURN;
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mastering.mapping_failure(mastering.environment, jsonb, jsonb, text) IS 'The attribute of a mapping that fails, and how; NULL where none does.';
+
+CREATE FUNCTION mastering.mapping_hint(env_name text, entity_name text, source_name text, source jsonb, relation text, attribute text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('Map the attribute to what the source has%s, or leave it out: SELECT mastering.map_source(%L, %L, %L, %L, %L, %L)',
+                  (SELECT ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')' FROM pg_attribute a WHERE a.attrelid = to_regclass(relation) AND a.attnum > 0 AND NOT a.attisdropped),
+                  env_name, entity_name, source_name, coalesce(relation, 'schema.relation'), (SELECT string_agg(quote_ident(k.value), ', ' ORDER BY k.ordinality) FROM jsonb_array_elements_text(source -> 'key') WITH ORDINALITY k),
+                  (source -> 'mapping') - attribute)
+$$;
+COMMENT ON FUNCTION mastering.mapping_hint(text, text, text, jsonb, text, text) IS 'The call that mends a mapping of which an attribute fails.';
+
+-- Rows of another shape are loaded all the same: the mapping for them may be on its way, and is proven on them.
+CREATE FUNCTION mastering.warn_of_mapping(env mastering.environment, entity_name text, source_name text, source jsonb, tree jsonb, relation text, columns jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    failure record := mastering.mapping_failure(env, mastering.artifact_at(tree, mastering.path('entity', entity_name)), source -> 'mapping',
+        format('(SELECT %s LIMIT 0) AS %I', (SELECT string_agg(format('CAST(NULL AS %s) AS %I', c.value ->> 'type', c.value ->> 'name'), ', ' ORDER BY c.ordinality) FROM jsonb_array_elements(columns) WITH ORDINALITY c), source_name));
+BEGIN
+    IF failure.attribute IS NOT NULL THEN
+        RAISE WARNING 'source "%" of entity "%" does not fit its mapping any more: %', source_name, entity_name, failure.message
+            USING DETAIL = format('Attribute "%s" is mapped from %s. Runs fail until the mapping is mended; views show what the last run made.', failure.attribute, source -> 'mapping' ->> failure.attribute),
+                  HINT = mastering.mapping_hint(env.name, entity_name, source_name, source, relation, failure.attribute);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.warn_of_mapping(mastering.environment, text, text, jsonb, jsonb, text, jsonb) IS 'Says so where a mapping cannot be applied to columns that a source now has.';
+REVOKE ALL ON FUNCTION mastering.mapping_failure(mastering.environment, jsonb, jsonb, text), mastering.mapping_hint(text, text, text, jsonb, text, text),
+    mastering.warn_of_mapping(mastering.environment, text, text, jsonb, jsonb, text, jsonb) FROM PUBLIC;
+
 CREATE FUNCTION mastering.load_source(env mastering.environment, entity_name text, source_name text, source jsonb, relation text, current jsonb)
 RETURNS TABLE (version jsonb, change text, inserted bigint, updated bigint, deleted bigint, unchanged bigint)
 LANGUAGE plpgsql VOLATILE
@@ -175,6 +221,7 @@ CREATE FUNCTION mastering.load_one(env mastering.environment, entity_name text, 
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place text := mastering.path(entity_name, source_name);
+    missing text;
     loaded record;
 BEGIN
     IF relation IS NULL THEN
@@ -182,7 +229,22 @@ BEGIN
             USING ERRCODE = '55000', HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'')', env.name, entity_name, source_name);
     END IF;
     PERFORM mastering.require_no_sample(env.name, place, current, relation);
+    IF to_regclass(relation) IS NULL THEN
+        RAISE EXCEPTION 'relation % does not exist', relation
+            USING ERRCODE = '42P01', DETAIL = format('Source "%s" of entity "%s" is bound to it in environment "%s".', source_name, entity_name, env.name),
+                  HINT = format('SELECT mastering.bind_source(%L, %L, %L, ''schema.relation'') binds it to another.', env.name, entity_name, source_name);
+    END IF;
+    SELECT string_agg(quote_ident(k), ', ') INTO missing FROM jsonb_array_elements_text(source -> 'key') k
+     WHERE NOT mastering.relation_columns(relation) @> jsonb_build_array(jsonb_build_object('name', k));
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'relation % has no column % any more', relation, missing
+            USING ERRCODE = '42703', DETAIL = format('It is of the key of source "%s" of entity "%s". Its columns are %s.', source_name, entity_name, (SELECT string_agg(quote_ident(c ->> 'name'), ', ') FROM jsonb_array_elements(mastering.relation_columns(relation)) c)),
+                  HINT = format('SELECT mastering.map_source(%L, %L, %L, %L, ''key column'', %L)', env.name, entity_name, source_name, relation, source -> 'mapping');
+    END IF;
     SELECT l.* INTO loaded FROM mastering.load_source(env, entity_name, source_name, source, relation, current) l;
+    IF (loaded.version -> 'store') IS DISTINCT FROM (current -> 'store') THEN
+        PERFORM mastering.warn_of_mapping(env, entity_name, source_name, source, tree, relation, mastering.relation_columns(relation));
+    END IF;
     IF loaded.change <> 'none' THEN
         PERFORM mastering.check_data_update(env, entity_name, source_name, source, tree, current, loaded.version, loaded.inserted + loaded.updated + loaded.deleted);
         UPDATE mastering.configuration c SET data = c.data || jsonb_build_object(place, loaded.version), changed_at = now() WHERE c.environment = env.name;
@@ -221,7 +283,7 @@ BEGIN
     SELECT count(*) INTO sources FROM mastering.sources_of(config.tree, entity_name) s WHERE source_name IS NULL OR s.name = source_name;
     IF sources = 0 THEN
         RAISE EXCEPTION 'entity "%" has no source% in environment "%"', entity_name, coalesce(' "' || source_name || '"', ''), env_name
-            USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, ...)', env_name, entity_name);
+            USING ERRCODE = '42704', HINT = format('SELECT mastering.map_source(%L, %L, %L, ''schema.relation'', ''key column'')', env_name, entity_name, coalesce(source_name, 'source'));
     END IF;
     PERFORM mastering.limit_setting(l.name, l.value) FROM mastering.resource_limits(env_name) l;
     LOOP

@@ -95,6 +95,11 @@ DECLARE
     role text;
     version jsonb;
     rows bigint;
+    failure record;
+    code text;
+    message text;
+    detail text;
+    hint text;
 BEGIN
     FOR source IN SELECT * FROM mastering.sources_of(tree, entity_name) LOOP
         raw := data -> mastering.path(entity_name, source.name);
@@ -122,11 +127,22 @@ BEGIN
                         raw || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(raw -> 'segments'))));
                 END IF;
                 hit := mastering.begin_segment(store);
-                EXECUTE format('INSERT INTO mastering.%I SELECT r.*, %s FROM mastering.query_as(%L, %L, %L, false) AS r ("#source" text, "#key" text, %s, "#row" int)',
-                               'segment_' || hit, hit, env.owner,
-                               format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" OPERATOR(mastering.===) %s', source.name,
-                                      mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
-                               mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
+                BEGIN
+                    EXECUTE format('INSERT INTO mastering.%I SELECT r.*, %s FROM mastering.query_as(%L, %L, %L, false) AS r ("#source" text, "#key" text, %s, "#row" int)',
+                                   'segment_' || hit, hit, env.owner,
+                                   format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" OPERATOR(mastering.===) %s', source.name,
+                                          mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
+                                   mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
+                EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR datatype_mismatch OR cannot_coerce OR data_exception THEN
+                    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+                    failure := mastering.mapping_failure(env, entity, source.content -> 'mapping', format('%s AS %I WHERE "#segment" OPERATOR(mastering.===) %s', view_name, source.name, part.segment));
+                    IF failure.attribute IS NULL THEN
+                        PERFORM mastering.raise_again(code, message, detail, hint);
+                    END IF;
+                    RAISE EXCEPTION 'attribute "%" of source "%" of entity "%": %', failure.attribute, source.name, entity_name, failure.message
+                        USING ERRCODE = failure.code, DETAIL = format('It is mapped from %s, in environment "%s".', source.content -> 'mapping' ->> failure.attribute, env.name),
+                              HINT = mastering.mapping_hint(env.name, entity_name, source.name, source.content, (mastering.configuration_of(env.name)).bindings ->> mastering.path(entity_name, source.name), failure.attribute);
+                END;
                 PERFORM mastering.finish_segment(store, hit, derived);
             END IF;
             segments := segments || hit;
@@ -135,7 +151,7 @@ BEGIN
     END LOOP;
     IF contents = '{}' THEN
         RAISE EXCEPTION 'entity "%" has no source in environment "%"', entity_name, env.name USING ERRCODE = '55000',
-            HINT = format('SELECT mastering.map_source(%L, %L, ...)', env.name, entity_name);
+            HINT = format('SELECT mastering.map_source(%L, %L, ''source'', ''schema.relation'', ''key column'')', env.name, entity_name);
     END IF;
     version := mastering.make_version(store, segments, vectors) || jsonb_build_object('contents', contents);
     -- Of a row that was erased nothing is mapped any more, though its number is in a deletion vector.
