@@ -10,6 +10,9 @@
 # labels, and of the model alone. The figures are kept by hand in bench/QUALITY.md.
 #
 #   PARTS=yes bench/quality.sh [set ...]     what each part of what is suggested brings: F1 without it
+#   VARIANTS=yes bench/quality.sh [pattern]  the default call on the variants of the sets in bench/variants.txt whose name matches: fewer
+#                                            columns, no sources, values missing, few copies, few things. A method that helps the
+#                                            sets as they are may ruin another kind of table. Minutes; JOBS (2) at once
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"
 
@@ -100,7 +103,52 @@ measure_parts() {
     done
 }
 
+# The variants: name, set, columns and kinds, by tabs.
+variants() {
+    local set columns kinds kind
+    while IFS='|' read -r set columns kinds; do
+        set=$(tr -d ' ' <<<"$set")
+        columns=$(sed 's/^ *//; s/ *$//' <<<"$columns")
+        for kind in $kinds; do
+            printf '%s/%s/%s\t%s\t%s\t%s\n' "$set" "$(tr -d ' ' <<<"${columns// /+}" | sed 's/,+/,/g')" "$kind" "$set" "$columns" "$kind"
+        done
+    done < <(grep -v '^#' bench/variants.txt)
+}
+
+# One variant, a line as `measure` prints it; a table of its own, so that several may run at once.
+measure_variant() {
+    local name=$1 set=$2 columns=$3 kinds=$4 table
+    table=variant_$(md5sum <<<"$name" | head -c 12)
+    run -At -v name="$table" -v set="$set" -v columns="$columns" -v kinds="$kinds" -f bench/variants.sql >&2 &&
+        run -At -F ' | ' -v set="$name" -v name="$table" -v truth="${table}_truth" -v spec= -v query="SELECT * FROM $table" \
+            -v across=false -f bench/quality.sql 2>&1 || say "| $name | failed |"
+    run -c "DROP TABLE IF EXISTS $table, ${table}_truth, clusters_of_$table"
+}
+
+# Every JOBS-th variant from the given one on.
+measure_variants() {
+    local first=$1 number=0 name set columns kinds
+    while IFS=$'\t' read -r name set columns kinds; do
+        number=$((number + 1))
+        [ $((number % JOBS)) -ne "$first" ] || measure_variant "$name" "$set" "$columns" "$kinds" </dev/null
+    done <"$BUILD/variants.tsv"
+}
+
 LABELS=${LABELS:-500}
+JOBS=${JOBS:-2}
+if [ "${VARIANTS:-no}" = yes ]; then
+    variants | grep -e "${1:-.}" >"$BUILD/variants.tsv" || fail "no variant in bench/variants.txt matches \"$1\""
+    while read -r set; do
+        load "$set"
+    done < <(cut -f 2 "$BUILD/variants.tsv" | sort -u)
+    say '| variant | precision | recall | F1 | pair completeness | pairs compared | seconds |'
+    say '| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
+    for ((job = 0; job < JOBS; job++)); do
+        measure_variants "$job" &
+    done | sort | tee "$BUILD/variants.result"
+    awk -F ' *[|] *' 'NF > 6 { n++; sum += $5 } END { printf "mean of %d: %.4f\n", n, sum / n }' "$BUILD/variants.result"
+    exit 0
+fi
 if [ "${PARTS:-no}" = yes ]; then
     [ $# -gt 0 ] || mapfile -t all < <(sets | grep -v :written)
     measure_parts "${@:-${all[@]}}"
