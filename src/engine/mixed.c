@@ -26,6 +26,7 @@
 #define MOST_FREQUENT_GIVEN 0.4    /* of these, that have a given name */
 #define MOSTLY_FILLED 0.5          /* of the records, that have a value where it is persons' names */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
+#define LEAST_PERSONAL 2           /* attributes of one person alone */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
@@ -246,6 +247,25 @@ mixed_differing_names(match_run *run, const em_parameters *parameters, double sh
             parameters->m[c][run->scorer.comparisons[c].level_count] <= share)
             found &= ~(UINT32_C(1) << c);
     return found;
+}
+
+uint32
+mixed_other_people(const match_run *run, const em_parameters *parameters, double share)
+{
+    uint32 found = 0;
+    int personal = 0;
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
+        evidence_kind evidence = run->spec->comparisons[c].evidence;
+
+        if ((evidence == EVIDENCE_NAME || evidence == EVIDENCE_GIVEN_NAME ||
+             evidence == EVIDENCE_BIRTH_DATE || evidence == EVIDENCE_IDENTIFIER) &&
+            parameters->m[c][run->scorer.comparisons[c].level_count] > share) {
+            found |= UINT32_C(1) << c;
+            personal++;
+        }
+    }
+    return personal >= LEAST_PERSONAL ? found : 0;
 }
 
 /* ---- attributes that say the same ---- */

@@ -41,6 +41,13 @@ extern uint32 mixed_given_names(match_run *run, uint32 comparisons);
 /* The attributes with given names, that matches differ in more often than such a share of them. */
 extern uint32 mixed_differing_names(match_run *run, const em_parameters *parameters, double share);
 
+/*
+ * Attributes that one person alone has, by what the specification says of them, that matches differ in more
+ * often than such a share of them; 0 unless there are two: then they are other people, however well that
+ * explains the pairs.
+ */
+extern uint32 mixed_other_people(const match_run *run, const em_parameters *parameters, double share);
+
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {
     double m[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];

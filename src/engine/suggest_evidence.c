@@ -16,6 +16,7 @@
 #define LEAST_YEARS 10  /* that the middle half of birth dates spans */
 #define MOST_SHARED 0.1 /* of the pairs of values, that are equal */
 #define LEAST_FILLED 0.05
+#define LEAST_NAMED 0.5 /* of the records, that have a person's or a firm's name */
 #define LEAST_TELLING 2 /* columns that tell people apart, beside their names */
 
 bool
@@ -101,14 +102,18 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
 {
     int whole = whole_name(profiles, count, chosen), telling = 0;
     bool names = whole >= 0, persons = false;
+    double named = 0, records = count > 0 ? (double)profiles[0].records : 0;
 
     forget(evidence, count);
     *swapped_evidence = EVIDENCE_NONE;
-    if (whole >= 0)
+    if (whole >= 0) {
         evidence[whole] = EVIDENCE_NAME;
+        named = (double)profiles[whole].filled;
+    }
     if (swapped != NULL && (whole < 0 || profiles[swapped[0]].part_of != whole + 1 ||
                             profiles[swapped[1]].part_of != whole + 1)) {
         *swapped_evidence = whole < 0 ? EVIDENCE_NAME : EVIDENCE_NONE;
+        named += (double)Max(profiles[swapped[0]].filled, profiles[swapped[1]].filled);
         names = true;
     }
     for (int i = 0; i < count; i++)
@@ -132,10 +137,12 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
         else if ((profile->kind == KIND_NAME || profile->kind == KIND_TEXT) &&
                  profile->equal_share <= MOST_SHARED && profile->filled >= LEAST_FILLED * profile->records)
             evidence[i] = EVIDENCE_SHARED;
+        if (evidence[i] == EVIDENCE_NAME || evidence[i] == EVIDENCE_GIVEN_NAME)
+            named += (double)profile->filled;
         telling += evidence[i] != EVIDENCE_NONE && evidence[i] != EVIDENCE_SHARED &&
                    evidence[i] != EVIDENCE_GIVEN_NAME;
     }
-    if (!names || telling < LEAST_TELLING) {
+    if (!names || named < LEAST_NAMED * records || telling < LEAST_TELLING) {
         forget(evidence, count);
         *swapped_evidence = EVIDENCE_NONE;
     }

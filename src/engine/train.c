@@ -499,7 +499,7 @@ typedef enum within_result {
 
 /* EM begins within groups, with what is held in learnt->start; what it arrives at is taken or not. */
 static within_result
-try_within(match_run *run, training **learnt, uint32 differing, double share, double least)
+try_within(match_run *run, training **learnt, uint32 differing, double share, double least, bool others)
 {
     const scorer *layout = &(*learnt)->sample.rarities->layout;
     double found = expected_matches(run, &(*learnt)->sample, (*learnt)->sessions, &(*learnt)->parameters);
@@ -514,7 +514,7 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
                     found, left, gain);
     for (int c = 0; c < run->spec->comparison_count; c++)
         untaught |= (differing >> c & 1) && (*learnt)->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
-    if (gain >= CLEARLY_BETTER && left >= LEAST_WITHIN * run->store->records.count && !untaught &&
+    if ((others || gain >= CLEARLY_BETTER) && left >= LEAST_WITHIN * run->store->records.count && !untaught &&
         !(differing &
           mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
         if (left >= least)
@@ -541,22 +541,26 @@ learn_within_differing(match_run *run, training *learnt)
     uint32 names = mixed_differing_names(run, &learnt->parameters, MOSTLY_DIFFERENT);
     double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), agreeing;
     within_result by_itself = WITHIN_REFUSED, held = WITHIN_REFUSED;
+    uint32 others = mixed_other_people(run, &learnt->parameters, MOSTLY_DIFFERENT);
 
-    if ((differing | names) == 0 || run->relatives_apart || found < LEAST_MATCHES_ACROSS)
+    if ((differing | names) == 0 || (run->relatives_apart && others == 0) || found < LEAST_MATCHES_ACROSS)
         return learnt;
+    if (others != 0)
+        differing = others;
     learnt->start.held = names;
     agreeing = share_agreeing(learnt);
     learnt->start.held = 0;
     if (differing != 0)
-        by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING,
-                               names != 0 ? LEAST_AGREEING * agreeing * found : 0);
+        by_itself =
+            try_within(run, &learnt, differing, WITHIN_DIFFERING,
+                       names != 0 && others == 0 ? LEAST_AGREEING * agreeing * found : 0, others != 0);
     if (by_itself != WITHIN_TAKEN && names != 0) {
         learnt->start.held = names;
-        held = try_within(run, &learnt, names, agreeing, 0);
+        held = try_within(run, &learnt, names, agreeing, 0, others != 0);
         learnt->start.held = 0;
     }
     if (by_itself == WITHIN_FEW && held != WITHIN_TAKEN)
-        by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING, 0);
+        by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING, 0, others != 0);
     run->relatives_apart = by_itself == WITHIN_TAKEN || held == WITHIN_TAKEN;
     return learnt;
 }
