@@ -227,7 +227,8 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
         append_json_string(out, profile->name);
     }
     write_evidence(out, evidence);
-    if (evidence == EVIDENCE_NAME) {
+    if (evidence == EVIDENCE_NAME &&
+        (profile->is_group || profile->completes_names || profile->given_names >= SOME_GIVEN_NAMES)) {
         appendStringInfoString(out, WHOLE_NAMES "}");
         return;
     }

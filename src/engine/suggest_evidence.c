@@ -17,7 +17,10 @@
 #define MOST_SHARED 0.1 /* of the pairs of values, that are equal */
 #define LEAST_FILLED 0.05
 #define LEAST_NAMED 0.5 /* of the records, that have a person's or a firm's name */
-#define LEAST_TELLING 2 /* columns that tell people apart, beside their names */
+#define LEAST_WORDS_OF_PLACES 1.4
+#define MOST_NUMBERED 0.2 /* of names of places, that have digits */
+#define LEAST_NAMES 0.5   /* different ones, of all */
+#define LEAST_TELLING 2   /* columns that tell people apart, beside their names */
 
 bool
 is_identifier(const column_profile *profile)
@@ -89,11 +92,57 @@ is_part(const column_profile *profiles, const bool *chosen, int i)
     return profiles[i].part_of > 0 && chosen[profiles[i].part_of - 1];
 }
 
+static bool
+is_shared(const column_profile *profile)
+{
+    return (profile->kind == KIND_NAME || profile->kind == KIND_TEXT) &&
+           profile->equal_share <= MOST_SHARED && profile->filled >= LEAST_FILLED * (double)profile->records;
+}
+
 static void
 forget(evidence_kind *evidence, int count)
 {
     for (int i = 0; i < count; i++)
         evidence[i] = EVIDENCE_NONE;
+}
+
+/*
+ * Of a table of organisations or places, that have a name and a telephone number or an e-mail address: at one
+ * address there are several, and they may have one telephone.
+ */
+static void
+evidence_of_places(const column_profile *profiles, int count, const bool *chosen, evidence_kind *evidence)
+{
+    int name = -1;
+    bool contact = false;
+
+    for (int i = 0; i < count; i++) {
+        const column_profile *profile = &profiles[i];
+
+        if (!chosen[i] || is_part(profiles, chosen, i))
+            continue;
+        contact |= profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE;
+        if (profile->kind == KIND_NAME && !profile->is_list && !profile->is_group && !profile->in_form &&
+            profile->mean_words >= LEAST_WORDS_OF_PLACES && profile->with_digits <= MOST_NUMBERED &&
+            profile->filled >= LEAST_NAMED * (double)profile->records &&
+            profile->distinct >= LEAST_NAMES * (double)profile->filled &&
+            (name < 0 || profile->equal_share < profiles[name].equal_share))
+            name = i;
+    }
+    if (name < 0 || !contact)
+        return;
+    for (int i = 0; i < count; i++) {
+        const column_profile *profile = &profiles[i];
+
+        if (!chosen[i] || is_part(profiles, chosen, i))
+            continue;
+        if (i == name)
+            evidence[i] = EVIDENCE_NAME;
+        else if (profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE)
+            evidence[i] = EVIDENCE_CONTACT;
+        else if (is_shared(profile))
+            evidence[i] = EVIDENCE_SHARED;
+    }
 }
 
 void
@@ -145,5 +194,7 @@ suggest_evidence(const column_profile *profiles, int count, const bool *chosen, 
     if (!names || named < LEAST_NAMED * records || telling < LEAST_TELLING) {
         forget(evidence, count);
         *swapped_evidence = EVIDENCE_NONE;
+        if (!persons)
+            evidence_of_places(profiles, count, chosen, evidence);
     }
 }
