@@ -4,9 +4,11 @@
 #include "compat.h"
 
 #include "engine/big_memory.h"
+#include "engine/characters.h"
 #include "engine/evident_sources.h"
 #include "engine/rarity.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #define UNIQUE_SHARE 0.42          /* of the triangles, that are copies at most */
 #define UNIQUE_SHARE_APART 0.3     /* the same, where siblings were told from copies in training */
@@ -240,9 +242,9 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         }
         first_pair += source_pairs;
         match_run_phase(run, "source",
-                        "%u: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
+                        "%s: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
-                        source, across[source], within[source], copies[source],
+                        text_to_cstring(text_view_to_text(store->sources->texts[source])), across[source], within[source], copies[source],
                         !unique[source]                         ? ""
                         : copies_weight[source] == PG_INT64_MAX ? ", unique"
                                                                 : ", unique but for what is much alike");

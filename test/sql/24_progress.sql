@@ -8,6 +8,9 @@ SELECT count(*) FROM mastering.dedupe('SELECT * FROM progress_people', :'spec');
 SELECT step, phase, facts FROM mastering.last_run() WHERE phase IN ('read', 'pairs', 'result') ORDER BY step;
 SELECT count(*) > 5 AS phases, bool_and(milliseconds >= 0 AND processor_milliseconds >= 0 AND memory_mb >= 0) AS measured
 FROM mastering.last_run();
+-- What is seen of sources is said by their names.
+SELECT count(*) FROM mastering.dedupe('SELECT *, CASE WHEN id % 2 = 0 THEN ''crm'' ELSE ''shop'' END AS source FROM progress_people', :'spec');
+SELECT facts FROM mastering.last_run() WHERE phase = 'source' ORDER BY 1;
 SELECT * FROM mastering.progress;
 -- anybody may look
 CREATE ROLE regress_progress;
