@@ -21,6 +21,12 @@ CREATE FUNCTION mastering.normalize_email(value text) RETURNS text
 COMMENT ON FUNCTION mastering.normalize_email(text) IS
 'The first e-mail address in a text, in lower case: "Jay Jones <JJones@x.org>" is "jjones@x.org". A text without one stays, in lower case; NULL where it is empty.';
 
+CREATE FUNCTION mastering.email_addresses(value text) RETURNS text[]
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4
+    AS 'MODULE_PATHNAME', 'mastering_email_addresses';
+COMMENT ON FUNCTION mastering.email_addresses(text) IS
+'The e-mail addresses in a text, in the form of normalize_email and in their order: "Jay Jones <JJones@x.org>; jj@y.org" is {jjones@x.org,jj@y.org}. Of a text without one, the text in lower case; NULL where it is empty.';
+
 CREATE FUNCTION mastering.normalize_organization(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15
     AS 'MODULE_PATHNAME', 'mastering_normalize_organization';
@@ -31,7 +37,7 @@ CREATE FUNCTION mastering.latin_name(name text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
     AS 'MODULE_PATHNAME', 'mastering_latin_name';
 COMMENT ON FUNCTION mastering.latin_name(text) IS
-'A name that is compared with names in Latin letters: Chinese characters as pinyin, and alphabets that normalisation romanises as they are. NULL where the letters do not say how a name is spelt in Latin ones, as those of Arabic, Hebrew, Thai, Korean or Japanese.';
+'A name that is compared with names in Latin letters: Chinese characters as pinyin, and alphabets that normalisation romanises as they are. NULL where the letters do not say how a name is spelt in Latin ones, as those of Arabic, Hebrew, Thai, Korean or Japanese; but a Japanese name in Chinese characters alone is read as a Chinese one.';
 
 CREATE FUNCTION mastering.normalize_phone(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10

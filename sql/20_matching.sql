@@ -47,7 +47,7 @@ RETURNS TABLE (id text, cluster_id text, size bigint, weakest_link double precis
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
 AS 'MODULE_PATHNAME', 'mastering_match_clusters';
 COMMENT ON FUNCTION mastering.match_clusters(text, jsonb, double precision, text) IS
-'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone). labels (a query of id_a, id_b, is_match) are followed: records labelled as a match are put together, records labelled as none are kept apart; where labels contradict each other, apart.';
+'Each record with the cluster it belongs to (named by the least id of its members), the number of members, and the weight in bits of the weakest link that holds the cluster together (NULL for a record alone). labels (a query of id_a, id_b, is_match) are followed: records labelled as a match are put together, records labelled as none are kept apart; where labels contradict each other by way of other records, apart, and a pair that is labelled both ways is an error, as it is in train_model.';
 
 CREATE FUNCTION mastering.match_clusters_as(id_type anyelement, query text, model jsonb, threshold double precision DEFAULT NULL, labels text DEFAULT NULL)
 RETURNS TABLE (id anyelement, cluster_id anyelement, size bigint, weakest_link double precision)

@@ -26,7 +26,7 @@
 /* What a value looks like. */
 typedef struct value_look {
     bool has_letter, has_digit, has_at, has_other;
-    uint32 digits, letters, words;
+    uint32 digits, letters, words, ats;
 } value_look;
 
 static inline bool
@@ -58,10 +58,11 @@ look_at(text_view text)
         else if (character > 127)
             look.letters++;
         else if (character == '@')
-            look.has_at = true;
+            look.ats++;
         else
             look.has_other = true;
     }
+    look.has_at = look.ats > 0;
     look.has_letter = look.letters > 0;
     look.has_digit = look.digits > 0;
     return look;
@@ -278,7 +279,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         equal += weight * (weight - 1);
         date += looks_like_date(text, &look) ? weight : 0;
         phone += looks_like_phone(text, &look) ? weight : 0;
-        email += look.has_at && look.words == 1 ? weight : 0;
+        email += look.has_at && look.words <= look.ats * 2 - 1 ? weight : 0; /* several with words between */
         if (looks_like_number(text, &look))
             note_length(&lengths, text, &look, weight);
         measured += looks_measured(text) ? weight : 0;

@@ -695,6 +695,7 @@ bring_to_form(column_profile *profiles, int count)
 {
     for (int i = 0; i < count; i++) {
         const char *function;
+        bool is_list = false;
 
         if (profiles[i].kind == KIND_QUANTITY) {
             profiles[i].expression = quantities_expression(&profiles[i]);
@@ -703,12 +704,13 @@ bring_to_form(column_profile *profiles, int count)
         }
         function = profiles[i].repeats || profiles[i].is_list || usefulness(&profiles[i]) == 0
                        ? NULL
-                       : value_form_function(&profiles[i]);
+                       : value_form_function(&profiles[i], &is_list);
 
         if (function == NULL)
             continue;
         profiles[i].expression = psprintf("%s(%s::pg_catalog.text)", function, profiles[i].expression);
         profiles[i].in_form = true;
+        profiles[i].is_list = is_list;
     }
 }
 

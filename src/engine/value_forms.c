@@ -13,6 +13,7 @@
 #define LEAST_OF_EITHER 0.02 /* of the values, that a form changes, and that it does not */
 #define LEAST_VALUES 20
 #define LEAST_WRAPPED 0.001 /* of the values of a column of e-mail addresses, that have more around them */
+#define LEAST_SEVERAL 0.02  /* the same, that have several addresses */
 #define MOST_DIGITS 24
 #define WHOLE_NUMBER 9      /* digits of a telephone number that is not local */
 #define LONGEST_VALUE 200   /* characters */
@@ -61,26 +62,35 @@ phones_differ(const form_counts *counts)
     return lengths > 1 || in_some(counts->abroad, counts->values);
 }
 
-/* Whether some values have more around an address than the address. */
-static bool
-emails_differ(const column_profile *profile)
+/* Whether some values have several addresses, or more around an address than the address. */
+static const char *
+email_function(const column_profile *profile, bool *is_list)
 {
     const dictionary *values = profile->values;
-    double wrapped = 0;
+    double wrapped = 0, several = 0;
 
     for (uint32 code = 1; code < values->count; code++) {
         text_view text = values->texts[code];
         bool any = false;
+        int addresses = 0;
 
-        for (uint32 i = 0; i < text.length && !any; i++)
-            any = text_view_at(text, i) < 128 && strchr(" <>\"():;,", (int)text_view_at(text, i)) != NULL;
+        for (uint32 i = 0; i < text.length; i++) {
+            uint32 c = text_view_at(text, i);
+
+            any |= c < 128 && strchr(" <>\"():;,", (int)c) != NULL;
+            addresses += c == '@';
+        }
         wrapped += any ? values->records[code] : 0;
+        several += addresses > 1 ? values->records[code] : 0;
     }
-    return wrapped >= LEAST_WRAPPED * (double)profile->filled;
+    *is_list = several >= LEAST_SEVERAL * (double)profile->filled;
+    return *is_list                                             ? "mastering.email_addresses"
+           : wrapped >= LEAST_WRAPPED * (double)profile->filled ? "mastering.normalize_email"
+                                                                : NULL;
 }
 
 const char *
-value_form_function(const column_profile *profile)
+value_form_function(const column_profile *profile, bool *is_list)
 {
     const dictionary *values = profile->values;
     MemoryContext context, before;
@@ -88,8 +98,9 @@ value_form_function(const column_profile *profile)
     form_counts counts = {0};
     uint32 step = values->count / VALUES_LOOKED_AT + 1;
 
+    *is_list = false;
     if (profile->kind == KIND_EMAIL)
-        return emails_differ(profile) ? "mastering.normalize_email" : NULL;
+        return email_function(profile, is_list);
     if (profile->distinct < LEAST_VALUES ||
         (profile->kind != KIND_NAME && profile->kind != KIND_TEXT && profile->kind != KIND_PHONE))
         return NULL;

@@ -8,7 +8,7 @@
 
 #include "engine/profile.h"
 
-/* The SQL function that suits a column's values, with its schema; NULL: none. */
-extern const char *value_form_function(const column_profile *profile);
+/* The SQL function that suits a column's values, with its schema; NULL: none. is_list: it gives an array. */
+extern const char *value_form_function(const column_profile *profile, bool *is_list);
 
 #endif

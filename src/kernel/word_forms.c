@@ -244,15 +244,15 @@ write_lower(const char *text, size_t length, char *target)
     return length;
 }
 
-size_t
-word_forms_email(const char *text, size_t length, char *target)
+bool
+word_forms_email_next(const char *text, size_t length, size_t *place, char *target, size_t *written)
 {
-    for (size_t at = 0; at < length; at++) {
+    for (size_t at = *place; at < length; at++) {
         size_t from = at, to = at + 1;
 
         if (text[at] != '@')
             continue;
-        while (from > 0 && is_of_email(text[from - 1], false))
+        while (from > *place && is_of_email(text[from - 1], false))
             from--;
         while (to < length && is_of_email(text[to], true))
             to++;
@@ -260,8 +260,20 @@ word_forms_email(const char *text, size_t length, char *target)
             from++;
         while (to > at + 1 && (text[to - 1] == '.' || text[to - 1] == '-'))
             to--;
-        if (from < at && to > at + 1)
-            return write_lower(text + from, to - from, target);
+        if (from < at && to > at + 1) {
+            *written = write_lower(text + from, to - from, target);
+            *place = to;
+            return true;
+        }
     }
-    return write_lower(text, length, target);
+    return false;
+}
+
+size_t
+word_forms_email(const char *text, size_t length, char *target)
+{
+    size_t place = 0, written;
+
+    return word_forms_email_next(text, length, &place, target, &written) ? written
+                                                                         : write_lower(text, length, target);
 }

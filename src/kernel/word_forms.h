@@ -38,4 +38,7 @@ size_t word_forms_phone(const char *digits, size_t length, char *target);
  */
 size_t word_forms_email(const char *text, size_t length, char *target);
 
+/* The next address from *place on, in the same form; false where there is none. *place is then behind it. */
+bool word_forms_email_next(const char *text, size_t length, size_t *place, char *target, size_t *written);
+
 #endif

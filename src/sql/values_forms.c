@@ -4,6 +4,8 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -65,6 +67,27 @@ MASTERING_FUNCTION(mastering_normalize_email)
     if (VARSIZE(result) == VARHDRSZ)
         PG_RETURN_NULL();
     PG_RETURN_TEXT_P(result);
+}
+
+#define MOST_ADDRESSES 1024 /* of a text: a record has no more keys either */
+
+MASTERING_FUNCTION(mastering_email_addresses)
+{
+    text *value = PG_GETARG_TEXT_PP(0);
+    const char *bytes = VARDATA_ANY(value);
+    size_t length = VARSIZE_ANY_EXHDR(value), place = 0, written;
+    char *address = palloc(length + 1);
+    Datum addresses[MOST_ADDRESSES];
+    int count = 0;
+
+    while (count < MOST_ADDRESSES && word_forms_email_next(bytes, length, &place, address, &written))
+        addresses[count++] = PointerGetDatum(cstring_to_text_with_len(address, (int)written));
+    if (count == 0 && length > 0)
+        addresses[count++] =
+            PointerGetDatum(cstring_to_text_with_len(address, (int)word_forms_email(bytes, length, address)));
+    if (count == 0)
+        PG_RETURN_NULL();
+    PG_RETURN_ARRAYTYPE_P(construct_array(addresses, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 MASTERING_FUNCTION(mastering_latin_name)

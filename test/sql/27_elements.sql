@@ -123,3 +123,14 @@ FROM (SELECT true AS arrays, * FROM mastering.evaluate_clusters('SELECT id, clus
       UNION ALL SELECT false, * FROM mastering.evaluate_clusters('SELECT id, cluster_id FROM elements_texts', 'SELECT id, thing AS cluster_id FROM elements_person')) AS f WHERE metric = 'pair_f1';
 DROP TABLE elements_record, elements_pair, elements_each, elements_oracle, elements_few, elements_clusters, elements_many, elements_in_memory, elements_in_passes, elements_person, elements_found, elements_texts;
 DROP FUNCTION elements_pick;
+
+-- Several e-mail addresses in a field, with whatever between them: any counts, not the first alone.
+SELECT mastering.email_addresses(v) FROM (VALUES ('Jay Jones <JJones@x.org>; jj@y.org'), ('a@x.org,b@x.org b@x.org'), ('None'), (''), (NULL), ('A@x.org')) AS t (v);
+CREATE TABLE elements_mail AS SELECT i AS id, (ARRAY['Anna', 'Bert', 'Carla', 'Dirk', 'Eva'])[1 + i / 2 % 5] || ' ' || (ARRAY['Meyer', 'Schulz', 'Weber', 'Koch', 'Braun', 'Wolf', 'Lang'])[1 + i / 2 % 7] AS name,
+    CASE WHEN i % 20 < 3 THEN 'U' || i || '@other.net' || (ARRAY['; ', ', ', ' / '])[1 + i % 3] ELSE '' END || 'p' || i / 2 || '@mail.org' AS email FROM generate_series(1, 1000) AS i;
+SELECT mastering.suggest('SELECT * FROM elements_mail') -> 'comparisons' @> '[{"expression": "mastering.email_addresses(email::pg_catalog.text)", "elements": "best"}]' AS compared,
+    mastering.suggest('SELECT * FROM elements_mail') -> 'blocking' @> '[{"keys": ["mastering.email_addresses(email::pg_catalog.text)"]}]' AS key;
+SELECT count(DISTINCT cluster_id) AS clusters, count(*) FILTER (WHERE size = 2) AS paired FROM mastering.dedupe('SELECT * FROM elements_mail');
+-- Where hardly any has a second one, the first is taken: arrays would cost more.
+SELECT c ->> 'expression' AS compared FROM jsonb_array_elements(mastering.suggest('SELECT id, name, CASE WHEN id = 7 THEN ''x@y.z; '' ELSE '''' END || email AS email FROM elements_mail WHERE email NOT LIKE ''U%''') -> 'comparisons') AS c WHERE c ->> 'expression' LIKE '%mail%';
+DROP TABLE elements_mail;

@@ -27,6 +27,21 @@ becomes(form_function form, const char *text, const char *expected)
     return same;
 }
 
+/* All addresses of a text, each with a space behind it. */
+static bool
+addresses(const char *text, const char *expected)
+{
+    size_t length = strlen(text), place = 0, written, used = 0;
+    char target[200], found[200];
+
+    while (word_forms_email_next(text, length, &place, target, &written)) {
+        memcpy(found + used, target, written);
+        used += written;
+        found[used++] = ' ';
+    }
+    return used == strlen(expected) && memcmp(found, expected, used) == 0;
+}
+
 int
 main(void)
 {
@@ -54,6 +69,9 @@ main(void)
                 becomes(word_forms_email, "mailto:a_b+c@d-e.f.", "a_b+c@d-e.f") &&
                 becomes(word_forms_email, "'.j.o'neil@x.org'", "j.o'neil@x.org"),
             "the first e-mail address in a text");
+    unit_ok(addresses("Jay Jones <JJones@x.org>; jj@y.org, jj@z.org/a@b c@@d.e@f",
+                      "jjones@x.org jj@y.org jj@z.org a@b d.e@f "),
+            "word_forms_email_next: one behind the other");
     unit_ok(becomes(word_forms_email, "None", "none") && becomes(word_forms_email, "@", "@") &&
                 becomes(word_forms_email, "A@", "a@") && becomes(word_forms_email, "x @ y.z", "x @ y.z") &&
                 becomes(word_forms_email, "", ""),
