@@ -9,7 +9,7 @@
 
 build_packages=(gcc make pkg-config libc6-dev "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" libicu-dev libroaring-dev)
 demo_packages=("${build_packages[@]}" "postgresql-client-$PG_MAJOR")
-check_packages=("${demo_packages[@]}" clang-format cppcheck shellcheck libipc-run-perl perl)
+check_packages=("${demo_packages[@]}" clang-format cppcheck shellcheck libipc-run-perl perl "postgresql-$PG_MAJOR-cron")
 
 [ $# -gt 0 ] || set -- build demo check
 wanted=()
