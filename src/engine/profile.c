@@ -355,6 +355,7 @@ profile_query_with(MemoryContext context, const char *query, const char *const *
 
         if (strcmp(name, "id") == 0 || strcmp(name, "source") == 0)
             continue;
+        query_require_once(shape, name);
         profiles[*count].name = pstrdup(name);
         profiles[*count].expression = pstrdup(quote_identifier(name));
         (void)record_store_column(

@@ -67,12 +67,30 @@ query_describe(const char *text)
     shape->columns = CreateTupleDescCopy(source->resultDesc);
     SPI_finish();
 
+    query_require_once(shape, "id");
+    query_require_once(shape, "source");
     shape->has_source = query_column(shape, "source") >= 0;
     if (query_column(shape, "id") < 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"id\""),
                         errdetail("Its columns are: %s.", join_names(column_names(shape->columns))),
                         errhint("Name the column that identifies a record: SELECT customer_no AS id, ...")));
     return shape;
+}
+
+void
+query_require_once(const query_shape *shape, const char *name)
+{
+    int found = 0;
+
+    for (int i = 0; i < shape->columns->natts; i++)
+        found += strcmp(NameStr(TupleDescAttr(shape->columns, i)->attname), name) == 0;
+    if (found > 1)
+        ereport(ERROR,
+                (errcode(ERRCODE_AMBIGUOUS_COLUMN),
+                 errmsg("the query returns %d columns that are named \"%s\"", found, name),
+                 errdetail("Its columns are: %s.", join_names(column_names(shape->columns))),
+                 errhint("Give each a name of its own: SELECT a.%s, b.%s AS %s.", quote_identifier(name),
+                         quote_identifier(name), quote_identifier(psprintf("%s_of_b", name)))));
 }
 
 /* ---- expressions ---- */
@@ -124,6 +142,7 @@ query_check_column(const query_shape *shape, const char *column, const char *pat
 {
     const char **names;
 
+    query_require_once(shape, column);
     if (query_column(shape, column) >= 0)
         return;
     names = column_names(shape->columns);

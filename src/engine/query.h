@@ -24,6 +24,9 @@ extern query_shape *query_describe(const char *text);
 /* Position of a column, -1 when there is none of that name. */
 extern int query_column(const query_shape *shape, const char *name);
 
+/* Raises 42702 where a query has several columns of a name. */
+extern void query_require_once(const query_shape *shape, const char *name);
+
 /* Raises 22023 with the specification's path and the nearest name when the query has no such column. */
 extern void query_check_column(const query_shape *shape, const char *column, const char *path);
 

@@ -74,3 +74,8 @@ SELECT mastering.train_model('SELECT * FROM t', '{"blocking": ["city"], "compari
 SELECT mastering.train_model('SELECT * FROM t', '{"blocking": ["city"], "comparisons": [""]}');
 SELECT * FROM mastering.profile('SELECT id, t AS "whole t" FROM t');
 SELECT * FROM mastering.dedupe('SELECT *, t FROM t');
+-- Two columns of a name: what is compared has to be one.
+SELECT * FROM mastering.dedupe('SELECT 1 AS id, 2 AS id, ''x'' AS name');
+SELECT * FROM mastering.profile('SELECT 1 AS id, ''x'' AS "a name", ''y'' AS "a name"');
+SELECT * FROM mastering.block_keys('SELECT 1 AS id, ''x'' AS name, ''y'' AS name', '{"blocking": ["name"], "comparisons": ["name"]}');
+SELECT count(*) FROM mastering.candidate_pairs('SELECT i AS id, ''x'' AS name, 1 AS other, 2 AS other FROM generate_series(1, 2) AS i', '{"blocking": ["name"], "comparisons": ["name"]}');
