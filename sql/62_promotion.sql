@@ -468,7 +468,12 @@ DECLARE
 BEGIN
     SELECT * INTO release FROM mastering.release r WHERE r.release_id = id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'release % does not exist', id USING ERRCODE = '42704';
+        RAISE EXCEPTION 'release % does not exist', id USING ERRCODE = '42704', HINT = 'SELECT release_id, source, target, state FROM mastering.releases lists those that do.';
+    END IF;
+    IF release.kind <> 'promotion' THEN
+        PERFORM mastering.require(release.target, 'admin');
+        RAISE EXCEPTION 'release % is a %, which is not prepared or promoted again', id, release.kind
+            USING ERRCODE = '55000', HINT = format('SELECT release_id, source, state FROM mastering.releases WHERE target = %L AND state IN (''proposed'', ''prepared'')', release.target);
     END IF;
     PERFORM mastering.require_release(release.source, release.target);
     IF release.state NOT IN ('proposed', 'prepared') THEN

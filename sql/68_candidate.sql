@@ -461,7 +461,18 @@ COMMENT ON VIEW mastering.candidates IS 'Outputs that were made and not publishe
 CREATE FUNCTION mastering.compare_candidates(env text, entity text, a text DEFAULT NULL, b text DEFAULT 'next')
 RETURNS TABLE (kind text, clusters bigint, records bigint, examples jsonb, meaning text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 100000 ROWS 6 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    side text;
 BEGIN
+    IF env IS NULL OR entity IS NULL THEN
+        RAISE EXCEPTION 'environment and entity must not be NULL' USING ERRCODE = '22004', HINT = 'SELECT name FROM mastering.environments';
+    END IF;
+    FOREACH side IN ARRAY ARRAY[a, b] LOOP
+        IF to_regclass(format('%I.%I', env || coalesce('_' || side, ''), entity || '_members')) IS NULL THEN
+            RAISE EXCEPTION 'environment "%" shows no clusters of entity "%"%', env, entity, CASE WHEN side IS NULL THEN '' ELSE format(' in candidate "%s"', side) END
+                USING ERRCODE = '42704', HINT = CASE WHEN side IS NULL THEN 'SELECT name FROM mastering.environments' ELSE 'SELECT environment, name, schema_name FROM mastering.candidates' END;
+        END IF;
+    END LOOP;
     RETURN QUERY SELECT c.* FROM mastering.compare_clusters(
         format('SELECT m.source || '':'' || m.record_key AS id, m.cluster_id FROM %I.%I m', env || coalesce('_' || a, ''), entity || '_members'),
         format('SELECT m.source || '':'' || m.record_key AS id, m.cluster_id FROM %I.%I m', env || coalesce('_' || b, ''), entity || '_members')) c;

@@ -98,7 +98,9 @@ SELECT promote('dev', 'test') > 0 AS to_test, promote('test', 'prod') > 0 AS to_
 INSERT INTO input.news VALUES ('late@example.org', 'Late Comer');
 SELECT * FROM load('prod', 'customer', 'news');
 SET client_min_messages = notice;    -- with the call that takes them up
-SELECT rollback('prod', reason => 'too short') > 0 AS rolled_back;
+SELECT rollback('prod', reason => 'too short') AS way_back \gset
+CALL prepare(:way_back);
+SELECT promote_release(:way_back);
 SET client_min_messages = warning;
 SELECT count(*) FROM diff('prod', 'prod@good');
 SELECT message, state FROM releases WHERE target = 'prod' AND kind = 'promotion' AND state <> 'failed' ORDER BY release_id;
