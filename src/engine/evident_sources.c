@@ -244,7 +244,8 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         match_run_phase(run, "source",
                         "%s: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
                         " also with one inside, " UINT64_FORMAT " copies%s",
-                        text_to_cstring(text_view_to_text(store->sources->texts[source])), across[source], within[source], copies[source],
+                        text_to_cstring(text_view_to_text(store->sources->texts[source])), across[source],
+                        within[source], copies[source],
                         !unique[source]                         ? ""
                         : copies_weight[source] == PG_INT64_MAX ? ", unique"
                                                                 : ", unique but for what is much alike");
