@@ -714,6 +714,26 @@ cluster_weigh_sources(match_run *run, match_spec *spec)
     MemoryContextSwitchTo(before);
 }
 
+double
+cluster_links_surplus(match_run *run, const match_spec *spec)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    const record_store *store = run->store;
+    int64 least_weight = weight_from_probability(spec->threshold);
+    link_list *list = cluster_find_links(run, least_weight);
+    uint32 *sources = big_alloc(run->context, mul_size(Max(store->records.count, 1), sizeof(uint32)));
+    source_links links = {list->links, list->count, sources, NULL};
+    double surplus;
+
+    for (uint32 record = 0; record < store->records.count; record++)
+        sources[record] = record_row(&store->records, record)[store->source_slot];
+    surplus = source_rivals_surplus(run, &links, least_weight);
+    free_links(list);
+    pfree(sources);
+    MemoryContextSwitchTo(before);
+    return surplus;
+}
+
 void
 cluster_at_thresholds(match_run *run, const int64 *least_weights, int count, const label_list *verdicts,
                       clustering **results)

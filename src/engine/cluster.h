@@ -36,6 +36,12 @@ extern void cluster_freeze_sources(match_run *run, match_spec *spec);
  */
 extern void cluster_weigh_sources(match_run *run, match_spec *spec);
 
+/*
+ * How many more links across sources are right than wrong by the weights of the run, if each source holds a
+ * thing once.
+ */
+extern double cluster_links_surplus(match_run *run, const match_spec *spec);
+
 /* The clusters for several thresholds, the least first, at the cost of visiting the pairs once. */
 extern void cluster_at_thresholds(match_run *run, const int64 *least_weights, int count,
                                   const label_list *verdicts, clustering **results);

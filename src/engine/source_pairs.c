@@ -52,3 +52,27 @@ source_pairs_one_to_one(const match_run *run)
     pfree(records);
     return pairs;
 }
+
+uint32
+source_pairs_one_sided(const match_run *run)
+{
+    const record_store *store = run->store;
+    uint32 first[MAX_COMPARISONS] = {0}, one_sided = 0; /* first: the source that has values, plus 1 */
+
+    for (int c = 0; c < run->scorer.comparison_count; c++)
+        one_sided |= UINT32_C(1) << c;
+    for (uint32 record = 0; record < store->records.count && one_sided != 0; record++) {
+        const uint32 *row = record_row(&store->records, record);
+        uint32 source = row[store->source_slot] + 1;
+
+        for (int c = 0; c < run->scorer.comparison_count; c++) {
+            if (row[run->comparison_slots[c]] == 0)
+                continue;
+            if (first[c] == 0)
+                first[c] = source;
+            else if (first[c] != source)
+                one_sided &= ~(UINT32_C(1) << c);
+        }
+    }
+    return one_sided;
+}

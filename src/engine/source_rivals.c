@@ -50,6 +50,13 @@ typedef struct rival_counts {
     double open; /* share of the records with two partners, that these differ from each other */
 } rival_counts;
 
+static bool
+sources_fit(const record_store *store)
+{
+    return store->sources->count <= MOST_SOURCES &&
+           (Size)store->records.count * store->sources->count <= MOST_PLACES;
+}
+
 /* What a record has in a source. */
 enum { HAS_BEST = 1, HAS_SECOND = 2, IS_TAKEN = 4 };
 
@@ -57,6 +64,7 @@ enum { HAS_BEST = 1, HAS_SECOND = 2, IS_TAKEN = 4 };
 typedef struct partners {
     uint8 *states;
     uint32 *best, *second; /* NULL: of sources */
+    uint8 *seen;           /* by record * sources + source: has a partner there; NULL: no sources */
 } partners;
 
 static uint32
@@ -65,21 +73,46 @@ group_of(const source_links *links, uint32 record)
     return links->sources == NULL ? 0 : links->sources[record];
 }
 
-/* A record has another link into a source. */
-static void
-count_end(rivals *rivals, partners *partners, Size place, uint32 other, int64 step)
+/*
+ * Whether a partner of a record is the first of its source: where each source may have the thing, and is not
+ * known to have it once, partners in several do not speak against each other. One in the record's own does.
+ */
+static bool
+is_first_of_source(const record_store *store, partners *partners, uint32 record, uint32 other)
+{
+    uint32 own, source;
+    uint8 *seen;
+    bool first;
+
+    if (partners->seen == NULL)
+        return false;
+    own = record_row(&store->records, record)[store->source_slot];
+    source = record_row(&store->records, other)[store->source_slot];
+    seen = &partners->seen[(Size)record * store->sources->count];
+    first = source != own && !seen[own] && !seen[source];
+    seen[source] = 1;
+    return first;
+}
+
+/* A record has another link into a source. Returns whether it can be a rival of another, or have one. */
+static bool
+count_end(const record_store *store, rivals *rivals, partners *partners, Size place, uint32 other, int64 step)
 {
     uint8 state = partners->states[place] & (HAS_BEST | HAS_SECOND);
+    bool first = is_first_of_source(store, partners, (uint32)place, other);
 
     if (state == 0) {
         partners->states[place] |= HAS_BEST;
         rivals->best[step]++;
     } else if (state == HAS_BEST) {
+        if (first)
+            return false;
         partners->states[place] |= HAS_SECOND;
         rivals->second[step]++;
     }
     if (partners->best != NULL && state != (HAS_BEST | HAS_SECOND))
         *(state == 0 ? &partners->best[place] : &partners->second[place]) = other;
+    return state == 0 || !first;
 }
 
 static void
@@ -93,14 +126,19 @@ count_links(match_run *run, int64 least_weight, rival_counts *counts, partners *
         uint32 source_a = group_of(links, a), source_b = group_of(links, b);
         Size place_a = (Size)a * groups + source_b, place_b = (Size)b * groups + source_a;
         int64 step = (link_weight(&links->links[i]) - least_weight) / STEP;
+        bool counts_a, counts_b;
 
         if ((i & 0xfffff) == 0)
             CHECK_FOR_INTERRUPTS();
         if ((links->sources != NULL && source_a == source_b) || step < 0)
             continue;
         step = Min(step, STEPS - 1);
-        count_end(&counts->rivals[(Size)source_a * groups + source_b], partners, place_a, b, step);
-        count_end(&counts->rivals[(Size)source_b * groups + source_a], partners, place_b, a, step);
+        counts_a = count_end(run->store, &counts->rivals[(Size)source_a * groups + source_b], partners,
+                             place_a, b, step);
+        counts_b = count_end(run->store, &counts->rivals[(Size)source_b * groups + source_a], partners,
+                             place_b, a, step);
+        if (!counts_a || !counts_b)
+            continue;
         if (links->sources != NULL && ((partners->states[place_a] | partners->states[place_b]) & IS_TAKEN))
             continue;
         partners->states[place_a] |= IS_TAKEN;
@@ -147,6 +185,8 @@ count_rivals(match_run *run, int64 least_weight, rival_counts *counts)
     if (counts->links->sources == NULL) {
         partners.best = big_alloc(run->context, mul_size(places, sizeof(uint32)));
         partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
+        if (run->store->source_slot >= 0 && sources_fit(run->store))
+            partners.seen = big_alloc_zero(run->context, mul_size(places, run->store->sources->count));
     }
     for (uint32 record = 0; record < run->store->records.count; record++)
         for (uint32 other = 0; other < counts->groups; other++)
@@ -157,6 +197,8 @@ count_rivals(match_run *run, int64 least_weight, rival_counts *counts)
         pfree(partners.best);
         pfree(partners.second);
     }
+    if (partners.seen != NULL)
+        pfree(partners.seen);
     pfree(partners.states);
 }
 
@@ -235,22 +277,31 @@ choose_step(const rival_counts *counts)
     return 0;
 }
 
-int32
-source_rivals_learn(match_run *run, const source_links *links, int64 least_weight)
+/* What is seen of links of sources, or of all records; NULL: there are too many. */
+static rival_counts *
+look_at_links(match_run *run, const source_links *links, int64 least_weight)
 {
     rival_counts *counts;
-    int chosen;
 
-    if (links->sources != NULL &&
-        (run->store->sources->count > MOST_SOURCES ||
-         (Size)run->store->records.count * run->store->sources->count > MOST_PLACES))
-        return 0;
+    if (links->sources != NULL && !sources_fit(run->store))
+        return NULL;
     counts = palloc0(sizeof(rival_counts));
     counts->links = links;
     counts->groups = links->sources == NULL ? 1 : run->store->sources->count;
     counts->rivals = palloc0((Size)counts->groups * counts->groups * sizeof(rivals));
     count_rivals(run, least_weight, counts);
     estimate_right(counts);
+    return counts;
+}
+
+int32
+source_rivals_learn(match_run *run, const source_links *links, int64 least_weight)
+{
+    rival_counts *counts = look_at_links(run, links, least_weight);
+    int chosen;
+
+    if (counts == NULL)
+        return 0;
     chosen = choose_step(counts);
     match_run_phase(run, "rivals", "%.0f links, %.0f right, %.0f %% of second partners apart; %.1f bits less",
                     counts->reached[0], counts->right[0], 100.0 * counts->open,
@@ -258,4 +309,19 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
     pfree(counts->rivals);
     pfree(counts);
     return chosen * STEP;
+}
+
+double
+source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight)
+{
+    rival_counts *counts = look_at_links(run, links, least_weight);
+    double most = 0;
+
+    if (counts == NULL)
+        return 0;
+    for (int step = 0; step < STEPS; step++)
+        most = Max(most, 2.0 * counts->right[step] - counts->reached[step]);
+    pfree(counts->rivals);
+    pfree(counts);
+    return most;
 }

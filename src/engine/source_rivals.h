@@ -30,4 +30,7 @@
  */
 extern int32 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight);
 
+/* How many more links are right than wrong, from the weight on from which they are the most. */
+extern double source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight);
+
 #endif

@@ -52,6 +52,7 @@
 #define MOST_PARTNERS 2.0       /* of a record in another source */
 #define MOSTLY_DIFFERENT 0.45   /* of the matches, that differ in a telling attribute */
 #define RARELY_DIFFERENT 0.3    /* the same, of matches within groups */
+#define LEAST_KEPT 0.5          /* of the links that seem right, that are left within groups */
 #define LEAST_WITHIN 0.02       /* matches a record, that are left within groups */
 #define LEAST_AGREEING 0.5      /* of those that agree in given names by more than chance */
 #define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
@@ -262,10 +263,10 @@ describe_training(match_run *run, match_spec *spec, const em_session *sessions, 
 }
 
 static void
-warn_of_untaught(const match_spec *spec, const em_report *report)
+warn_of_untaught(const match_spec *spec, const em_report *report, uint32 one_sided)
 {
     for (int c = 0; c < spec->comparison_count; c++)
-        if (report->expected_matches[c] < 1.0)
+        if (report->expected_matches[c] < 1.0 && !(one_sided >> c & 1))
             ereport(WARNING,
                     (errmsg("comparison \"%s\" was not learnt from the data and keeps its start values",
                             spec->comparisons[c].name),
@@ -321,6 +322,8 @@ typedef struct training {
     size_t random_count;
     double prior;
     int iterations;
+    struct training *groups; /* what was learnt before EM began again within groups; NULL: it did not */
+    uint32 one_sided;        /* comparisons of what records of one source alone say, as bits */
 } training;
 
 /*
@@ -487,7 +490,7 @@ learn_within_groups(match_run *run, training *learnt)
         groups->iterations = learnt->iterations;
         return groups;
     }
-    run->relatives_apart = true;
+    learnt->groups = groups;
     return learnt;
 }
 
@@ -587,6 +590,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
 
     run->relatives_apart = false;
     progress_phase("random pairs", 0);
+    learnt->one_sided = across ? source_pairs_one_sided(run) : 0;
     random_levels_count(run, across, learnt->all, &learnt->random, &learnt->random_count);
     match_run_phase(run, "random pairs", "u of %d comparisons", spec->comparison_count);
 
@@ -608,7 +612,8 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
             &learnt->sample.rules[r], true, 1.0 / match_run_sample_share(run, r, options.sample_pairs),
             &learnt->sample.found_count[r]);
         pattern_counts_free(&learnt->sample.rules[r]);
-        session->left_out = comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec);
+        session->left_out = comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec) |
+                            learnt->one_sided;
         session->u = palloc0(sizeof learnt->parameters.u);
     }
     learnt->start.in_order = true;
@@ -657,6 +662,52 @@ freeze(match_run *run, match_spec *spec)
     cluster_freeze_sources(run, spec);
 }
 
+/* The model by what was learnt, and the cases that its weights come from. */
+static logistic_case *
+set_weights(match_run *run, match_spec *spec, const rarities *rarities, training *learnt,
+            size_t *candidate_count)
+{
+    size_t case_count;
+    logistic_case *cases =
+        distillation_cases(run, &learnt->sample, learnt->sessions, &learnt->parameters, learnt->random,
+                           learnt->random_count, candidate_count, &case_count);
+
+    for (int c = 0; c < spec->comparison_count; c++)
+        if ((label_comparisons_mask(spec) | learnt->one_sided) >> c & 1) /* nothing is known of it */
+            memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
+    model_set_weights(run, spec, rarities, &learnt->parameters, cases, case_count, learnt->prior);
+    expected_weigh(run, spec, cases, *candidate_count);
+    match_run_set_weights(run, spec);
+    return cases;
+}
+
+/*
+ * Within groups EM may end at a kind of pairs that hardly any two records are of. The links say so: where the
+ * weights before it leave many more that are right, as each source holds a thing once, these are taken.
+ */
+static training *
+within_groups_or_not(match_run *run, match_spec *spec, const rarities *rarities, training *learnt)
+{
+    training *ways[2] = {learnt->groups, learnt};
+    double surplus[2];
+
+    for (int way = 0; way < 2; way++) {
+        match_spec tried = *spec;
+        size_t candidate_count;
+
+        pfree(set_weights(run, &tried, rarities, ways[way], &candidate_count));
+        surplus[way] = cluster_links_surplus(run, &tried);
+    }
+    match_run_phase(run, "groups", "%.0f more links right than wrong; within groups %.0f", surplus[0],
+                    surplus[1]);
+    if (surplus[1] < LEAST_KEPT * surplus[0]) {
+        learnt->groups->iterations = learnt->iterations;
+        return learnt->groups;
+    }
+    run->relatives_apart = true;
+    return learnt;
+}
+
 void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
@@ -664,7 +715,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     rarities *rarities;
     training *learnt;
     logistic_case *cases;
-    size_t candidate_count, case_count;
+    size_t candidate_count;
     char *lesson = NULL;
 
     value_summaries_make(run);
@@ -675,17 +726,13 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
         learnt = learn_from_pairs(run, spec, rarities, across);
     }
     if (labels == NULL && run->store->records.count > 1)
-        warn_of_untaught(spec, &learnt->report);
+        warn_of_untaught(spec, &learnt->report, learnt->one_sided);
 
-    cases = distillation_cases(run, &learnt->sample, learnt->sessions, &learnt->parameters, learnt->random,
-                               learnt->random_count, &candidate_count, &case_count);
-    for (int c = label_comparisons_first(spec); c < spec->comparison_count; c++) /* nothing is known of it */
-        memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
-    model_set_weights(run, spec, rarities, &learnt->parameters, cases, case_count, learnt->prior);
-    expected_weigh(run, spec, cases, candidate_count);
+    if (learnt->groups != NULL)
+        learnt = within_groups_or_not(run, spec, rarities, learnt);
+    cases = set_weights(run, spec, rarities, learnt, &candidate_count);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
-    match_run_set_weights(run, spec);
     if (labels != NULL) {
         cluster_weigh_sources(run, spec); /* so that labels correct the model that there is without them */
         lesson = supervise_model(run, spec, labels, cases, candidate_count);
