@@ -35,6 +35,7 @@
 #define CODE_NEIGHBOURS 3
 #define LEAST_WITH_DIGITS 0.3
 #define MOST_CODES_COMPARISONS 2
+#define LEAST_WORDS_ALONE 1.5 /* of a name of a person that is all there is, on average */
 #define LEAST_WITH_MODELS 0.5 /* of the values of a text that names goods */
 #define MOST_RECORDS_FOR_WHOLE 100000
 
@@ -211,6 +212,28 @@ write_number_levels(StringInfo out, const column_profile *profile)
         appendStringInfoString(out, ",\"method\":\"exact\",\"term_frequency\":true");
 }
 
+/*
+ * Names of persons, alone. Of one comparison nothing says where matches end; names as words that may be
+ * initials or nicknames, and as pieces weighed by how rare they are, are two that bear each other out.
+ */
+static bool
+names_alone(const column_profile *profile)
+{
+    return profile->kind == KIND_NAME && !profile->is_list && profile->given_names >= SOME_GIVEN_NAMES &&
+           profile->mean_words >= LEAST_WORDS_ALONE;
+}
+
+static void
+write_pieces_of_names(StringInfo out, const column_profile *profile)
+{
+    appendStringInfoString(out, "{\"name\":");
+    append_json_string(out, psprintf("pieces of %s", profile->name));
+    appendStringInfoString(out, ",\"expression\":");
+    append_json_string(out, profile->expression);
+    appendStringInfoString(out,
+                           ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
+}
+
 /* alone: it is the only column that is compared. */
 static void
 write_comparison(StringInfo out, const column_profile *profile, evidence_kind evidence, bool alone)
@@ -242,7 +265,7 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
         appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2]}");
         return;
     }
-    if (alone && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT)) {
+    if (alone && !names_alone(profile) && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT)) {
         appendStringInfoString(out,
                                ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
         return;
@@ -766,6 +789,10 @@ suggest_spec(const char *query)
         if (!chosen[i])
             continue;
         write_rule_start(&out, &written);
+        if (chosen_count == 1 && names_alone(&profiles[i])) {
+            write_pieces_of_names(&out, &profiles[i]);
+            write_rule_start(&out, &written);
+        }
         write_comparison(&out, &profiles[i], evidence[i], chosen_count == 1);
         if (has_codes(&profiles[i]) && codes < MOST_CODES_COMPARISONS) {
             write_rule_start(&out, &written);

@@ -140,6 +140,25 @@ start_values(const match_run *run, em_parameters *parameters)
     }
 }
 
+/*
+ * The session by which pairs of a rule are judged: its own, or, where its key says all that there is to
+ * compare, that of the rule whose key says the least, which finds most of them, too.
+ */
+static const em_session *
+judging_session(const match_run *run, const em_session *sessions, int rule)
+{
+    uint32 every = (uint32)((UINT64_C(1) << run->scorer.comparison_count) - 1);
+    int best = rule;
+
+    if ((every & ~sessions[rule].left_out) != 0)
+        return &sessions[rule];
+    for (int r = 0; r < run->spec->rule_count; r++)
+        if (sessions[r].pattern_count > 0 &&
+            __builtin_popcount(sessions[r].left_out) < __builtin_popcount(sessions[best].left_out))
+            best = r;
+    return &sessions[best];
+}
+
 /* The matches to expect among the candidates, each counted in the first rule that finds it. */
 static double
 expected_matches(match_run *run, sample *sample, const em_session *sessions, const em_parameters *parameters)
@@ -147,8 +166,9 @@ expected_matches(match_run *run, sample *sample, const em_session *sessions, con
     double matches = 0;
 
     for (int r = 0; r < run->spec->rule_count; r++)
-        matches += em_expected_matches(&sample->rarities->layout, parameters, &sessions[r], sample->found[r],
-                                       sample->found_count[r]);
+        matches +=
+            em_expected_matches(&sample->rarities->layout, parameters, judging_session(run, sessions, r),
+                                sample->found[r], sample->found_count[r]);
     return matches;
 }
 
@@ -217,13 +237,14 @@ distillation_cases(match_run *run, sample *sample, const em_session *sessions,
 
     *count = 0;
     for (int r = 0; r < run->spec->rule_count; r++) {
+        const em_session *judge = judging_session(run, sessions, r);
         const pattern_count *patterns = sample->found[r];
         double *matches = palloc(Max(sample->found_count[r], 1) * sizeof(double));
 
-        em_match_probabilities(&sample->rarities->layout, parameters, &sessions[r], patterns,
-                               sample->found_count[r], matches);
+        em_match_probabilities(&sample->rarities->layout, parameters, judge, patterns, sample->found_count[r],
+                               matches);
         for (size_t i = 0; i < sample->found_count[r]; i++) {
-            if (!says_something(&run->scorer, &sessions[r], patterns[i].pattern))
+            if (!says_something(&run->scorer, judge, patterns[i].pattern))
                 continue;
             candidates += patterns[i].count;
             add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count, matches[i]);
@@ -612,8 +633,8 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
             &learnt->sample.rules[r], true, 1.0 / match_run_sample_share(run, r, options.sample_pairs),
             &learnt->sample.found_count[r]);
         pattern_counts_free(&learnt->sample.rules[r]);
-        session->left_out = comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec) |
-                            learnt->one_sided;
+        session->left_out =
+            comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec) | learnt->one_sided;
         session->u = palloc0(sizeof learnt->parameters.u);
     }
     learnt->start.in_order = true;
