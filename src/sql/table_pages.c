@@ -6,10 +6,19 @@
  * that heap_multi_insert writes for a page that it begins, so that replay, and what reads the log, know it.
  * Tables whose rows are decoded from the log go the other way.
  *
+ * The table is extended by many pages at once, for to write each page as zeros first, so that it is there,
+ * would take longer than all else: their space is reserved, their buffers are locked, and the last one is
+ * written. Who scans the table then waits for a page until it is filled.
+ *
  * All values have 8 bytes; a tuple's head is 24, with or without NULLs, for tables have at most 8 columns
  * here.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* fallocate */
+#endif
 #include "compat.h"
+
+#include <fcntl.h>
 
 #include "access/heapam.h"
 #include "access/heapam_xlog.h"
@@ -19,6 +28,7 @@
 #include "access/xloginsert.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_type.h"
+#include "common/relpath.h"
 #include "engine/big_memory.h"
 #include "kernel/logistic.h"
 #include "kernel/parallel.h"
@@ -27,13 +37,18 @@
 #include "sql/table_pages.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+#include "storage/fd.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "storage/proc.h"
+#include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #define PAGES_AT_ONCE 128
 #define PAGES_AN_ITEM 8
+#define PAGES_A_STEP 64   /* by which the table is extended at once, at most */
+#define MUCH_OF_BUFFERS 8 /* an eighth of them */
 #define RECORDS_AHEAD 16
 #define TUPLE_HEAD MAXALIGN(SizeofHeapTupleHeader + 1)
 #define MOST_COLUMNS 8
@@ -53,6 +68,9 @@ typedef struct page_maker {
     int columns;                /* of the table */
     int contents[MOST_COLUMNS]; /* which value of CLUSTER_COLUMNS; -1: none, the column was dropped */
     uint32 rows_a_page;
+    int pages_a_step;         /* by which the table is extended at once, at most */
+    int file;                 /* the table's, in which space is reserved; -1: none is open */
+    BlockNumber segment;      /* which of them */
     uint32 first;             /* record of the first page that threads make */
     Size tuple_size;          /* of a row without NULLs */
     Size less_alone;          /* of that, in the row of a record alone: what has no weakest link */
@@ -197,23 +215,95 @@ log_page(const made_page *made, Buffer buffer)
     PageSetLSN(BufferGetPage(buffer), place);
 }
 
-/* Extends the table by a page. */
-static void
-add_page(const page_maker *maker, const made_page *made, BufferAccessStrategy strategy)
+/*
+ * Reserves space on the disk for pages from that one on, all of one file, which does not get longer by that;
+ * false where that cannot be done. A table that ends behind pages that were never written would take their
+ * space when they are written: by whom, and with what error, nobody could say.
+ */
+static bool
+reserve_space(page_maker *maker, BlockNumber first, int pages)
 {
-    bool shared = !RELATION_IS_LOCAL(maker->relation);
-    Buffer buffer;
-    Page page;
+#ifdef FALLOC_FL_KEEP_SIZE
+    Relation relation = maker->relation;
+    off_t start = (off_t)(first % RELSEG_SIZE) * BLCKSZ;
+
+    if (maker->file < 0 || maker->segment != first / RELSEG_SIZE) {
+        char *path = relpathbackend(relation->rd_node, relation->rd_backend, MAIN_FORKNUM);
+
+        if (maker->file >= 0)
+            (void)CloseTransientFile(maker->file);
+        maker->segment = first / RELSEG_SIZE;
+        maker->file = OpenTransientFile(maker->segment == 0 ? path : psprintf("%s.%u", path, maker->segment),
+                                        O_RDWR | PG_BINARY);
+        if (maker->file < 0)
+            return false;
+    }
+    while (fallocate(maker->file, FALLOC_FL_KEEP_SIZE, start, (off_t)pages * BLCKSZ) != 0) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS)
+            return false;
+        if (errno != EINTR)
+            ereport(ERROR, (errcode_for_file_access(),
+                            errmsg("could not extend table \"%s\": %m", RelationGetRelationName(relation)),
+                            errhint("Check free disk space.")));
+    }
+    return true;
+#else
+    return false;
+#endif
+}
+
+/*
+ * How many of so many pages the table can be extended by at once, from its end: one where they have no space,
+ * for that will be written, and one where a file begins, for it is not there yet.
+ */
+static int
+pages_at_once(page_maker *maker, BlockNumber end, int pages)
+{
+    BlockNumber left = RELSEG_SIZE - end % RELSEG_SIZE; /* of the file */
+
+    if (left == RELSEG_SIZE && end > 0)
+        return 1;
+    pages = (int)Min((BlockNumber)pages, left);
+    return pages > 1 && reserve_space(maker, end, pages) ? pages : 1;
+}
+
+/*
+ * Extends the table by so many pages or fewer, whose number it returns; their buffers are pinned, locked and
+ * zero. Nobody can ask for a page behind the end, so all are locked before the table ends behind them.
+ */
+static int
+extend_table(page_maker *maker, int pages, BufferAccessStrategy strategy, Buffer *buffers)
+{
+    static PGAlignedBlock zero; /* stays so */
+    Relation relation = maker->relation;
+    bool shared = !RELATION_IS_LOCAL(relation);
+    BlockNumber end;
 
     if (shared)
-        LockRelationForExtension(maker->relation, ExclusiveLock);
-    buffer = ReadBufferExtended(maker->relation, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, strategy);
+        LockRelationForExtension(relation, ExclusiveLock);
+    end = RelationGetNumberOfBlocks(relation);
+    if (MaxBlockNumber - end < (BlockNumber)pages)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("cannot extend table \"%s\" beyond %u blocks",
+                               RelationGetRelationName(relation), MaxBlockNumber)));
+    pages = pages_at_once(maker, end, pages);
+    for (int p = 0; p < pages; p++) {
+        buffers[p] =
+            ReadBufferExtended(relation, MAIN_FORKNUM, end + (BlockNumber)p, RBM_ZERO_AND_LOCK, strategy);
+        if (!PageIsNew(BufferGetPage(buffers[p])))
+            elog(ERROR, "page %u of relation \"%s\" should be empty but is not",
+                 BufferGetBlockNumber(buffers[p]), RelationGetRelationName(relation));
+    }
+    smgrextend(RelationGetSmgr(relation), MAIN_FORKNUM, end + (BlockNumber)pages - 1, zero.data, false);
     if (shared)
-        UnlockRelationForExtension(maker->relation, ExclusiveLock);
-    page = BufferGetPage(buffer);
-    if (!PageIsNew(page))
-        elog(ERROR, "page %u of relation \"%s\" should be empty but is not", BufferGetBlockNumber(buffer),
-             RelationGetRelationName(maker->relation));
+        UnlockRelationForExtension(relation, ExclusiveLock);
+    return pages;
+}
+
+static void
+fill_page(const page_maker *maker, const made_page *made, Buffer buffer)
+{
+    Page page = BufferGetPage(buffer);
 
     START_CRIT_SECTION();
     memcpy(page, made->page, BLCKSZ);
@@ -227,6 +317,42 @@ add_page(const page_maker *maker, const made_page *made, BufferAccessStrategy st
         log_page(made, buffer);
     END_CRIT_SECTION();
     UnlockReleaseBuffer(buffer);
+}
+
+/* Extends the table by pages that were made. */
+static void
+add_pages(page_maker *maker, const made_page *made, int count, BufferAccessStrategy strategy)
+{
+    Buffer buffers[PAGES_A_STEP];
+
+    for (int first = 0, pages; first < count; first += pages) {
+        CHECK_FOR_INTERRUPTS();
+        pages = extend_table(maker, Min(count - first, maker->pages_a_step), strategy, buffers);
+        for (int p = 0; p < pages; p++)
+            fill_page(maker, &made[first + p], buffers[p]);
+    }
+}
+
+/*
+ * By how many pages to extend the table at once: their buffers are pinned and locked together. A session's
+ * share of the buffers, or some of the local ones of a temporary table.
+ */
+static int
+step_of(Relation relation)
+{
+    int most =
+        relation->rd_islocaltemp ? num_temp_buffers / 4 : NBuffers / (MaxBackends + NUM_AUXILIARY_PROCS);
+
+    return Max(Min(most, PAGES_A_STEP), 1);
+}
+
+/* What would take much of the buffers goes through a few of them; what would not stays there. */
+static BufferAccessStrategy
+strategy_for(const page_maker *maker)
+{
+    bool much = maker->store->records.count / maker->rows_a_page > (uint32)NBuffers / MUCH_OF_BUFFERS;
+
+    return much ? GetAccessStrategy(BAS_BULKWRITE) : NULL;
 }
 
 static void
@@ -250,6 +376,8 @@ prepare(page_maker *maker, const table_writer *writer)
         (uint32)Max((BLCKSZ - SizeOfPageHeaderData - Min(free_space, BLCKSZ - SizeOfPageHeaderData)) /
                         (maker->tuple_size + sizeof(ItemIdData)),
                     1);
+    maker->pages_a_step = step_of(relation);
+    maker->file = -1;
     maker->logged = RelationNeedsWAL(relation);
     HeapTupleHeaderSetXmin(&maker->head, GetCurrentTransactionId());
     maker->head.t_choice.t_heap.t_field3.t_cid = table_writer_command(writer);
@@ -278,10 +406,7 @@ make_and_add(page_maker *maker, int threads, BufferAccessStrategy strategy)
 
         maker->pages = maker->sets[turn % 2];
         parallel_begin(threads, (next + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM, make_some_pages, maker);
-        for (uint32 p = 0; p < made; p++) {
-            CHECK_FOR_INTERRUPTS();
-            add_page(maker, &ready[p], strategy);
-        }
+        add_pages(maker, ready, (int)made, strategy);
         parallel_end();
         made = next;
         maker->first += Min(next * maker->rows_a_page, count - maker->first);
@@ -320,7 +445,7 @@ table_pages_write(table_writer *writer, const record_store *store, const cluster
 {
     MemoryContext context, before;
     page_maker *maker = create_maker(store, &context);
-    BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKWRITE);
+    BufferAccessStrategy strategy;
 
     maker->clusters = clusters;
     maker->relation = table_writer_relation(writer);
@@ -328,12 +453,16 @@ table_pages_write(table_writer *writer, const record_store *store, const cluster
     before = MemoryContextSwitchTo(context);
     prepare(maker, writer);
     MemoryContextSwitchTo(before);
+    strategy = strategy_for(maker);
     CheckForSerializableConflictIn(maker->relation, NULL, InvalidBlockNumber);
     make_and_add(maker, threads, strategy);
     /* Who began to read the table after the first check, and saw its end before the first page, is not
      * missed. */
     CheckForSerializableConflictIn(maker->relation, NULL, InvalidBlockNumber);
     pgstat_count_heap_insert(maker->relation, store->records.count);
-    FreeAccessStrategy(strategy);
+    if (strategy != NULL)
+        FreeAccessStrategy(strategy);
+    if (maker->file >= 0)
+        (void)CloseTransientFile(maker->file);
     MemoryContextDelete(context);
 }

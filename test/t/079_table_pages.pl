@@ -56,6 +56,17 @@ $primary->safe_psql('postgres', 'VACUUM two; SET client_min_messages = error; ' 
 is($primary->safe_psql('postgres', 'SELECT count(*) FROM two'), '60300', 'and more rows afterwards');
 $primary->wait_for_catchup($standby);
 is(shown($standby, 'two'), shown($primary, 'two'), 'on the standby too');
+
+# Few buffers, shared and local: the table is extended by one page at a time, and by a few.
+$primary->append_conf('postgresql.conf', "shared_buffers = '1MB'\n");
+$primary->restart;
+is($primary->safe_psql('postgres', 'SET client_min_messages = error; ' . sprintf($into, 'four')), '30000', 'rows through few buffers');
+is($primary->safe_psql('postgres', q{SELECT count(*), count(DISTINCT id), count(DISTINCT ctid) FROM four WHERE id > 0}), '59700|30000|59700', 'all are there, but those that were deleted');
+is($primary->safe_psql('postgres', "SET client_min_messages = error; SET temp_buffers = '800kB'; CREATE TEMP TABLE own (id bigint, cluster_id bigint); " . sprintf($into, 'own') .
+	q{; SELECT count(*) FROM (TABLE own EXCEPT ALL SELECT id, cluster_id FROM four WHERE id > 0) AS more, (SELECT count(DISTINCT id) AS ids FROM own) AS own_ids WHERE ids = 30000}),
+	"30000\n0", 'and through few local ones');
+$primary->wait_for_catchup($standby);
+is(shown($standby, 'four'), shown($primary, 'four'), 'the standby has them');
 unlike(slurp_file($standby->logfile), qr/inconsistent page/, 'replay made the pages that were logged');
 $standby->stop;
 $primary->stop;
