@@ -49,7 +49,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
 
     pattern_counts_init(&counts, run->context);
     pairs.records = &run->store->records;
-    pairs.record_count = (uint32)records;
+    pairs.record_count = random_pairs_records(records);
     pairs.scorer = &run->scorer;
     pairs.source_slot = across ? (uint32)run->store->source_slot : PG_UINT32_MAX;
     pairs.seed = RANDOM_SEED;

@@ -208,6 +208,68 @@ test_far_end(void)
     free(wide);
 }
 
+/*
+ * Pairs of some records say what pairs of all would: here that two of them have equal values, whose
+ * frequencies fall as 1 / rank. Errors are held against their formula (Hoeffding 1948): that of pairs, and
+ * that of records, 4 Var(frequency of a record's value) / records.
+ */
+static void
+test_sample(void)
+{
+    enum { RECORDS = 600000, VALUES = 2000, PAIRS = 400000 };
+    uint32_t *values = calloc(RECORDS, sizeof *values);
+    double sum = 0, reach[VALUES], share = 0, cube = 0, error, equal = 0;
+    record_table records = {values, 1, RECORDS, NULL};
+    static scorer one;
+    random_pairs pairs = {.records = &records,
+                          .record_count = random_pairs_records(RECORDS),
+                          .scorer = &one,
+                          .source_slot = UINT32_MAX,
+                          .seed = 11,
+                          .threads = &memory};
+    uint64_t state = 5, taken = 0;
+
+    if (values == NULL)
+        abort();
+    one.comparison_count = 1;
+    one.comparisons[0].level_count = 2;
+    (void)scorer_prepare(&one);
+    for (int v = 0; v < VALUES; v++)
+        reach[v] = sum += 1.0 / (v + 1);
+    for (int v = 0; v < VALUES; v++) {
+        double p = 1.0 / (v + 1) / sum;
+
+        share += p * p;
+        cube += p * p * p;
+    }
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        double drawn = (double)(unit_random(&state) >> 11) / 9007199254740992.0 * sum;
+        uint32_t low = 0, high = VALUES - 1;
+
+        while (low < high) {
+            uint32_t middle = (low + high) / 2;
+
+            if (reach[middle] < drawn)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        values[i] = 1 + low;
+    }
+    for (uint64_t first = 0; first < PAIRS; first += RANDOM_PAIRS_UNIT) {
+        (void)work(&pairs, first, first + RANDOM_PAIRS_UNIT);
+        taken += unit.pattern_count;
+        for (uint32_t p = 0; p < unit.pattern_count; p++)
+            equal += unit.patterns[p] == LEVEL_EXACT;
+    }
+    error = sqrt(share * (1 - share) / (double)taken + 4 * (cube - share * share) / RANDOM_RECORDS);
+    unit_ok(random_pairs_records(1000) == 1000 && pairs.record_count == RANDOM_RECORDS,
+            "many records are drawn from a part of them");
+    unit_ok(fabs(equal / (double)taken - share) < 5 * error && error < 0.04 * share,
+            "which says what all of them would");
+    free(values);
+}
+
 int
 main(void)
 {
@@ -222,5 +284,6 @@ main(void)
     test_random();
     test_numbers();
     test_far_end();
+    test_sample();
     return unit_done();
 }
