@@ -301,11 +301,21 @@ set_value_weights(match_run *run, const match_spec *spec)
     }
 }
 
+/* What threads remember of pairs of values: their levels, and what rare elements that they share add. */
+static void
+forget_levels(match_run *run)
+{
+    for (int t = 0; t < run->threads; t++)
+        memset(run->thread_memory[t].cache, 0,
+               (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
+}
+
 void
 match_run_set_weights(match_run *run, const match_spec *spec)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
 
+    forget_levels(run);
     run->weights_set++;
     run->scorer.prior_weight = weight_from_ratio(spec->prior, 1.0 - spec->prior);
     for (int c = 0; c < spec->comparison_count; c++)
@@ -321,9 +331,7 @@ match_run_set_weights(match_run *run, const match_spec *spec)
 void
 match_run_take_values(match_run *run)
 {
-    for (int t = 0; t < run->threads; t++)
-        memset(run->thread_memory[t].cache, 0,
-               (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
+    forget_levels(run);
     set_values(run);
     if (run->weights != NULL)
         set_value_weights(run, run->weights);

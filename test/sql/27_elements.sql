@@ -121,6 +121,14 @@ CREATE TABLE elements_texts AS SELECT * FROM mastering.dedupe('SELECT id, name, 
 SELECT max(value) FILTER (WHERE arrays) > 0.93 AS found, max(value) FILTER (WHERE arrays) > max(value) FILTER (WHERE NOT arrays) AS better
 FROM (SELECT true AS arrays, * FROM mastering.evaluate_clusters('SELECT id, cluster_id FROM elements_found', 'SELECT id, thing AS cluster_id FROM elements_person')
       UNION ALL SELECT false, * FROM mastering.evaluate_clusters('SELECT id, cluster_id FROM elements_texts', 'SELECT id, thing AS cluster_id FROM elements_person')) AS f WHERE metric = 'pair_f1';
+
+-- What threads remember of pairs of values while a model is learnt does not stay when the model weighs them by how rare what they
+-- share is: clusters of a model that is learnt on the way are those of the same model learnt before.
+\set rare '{"blocking": ["name", "phones", "emails"], "comparisons": ["name", "city", {"column": "phones", "method": "exact", "levels": [1], "elements": "best", "term_frequency": true}, {"column": "emails", "method": "exact", "levels": [1], "elements": "best", "term_frequency": true}]}'
+SELECT mastering.train_model('SELECT id, name, city, emails, phones FROM elements_person', :'rare') AS rare_model \gset
+SELECT count(*) AS differences FROM (
+    SELECT * FROM mastering.dedupe('SELECT id, name, city, emails, phones FROM elements_person', :'rare')
+    EXCEPT SELECT * FROM mastering.match_clusters('SELECT id, name, city, emails, phones FROM elements_person', :'rare_model')) AS one_way;
 DROP TABLE elements_record, elements_pair, elements_each, elements_oracle, elements_few, elements_clusters, elements_many, elements_in_memory, elements_in_passes, elements_person, elements_found, elements_texts;
 DROP FUNCTION elements_pick;
 
