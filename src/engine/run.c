@@ -221,9 +221,24 @@ set_values(match_run *run)
     }
 }
 
+/* What threads remember of pairs of values: their levels, and what rare elements that they share add. */
+static void
+forget_levels(match_run *run)
+{
+    for (int t = 0; t < run->threads; t++)
+        memset(run->thread_memory[t].cache, 0,
+               (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
+}
+
 void
 match_run_prepare_scorer(match_run *run)
 {
+    /* With the level of two lists is remembered what the weights said of the elements that they share. */
+    for (int c = 0; c < run->spec->comparison_count; c++)
+        if (run->scorer.comparisons[c].elements != ELEMENTS_NONE) {
+            forget_levels(run);
+            break;
+        }
     if (!scorer_prepare(&run->scorer))
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                         errmsg("too many levels in all comparisons together"),
@@ -301,21 +316,11 @@ set_value_weights(match_run *run, const match_spec *spec)
     }
 }
 
-/* What threads remember of pairs of values: their levels, and what rare elements that they share add. */
-static void
-forget_levels(match_run *run)
-{
-    for (int t = 0; t < run->threads; t++)
-        memset(run->thread_memory[t].cache, 0,
-               (Size)run->spec->comparison_count * LEVEL_CACHE_SIZE * sizeof(level_cache_entry));
-}
-
 void
 match_run_set_weights(match_run *run, const match_spec *spec)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
 
-    forget_levels(run);
     run->weights_set++;
     run->scorer.prior_weight = weight_from_ratio(spec->prior, 1.0 - spec->prior);
     for (int c = 0; c < spec->comparison_count; c++)
