@@ -31,6 +31,7 @@
 #define REFUSALS_KEPT 65536               /* by all threads, a power of two */
 #define LEAST_REFUSALS_KEPT 256           /* by one thread */
 #define LINKS_A_TURN 4096                 /* of one part, before progress is told */
+#define LEAST_ESTIMATED 50                /* links, of which it is said how many are right */
 #define LINKS_AHEAD 16                    /* whose records are fetched while others are looked at */
 
 void
@@ -650,6 +651,31 @@ all_unique(const cluster_maker *maker)
         if (!maker->unique[maker->sources[record]])
             return false;
     return true;
+}
+
+bool
+cluster_estimate_links(match_run *run, const match_spec *spec, link_estimate *estimate)
+{
+    int64 least_weight = weight_from_probability(spec->threshold);
+    MemoryContext before;
+    cluster_maker maker = {.run = run};
+    source_links links;
+
+    if (run->store->records.count > RIVALS_MOST_RECORDS)
+        return false;
+    before = MemoryContextSwitchTo(run->context);
+    maker.list = cluster_find_links(run, least_weight);
+    run->kept_links = (link_list *)maker.list;
+    if (run->store->source_slot >= 0 && run->store->sources->count > 2)
+        find_unique_sources(&maker);
+    links = (source_links){maker.list->links, maker.list->count,
+                           maker.sources != NULL && all_unique(&maker) ? maker.sources : NULL, maker.unique};
+    estimate->of_sources = links.sources != NULL;
+    source_rivals_estimate(run, &links, least_weight, &estimate->links, &estimate->right);
+    if (maker.sources != NULL)
+        pfree((void *)maker.sources);
+    MemoryContextSwitchTo(before);
+    return estimate->links >= LEAST_ESTIMATED;
 }
 
 /* Raises the prior, and with it the weights of all pairs. */

@@ -42,6 +42,22 @@ extern void cluster_weigh_sources(match_run *run, match_spec *spec);
  */
 extern double cluster_links_surplus(match_run *run, const match_spec *spec);
 
+/* Links at a model's threshold, and how many of them can be right (source_rivals.h). */
+typedef struct link_estimate {
+    double links, right;
+    bool of_sources; /* counted by source, for each of them holds a thing once */
+} link_estimate;
+
+/* F1 of the links, if no others are right. */
+static inline double
+link_estimate_f1(const link_estimate *estimate)
+{
+    return estimate->right > 0 ? 2.0 * estimate->right / (estimate->links + estimate->right) : 0;
+}
+
+/* Of the run's weights, before sources are known; false: there are too many records, or too few links. */
+extern bool cluster_estimate_links(match_run *run, const match_spec *spec, link_estimate *estimate);
+
 /* The clusters for several thresholds, the least first, at the cost of visiting the pairs once. */
 extern void cluster_at_thresholds(match_run *run, const int64 *least_weights, int count,
                                   const label_list *verdicts, clustering **results);

@@ -25,6 +25,7 @@
 #define MANY_FREQUENT 0.3          /* of the records, that have a frequent value */
 #define MOST_FREQUENT_GIVEN 0.4    /* of these, that have a given name */
 #define MOSTLY_FILLED 0.5          /* of the records, that have a value where it is persons' names */
+#define TEXTS_DIFFER 0.67          /* times as often as other attributes, to tell */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_PERSONAL 2           /* attributes of one person alone */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
@@ -190,18 +191,33 @@ mixed_find(match_run *run, const rarities *rarities, const em_session *sessions,
     return mixed;
 }
 
+/*
+ * Whether matches differ in a comparison more often than they should. Texts have some words in common even
+ * where they are not of one thing, so fewer of them show it; and a text that few records have is a note.
+ */
+static bool
+differs_often(match_run *run, const em_parameters *parameters, int c, double share)
+{
+    const comparison *comparison = &run->scorer.comparisons[c];
+
+    if (method_weighs_terms(comparison->method)) {
+        if (value_summary_of(run, run->comparison_slots[c])->filled <
+            MOSTLY_FILLED * run->store->records.count)
+            return false;
+        share *= TEXTS_DIFFER;
+    }
+    return parameters->m[c][comparison->level_count] > share;
+}
+
 uint32
-mixed_differing(const match_run *run, const rarities *rarities, const em_parameters *parameters, double share)
+mixed_differing(match_run *run, const rarities *rarities, const em_parameters *parameters, double share)
 {
     uint32 found = 0;
 
-    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
-        const comparison *comparison = &run->scorer.comparisons[c];
-
-        if (parameters->beside[c] == 0 && !method_weighs_terms(comparison->method) &&
-            is_telling(rarities, parameters, c) && parameters->m[c][comparison->level_count] > share)
+    for (int c = 0; c < label_comparisons_first(run->spec); c++)
+        if (parameters->beside[c] == 0 && is_telling(rarities, parameters, c) &&
+            differs_often(run, parameters, c, share))
             found |= UINT32_C(1) << c;
-    }
     return found;
 }
 

@@ -32,7 +32,7 @@ extern bool mixed_repeating(match_run *run, const rarities *rarities, const em_s
                             em_parameters *parameters);
 
 /* The telling attributes that matches differ in more often than such a share of them. */
-extern uint32 mixed_differing(const match_run *run, const rarities *rarities, const em_parameters *parameters,
+extern uint32 mixed_differing(match_run *run, const rarities *rarities, const em_parameters *parameters,
                               double share);
 
 /* Of such a set those that hold given names. */

@@ -294,6 +294,13 @@ look_at_links(match_run *run, const source_links *links, int64 least_weight)
     return counts;
 }
 
+static void
+free_counts(rival_counts *counts)
+{
+    pfree(counts->rivals);
+    pfree(counts);
+}
+
 int32
 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight)
 {
@@ -306,8 +313,7 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
     match_run_phase(run, "rivals", "%.0f links, %.0f right, %.0f %% of second partners apart; %.1f bits less",
                     counts->reached[0], counts->right[0], 100.0 * counts->open,
                     weight_to_bits(chosen * STEP));
-    pfree(counts->rivals);
-    pfree(counts);
+    free_counts(counts);
     return chosen * STEP;
 }
 
@@ -321,7 +327,20 @@ source_rivals_surplus(match_run *run, const source_links *links, int64 least_wei
         return 0;
     for (int step = 0; step < STEPS; step++)
         most = Max(most, 2.0 * counts->right[step] - counts->reached[step]);
-    pfree(counts->rivals);
-    pfree(counts);
+    free_counts(counts);
     return most;
+}
+
+void
+source_rivals_estimate(match_run *run, const source_links *links, int64 least_weight, double *reached,
+                       double *right)
+{
+    rival_counts *counts = look_at_links(run, links, least_weight);
+
+    *reached = *right = 0;
+    if (counts == NULL)
+        return;
+    *reached = counts->reached[0];
+    *right = counts->right[0];
+    free_counts(counts);
 }

@@ -33,4 +33,8 @@ extern int32 source_rivals_learn(match_run *run, const source_links *links, int6
 /* How many more links are right than wrong, from the weight on from which they are the most. */
 extern double source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight);
 
+/* How many links there are from least_weight on, of sources one to one, and how many of them are right. */
+extern void source_rivals_estimate(match_run *run, const source_links *links, int64 least_weight,
+                                   double *reached, double *right);
+
 #endif

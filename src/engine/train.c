@@ -14,6 +14,8 @@
 #include <math.h>
 
 #include "engine/cluster.h"
+#include "engine/compared_columns.h"
+#include "engine/distillation.h"
 #include "engine/expected.h"
 #include "engine/label_comparisons.h"
 #include "engine/labels.h"
@@ -55,6 +57,9 @@
 #define LEAST_KEPT 0.5          /* of the links that seem right, that are left within groups */
 #define LEAST_WITHIN 0.02       /* matches a record, that are left within groups */
 #define LEAST_AGREEING 0.5      /* of those that agree in given names by more than chance */
+#define MOST_ESTIMATED 0.65     /* F1 of the links, that asks for no other model */
+#define LEAST_GAIN_WITHOUT 0.1  /* in F1, that a model without repeated texts promises */
+#define LEAST_RIGHT_WITHOUT 0.4 /* of the links that are right with them */
 #define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
 
 /* ---- m ---- */
@@ -75,41 +80,6 @@ count_candidates(match_run *run, int rule, const scored_pair *pairs, uint32 coun
     for (uint32 i = 0; i < count; i++)
         pattern_counts_add(&sample->rules[rule], rarities_pattern(sample->rarities, &pairs[i]),
                            pairs[i].is_new);
-}
-
-static bool
-is_listed(const List *names, const char *name)
-{
-    ListCell *cell;
-
-    foreach (cell, names)
-        if (strcmp(lfirst(cell), name) == 0)
-            return true;
-    return false;
-}
-
-/* Comparisons that read no other columns than the rule's key; what is near by many columns is equal in none.
- */
-static uint32
-comparisons_in_key(const match_spec *spec, const rule_spec *rule)
-{
-    uint32 left_out = 0;
-    List *key = NIL;
-
-    if (rule->top_k > 0)
-        return 0;
-    for (int i = 0; i < rule->part_count; i++)
-        key = list_concat(key, query_expression_columns(rule->parts[i], rule->part_paths[i]));
-    for (int c = 0; c < spec->comparison_count; c++) {
-        bool within = true;
-        ListCell *cell;
-
-        foreach (cell, query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path))
-            within &= is_listed(key, lfirst(cell));
-        if (within)
-            left_out |= UINT32_C(1) << c;
-    }
-    return left_out;
 }
 
 /* Where the related begin: they agree half as often as matches do. */
@@ -140,25 +110,6 @@ start_values(const match_run *run, em_parameters *parameters)
     }
 }
 
-/*
- * The session by which pairs of a rule are judged: its own, or, where its key says all that there is to
- * compare, that of the rule whose key says the least, which finds most of them, too.
- */
-static const em_session *
-judging_session(const match_run *run, const em_session *sessions, int rule)
-{
-    uint32 every = (uint32)((UINT64_C(1) << run->scorer.comparison_count) - 1);
-    int best = rule;
-
-    if ((every & ~sessions[rule].left_out) != 0)
-        return &sessions[rule];
-    for (int r = 0; r < run->spec->rule_count; r++)
-        if (sessions[r].pattern_count > 0 &&
-            __builtin_popcount(sessions[r].left_out) < __builtin_popcount(sessions[best].left_out))
-            best = r;
-    return &sessions[best];
-}
-
 /* The matches to expect among the candidates, each counted in the first rule that finds it. */
 static double
 expected_matches(match_run *run, sample *sample, const em_session *sessions, const em_parameters *parameters)
@@ -167,7 +118,7 @@ expected_matches(match_run *run, sample *sample, const em_session *sessions, con
 
     for (int r = 0; r < run->spec->rule_count; r++)
         matches +=
-            em_expected_matches(&sample->rarities->layout, parameters, judging_session(run, sessions, r),
+            em_expected_matches(&sample->rarities->layout, parameters, distillation_judge(run, sessions, r),
                                 sample->found[r], sample->found_count[r]);
     return matches;
 }
@@ -197,67 +148,6 @@ run_em(match_run *run, const scorer *layout, em_session *sessions, const em_para
         CHECK_FOR_INTERRUPTS();
     }
     return iterations;
-}
-
-/* ---- from probabilities to additive weights ---- */
-
-#define MOST_RANDOM_CASES 100000
-#define RANDOM_CASES_SHARE 0.2 /* of the candidates' number */
-
-static void
-add_case(logistic_case **cases, size_t *count, size_t *allocated, uint64 pattern, double pairs, double match)
-{
-    if (*count == *allocated) {
-        *allocated = Max(*allocated * 2, 4096);
-        *cases = *cases == NULL ? palloc(*allocated * sizeof(logistic_case))
-                                : repalloc_huge(*cases, *allocated * sizeof(logistic_case));
-    }
-    (*cases)[(*count)++] = (logistic_case){pattern, pairs, match};
-}
-
-/* Whether a comparison that counts in the session has a value on both sides. */
-static bool
-says_something(const scorer *layout, const em_session *session, uint64 pattern)
-{
-    for (int c = 0; c < layout->comparison_count; c++)
-        if (!(session->left_out >> c & 1) && pattern_level(&layout->comparisons[c], pattern) != LEVEL_MISSING)
-            return true;
-    return false;
-}
-
-/* The verdicts of EM: of each candidate by the first rule that finds it, and of pairs at random. */
-static logistic_case *
-distillation_cases(match_run *run, sample *sample, const em_session *sessions,
-                   const em_parameters *parameters, const pattern_count *random, size_t random_count,
-                   size_t *candidate_count, size_t *count)
-{
-    logistic_case *cases = NULL;
-    size_t allocated = 0;
-    double candidates = 0, strangers = 0;
-
-    *count = 0;
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        const em_session *judge = judging_session(run, sessions, r);
-        const pattern_count *patterns = sample->found[r];
-        double *matches = palloc(Max(sample->found_count[r], 1) * sizeof(double));
-
-        em_match_probabilities(&sample->rarities->layout, parameters, judge, patterns, sample->found_count[r],
-                               matches);
-        for (size_t i = 0; i < sample->found_count[r]; i++) {
-            if (!says_something(&run->scorer, judge, patterns[i].pattern))
-                continue;
-            candidates += patterns[i].count;
-            add_case(&cases, count, &allocated, patterns[i].pattern, patterns[i].count, matches[i]);
-        }
-        pfree(matches);
-    }
-    *candidate_count = *count;
-    for (size_t i = 0; i < random_count; i++)
-        strangers += random[i].count;
-    for (size_t i = 0; i < random_count && random_count < MOST_RANDOM_CASES; i++)
-        add_case(&cases, count, &allocated, random[i].pattern,
-                 random[i].count / strangers * RANDOM_CASES_SHARE * candidates, 0);
-    return cases;
 }
 
 /* ---- into the model ---- */
@@ -296,28 +186,6 @@ warn_of_untaught(const match_spec *spec, const em_report *report, uint32 one_sid
                      errhint("Add a blocking rule that does not read it.")));
 }
 
-/*
- * Few columns cannot tell by themselves where matches end: two kinds of pairs there are always. What is usual
- * among matches then counts the more.
- */
-static double
-prior_share(const match_spec *spec)
-{
-    static const double shares[] = {1.0, 1.0, 0.3, 0.1};
-    List *columns = NIL;
-
-    for (int c = 0; c < label_comparisons_first(spec); c++) {
-        ListCell *cell;
-
-        foreach (cell, query_expression_columns(spec->comparisons[c].expression, spec->comparisons[c].path))
-            if (!is_listed(columns, lfirst(cell)))
-                columns = lappend(columns, lfirst(cell));
-    }
-    if (label_comparisons_first(spec) == 1)
-        return shares[3];
-    return list_length(columns) < (int)lengthof(shares) ? shares[Max(list_length(columns), 2)] : 0;
-}
-
 /* The comparison of names of persons that is all that counts in a session, as a bit: 0: there is none. */
 static uint32
 name_alone(match_run *run, const em_session *session)
@@ -345,6 +213,7 @@ typedef struct training {
     int iterations;
     struct training *groups; /* what was learnt before EM began again within groups; NULL: it did not */
     uint32 one_sided;        /* comparisons of what records of one source alone say, as bits */
+    uint32 left_out;         /* these, and others that EM was not shown */
 } training;
 
 /*
@@ -551,8 +420,8 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
 }
 
 /*
- * Without sources nothing says how many matches there can be. But where half of them differ in a telling
- * attribute, a group may be taken for the thing, too. What EM arrives at within is taken where it explains
+ * Where half of the matches differ in a telling attribute, a group may be taken for the thing, too, though
+ * there are no more of them than there can be. What EM arrives at within is taken where it explains
  * the pairs clearly better, and its matches agree in these attributes. Of persons given names may be all that
  * tells people of one home apart, and any share of them explains the pairs: then, unless EM by itself finds
  * about as many as agree in them, m of given names is held at what is usual, and relatives agree in them as
@@ -599,9 +468,9 @@ sample_pairs_of_rule(const match_spec *spec)
     return Max(Min(SAMPLE_PAIRS / Max(spec->rule_count, 1), MOST_SAMPLE_PAIRS), LEAST_SAMPLE_PAIRS);
 }
 
-/* Learns from all candidates, or from those across sources alone. */
+/* Counts all candidates, or those across sources alone. */
 static training *
-learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, bool across)
+count_pairs(match_run *run, const match_spec *spec, rarities *rarities, bool across)
 {
     visit_options options = {.mode = PAIRS_SAMPLED,
                              .least_weight = PG_INT64_MIN,
@@ -609,7 +478,6 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
                              .across_sources = across};
     training *learnt = palloc0(sizeof(training));
 
-    run->relatives_apart = false;
     progress_phase("random pairs", 0);
     learnt->one_sided = across ? source_pairs_one_sided(run) : 0;
     random_levels_count(run, across, learnt->all, &learnt->random, &learnt->random_count);
@@ -622,7 +490,6 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
     rarities_weigh(run, rarities, true);
     match_run_visit(run, &options, count_candidates, &learnt->sample);
     rarities_weigh(run, rarities, false);
-    progress_phase("learning", 0);
 
     for (int r = 0; r < spec->rule_count; r++) {
         em_session *session = &learnt->sessions[r];
@@ -633,8 +500,27 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
             &learnt->sample.rules[r], true, 1.0 / match_run_sample_share(run, r, options.sample_pairs),
             &learnt->sample.found_count[r]);
         pattern_counts_free(&learnt->sample.rules[r]);
+    }
+    return learnt;
+}
+
+/* Learns from the pairs that were counted; left_out: comparisons that EM is not shown, as bits. */
+static training *
+learn_from_pairs(match_run *run, const match_spec *spec, const training *counted, bool across,
+                 uint32 left_out)
+{
+    training *learnt = palloc(sizeof(training));
+    rarities *rarities = counted->sample.rarities;
+
+    *learnt = *counted;
+    learnt->left_out = counted->one_sided | left_out;
+    run->relatives_apart = false;
+    progress_phase("learning", 0);
+    for (int r = 0; r < spec->rule_count; r++) {
+        em_session *session = &learnt->sessions[r];
+
         session->left_out =
-            comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec) | learnt->one_sided;
+            comparisons_in_key(spec, &spec->rules[r]) | label_comparisons_mask(spec) | learnt->left_out;
         session->u = palloc0(sizeof learnt->parameters.u);
     }
     learnt->start.in_order = true;
@@ -650,7 +536,9 @@ learn_from_pairs(match_run *run, const match_spec *spec, rarities *rarities, boo
             learn(run, learnt, false, NULL);
     }
     learnt = learn_with_related(run, learnt);
-    return across ? learn_within_groups(run, learnt) : learn_within_differing(run, learnt);
+    if (across)
+        learnt = learn_within_groups(run, learnt);
+    return learnt->groups != NULL ? learnt : learn_within_differing(run, learnt);
 }
 
 /*
@@ -683,23 +571,30 @@ freeze(match_run *run, match_spec *spec)
     cluster_freeze_sources(run, spec);
 }
 
-/* The model by what was learnt, and the cases that its weights come from. */
-static logistic_case *
-set_weights(match_run *run, match_spec *spec, const rarities *rarities, training *learnt,
-            size_t *candidate_count)
-{
-    size_t case_count;
-    logistic_case *cases =
-        distillation_cases(run, &learnt->sample, learnt->sessions, &learnt->parameters, learnt->random,
-                           learnt->random_count, candidate_count, &case_count);
+/* The verdicts that weights are to agree with. */
+typedef struct verdict_cases {
+    logistic_case *cases; /* the candidates first */
+    size_t candidates, count;
+} verdict_cases;
 
+/* The weights of the model, from what was learnt; of comparisons that EM was not shown nothing is known. */
+static void
+set_weights(match_run *run, match_spec *spec, training *learnt, verdict_cases *verdicts)
+{
+    const rarities *rarities = learnt->sample.rarities;
+    distilled_pairs pairs = {learnt->sample.found, learnt->sample.found_count, learnt->random,
+                             learnt->random_count};
+    uint32 unknown = label_comparisons_mask(spec) | learnt->left_out;
+
+    verdicts->cases = distillation_cases(run, &rarities->layout, &pairs, learnt->sessions,
+                                         &learnt->parameters, &verdicts->candidates, &verdicts->count);
     for (int c = 0; c < spec->comparison_count; c++)
-        if ((label_comparisons_mask(spec) | learnt->one_sided) >> c & 1) /* nothing is known of it */
+        if (unknown >> c & 1)
             memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
-    model_set_weights(run, spec, rarities, &learnt->parameters, cases, case_count, learnt->prior);
-    expected_weigh(run, spec, cases, *candidate_count);
+    model_set_weights(run, spec, rarities, &learnt->parameters, verdicts->cases, verdicts->count,
+                      learnt->prior);
+    expected_weigh(run, spec, verdicts->cases, verdicts->candidates);
     match_run_set_weights(run, spec);
-    return cases;
 }
 
 /*
@@ -707,16 +602,19 @@ set_weights(match_run *run, match_spec *spec, const rarities *rarities, training
  * weights before it leave many more that are right, as each source holds a thing once, these are taken.
  */
 static training *
-within_groups_or_not(match_run *run, match_spec *spec, const rarities *rarities, training *learnt)
+within_groups_or_not(match_run *run, const match_spec *spec, training *learnt)
 {
     training *ways[2] = {learnt->groups, learnt};
     double surplus[2];
 
+    if (learnt->groups == NULL)
+        return learnt;
     for (int way = 0; way < 2; way++) {
         match_spec tried = *spec;
-        size_t candidate_count;
+        verdict_cases verdicts;
 
-        pfree(set_weights(run, &tried, rarities, ways[way], &candidate_count));
+        set_weights(run, &tried, ways[way], &verdicts);
+        pfree(verdicts.cases);
         surplus[way] = cluster_links_surplus(run, &tried);
     }
     match_run_phase(run, "groups", "%.0f more links right than wrong; within groups %.0f", surplus[0],
@@ -729,34 +627,71 @@ within_groups_or_not(match_run *run, match_spec *spec, const rarities *rarities,
     return learnt;
 }
 
+/*
+ * The text of a whole record says again what its columns say, and EM takes the two for independent. Where
+ * matches are few it then finds what is alike in its words, and not what is the same. So where few of the
+ * links can be right (source_rivals.h), EM learns without such texts, and that is taken if more are right.
+ */
+static training *
+learn_without_repeats(match_run *run, match_spec *spec, const training *counted, bool across,
+                      training *learnt, verdict_cases *verdicts)
+{
+    uint32 repeats = repeated_texts(spec);
+    bool apart = run->relatives_apart;
+    link_estimate with, without;
+    match_spec kept = *spec;
+    verdict_cases others;
+    training *other;
+
+    if (repeats == 0 || run->store->records.count < 2 || !cluster_estimate_links(run, spec, &with) ||
+        link_estimate_f1(&with) >= MOST_ESTIMATED)
+        return learnt;
+    other = within_groups_or_not(run, spec, learn_from_pairs(run, spec, counted, across, repeats));
+    set_weights(run, spec, other, &others);
+    if (cluster_estimate_links(run, spec, &without) && without.of_sources == with.of_sources &&
+        without.right >= LEAST_RIGHT_WITHOUT * with.right &&
+        link_estimate_f1(&without) >= link_estimate_f1(&with) + LEAST_GAIN_WITHOUT) {
+        match_run_phase(run, "repeats",
+                        "%.0f of %.0f links right without texts of whole records, %.0f of %.0f with",
+                        without.right, without.links, with.right, with.links);
+        *verdicts = others;
+        return other;
+    }
+    *spec = kept;
+    run->relatives_apart = apart;
+    match_run_set_weights(run, spec);
+    return learnt;
+}
+
 void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
     bool across = run->store->source_slot >= 0 && run->store->sources->count > 2;
     rarities *rarities;
-    training *learnt;
-    logistic_case *cases;
-    size_t candidate_count;
+    training *counted, *learnt;
+    verdict_cases verdicts;
     char *lesson = NULL;
 
     value_summaries_make(run);
     rarities = rarities_of(run);
-    learnt = learn_from_pairs(run, spec, rarities, across);
+    counted = count_pairs(run, spec, rarities, across);
+    learnt = learn_from_pairs(run, spec, counted, across, 0);
     if (across && !spec->across_sources && !sources_share_things(run, learnt)) {
         across = false;
-        learnt = learn_from_pairs(run, spec, rarities, across);
+        counted = count_pairs(run, spec, rarities, across);
+        learnt = learn_from_pairs(run, spec, counted, across, 0);
     }
     if (labels == NULL && run->store->records.count > 1)
         warn_of_untaught(spec, &learnt->report, learnt->one_sided);
 
-    if (learnt->groups != NULL)
-        learnt = within_groups_or_not(run, spec, rarities, learnt);
-    cases = set_weights(run, spec, rarities, learnt, &candidate_count);
+    learnt = within_groups_or_not(run, spec, learnt);
+    set_weights(run, spec, learnt, &verdicts);
+    learnt = learn_without_repeats(run, spec, counted, across, learnt, &verdicts);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
     if (labels != NULL) {
         cluster_weigh_sources(run, spec); /* so that labels correct the model that there is without them */
-        lesson = supervise_model(run, spec, labels, cases, candidate_count);
+        lesson = supervise_model(run, spec, labels, verdicts.cases, verdicts.candidates);
     }
     freeze(run, spec);
     if (labels == NULL)
