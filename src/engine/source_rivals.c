@@ -65,6 +65,7 @@ typedef struct partners {
     uint8 *states;
     uint32 *best, *second; /* NULL: of sources */
     uint8 *seen;           /* by record * sources + source: has a partner there; NULL: no sources */
+    const bool *unique;    /* by source: holds a thing once; NULL: of none it is known */
 } partners;
 
 static uint32
@@ -73,25 +74,34 @@ group_of(const source_links *links, uint32 record)
     return links->sources == NULL ? 0 : links->sources[record];
 }
 
+/* Whether a second record of a source is a wrong one. */
+static bool
+holds_once(const partners *partners, uint32 source)
+{
+    return partners->unique == NULL || partners->unique[source];
+}
+
 /*
- * Whether a partner of a record is the first of its source: where each source may have the thing, and is not
- * known to have it once, partners in several do not speak against each other. One in the record's own does.
+ * Whether a partner of a record speaks against none that it has: where each source may have the thing,
+ * partners in several do not, and in one that may hold it several times neither. One in the record's own
+ * does.
  */
 static bool
-is_first_of_source(const record_store *store, partners *partners, uint32 record, uint32 other)
+is_no_rival(const record_store *store, partners *partners, uint32 record, uint32 other)
 {
     uint32 own, source;
     uint8 *seen;
-    bool first;
+    bool none;
 
     if (partners->seen == NULL)
         return false;
     own = record_row(&store->records, record)[store->source_slot];
     source = record_row(&store->records, other)[store->source_slot];
     seen = &partners->seen[(Size)record * store->sources->count];
-    first = source != own && !seen[own] && !seen[source];
+    none = !((source == own || seen[own]) && holds_once(partners, own)) &&
+           !(seen[source] && holds_once(partners, source));
     seen[source] = 1;
-    return first;
+    return none;
 }
 
 /* A record has another link into a source. Returns whether it can be a rival of another, or have one. */
@@ -99,20 +109,20 @@ static bool
 count_end(const record_store *store, rivals *rivals, partners *partners, Size place, uint32 other, int64 step)
 {
     uint8 state = partners->states[place] & (HAS_BEST | HAS_SECOND);
-    bool first = is_first_of_source(store, partners, (uint32)place, other);
+    bool no_rival = is_no_rival(store, partners, (uint32)place, other);
 
     if (state == 0) {
         partners->states[place] |= HAS_BEST;
         rivals->best[step]++;
     } else if (state == HAS_BEST) {
-        if (first)
+        if (no_rival)
             return false;
         partners->states[place] |= HAS_SECOND;
         rivals->second[step]++;
     }
     if (partners->best != NULL && state != (HAS_BEST | HAS_SECOND))
         *(state == 0 ? &partners->best[place] : &partners->second[place]) = other;
-    return state == 0 || !first;
+    return state == 0 || !no_rival;
 }
 
 static void
@@ -187,6 +197,11 @@ count_rivals(match_run *run, int64 least_weight, rival_counts *counts)
         partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
         if (run->store->source_slot >= 0 && sources_fit(run->store))
             partners.seen = big_alloc_zero(run->context, mul_size(places, run->store->sources->count));
+        for (uint32 source = 1;
+             partners.seen != NULL && counts->links->unique != NULL && source < run->store->sources->count;
+             source++)
+            if (counts->links->unique[source])
+                partners.unique = counts->links->unique;
     }
     for (uint32 record = 0; record < run->store->records.count; record++)
         for (uint32 other = 0; other < counts->groups; other++)
