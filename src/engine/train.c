@@ -510,7 +510,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, const training *counted
                  uint32 left_out)
 {
     training *learnt = palloc(sizeof(training));
-    rarities *rarities = counted->sample.rarities;
+    const rarities *rarities = counted->sample.rarities;
 
     *learnt = *counted;
     learnt->left_out = counted->one_sided | left_out;
