@@ -8,7 +8,8 @@
 #                                                and cold (restarts the server, with its files out of the system's cache)
 #   bench/large.sh statements 1000               one more increment, with each of its statements of 10 ms and more
 #
-# Wall time of each step, processor time of its backend and the highest memory of that; MEMORY=1GB is mastering.work_mem. The
+# Wall time of each step, processor time of its backend, how long that waited for a processor (on a machine that others use, too, that is
+# most of the wall time; less it, and less the processor time, is what the disk took) and its highest memory; MEMORY=1GB is mastering.work_mem. The
 # generator of the persons is gen_person.c in MASTERING_BENCH (bench/bench_full.sh).
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"
@@ -21,17 +22,20 @@ large_psql() { server_psql -q -d large "$@"; }
 scripts/server.sh start
 find_place known
 
+# Nanoseconds for which the backend (not its threads) was ready to run and waited for a processor.
+waited="split_part(pg_read_file('/proc/self/schedstat'), ' ', 2)::bigint"
+
 # One statement in a session of its own.
 timed() {
     local what=$1 statement=$2
-    large_psql -At 2>&1 <<SQL | awk -v what="$what" '/^Time:/ { wall = $2 } /^said / { said = substr($0, 6) } /^cpu / { cpu = $2; memory = $3 } /ERROR/ { print } END { printf "%-20s %10.0f ms wall %10.0f ms of processor %6d MB  %s\n", what, wall, cpu, memory, said }'
+    large_psql -At 2>&1 <<SQL | awk -v what="$what" '/^Time:/ { wall = $2 } /^said / { said = substr($0, 6) } /^cpu / { cpu = $2; waited = $3; memory = $4 } /ERROR/ { print } END { printf "%-20s %10.0f ms wall %10.0f ms of processor %10.0f ms waited for it %6d MB  %s\n", what, wall, cpu, waited, memory, said }'
 SET client_min_messages = error;
 SET mastering.work_mem = '$MEMORY';
-SELECT bench.processor_time() AS before \gset
+SELECT bench.processor_time() AS before, $waited AS waited \gset
 \timing on
 SELECT 'said ' || ($statement)::text;
 \timing off
-SELECT 'cpu ' || bench.processor_time() - :before || ' ' || (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::bigint / 1024;
+SELECT 'cpu ' || bench.processor_time() - :before || ' ' || ($waited - :waited) / 1000000 || ' ' || (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::bigint / 1024;
 SQL
 }
 
@@ -61,6 +65,15 @@ SELECT cluster_id FROM mastering.lookup('prod', 'person', (SELECT record FROM be
     cat "$work"/large_log.* | awk '{ print $3 / 1000 }' | sort -n | awk -v name="$name" -v tps="$(sed -n 's/^tps = \([0-9]*\).*/\1/p' "$work/large_pgbench")" '
         { t[NR] = $1 } END { printf "%-6s p50 %.2f ms, p95 %.2f, p99 %.2f, most %.1f ms; %d look-ups, %d a second\n", name, t[int(NR / 2) + 1], t[int(NR * .95) + 1], t[int(NR * .99) + 1], t[NR], NR, tps }'
     rm -f "$work"/large_log.*
+}
+
+# The server started again, with no page of its files in memory.
+cold_server() {
+    scripts/server.sh stop >/dev/null
+    sync -f "$PLACE/data"    # what was not written yet would stay
+    find "$PLACE/data/base" -type f -exec dd if={} iflag=nocache count=0 status=none \;
+    scripts/server.sh start >/dev/null
+    find_place known
 }
 
 # What look-ups read - keys, records and members, with the indexes they use - into the system's cache.
@@ -95,11 +108,10 @@ case $command in
         in_memory
         measure warm -c 2 -j 2 -T "${1:-20}"
         measure fresh -C -c 1 -t 100
-        scripts/server.sh stop >/dev/null
-        find "$PLACE/data/base" -type f -exec dd if={} iflag=nocache count=0 status=none \;
-        scripts/server.sh start >/dev/null
-        find_place known
+        cold_server
         measure cold -c 1 -t 100
+        cold_server
+        timed 'first look-up, cold' "SELECT count(*) FROM mastering.lookup('prod', 'person', (SELECT record FROM bench.probe WHERE id = 17))"
         ;;
     statements)
         large_psql -c "SELECT bench.change(${1:-1000})" >/dev/null
