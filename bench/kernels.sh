@@ -6,8 +6,8 @@
 #
 # KERNELS_PEER names programs of a peer, separated by spaces, to be measured on the same names in turns with ours: each
 # is called with a file of names and prints lines of SSE2 or AVX2, one of jaro_winkler, levenshtein and osa, and
-# nanoseconds of processor time a pair, of the first 64 names with all, made ready before the clock starts (ours are made
-# ready for each pair, as scoring has them).
+# nanoseconds of processor time a pair, of the first 64 names with all, made ready before the clock starts. Ours are pairs of
+# any two names, both made ready, as scoring has them.
 # KERNELS_ONLY=1 leaves out SQL and needs no server.
 . "$(dirname "$0")/../scripts/common.sh"
 . "$TREE/scripts/place.sh"

@@ -862,5 +862,9 @@ record_store_values(const record_store *store, int slot)
 {
     const dictionary *values = store->columns[slot].values;
 
-    return (value_table){values->texts, values->numbers, values->dates, NULL, values->profiles};
+    return (value_table){.texts = values->texts,
+                         .numbers = values->numbers,
+                         .dates = values->dates,
+                         .profiles = values->profiles,
+                         .planes = values->planes};
 }

@@ -154,26 +154,39 @@ work_on_profiles(void *context, int64_t item, int thread)
         values->profiles[code] = text_profile_of(values->texts[code]);
         if (job->with_names)
             values->profiles[code].names = names_signature(values->texts[code]);
+        if (values->planes != NULL)
+            values->profiles[code].in_planes = lane_planes_of(values->texts[code], &values->planes[code]);
     }
 }
 
-/* The profiles of a column's values, which most pairs are told apart by. */
+/* None in two cache lines. */
+static void *
+alloc_lines(match_run *run, Size count, Size size)
+{
+    return (void *)TYPEALIGN(
+        CACHE_LINE, (uintptr_t)big_alloc(run->store->data, add_size(mul_size(count, size), CACHE_LINE)));
+}
+
+/* The profiles of a column's values, which most pairs are told apart by, and what the others are measured by.
+ */
 static void
 make_profiles(match_run *run, int slot)
 {
     profile_job job = {run->store->columns[slot].values, false};
     dictionary *values = job.values;
+    bool with_planes = false;
 
     if (values->profiles != NULL)
         return;
-    for (int c = 0; c < run->spec->comparison_count; c++)
-        job.with_names |=
-            run->comparison_slots[c] == slot && run->scorer.comparisons[c].method == METHOD_NAMES;
-    /* None in two cache lines. */
-    values->profiles = (text_profile *)TYPEALIGN(
-        CACHE_LINE,
-        (uintptr_t)big_alloc(run->store->data,
-                             add_size(mul_size(values->count, sizeof(text_profile)), CACHE_LINE)));
+    for (int c = 0; c < run->spec->comparison_count; c++) {
+        if (run->comparison_slots[c] != slot)
+            continue;
+        job.with_names |= run->scorer.comparisons[c].method == METHOD_NAMES;
+        with_planes |= method_has_planes(run->scorer.comparisons[c].method);
+    }
+    values->profiles = alloc_lines(run, values->count, sizeof(text_profile));
+    if (with_planes && lanes_target() != LANES_SINGLE)
+        values->planes = alloc_lines(run, values->count, sizeof(lane_planes));
     memset(&values->profiles[0], 0, sizeof(text_profile));
     parallel_for(run->threads, values->count / PROFILES_AT_ONCE + 1, work_on_profiles, &job);
     CHECK_FOR_INTERRUPTS();

@@ -7,7 +7,6 @@
 
 #include "kernel/elements.h"
 #include "kernel/hash.h"
-#include "kernel/lanes.h"
 #include "kernel/soft_tfidf.h"
 #include "kernel/term_vectors.h"
 
@@ -428,6 +427,16 @@ typedef struct batch_work {
     uint16_t pair[SCORER_BATCH];
 } batch_work;
 
+/* Those of them whose values are short and have bit planes, by the lanes that they need: of 8 and 16 bits. */
+typedef struct short_work {
+    uint32_t count;
+    uint32_t a[SCORER_BATCH], b[SCORER_BATCH];
+    uint16_t pair[SCORER_BATCH];
+    uint8_t length_a[SCORER_BATCH], length_b[SCORER_BATCH];
+} short_work;
+
+#define SHORTEST 8 /* characters that lanes of 8 bits have room for */
+
 typedef struct batch_state {
     int64_t sum[SCORER_BATCH], bound[SCORER_BATCH];
     uint64_t levels[SCORER_BATCH];
@@ -435,6 +444,7 @@ typedef struct batch_state {
     uint16_t alive[SCORER_BATCH];
     uint32_t alive_count;
     batch_work work;
+    short_work shorts[2];
 } batch_state;
 
 /* What equality alone says of each pair; those it decides against are no longer alive. */
@@ -521,6 +531,19 @@ read_texts(const comparison *comparison)
                : comparison->values.texts;
 }
 
+static inline void
+add_short(short_work *work, uint32_t pair, uint32_t a, uint32_t b, const text_profile *of_a,
+          const text_profile *of_b)
+{
+    uint32_t n = work->count++;
+
+    work->a[n] = a;
+    work->b[n] = b;
+    work->pair[n] = (uint16_t)pair;
+    work->length_a[n] = (uint8_t)of_a->length;
+    work->length_b[n] = (uint8_t)of_b->length;
+}
+
 /* Settles what profiles can settle and leaves the rest. carried: words from a row to its profile, or 0. */
 static void
 batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const uint32_t *const *row_b,
@@ -529,8 +552,10 @@ batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const
     batch_work *work = &state->work;
     const text_profile *profiles = comparison->values.profiles;
     const text_view *texts = read_texts(comparison);
+    const lane_planes *planes = method_has_planes(comparison->method) ? comparison->values.planes : NULL;
     uint32_t left = 0;
 
+    state->shorts[0].count = state->shorts[1].count = 0;
     for (uint32_t n = 0; n < work->count; n++) {
         uint32_t a = work->a[n], b = work->b[n], pair = work->pair[n];
         const text_profile *of_a = NULL, *of_b = NULL;
@@ -544,6 +569,13 @@ batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const
         }
         if (of_a != NULL && ruled_out(comparison, of_a, of_b)) {
             settle(comparison, state, pair, comparison->level_count, 0);
+            continue;
+        }
+        if (planes != NULL && of_a != NULL && of_a->in_planes && of_b->in_planes) {
+            __builtin_prefetch(&planes[a]);
+            __builtin_prefetch(&planes[b]);
+            add_short(&state->shorts[of_a->length > SHORTEST || of_b->length > SHORTEST], pair, a, b, of_a,
+                      of_b);
             continue;
         }
         work->pair[left] = (uint16_t)pair;
@@ -586,6 +618,14 @@ lanes_can(comparison_method method, lane_measure *measure)
     }
 }
 
+bool
+method_has_planes(comparison_method method)
+{
+    lane_measure measure;
+
+    return lanes_can(method, &measure);
+}
+
 /* A short text may lie in two cache lines; of a long one, which is read from its start, the first is enough.
  */
 static inline void
@@ -608,6 +648,18 @@ batch_measure_lanes(const comparison *comparison, lane_measure measure, comparis
     double results[SCORER_BATCH];
     kernel_status status;
 
+    for (int i = 0; i < 2; i++) {
+        const short_work *some = &state->shorts[i];
+
+        if (some->count == 0)
+            continue;
+        status = lanes_values(measure, comparison->values.planes, some->a, some->b, some->length_a,
+                              some->length_b, some->count, &thread->workspace, results);
+        if (status != KERNEL_OK)
+            return status;
+        for (uint32_t n = 0; n < some->count; n++)
+            settle(comparison, state, some->pair[n], level_of(comparison, results[n]), 0);
+    }
     for (uint32_t n = 0; n < work->count; n++) {
         a[n] = texts[work->a[n]];
         b[n] = texts[work->b[n]];

@@ -43,26 +43,24 @@ compare_single(lane_measure measure, text_view a, text_view b, kernel_workspace 
 /* Loops over vectors that are to stay in registers. */
 #if defined(__clang__)
 #define LANES_UNROLL _Pragma("unroll")
+#define LANES_UNROLL_MORE _Pragma("unroll")
 #else
 #define LANES_UNROLL _Pragma("GCC unroll 8")
+#define LANES_UNROLL_MORE _Pragma("GCC unroll 32")
 #endif
 
 #define MOST_LANES 32 /* of the widest vector */
 
-/* Pairs that share a vector. Lanes beyond count compare one character. */
+/* Pairs that share a vector: places of their planes in a table, or where lanes have 32 bits their bytes. */
 typedef struct lane_group {
-    uint32_t count;
-    const uint8_t *a[MOST_LANES], *b[MOST_LANES];
-    uint8_t length_a[MOST_LANES], length_b[MOST_LANES]; /* at least 1 */
-    uint32_t place[MOST_LANES];                         /* of the result */
+    const lane_planes *planes;
+    const uint32_t *a, *b;
+    const uint8_t *const *bytes_a, *const *bytes_b;
+    const uint8_t *length_a, *length_b; /* at least 1 */
 } lane_group;
 
-/* A vector of texts, one position of all in each vector; their lengths, and as many ones. */
-typedef struct lane_patterns {
-    _Alignas(32) uint8_t vectors[256];
-    _Alignas(32) uint8_t length[32];
-    _Alignas(32) uint8_t rows[32];
-} lane_patterns;
+/* Planes that are looked at in any case: letters of one case differ in these. */
+#define SURE_PLANES 5
 
 #define EIGHT(bit) bit, bit, bit, bit, bit, bit, bit, bit
 #define SIXTEEN(bit) EIGHT(bit), EIGHT(bit)
@@ -79,6 +77,11 @@ _Alignas(32) static const uint8_t lane_bits_32[8 * 32] = {THIRTY_TWO(1),  THIRTY
 static const double lane_numbers[LANES_LONGEST + 1] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
                                                        11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
                                                        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
+
+/* The low and the high bytes of 1, 2 ... 16 ones. */
+static const uint8_t lane_ones[2][16] = {
+    {1, 3, 7, 15, 31, 63, 127, 255, 255, 255, 255, 255, 255, 255, 255, 255},
+    {0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 7, 15, 31, 63, 127, 255}};
 
 /* How many of four bits are set before the first that is not. */
 static const double lane_prefixes[16] = {0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0, 4};
@@ -108,12 +111,6 @@ load_word(const uint8_t *bytes, uint32_t length)
 }
 
 KERNEL_INLINE void
-lane_load_8(const uint8_t *bytes, uint32_t length, uint64_t words[1])
-{
-    words[0] = load_word(bytes, length);
-}
-
-KERNEL_INLINE void
 lane_load_16(const uint8_t *bytes, uint32_t length, uint64_t words[2])
 {
     words[0] = load_word(bytes, length);
@@ -134,12 +131,6 @@ lane_load_32(const uint8_t *bytes, uint32_t length, uint64_t words[4])
 }
 
 /* The same with the zeros in front. */
-KERNEL_INLINE void
-lane_load_end_8(const uint8_t *bytes, uint32_t length, uint64_t words[1])
-{
-    words[0] = load_word(bytes, length) << 8 * (8 - length);
-}
-
 KERNEL_INLINE void
 lane_load_end_16(const uint8_t *bytes, uint32_t length, uint64_t words[2])
 {
@@ -164,55 +155,10 @@ lane_load_end_32(const uint8_t *bytes, uint32_t length, uint64_t words[4])
     }
 }
 
-/* Eight vectors whose 16-bit elements are columns of the given ones. */
-KERNEL_INLINE void
-transpose_16(const __m128i x[8], __m128i columns[8])
-{
-    __m128i y[8], z[8];
-
-    LANES_UNROLL for (int i = 0; i < 4; i++)
-    {
-        y[2 * i] = _mm_unpacklo_epi16(x[i], x[i + 4]);
-        y[2 * i + 1] = _mm_unpackhi_epi16(x[i], x[i + 4]);
-    }
-    LANES_UNROLL for (int i = 0; i < 4; i++)
-    {
-        z[2 * i] = _mm_unpacklo_epi16(y[i], y[i + 4]);
-        z[2 * i + 1] = _mm_unpackhi_epi16(y[i], y[i + 4]);
-    }
-    LANES_UNROLL for (int i = 0; i < 4; i++)
-    {
-        columns[2 * i] = _mm_unpacklo_epi16(z[i], z[i + 4]);
-        columns[2 * i + 1] = _mm_unpackhi_epi16(z[i], z[i + 4]);
-    }
-}
-
 KERNEL_INLINE __m128i
 word_vector(uint64_t word)
 {
     return _mm_cvtsi64_si128((long long)word);
-}
-
-/* 16 texts of 8 bytes: vector i has character i of each. */
-KERNEL_INLINE void
-lane_transpose_8(uint64_t words[][1], __m128i vectors[8])
-{
-    __m128i x[8];
-
-    LANES_UNROLL for (int i = 0; i < 8; i++) x[i] =
-        _mm_unpacklo_epi8(word_vector(words[2 * i][0]), word_vector(words[2 * i + 1][0]));
-    transpose_16(x, vectors);
-}
-
-/* 8 texts of 16 bytes: vector i has characters i and i + 8 of each. */
-KERNEL_INLINE void
-lane_transpose_16(uint64_t words[][2], __m128i vectors[8])
-{
-    __m128i x[8];
-
-    LANES_UNROLL for (int i = 0; i < 8; i++) x[i] =
-        _mm_unpacklo_epi8(word_vector(words[i][0]), word_vector(words[i][1]));
-    transpose_16(x, vectors);
 }
 
 /* 4 texts of 32 bytes: vector i has characters i, i + 8, i + 16 and i + 24 of each. */
@@ -245,16 +191,11 @@ lane_transpose_32(uint64_t words[][4], __m128i vectors[8])
 
 /* ---- the comparators ---- */
 
-#define LANES_JOIN_(x, y) x##y
-#define LANES_JOIN(x, y) LANES_JOIN_(x, y)
-#define LANES_LOAD(bits) LANES_JOIN(lane_load_, bits)
-#define LANES_LOAD_END(bits) LANES_JOIN(lane_load_end_, bits)
-#define LANES_TRANSPOSE(bits) LANES_JOIN(lane_transpose_, bits)
-#define LANES_WORDS(bits) ((bits) / 8)
-
 #define LANES_VECTOR_BYTES 16
 #define LANES_BIT_VECTORS lane_bits_16
 #define LANES_TARGET
+#define LANES_REGISTER __m128i
+#define LANES_WIDE(x) _mm_##x
 #define LANES_BITS 8
 #define LANES_NAME(x) sse2_8_##x
 #include "kernel/lanes_body.h"
@@ -270,13 +211,17 @@ lane_transpose_32(uint64_t words[][4], __m128i vectors[8])
 #include "kernel/lanes_body.h"
 #undef LANES_NAME
 #undef LANES_BITS
+#undef LANES_WIDE
+#undef LANES_REGISTER
 #undef LANES_TARGET
+#undef LANES_BIT_VECTORS
 #undef LANES_VECTOR_BYTES
 
-#undef LANES_BIT_VECTORS
 #define LANES_VECTOR_BYTES 32
 #define LANES_BIT_VECTORS lane_bits_32
 #define LANES_TARGET __attribute__((target("avx2")))
+#define LANES_REGISTER __m256i
+#define LANES_WIDE(x) _mm256_##x
 #define LANES_BITS 8
 #define LANES_NAME(x) avx2_8_##x
 #include "kernel/lanes_body.h"
@@ -350,7 +295,32 @@ fits_lanes(text_view text)
 
 #if defined(__SSE2__) && defined(__GNUC__)
 
-#define FEW_LANES 2 /* not worth a vector */
+#define FEW_LANES 2 /* not worth a vector, where planes are to be made */
+
+bool
+lane_planes_of(text_view text, lane_planes *planes)
+{
+    const __m128i space = _mm_set1_epi8(' '), quote = _mm_set1_epi8('`');
+    uint64_t words[2];
+    uint32_t rows = (UINT32_C(1) << (text.length & 31)) - 1;
+    __m128i bytes;
+
+    if (text.width != 1 || text.length - 1 >= LANE_PLANES_LONGEST)
+        return false;
+    lane_load_16(text.chars, text.length, words);
+    bytes = _mm_unpacklo_epi64(word_vector(words[0]), word_vector(words[1]));
+    /* The space changes places with a neighbour of the letters: words need no planes that letters do not. */
+    bytes = _mm_xor_si128(
+        bytes, _mm_and_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, space), _mm_cmpeq_epi8(bytes, quote)),
+                             _mm_xor_si128(space, quote)));
+    for (int p = 7; p >= 0; p--) {
+        uint32_t word = (uint32_t)_mm_movemask_epi8(bytes);
+
+        planes->words[p] = (uint16_t)((word & rows) | (-(word & 1) & ~rows));
+        bytes = _mm_add_epi8(bytes, bytes);
+    }
+    return true;
+}
 
 static inline uint32_t
 lanes_of(lane_target target, int size)
@@ -358,76 +328,141 @@ lanes_of(lane_target target, int size)
     return (target == LANES_AVX2 ? 32U : 16U) >> size;
 }
 
-/* Compares what is in a group. */
-static kernel_status
-compare_group(lane_measure measure, lane_target target, int size, lane_group *group,
-              kernel_workspace *workspace, double *results)
-{
-    static const uint8_t nothing[1] = {0};
-    uint32_t lanes = lanes_of(target, size), count = group->count;
-    double values[MOST_LANES];
-
-    group->count = 0;
-    if (kernel_stop_requested(workspace))
-        return KERNEL_STOPPED;
-    if (count <= FEW_LANES) {
-        for (uint32_t l = 0; l < count; l++) {
-            kernel_status status = compare_single(measure, (text_view){group->a[l], group->length_a[l], 1},
-                                                  (text_view){group->b[l], group->length_b[l], 1}, workspace,
-                                                  &results[group->place[l]]);
-
-            if (status != KERNEL_OK)
-                return status;
-        }
-        return KERNEL_OK;
-    }
-    for (uint32_t l = count; l < lanes; l++) {
-        group->a[l] = group->b[l] = nothing;
-        group->length_a[l] = group->length_b[l] = 1;
-    }
-    comparators[target][size](measure, group, values);
-    for (uint32_t l = 0; l < count; l++)
-        results[group->place[l]] = values[l];
-    return KERNEL_OK;
-}
-
 static inline int
 size_for(uint32_t longest)
 {
-    return longest <= 8 ? 0 : longest <= 16 ? 1 : 2;
+    return longest <= 8 ? 0 : longest <= LANE_PLANES_LONGEST ? 1 : 2;
 }
 
+/*
+ * Pairs of one size by their planes; lanes that are left over compare a character of the first values.
+ */
+static void
+compare_planes(lane_measure measure, lane_target target, int size, const lane_planes *planes,
+               const uint32_t *a, const uint32_t *b, const uint8_t *length_a, const uint8_t *length_b,
+               uint32_t count, double *results)
+{
+    uint32_t lanes = lanes_of(target, size), rest = count % lanes, whole = count - rest;
+
+    for (uint32_t first = 0; first < whole; first += lanes) {
+        lane_group group = {planes, a + first, b + first, NULL, NULL, length_a + first, length_b + first};
+
+        comparators[target][size](measure, &group, results + first);
+    }
+    if (rest > 0) {
+        uint32_t last_a[MOST_LANES], last_b[MOST_LANES];
+        uint8_t lengths_a[MOST_LANES], lengths_b[MOST_LANES];
+        lane_group group = {planes, last_a, last_b, NULL, NULL, lengths_a, lengths_b};
+        double values[MOST_LANES];
+
+        for (uint32_t l = 0; l < lanes; l++) {
+            last_a[l] = a[l < rest ? whole + l : 0];
+            last_b[l] = b[l < rest ? whole + l : 0];
+            lengths_a[l] = l < rest ? length_a[whole + l] : 1;
+            lengths_b[l] = l < rest ? length_b[whole + l] : 1;
+        }
+        comparators[target][size](measure, &group, values);
+        memcpy(results + whole, values, rest * sizeof *values);
+    }
+}
+
+#define TEXTS_AT_ONCE 128 /* pairs */
+
+/* Texts of one size, and where their results go. */
+typedef struct text_list {
+    uint32_t count;
+    const uint8_t *bytes_a[TEXTS_AT_ONCE], *bytes_b[TEXTS_AT_ONCE];
+    uint8_t length_a[TEXTS_AT_ONCE], length_b[TEXTS_AT_ONCE];
+    uint16_t place[TEXTS_AT_ONCE];
+} text_list;
+
+/* Compares texts of one size, lanes that are left over a character. */
+static void
+compare_list(lane_measure measure, lane_target target, int size, text_list *list, double *results)
+{
+    static const uint8_t nothing[1] = {0};
+    uint32_t lanes = lanes_of(target, size);
+    double values[TEXTS_AT_ONCE];
+
+    if (size == LANE_SIZES - 1) {
+        for (uint32_t l = list->count; l % lanes != 0; l++) {
+            list->bytes_a[l] = list->bytes_b[l] = nothing;
+            list->length_a[l] = list->length_b[l] = 1;
+        }
+        for (uint32_t l = 0; l < list->count; l += lanes) {
+            lane_group group = {.bytes_a = list->bytes_a + l,
+                                .bytes_b = list->bytes_b + l,
+                                .length_a = list->length_a + l,
+                                .length_b = list->length_b + l};
+
+            comparators[target][size](measure, &group, values + l);
+        }
+    } else {
+        lane_planes planes[2 * TEXTS_AT_ONCE];
+        uint32_t a[TEXTS_AT_ONCE], b[TEXTS_AT_ONCE];
+
+        for (uint32_t l = 0; l < list->count; l++) {
+            a[l] = l;
+            b[l] = TEXTS_AT_ONCE + l;
+            lane_planes_of((text_view){list->bytes_a[l], list->length_a[l], 1}, &planes[a[l]]);
+            lane_planes_of((text_view){list->bytes_b[l], list->length_b[l], 1}, &planes[b[l]]);
+        }
+        compare_planes(measure, target, size, planes, a, b, list->length_a, list->length_b, list->count,
+                       values);
+    }
+    for (uint32_t l = 0; l < list->count; l++)
+        results[list->place[l]] = values[l];
+}
+
+/* At most TEXTS_AT_ONCE pairs. */
 static kernel_status
-compare_pairs(lane_measure measure, lane_target target, const text_view *a, const text_view *b,
+compare_texts(lane_measure measure, lane_target target, const text_view *a, const text_view *b,
               uint32_t count, kernel_workspace *workspace, double *results)
 {
-    lane_group groups[LANE_SIZES];
+    text_list lists[LANE_SIZES];
     kernel_status status = KERNEL_OK;
 
+    if (kernel_stop_requested(workspace))
+        return KERNEL_STOPPED;
     for (int size = 0; size < LANE_SIZES; size++)
-        groups[size].count = 0;
+        lists[size].count = 0;
     for (uint32_t i = 0; i < count && status == KERNEL_OK; i++) {
-        int size = size_for(a[i].length > b[i].length ? a[i].length : b[i].length);
-        lane_group *group = &groups[size];
+        text_list *list = &lists[size_for(a[i].length > b[i].length ? a[i].length : b[i].length)];
         uint32_t l;
 
         if (!fits_lanes(a[i]) || !fits_lanes(b[i])) {
             status = compare_single(measure, a[i], b[i], workspace, &results[i]);
             continue;
         }
-        l = group->count++;
-        group->a[l] = a[i].chars;
-        group->b[l] = b[i].chars;
-        group->length_a[l] = (uint8_t)a[i].length;
-        group->length_b[l] = (uint8_t)b[i].length;
-        group->place[l] = i;
-        if (l + 1 == lanes_of(target, size))
-            status = compare_group(measure, target, size, group, workspace, results);
+        l = list->count++;
+        list->bytes_a[l] = a[i].chars;
+        list->bytes_b[l] = b[i].chars;
+        list->length_a[l] = (uint8_t)a[i].length;
+        list->length_b[l] = (uint8_t)b[i].length;
+        list->place[l] = (uint16_t)i;
     }
-    for (int size = 0; size < LANE_SIZES && status == KERNEL_OK; size++)
-        if (groups[size].count > 0)
-            status = compare_group(measure, target, size, &groups[size], workspace, results);
+    for (int size = 0; size < LANE_SIZES && status == KERNEL_OK; size++) {
+        text_list *list = &lists[size];
+
+        if (list->count > FEW_LANES) {
+            compare_list(measure, target, size, list, results);
+            continue;
+        }
+        for (uint32_t l = 0; l < list->count && status == KERNEL_OK; l++)
+            status = compare_single(measure, a[list->place[l]], b[list->place[l]], workspace,
+                                    &results[list->place[l]]);
+    }
     return status;
+}
+
+#else
+
+bool
+lane_planes_of(text_view text, lane_planes *planes)
+{
+    (void)text;
+    (void)planes;
+    return false;
 }
 
 #endif
@@ -441,10 +476,57 @@ lanes_pairs(lane_measure measure, const text_view *a, const text_view *b, uint32
 #if defined(__SSE2__) && defined(__GNUC__)
     lane_target target = lanes_target();
 
-    if (target != LANES_SINGLE && count > FEW_LANES)
-        return compare_pairs(measure, target, a, b, count, workspace, results);
+    if (target != LANES_SINGLE && count > FEW_LANES) {
+        for (uint32_t i = 0; i < count && status == KERNEL_OK; i += TEXTS_AT_ONCE) {
+            uint32_t some = count - i < TEXTS_AT_ONCE ? count - i : TEXTS_AT_ONCE;
+
+            status = compare_texts(measure, target, a + i, b + i, some, workspace, results + i);
+        }
+        return status;
+    }
 #endif
     for (uint32_t i = 0; i < count && status == KERNEL_OK; i++)
         status = compare_single(measure, a[i], b[i], workspace, &results[i]);
+    return status;
+}
+
+/* A text whose characters are equal where those of the planes are. */
+static text_view
+text_of_planes(const lane_planes *planes, uint32_t length, uint8_t characters[LANE_PLANES_LONGEST])
+{
+    for (uint32_t i = 0; i < length; i++) {
+        characters[i] = 0;
+        for (int p = 0; p < 8; p++)
+            characters[i] |= (uint8_t)((planes->words[p] >> i & 1) << p);
+    }
+    return (text_view){characters, length, 1};
+}
+
+kernel_status
+lanes_values(lane_measure measure, const lane_planes *planes, const uint32_t *a, const uint32_t *b,
+             const uint8_t *length_a, const uint8_t *length_b, uint32_t count, kernel_workspace *workspace,
+             double *results)
+{
+    kernel_status status = KERNEL_OK;
+
+#if defined(__SSE2__) && defined(__GNUC__)
+    lane_target target = lanes_target();
+
+    if (target != LANES_SINGLE) {
+        uint32_t longer = 0;
+
+        for (uint32_t i = 0; i < count; i++)
+            longer |= (length_a[i] - 1U) | (length_b[i] - 1U);
+        compare_planes(measure, target, longer > 7, planes, a, b, length_a, length_b, count, results);
+        return KERNEL_OK;
+    }
+#endif
+    for (uint32_t i = 0; i < count && status == KERNEL_OK; i++) {
+        uint8_t characters[2][LANE_PLANES_LONGEST];
+        text_view of_a = text_of_planes(&planes[a[i]], length_a[i], characters[0]);
+        text_view of_b = text_of_planes(&planes[b[i]], length_b[i], characters[1]);
+
+        status = compare_single(measure, of_a, of_b, workspace, &results[i]);
+    }
     return status;
 }

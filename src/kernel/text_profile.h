@@ -16,22 +16,23 @@
 
 #include "kernel/text_view.h"
 
-#define TEXT_PROFILE_LONGEST ((1 << 20) - 1) /* longer texts are compared to their beginnings */
+#define TEXT_PROFILE_LONGEST ((1 << 19) - 1) /* longer texts are compared to their beginnings */
 
 #define TEXT_PROFILE_ANY_NAME 0xfff /* nothing is known of nicknames */
 
 typedef struct text_profile {
     uint64_t counts; /* 16 classes, 4 bits each */
     uint32_t start;  /* the lowest bytes of the first four characters, the first one lowest */
-    uint32_t length : 20;
-    uint32_t names : 12; /* names_signature, where names are compared */
+    uint32_t length : 19;
+    uint32_t in_planes : 1; /* beside the profile there are the text's bit planes (lanes.h) */
+    uint32_t names : 12;    /* names_signature, where names are compared */
 } text_profile;
 
 static inline text_profile
 text_profile_of(text_view text)
 {
-    text_profile profile = {0, 0, text.length < TEXT_PROFILE_LONGEST ? text.length : TEXT_PROFILE_LONGEST,
-                            TEXT_PROFILE_ANY_NAME};
+    text_profile profile = {.length = text.length < TEXT_PROFILE_LONGEST ? text.length : TEXT_PROFILE_LONGEST,
+                            .names = TEXT_PROFILE_ANY_NAME};
 
     for (uint32_t i = 0; i < text.length; i++) {
         uint32_t character = text_view_at(text, i);

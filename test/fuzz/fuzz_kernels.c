@@ -254,10 +254,13 @@ fuzz_level(void)
                                                 METHOD_DAMERAU, METHOD_LCS};
     static const uint32_t row_a[4] = {1}, row_b[4] = {2};
     text_view texts[3] = {{NULL, 0, 1}, a.view, b.view};
-    text_profile profiles[3] = {{0, 0, 0, 0}, text_profile_of(a.view), text_profile_of(b.view)};
+    text_profile profiles[3] = {{0}, text_profile_of(a.view), text_profile_of(b.view)};
+    lane_planes planes[3];
 
     if (a.length == 0 || b.length == 0)
         return;
+    profiles[1].in_planes = lane_planes_of(a.view, &planes[1]);
+    profiles[2].in_planes = lane_planes_of(b.view, &planes[2]);
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
         static scorer scorer;
         comparison_thread thread = {0};
@@ -276,7 +279,7 @@ fuzz_level(void)
         scorer.comparisons[0].level_count = 4;
         scorer.comparisons[0].thresholds[0] = methods[m] == METHOD_LEVENSHTEIN_DISTANCE ? 1 : 0.92;
         scorer.comparisons[0].thresholds[1] = methods[m] == METHOD_LEVENSHTEIN_DISTANCE ? 3 : 0.7;
-        scorer.comparisons[0].values = (value_table){.texts = texts, .profiles = profiles};
+        scorer.comparisons[0].values = (value_table){.texts = texts, .profiles = profiles, .planes = planes};
         if (!scorer_prepare(&scorer))
             abort();
         for (int i = 0; i < FUZZ_PAIRS; i++) {
@@ -382,11 +385,22 @@ static void
 fuzz_lanes(void)
 {
     text_view x[FUZZ_LANES], y[FUZZ_LANES];
-    double results[FUZZ_LANES];
+    double results[FUZZ_LANES], values[FUZZ_LANES];
+    lane_planes planes[2 * FUZZ_LANES];
+    static uint32_t of_x[FUZZ_LANES], of_y[FUZZ_LANES], place[FUZZ_LANES];
+    static uint8_t lengths_x[FUZZ_LANES], lengths_y[FUZZ_LANES];
+    uint32_t ready = 0;
 
     for (uint32_t i = 0; i < FUZZ_LANES; i++) {
         x[i] = part_of(a.view, i);
         y[i] = part_of(b.view, i * 7);
+        if (!lane_planes_of(x[i], &planes[i]) || !lane_planes_of(y[i], &planes[FUZZ_LANES + i]))
+            continue;
+        of_x[ready] = i;
+        of_y[ready] = FUZZ_LANES + i;
+        lengths_x[ready] = (uint8_t)x[i].length;
+        lengths_y[ready] = (uint8_t)y[i].length;
+        place[ready++] = i;
     }
     for (lane_target target = LANES_SINGLE; target <= LANES_AVX2; target++)
         for (lane_measure measure = LANES_JARO; measure <= LANES_DAMERAU; measure++) {
@@ -398,6 +412,12 @@ fuzz_lanes(void)
             for (uint32_t i = 0; i < FUZZ_LANES && target != LANES_SINGLE; i++)
                 if (results[i] != single_measure(measure, x[i], y[i]))
                     complain("lanes, beside one at a time", single_measure(measure, x[i], y[i]), results[i]);
+            if (lanes_values(measure, planes, of_x, of_y, lengths_x, lengths_y, ready, &workspace, values) !=
+                KERNEL_OK)
+                abort();
+            for (uint32_t r = 0; r < ready; r++)
+                if (values[r] != results[place[r]])
+                    complain("lanes, values that are ready", results[place[r]], values[r]);
         }
 }
 

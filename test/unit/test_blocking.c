@@ -55,6 +55,7 @@ static text_view texts[2][VALUES];
 static uint32_t points[2][VALUES][8];
 static uint8_t narrow[2][VALUES][8];
 static text_profile profiles[2][VALUES];
+static lane_planes planes[2][VALUES];
 static int32_t rare[VALUES]; /* what a value of column 0 weighs more or less */
 
 /* Texts of 0 to 7 characters of two scripts; those of one share their beginnings. */
@@ -73,6 +74,7 @@ make_texts(uint64_t *seed)
             texts[t][i] =
                 script < 256 ? (text_view){narrow[t][i], length, 1} : (text_view){points[t][i], length, 4};
             profiles[t][i] = text_profile_of(texts[t][i]);
+            profiles[t][i].in_planes = lane_planes_of(texts[t][i], &planes[t][i]);
             rare[i] = (int32_t)unit_below(seed, 50000) - 25000;
         }
 }
@@ -385,7 +387,7 @@ make_world(uint64_t *seed, uint32_t count, int rule_count)
         w.rows[i * STRIDE + 4] = unit_below(seed, VALUES);
     }
     for (int t = 0; t < 2; t++) {
-        w.values[t] = (value_table){.texts = texts[t], .profiles = profiles[t]};
+        w.values[t] = (value_table){.texts = texts[t], .profiles = profiles[t], .planes = planes[t]};
         w.order.values[t] = &w.values[t];
         w.order.slots[t] = unit_below(seed, 5) == 0 ? UINT32_MAX : 3 + (uint32_t)t;
     }

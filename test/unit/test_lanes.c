@@ -209,7 +209,34 @@ random_batch(uint64_t *seed)
 /* ---- tests ---- */
 
 static uint32_t wrong_naive, wrong_single;
-static uint64_t compared;
+static uint64_t compared, compared_values;
+
+/* The same pairs as values of a table, where both have planes; the others' results stay. */
+static kernel_status
+compare_values(lane_measure measure, uint32_t count, kernel_workspace *workspace, double *results)
+{
+    static lane_planes planes[2 * MOST_PAIRS];
+    static uint32_t of_a[MOST_PAIRS], of_b[MOST_PAIRS], place[MOST_PAIRS];
+    static uint8_t lengths_a[MOST_PAIRS], lengths_b[MOST_PAIRS];
+    uint32_t ready = 0;
+    double values[MOST_PAIRS];
+    kernel_status status;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!lane_planes_of(views_a[i], &planes[i]) || !lane_planes_of(views_b[i], &planes[MOST_PAIRS + i]))
+            continue;
+        of_a[ready] = i;
+        of_b[ready] = MOST_PAIRS + i;
+        lengths_a[ready] = (uint8_t)views_a[i].length;
+        lengths_b[ready] = (uint8_t)views_b[i].length;
+        place[ready++] = i;
+    }
+    status = lanes_values(measure, planes, of_a, of_b, lengths_a, lengths_b, ready, workspace, values);
+    for (uint32_t r = 0; r < ready; r++)
+        results[place[r]] = values[r];
+    compared_values += ready;
+    return status;
+}
 
 static void
 check_batch(uint32_t count, kernel_workspace *workspace)
@@ -224,6 +251,10 @@ check_batch(uint32_t count, kernel_workspace *workspace)
             wrong_single += results[i] != single(measures[m], a[i].view, b[i].view, workspace);
             compared++;
         }
+        if (compare_values(measures[m], count, workspace, results) != KERNEL_OK)
+            abort();
+        for (uint32_t i = 0; i < count; i++)
+            wrong_single += results[i] != single(measures[m], a[i].view, b[i].view, workspace);
     }
 }
 
@@ -240,13 +271,15 @@ test_target(const char *name, lane_target target)
         return;
     }
     wrong_naive = wrong_single = 0;
-    compared = 0;
+    compared = compared_values = 0;
     for (int i = 0; i < BATCHES; i++)
         check_batch(random_batch(&seed), &workspace);
     snprintf(text, sizeof text, "%s: the measures' definitions", name);
     unit_ok(wrong_naive == 0 && compared > 150000, text);
     snprintf(text, sizeof text, "%s: the bits of one pair at a time", name);
     unit_ok(wrong_single == 0, text);
+    snprintf(text, sizeof text, "%s: pairs of short values were among them", name);
+    unit_ok(compared_values > 50000 || lanes_best_target() == LANES_SINGLE, text);
     kernel_workspace_free(&workspace);
 }
 
@@ -281,11 +314,44 @@ test_lengths(const char *name, lane_target target)
                     abort();
                 for (uint32_t i = 0; i < 33; i++)
                     wrong += results[i] != single(measures[m], views_a[i], views_b[i], &workspace);
+                if (compare_values(measures[m], 33, &workspace, results) != KERNEL_OK)
+                    abort();
+                for (uint32_t i = 0; i < 33; i++)
+                    wrong += results[i] != single(measures[m], views_a[i], views_b[i], &workspace);
             }
         }
     snprintf(text, sizeof text, "%s: all lengths", name);
     unit_ok(wrong == 0, text);
     kernel_workspace_free(&workspace);
+}
+
+/* Which texts have planes, and that any two bytes are equal in them just when they are. */
+static void
+test_planes(void)
+{
+    static const uint8_t text[LANE_PLANES_LONGEST + 1] = "sixteen letters a";
+    static const uint32_t wide[1] = {0x416};
+    lane_planes planes[256];
+    uint32_t wrong = 0;
+
+    if (lanes_best_target() == LANES_SINGLE) {
+        unit_ok(!lane_planes_of((text_view){text, 3, 1}, planes), "no planes without vectors");
+        return;
+    }
+    unit_ok(lane_planes_of((text_view){text, LANE_PLANES_LONGEST, 1}, planes) &&
+                lane_planes_of((text_view){text, 1, 1}, planes) &&
+                !lane_planes_of((text_view){text, LANE_PLANES_LONGEST + 1, 1}, planes) &&
+                !lane_planes_of((text_view){text, 0, 1}, planes) &&
+                !lane_planes_of((text_view){wide, 1, 4}, planes),
+            "short texts of bytes have planes");
+    for (uint32_t c = 0; c < 256; c++) {
+        uint8_t character = (uint8_t)c;
+
+        lane_planes_of((text_view){&character, 1, 1}, &planes[c]);
+        for (uint32_t other = 0; other < c; other++)
+            wrong += memcmp(&planes[c], &planes[other], sizeof planes[c]) == 0;
+    }
+    unit_ok(wrong == 0, "different characters differ in some plane");
 }
 
 /* A stop that is requested comes through. */
@@ -317,6 +383,7 @@ main(void)
         test_target(targets[t].name, targets[t].target);
         test_lengths(targets[t].name, targets[t].target);
     }
+    test_planes();
     test_stop();
     for (int i = 0; i < MOST_PAIRS; i++) {
         free((void *)a[i].view.chars);
