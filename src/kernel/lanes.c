@@ -513,11 +513,21 @@ lanes_values(lane_measure measure, const lane_planes *planes, const uint32_t *a,
     lane_target target = lanes_target();
 
     if (target != LANES_SINGLE) {
-        uint32_t longer = 0;
+        const uint64_t sevens = UINT64_C(0x0707070707070707);
+        uint64_t longer = 0; /* a bit 4 for each length of more than 8 */
+        uint32_t i = 0;
 
-        for (uint32_t i = 0; i < count; i++)
-            longer |= (length_a[i] - 1U) | (length_b[i] - 1U);
-        compare_planes(measure, target, longer > 7, planes, a, b, length_a, length_b, count, results);
+        for (; i + 8 <= count; i += 8) {
+            uint64_t eight_a, eight_b;
+
+            memcpy(&eight_a, length_a + i, 8);
+            memcpy(&eight_b, length_b + i, 8);
+            longer |= (eight_a + sevens) | (eight_b + sevens);
+        }
+        for (; i < count; i++)
+            longer |= (length_a[i] + 7U) | (length_b[i] + 7U);
+        longer &= UINT64_C(0x1010101010101010);
+        compare_planes(measure, target, longer != 0, planes, a, b, length_a, length_b, count, results);
         return KERNEL_OK;
     }
 #endif
