@@ -37,7 +37,7 @@ typedef struct dictionary {
     double *numbers;  /* by code, when values are numbers; else NULL */
     calendar_date *dates;
     struct text_profile *profiles; /* by code, once something compares by them; else NULL */
-    struct lane_planes *planes;    /* by code, of short values, or NULL */
+    struct lane_planes *planes;    /* the same, where pairs are measured in lanes */
     uint64 *table;                 /* open addressing: where a value is, and bits of its hash; 0 is free */
     uint32 table_mask;
     bool unsettled; /* the table is new, and nothing is in it yet */

@@ -36,7 +36,7 @@ passes_can_have_sources(const match_spec *spec)
     return spec->trained && (spec->one_per_source != ONE_PER_SOURCE_EVIDENT || spec->unique_sources.known);
 }
 
-/* The rest is for what comes after reading: indexes of blocks, profiles, clusters. */
+/* The rest is for what comes after reading: indexes of blocks, profiles and bit planes, clusters. */
 Size
 passes_read_limit(void)
 {

@@ -432,7 +432,10 @@ make_ready(probe *probe)
         const probe_values *values = &probe->values[model->comparison_slots[c]];
 
         comparison->values =
-            (value_table){values->texts, values->numbers, values->dates, NULL, values->profiles};
+            (value_table){.texts = values->texts,
+                          .numbers = values->numbers,
+                          .dates = values->dates,
+                          .profiles = values->profiles}; /* no planes: pairs are scored one at a time */
         if (comparison->elements != ELEMENTS_NONE)
             set_elements(probe, c, comparison);
         else if (model->weighs_values[c] && values->whole.chars != NULL) {

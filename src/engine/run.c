@@ -167,8 +167,8 @@ alloc_lines(match_run *run, Size count, Size size)
         CACHE_LINE, (uintptr_t)big_alloc(run->store->data, add_size(mul_size(count, size), CACHE_LINE)));
 }
 
-/* The profiles of a column's values, which most pairs are told apart by, and what the others are measured by.
- */
+/* The profiles of a column's values, which most pairs are told apart by, and the planes that others are
+ * measured by. */
 static void
 make_profiles(match_run *run, int slot)
 {
@@ -182,7 +182,7 @@ make_profiles(match_run *run, int slot)
         if (run->comparison_slots[c] != slot)
             continue;
         job.with_names |= run->scorer.comparisons[c].method == METHOD_NAMES;
-        with_planes |= method_has_planes(run->scorer.comparisons[c].method);
+        with_planes |= comparison_has_planes(&run->scorer.comparisons[c]);
     }
     values->profiles = alloc_lines(run, values->count, sizeof(text_profile));
     if (with_planes && lanes_target() != LANES_SINGLE)

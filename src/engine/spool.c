@@ -20,8 +20,9 @@
 #define MANY_PART_BITS 8
 #define MUCH_MEMORY ((Size)64 * 1024 * 1024) /* from which on there may be many */
 
-/* What a value takes in a store beside its characters: view, hash, number of records, place, profile. */
-#define VALUE_OVERHEAD 64
+/* What a value takes in a store beside its characters: view, hash, number of records, place, profile, bit
+ * planes. */
+#define VALUE_OVERHEAD 80
 
 typedef struct record_header {
     uint32 size;      /* with this header */

@@ -552,7 +552,7 @@ batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const
     batch_work *work = &state->work;
     const text_profile *profiles = comparison->values.profiles;
     const text_view *texts = read_texts(comparison);
-    const lane_planes *planes = method_has_planes(comparison->method) ? comparison->values.planes : NULL;
+    const lane_planes *planes = comparison_has_planes(comparison) ? comparison->values.planes : NULL;
     uint32_t left = 0;
 
     state->shorts[0].count = state->shorts[1].count = 0;
@@ -590,11 +590,13 @@ batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const
     work->count = left;
 }
 
-/* Whether pairs of a method can be measured in lanes, and which measure that is. */
+/* Whether pairs can be measured in lanes, and which measure that is. */
 static inline bool
-lanes_can(comparison_method method, lane_measure *measure)
+measured_in_lanes(const comparison *comparison, lane_measure *measure)
 {
-    switch (method) {
+    if (comparison->elements != ELEMENTS_NONE)
+        return false;
+    switch (comparison->method) {
     case METHOD_JARO:
         *measure = LANES_JARO;
         return true;
@@ -619,11 +621,11 @@ lanes_can(comparison_method method, lane_measure *measure)
 }
 
 bool
-method_has_planes(comparison_method method)
+comparison_has_planes(const comparison *comparison)
 {
     lane_measure measure;
 
-    return lanes_can(method, &measure);
+    return measured_in_lanes(comparison, &measure) && comparison->level_count > 2;
 }
 
 /* A short text may lie in two cache lines; of a long one, which is read from its start, the first is enough.
@@ -682,7 +684,7 @@ batch_measure(const scorer *scorer, int c, comparison_thread *thread, batch_stat
     const text_view *texts = read_texts(comparison);
     lane_measure measure;
 
-    if (comparison->elements == ELEMENTS_NONE && lanes_can(comparison->method, &measure))
+    if (measured_in_lanes(comparison, &measure))
         return batch_measure_lanes(comparison, measure, thread, state);
     if (texts != NULL)
         for (uint32_t n = 0; n < work->count; n++) {

@@ -62,7 +62,7 @@ typedef struct value_table {
     const calendar_date *dates;         /* METHOD_DATE only */
     const struct term_vectors *vectors; /* where method_weighs_terms only */
     const text_profile *profiles;       /* where method_has_bound, else and by default NULL */
-    const lane_planes *planes;          /* where method_has_planes, of those whose profile says so; or NULL */
+    const lane_planes *planes;          /* where comparison_has_planes, by code; or NULL */
     struct element_table *elements;     /* of arrays (elements.h) only */
 } value_table;
 
@@ -144,8 +144,8 @@ bool method_is_distance(comparison_method method);
 /* Whether profiles can tell that two values are below every threshold. */
 bool method_has_bound(comparison_method method);
 
-/* Whether a method measures short values by their bit planes, if they are there. */
-bool method_has_planes(comparison_method method);
+/* Whether pairs of short values are measured by their bit planes, where these are there. */
+bool comparison_has_planes(const comparison *comparison);
 
 /* Whether the profiles of two different values tell so. */
 bool comparison_ruled_out(const comparison *comparison, const text_profile *a, const text_profile *b);

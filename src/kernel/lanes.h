@@ -32,7 +32,10 @@ typedef enum lane_measure {
     LANES_DAMERAU,
 } lane_measure;
 
-/* results[i]: of a[i] and b[i]. */
+/*
+ * results[i]: of a[i] and b[i]. In runs these are the pairs with a text that has no planes. Planes of others
+ * are made for each pair anew, which nothing but tests and measurements asks for: values are ready.
+ */
 kernel_status lanes_pairs(lane_measure measure, const text_view *a, const text_view *b, uint32_t count,
                           kernel_workspace *workspace, double *results);
 
