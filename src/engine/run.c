@@ -136,6 +136,8 @@ collect_columns(match_run *run, store_column *columns)
 }
 
 #define PROFILES_AT_ONCE 16384
+#define LENGTHS_ASKED 1024
+#define ENOUGH_FIT 0.1
 #define CACHE_LINE 64
 
 typedef struct profile_job {
@@ -167,6 +169,20 @@ alloc_lines(match_run *run, Size count, Size size)
         CACHE_LINE, (uintptr_t)big_alloc(run->store->data, add_size(mul_size(count, size), CACHE_LINE)));
 }
 
+/* Whether enough values are short enough to have planes; a few of them are asked. Of fewer than this hardly a
+ * pair in a hundred would be measured by planes. */
+static bool
+enough_fit_planes(const dictionary *values)
+{
+    uint32 step = values->count / LENGTHS_ASKED + 1, asked = 0, fit = 0;
+
+    for (uint32 code = 1; code < values->count; code += step) {
+        asked++;
+        fit += fits_planes(values->texts[code]);
+    }
+    return fit > 0 && fit >= asked * ENOUGH_FIT;
+}
+
 /* The profiles of a column's values, which most pairs are told apart by, and the planes that others are
  * measured by. */
 static void
@@ -185,7 +201,7 @@ make_profiles(match_run *run, int slot)
         with_planes |= comparison_has_planes(&run->scorer.comparisons[c]);
     }
     values->profiles = alloc_lines(run, values->count, sizeof(text_profile));
-    if (with_planes && lanes_target() != LANES_SINGLE)
+    if (with_planes && lanes_target() != LANES_SINGLE && enough_fit_planes(values))
         values->planes = alloc_lines(run, values->count, sizeof(lane_planes));
     memset(&values->profiles[0], 0, sizeof(text_profile));
     parallel_for(run->threads, values->count / PROFILES_AT_ONCE + 1, work_on_profiles, &job);

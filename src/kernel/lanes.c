@@ -305,7 +305,7 @@ lane_planes_of(text_view text, lane_planes *planes)
     uint32_t rows = (UINT32_C(1) << (text.length & 31)) - 1;
     __m128i bytes;
 
-    if (text.width != 1 || text.length - 1 >= LANE_PLANES_LONGEST)
+    if (!fits_planes(text))
         return false;
     lane_load_16(text.chars, text.length, words);
     bytes = _mm_unpacklo_epi64(word_vector(words[0]), word_vector(words[1]));

@@ -33,14 +33,21 @@ typedef enum lane_measure {
 } lane_measure;
 
 /*
- * results[i]: of a[i] and b[i]. In runs these are the pairs with a text that has no planes. Planes of others
- * are made for each pair anew, which nothing but tests and measurements asks for: values are ready.
+ * results[i]: of a[i] and b[i]. In runs these are the pairs with a text that has no planes. Of two short
+ * texts they are made anew for each pair, which takes longer than to measure it: where such pairs are many,
+ * values are to have their planes.
  */
 kernel_status lanes_pairs(lane_measure measure, const text_view *a, const text_view *b, uint32_t count,
                           kernel_workspace *workspace, double *results);
 
-/* Makes the planes of a text. False: it has none, as it is too long, empty or not of bytes, or this is built
- * for a machine without vectors. */
+static inline bool
+fits_planes(text_view text)
+{
+    return text.width == 1 && text.length - 1 < LANE_PLANES_LONGEST;
+}
+
+/* Makes the planes of a text. False: it has none, as it does not fit, or this is built for a machine without
+ * vectors. */
 bool lane_planes_of(text_view text, lane_planes *planes);
 
 /* The same as lanes_pairs of texts that have planes: results[i] of the values a[i] and b[i] of the table.
