@@ -41,6 +41,7 @@ extern void fuzz_minhash(void);
 /* fuzz_data.c: what is no measure of two texts. */
 extern void fuzz_sort(void);
 extern void fuzz_components(void);
+extern void fuzz_bytes(void);
 extern void fuzz_quantity(void);
 extern void fuzz_forms(void);
 

@@ -1,5 +1,6 @@
 /*
- * fuzz_data.c: what is no measure of two texts: sorting, components, quantities in texts, forms of words.
+ * fuzz_data.c: what is no measure of two texts: sorting, components, texts as bytes, quantities in texts,
+ * forms of words.
  */
 #include <ctype.h>
 #include <math.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "kernel/pair_bytes.h"
 #include "kernel/quantity.h"
 #include "kernel/quantity_units.h"
 #include "kernel/quantity_value.h"
@@ -97,6 +99,90 @@ fuzz_components(void)
         }
         expect("members", members, size[union_find_root(&forest, i)]);
     }
+}
+
+/* ---- texts as bytes ---- */
+
+/* A text in UTF-8, allocated to size. Some of its characters take three bytes. */
+static uint8_t *
+encode(const fuzz_text *text, size_t *size)
+{
+    uint8_t *bytes = malloc(3 * (size_t)text->length + 1), *exact;
+
+    *size = 0;
+    for (uint32_t i = 0; i < text->length && bytes != NULL; i++) {
+        uint32_t c = text->points[i] == 0x3BF ? 0x20AC : text->points[i];
+
+        if (c >= 0x800)
+            bytes[(*size)++] = (uint8_t)(0xE0 | c >> 12);
+        if (c >= 0x80)
+            bytes[(*size)++] = (uint8_t)(c >= 0x800 ? 0x80 | (c >> 6 & 0x3F) : 0xC0 | c >> 6);
+        bytes[(*size)++] = (uint8_t)(c < 0x80 ? c : 0x80 | (c & 0x3F));
+    }
+    exact = malloc(*size == 0 ? 1 : *size);
+    if (bytes == NULL || exact == NULL)
+        abort();
+    memcpy(exact, bytes, *size);
+    free(bytes);
+    return exact;
+}
+
+/* Whether both texts together have no character of three bytes and at most two first bytes. */
+static bool
+has_few_first_bytes(void)
+{
+    const fuzz_text *texts[2] = {&a, &b};
+    bool met[32] = {false};
+    uint32_t count = 0;
+
+    for (int t = 0; t < 2; t++)
+        for (uint32_t i = 0; i < texts[t]->length; i++) {
+            uint32_t c = texts[t]->points[i];
+
+            if (c == 0x3BF)
+                return false;
+            count += c >= 0x80 && !met[c >> 6];
+            met[c >> 6] |= c >= 0x80;
+        }
+    return count <= 2;
+}
+
+/* Bytes are equal just where the characters are. */
+static void
+check_bytes(const char *what, const pair_bytes *bytes)
+{
+    const fuzz_text *texts[2] = {&a, &b};
+
+    for (int t = 0; t < 2; t++) {
+        if (bytes->lengths[t] != texts[t]->length)
+            complain(what, texts[t]->length, bytes->lengths[t]);
+        for (uint32_t i = 0; i < texts[t]->length; i++)
+            for (int u = 0; u < 2; u++)
+                for (uint32_t j = 0; j < texts[u]->length; j++)
+                    if ((bytes->bytes[t][i] == bytes->bytes[u][j]) !=
+                        (texts[t]->points[i] == texts[u]->points[j]))
+                        complain(what, i, j);
+    }
+}
+
+void
+fuzz_bytes(void)
+{
+    size_t size_a, size_b;
+    uint8_t *bytes_a = encode(&a, &size_a), *bytes_b = encode(&b, &size_b);
+    bool wanted = size_a <= PAIR_BYTES_LONGEST && size_b <= PAIR_BYTES_LONGEST && has_few_first_bytes();
+    pair_bytes bytes, single;
+
+    if (pair_bytes_of(bytes_a, size_a, bytes_b, size_b, &bytes) != wanted)
+        complain("pair_bytes_of", wanted, !wanted);
+    if (pair_bytes_of_single(bytes_a, size_a, bytes_b, size_b, &single) != wanted)
+        complain("pair_bytes_of_single", wanted, !wanted);
+    if (wanted) {
+        check_bytes("pair_bytes_of", &bytes);
+        check_bytes("pair_bytes_of_single", &single);
+    }
+    free(bytes_a);
+    free(bytes_b);
 }
 
 /* ---- quantities ---- */

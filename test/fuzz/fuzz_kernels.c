@@ -472,6 +472,7 @@ static const struct {
     {"lanes", fuzz_lanes, LETTERS},
     {"sort", fuzz_sort, LETTERS},
     {"components", fuzz_components, LETTERS},
+    {"bytes", fuzz_bytes, LETTERS},
     {"quantity", fuzz_quantity, AMOUNTS},
     {"forms", fuzz_forms, "0123astrevnuol cdp   "},
 };
