@@ -16,15 +16,17 @@
 #define STEP (WEIGHT_UNITS / 2)
 #define STEPS 81           /* above the threshold, that are looked at */
 #define LEAST_LINKS 50     /* that say something */
-#define LEAST_F1 0.5       /* to be reached */
 #define ABOUT_AS_GOOD 0.02 /* a lower threshold that is, is taken */
 
-/* Of the links, where more are right the threshold stays; in F1, what a higher one must promise at least. */
+/* Of the links, where more are right the threshold stays; in F1, what a higher one must reach, and promise. */
 #define MOST_RIGHT 0.65
+#define LEAST_F1 0.5
 #define LEAST_GAIN 0.1
 /* The same for sources: records whose partner is there have more that are alike than others, so that less
    seems right than is. */
 #define MOST_RIGHT_ACROSS 0.5
+#define LEAST_F1_ACROSS 0.6
+#define LEAST_GAIN_ACROSS 0.2
 
 /* Without sources a higher threshold must also leave so many of the records with a partner one, and so many
    right pairs of all links; or partners of one record differ from each other so often. */
@@ -280,7 +282,8 @@ choose_step(const rival_counts *counts)
                        : 0;
         best = Max(best, f1[step]);
     }
-    if (best < LEAST_F1 || best < f1[0] + LEAST_GAIN)
+    if (best < (across ? LEAST_F1_ACROSS : LEAST_F1) ||
+        best < f1[0] + (across ? LEAST_GAIN_ACROSS : LEAST_GAIN))
         return 0;
     while (f1[chosen] < best - ABOUT_AS_GOOD)
         chosen++;

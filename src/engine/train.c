@@ -134,6 +134,7 @@ match_prior(match_run *run, sample *sample, const em_session *sessions, const em
 
     return Min(Max(matches, 0.5) / Max(sample->all_pairs, 1.0), 0.5);
 }
+
 static int
 run_em(match_run *run, const scorer *layout, em_session *sessions, const em_parameters *start,
        em_parameters *parameters, em_report *report)
@@ -454,7 +455,7 @@ learn_within_differing(match_run *run, training *learnt)
     }
     if (by_itself == WITHIN_FEW && held != WITHIN_TAKEN)
         by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING, 0, others != 0);
-    run->relatives_apart = by_itself == WITHIN_TAKEN || held == WITHIN_TAKEN;
+    run->relatives_apart |= by_itself == WITHIN_TAKEN || held == WITHIN_TAKEN;
     return learnt;
 }
 
