@@ -48,7 +48,7 @@ typedef struct rival_counts {
     uint64 taken[STEPS];
     double right[STEPS]; /* at that weight and above, as both below */
     double reached[STEPS], paired[STEPS];
-    double open; /* share of the records with two partners, that these differ from each other */
+    double open; /* share of the records with two partners, that these differ from each other; if looked at */
 } rival_counts;
 
 static bool
@@ -188,14 +188,16 @@ share_open(match_run *run, const partners *partners)
 }
 
 static void
-count_rivals(match_run *run, int64 least_weight, rival_counts *counts)
+count_rivals(match_run *run, int64 least_weight, bool look_at_open, rival_counts *counts)
 {
     Size places = mul_size(Max(run->store->records.count, 1), counts->groups);
     partners partners = {.states = big_alloc_zero(run->context, places)};
 
     if (counts->links->sources == NULL) {
-        partners.best = big_alloc(run->context, mul_size(places, sizeof(uint32)));
-        partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
+        if (look_at_open) {
+            partners.best = big_alloc(run->context, mul_size(places, sizeof(uint32)));
+            partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
+        }
         if (run->store->source_slot >= 0 && sources_fit(run->store))
             partners.seen = big_alloc_zero(run->context, mul_size(places, run->store->sources->count));
         for (uint32 source = 1;
@@ -294,9 +296,12 @@ choose_step(const rival_counts *counts)
     return 0;
 }
 
-/* What is seen of links of sources, or of all records; NULL: there are too many. */
+/*
+ * What is seen of links of sources, or of all records; NULL: there are too many. look_at_open: also whether
+ * partners of one record differ, for which pairs of them are compared.
+ */
 static rival_counts *
-look_at_links(match_run *run, const source_links *links, int64 least_weight)
+look_at_links(match_run *run, const source_links *links, int64 least_weight, bool look_at_open)
 {
     rival_counts *counts;
 
@@ -306,7 +311,7 @@ look_at_links(match_run *run, const source_links *links, int64 least_weight)
     counts->links = links;
     counts->groups = links->sources == NULL ? 1 : run->store->sources->count;
     counts->rivals = palloc0((Size)counts->groups * counts->groups * sizeof(rivals));
-    count_rivals(run, least_weight, counts);
+    count_rivals(run, least_weight, look_at_open, counts);
     estimate_right(counts);
     return counts;
 }
@@ -321,7 +326,7 @@ free_counts(rival_counts *counts)
 int32
 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight)
 {
-    rival_counts *counts = look_at_links(run, links, least_weight);
+    rival_counts *counts = look_at_links(run, links, least_weight, true);
     int chosen;
 
     if (counts == NULL)
@@ -337,7 +342,7 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
 double
 source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight)
 {
-    rival_counts *counts = look_at_links(run, links, least_weight);
+    rival_counts *counts = look_at_links(run, links, least_weight, false);
     double most = 0;
 
     if (counts == NULL)
@@ -352,7 +357,7 @@ void
 source_rivals_estimate(match_run *run, const source_links *links, int64 least_weight, double *reached,
                        double *right)
 {
-    rival_counts *counts = look_at_links(run, links, least_weight);
+    rival_counts *counts = look_at_links(run, links, least_weight, false);
 
     *reached = *right = 0;
     if (counts == NULL)
