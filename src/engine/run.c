@@ -345,6 +345,19 @@ set_value_weights(match_run *run, const match_spec *spec)
     }
 }
 
+/* Those of other weights, which the store would keep as long as its values. */
+static void
+free_value_weights(match_run *run)
+{
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        comparison *comparison = &run->scorer.comparisons[c];
+
+        if (comparison->value_weights != NULL)
+            pfree(unconstify(int32 *, comparison->value_weights));
+        comparison->value_weights = NULL;
+    }
+}
+
 void
 match_run_set_weights(match_run *run, const match_spec *spec)
 {
@@ -356,8 +369,10 @@ match_run_set_weights(match_run *run, const match_spec *spec)
         memcpy(run->scorer.comparisons[c].weights, spec->comparisons[c].weights,
                sizeof spec->comparisons[c].weights);
     run->weights = spec;
-    if (run->store->spool == NULL)
+    if (run->store->spool == NULL) {
+        free_value_weights(run);
         set_value_weights(run, spec);
+    }
     match_run_prepare_scorer(run);
     MemoryContextSwitchTo(before);
 }
