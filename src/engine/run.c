@@ -291,7 +291,7 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     double u = comparison->u[LEVEL_EXACT];
     int32 *weights = big_alloc(run->store->data, mul_size(values->count, sizeof(int32)));
     int32 other = scaled_weight(u, frequencies->other, frequencies->scale);
-    value_reader *reader = value_reader_create(run->context, TEXTOID, FORM_NONE);
+    value_reader *reader = value_reader_create(CurrentMemoryContext, TEXTOID, FORM_NONE);
 
     for (uint32 code = 0; code < values->count; code++)
         weights[code] = other;
@@ -313,8 +313,8 @@ static int32 *
 weights_by_elements(match_run *run, const comparison_spec *comparison, element_index *index)
 {
     const term_frequencies *frequencies = &comparison->frequencies;
-    double *shares = big_alloc(run->store->data, mul_size(index->elements->count, sizeof(double)));
-    value_reader *reader = value_reader_create(run->context, TEXTOID, FORM_NONE);
+    double *shares = big_alloc(CurrentMemoryContext, mul_size(index->elements->count, sizeof(double)));
+    value_reader *reader = value_reader_create(CurrentMemoryContext, TEXTOID, FORM_NONE);
 
     for (uint32 code = 0; code < index->elements->count; code++)
         shares[code] = frequencies->other;
@@ -327,10 +327,15 @@ weights_by_elements(match_run *run, const comparison_spec *comparison, element_i
     return element_weights(index, run->store->data, comparison, shares);
 }
 
-/* Adjustments of exact levels, of the values that the store has. */
+/* Adjustments of exact levels, of the values that the store has. In passes they are set in each of them, so
+ * what finds the values goes at once. */
 static void
 set_value_weights(match_run *run, const match_spec *spec)
 {
+    MemoryContext scratch =
+        AllocSetContextCreate(run->context, "mastering weights of values", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(scratch);
+
     for (int c = 0; c < spec->comparison_count; c++) {
         const comparison_spec *comparison = &spec->comparisons[c];
 
@@ -343,6 +348,8 @@ set_value_weights(match_run *run, const match_spec *spec)
             run->scorer.comparisons[c].value_weights =
                 value_weights(run, comparison, run->comparison_slots[c]);
     }
+    MemoryContextSwitchTo(before);
+    MemoryContextDelete(scratch);
 }
 
 /* Those of other weights, which the store would keep as long as its values. */

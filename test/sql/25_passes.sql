@@ -112,3 +112,10 @@ SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
 DROP TABLE passes_few;
 DROP TABLE passes_record, passes_in_memory, passes_model, passes_numbers, passes_numbers_memory;
 DROP FUNCTION passes_differences, passes_pick;
+-- What finds the values that are weighed by how often they come is made in each pass, and gone after it.
+SET client_min_messages = error;
+SET mastering.work_mem = '1MB';
+CREATE TABLE passes_frequent AS SELECT n AS id, 'brand ' || n % 4000 AS brand, 'name ' || n / 2 AS name, repeat(md5('note' || n), 8) AS note FROM generate_series(1, 18000) AS n;
+SELECT count(*) AS trained FROM mastering.train_model('SELECT * FROM passes_frequent', '{"blocking": ["name", "brand"], "comparisons": [{"column": "brand", "method": "exact", "term_frequency": true}, {"column": "name", "method": "exact"}, {"column": "note", "method": "exact"}]}');
+SELECT max(memory_mb) - min(memory_mb) < 5 AS little_memory FROM mastering.last_run() WHERE phase = 'pairs' AND EXISTS (SELECT FROM mastering.last_run() WHERE phase = 'spill');
+DROP TABLE passes_frequent;
