@@ -106,7 +106,7 @@ DECLARE
     threshold double precision;
     told pg_catalog.text := pg_catalog.current_setting('client_min_messages');
     -- The query is read many times, and most of them have the same to say.
-    repeats CONSTANT boolean := told IN ('notice', 'warning') AND NOT pg_catalog.current_setting('mastering.log_progress')::boolean;
+    repeats CONSTANT boolean := told IN ('notice', 'warning') AND NOT COALESCE(pg_catalog.current_setting('mastering.log_progress', true)::boolean, false);    -- unknown, until a function of the library was called
 BEGIN
     SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', p.name, 'kind', p.kind, 'records', p.records, 'nulls', p.nulls, 'distinct_values', p.distinct_values, 'mean_length', p.mean_length,
         'longest', p.longest, 'equal_share', p.equal_share, 'top_values', p.top_values::pg_catalog.jsonb) ORDER BY p.n), '[]') INTO columns

@@ -187,4 +187,8 @@ SELECT p.name, p.longest, round(p.mean_length::numeric, 3) AS mean_length FROM m
 SELECT max(length(edge)) AS edge, round(avg(length(edge)), 3) AS mean, max(length(note)) AS note, round(avg(length(note)), 3) AS mean FROM robust_long;
 SELECT mastering.report('SELECT id, name, city, note FROM robust_long') LIKE '<!DOCTYPE html>%' AS made;
 SELECT current_setting('client_min_messages') AS told;
+-- As the first call of a session, too, which does not know the library's settings yet.
+\c -
+SET client_min_messages = error;
+SELECT mastering.report('SELECT id, name, city FROM robust_long') LIKE '<!DOCTYPE html>%' AS made;
 DROP TABLE robust_long;
