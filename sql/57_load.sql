@@ -32,7 +32,7 @@ BEGIN
     FOR item IN SELECT a ->> 'name' AS name, a ->> 'type' AS type, mapping ->> (a ->> 'name') AS expression FROM jsonb_array_elements(entity -> 'attributes') a WHERE mapping ? (a ->> 'name') LOOP
         BEGIN
             PERFORM FROM mastering.query_as(env.owner::name, format(E'SELECT count(CAST((%s\n) AS %s)) FROM %s', item.expression, item.type, from_item), mastering.artifact_path(env.name), false) AS t (n bigint);
-        EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR datatype_mismatch OR cannot_coerce OR data_exception THEN
+        EXCEPTION WHEN syntax_error_or_access_rule_violation OR invalid_schema_name OR feature_not_supported OR data_exception THEN
             GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
             attribute := item.name;
             RETURN;

@@ -133,7 +133,7 @@ BEGIN
                                    format(E'SELECT %L::text, "#key",\n       %s, "#row"\n  FROM %s AS %I WHERE "#segment" OPERATOR(mastering.===) %s', source.name,
                                           mastering.mapping_list(entity, source.content -> 'mapping'), view_name, source.name, part.segment),
                                    mastering.artifact_path(env.name), mastering.column_list(entity -> 'attributes', true));
-                EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR datatype_mismatch OR cannot_coerce OR data_exception THEN
+                EXCEPTION WHEN syntax_error_or_access_rule_violation OR invalid_schema_name OR feature_not_supported OR data_exception THEN
                     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
                     failure := mastering.mapping_failure(env, entity, source.content -> 'mapping', format('%s AS %I WHERE "#segment" OPERATOR(mastering.===) %s', view_name, source.name, part.segment));
                     IF failure.attribute IS NULL THEN

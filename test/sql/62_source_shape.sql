@@ -27,6 +27,19 @@ SELECT count(*), count(city) FROM sh.p;
 UPDATE shape.people SET born = 'about 1950' WHERE id = 7;
 SELECT change, total FROM load('sh', 'p');
 SELECT master('sh', 'p');
+-- What the mapping calls: its schema is gone, or it is not what a mapping may call any more. The rows are loaded.
+UPDATE shape.people SET born = NULL WHERE id = 7;
+CREATE SCHEMA shape_calls;
+CREATE FUNCTION shape_calls.plain(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1)';
+SELECT map_source('sh', 'p', 's', 'shape.people', 'id', '{"name": "shape_calls.plain(name)", "city": "lower(town)"}');
+CREATE OR REPLACE FUNCTION shape_calls.plain(text) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT upper($1)';
+ALTER TABLE shape.people ADD note text;
+SELECT change, total FROM load('sh', 'p');
+SELECT master('sh', 'p');
+DROP SCHEMA shape_calls CASCADE;
+ALTER TABLE shape.people DROP note;
+SELECT change, total FROM load('sh', 'p');
+SELECT master('sh', 'p');
 -- The key, and the relation.
 ALTER TABLE shape.people RENAME id TO no;
 SELECT change, total FROM load('sh', 'p');
