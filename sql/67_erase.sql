@@ -311,8 +311,9 @@ BEGIN
         place := item.kind;
         IF item.kind = 'lineage' THEN
             touched := mastering.erase_in_store(item.store_id, id,
-                format('s."#cluster" = ANY (%L::bigint[]) AND mastering.lineage_without(s.lineage, %L) <> s.lineage', clusters, record_id), format('lineage = mastering.lineage_without(s.lineage, %L)', record_id),
-                'NOT EXISTS (SELECT FROM jsonb_each(s.lineage) x WHERE jsonb_path_exists(x.value, ''$.record ? (@ <> null)''))');
+                format('(s."#cluster" = ANY (%L::bigint[]) AND mastering.lineage_without(s.lineage, %L) <> s.lineage OR s."#cluster" = ANY (%L::bigint[]))', clusters, record_id, left_alone),
+                format('lineage = mastering.lineage_without(s.lineage, %L)', record_id),
+                format('s."#cluster" = ANY (%L::bigint[]) OR NOT EXISTS (SELECT FROM jsonb_each(s.lineage) x WHERE jsonb_path_exists(x.value, ''$.record ? (@ <> null)''))', left_alone));
         ELSE
             touched := mastering.erase_in_store(item.store_id, id, format('(s."#cluster" IN (SELECT x.cluster FROM pg_temp.mastering_erased x) OR s."#cluster" = ANY (%L::bigint[]))', left_alone),
                 (SELECT string_agg(format('%1$I = CASE WHEN EXISTS (SELECT FROM pg_temp.mastering_erased x WHERE x.cluster = s."#cluster" AND x.attribute = %1$L) THEN NULL ELSE s.%1$I END', a.value ->> 'name'), ', ')

@@ -128,6 +128,16 @@ SELECT email, records FROM e_prod.erasable WHERE email IN ('mail3@erase.example'
 SELECT action, detail ->> 'reason' AS reason, detail ? 'key_hash' AS hashed FROM audit_log WHERE environment = 'e_prod' AND action ~ 'eras' ORDER BY seq;
 SELECT * FROM erase_input.found('mail3@erase.example');
 
+-- A golden record that stewards set every value of: its lineage names no record, and goes with it.
+SELECT m.cluster_id AS set_by_stewards FROM e_prod.erasable_members m WHERE m.source = 'crm' AND m.record_key = '5' \gset
+SELECT override_golden('e_prod', 'erasable', :set_by_stewards, a, 'set for ' || a) > 0 AS overridden FROM unnest('{name,email,town}'::text[]) a;
+SELECT master('e_prod', 'erasable') - 'born';
+SELECT attribute, source, rule FROM e_prod.erasable_lineage WHERE id = :set_by_stewards ORDER BY 1;
+SELECT place, sum(touched) AS touched FROM erase('erasable', 'crm', '5', 'request 2026-20') WHERE place IN ('golden', 'lineage', 'members') GROUP BY 1 ORDER BY 1;
+SELECT (SELECT count(*) FROM e_prod.erasable WHERE id = :set_by_stewards) AS golden, (SELECT count(*) FROM e_prod.erasable_lineage WHERE id = :set_by_stewards) AS lineage;
+SELECT * FROM erase_input.found('set for ');
+SELECT bool_and(mastering.segment_hash(segment_id) = hash) AS all_verify FROM mastering.segment;
+
 RESET search_path;
 SELECT mastering.revoke_role('e_dev', 'admin', 'erase_author'), mastering.revoke_role('e_prod', 'author', 'erase_author');
 SELECT mastering.drop_environment('e_prod'), mastering.drop_environment('e_dev');
