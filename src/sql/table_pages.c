@@ -239,12 +239,12 @@ reserve_space(page_maker *maker, BlockNumber first, int pages)
             return false;
     }
     while (fallocate(maker->file, FALLOC_FL_KEEP_SIZE, start, (off_t)pages * BLCKSZ) != 0) {
-        if (errno == EOPNOTSUPP || errno == ENOSYS)
-            return false;
-        if (errno != EINTR)
+        if (errno == ENOSPC || errno == EDQUOT)
             ereport(ERROR, (errcode_for_file_access(),
                             errmsg("could not extend table \"%s\": %m", RelationGetRelationName(relation)),
                             errhint("Check free disk space.")));
+        if (errno != EINTR) /* no such call here, or none for this file: what is written tells more */
+            return false;
     }
     return true;
 #else

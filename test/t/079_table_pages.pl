@@ -8,7 +8,7 @@ use Test::More;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', "wal_consistency_checking = 'heap2'\nfsync = off\nautovacuum = off\nrestart_after_crash = on\n");
+$primary->append_conf('postgresql.conf', "wal_consistency_checking = 'heap2'\nfsync = off\nautovacuum = off\nrestart_after_crash = on\nwal_keep_size = 1GB\n");
 $primary->start;
 $primary->safe_psql('postgres', q{
 	CREATE EXTENSION mastering;
