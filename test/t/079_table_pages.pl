@@ -2,6 +2,7 @@
 # and after a crash; a killed backend leaves no row; other sessions may add rows meanwhile.
 use strict;
 use warnings;
+use Errno;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -70,4 +71,28 @@ is(shown($standby, 'four'), shown($primary, 'four'), 'the standby has them');
 unlike(slurp_file($standby->logfile), qr/inconsistent page/, 'replay made the pages that were logged');
 $standby->stop;
 $primary->stop;
+
+# Where space cannot be reserved, for whatever reason, pages are written one by one; a full disk is told.
+my $scratch = PostgreSQL::Test::Utils::tempdir;
+open(my $source, '>', "$scratch/refuse.c") or die $!;
+print $source q{#include <errno.h>
+#include <stdlib.h>
+#include <sys/types.h>
+int fallocate(int file, int mode, off_t start, off_t length) { errno = atoi(getenv("REFUSE_WITH")); return -1; }
+int fallocate64(int file, int mode, off_t start, off_t length) { return fallocate(file, mode, start, length); }
+};
+close $source;
+system_or_bail($ENV{CC} || 'gcc', '-shared', '-fPIC', '-o', "$scratch/refuse.so", "$scratch/refuse.c");
+my %number = (EOPNOTSUPP => Errno::EOPNOTSUPP(), EINVAL => Errno::EINVAL(), EPERM => Errno::EPERM(), ENOSPC => Errno::ENOSPC());
+foreach my $error (sort keys %number)
+{
+	local $ENV{LD_PRELOAD} = "$scratch/refuse.so";
+	local $ENV{REFUSE_WITH} = $number{$error};
+	$primary->start;
+	my $status = $primary->psql('postgres', 'SET client_min_messages = error; CREATE TABLE refused (id bigint, cluster_id bigint); ' . sprintf($into, 'refused'), stdout => \my $rows, stderr => \my $message);
+	is($rows, $error eq 'ENOSPC' ? '' : '30000', "$error: rows without space that is reserved");
+	like($message, $error eq 'ENOSPC' ? qr/could not extend table "refused": .*\n.*Check free disk space/ : qr/^$/, "$error: what is said");
+	is($primary->safe_psql('postgres', 'SELECT count(*), count(DISTINCT ctid) FROM refused; DROP TABLE refused'), $error eq 'ENOSPC' ? '0|0' : '30000|30000', "$error: what is there");
+	$primary->stop;
+}
 done_testing();
