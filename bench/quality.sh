@@ -146,7 +146,8 @@ if [ "${VARIANTS:-no}" = yes ]; then
     for ((job = 0; job < JOBS; job++)); do
         measure_variants "$job" &
     done | sort | tee "$BUILD/variants.result"
-    awk -F ' *[|] *' 'NF > 6 { n++; sum += $5 } END { printf "mean of %d: %.4f\n", n, sum / n }' "$BUILD/variants.result"
+    awk -F ' *[|] *' 'NF > 6 { n++; sum += $5 } NF <= 6 { failed++ } END { if (n) printf "mean of %d: %.4f\n", n, sum / n; if (failed) { print failed " failed"; exit 1 } }' \
+        "$BUILD/variants.result"
     exit 0
 fi
 if [ "${PARTS:-no}" = yes ]; then
