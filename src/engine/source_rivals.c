@@ -18,14 +18,16 @@
 #define LEAST_LINKS 50     /* that say something */
 #define ABOUT_AS_GOOD 0.02 /* a lower threshold that is, is taken */
 
-/* Of the links, where more are right the threshold stays; in F1, what a higher one must reach, and promise. */
+/* Of the links, where more are right the threshold stays; in F1, what a higher one must promise at least. */
 #define MOST_RIGHT 0.65
-#define LEAST_F1 0.5
-#define LEAST_GAIN 0.1
+#define LEAST_GAIN 0.15
+#define LEAST_F1 0.6
+/* The same where nothing is known of sources: a second partner is no other source's. */
+#define LEAST_GAIN_WITHOUT 0.1
+#define LEAST_F1_WITHOUT 0.5
 /* The same for sources: records whose partner is there have more that are alike than others, so that less
    seems right than is. */
 #define MOST_RIGHT_ACROSS 0.5
-#define LEAST_F1_ACROSS 0.6
 #define LEAST_GAIN_ACROSS 0.2
 
 /* Without sources a higher threshold must also leave so many of the records with a partner one, and so many
@@ -44,6 +46,7 @@ typedef struct rivals {
 typedef struct rival_counts {
     const source_links *links;
     uint32 groups;  /* sources, or 1 */
+    bool without;   /* records have no sources */
     rivals *rivals; /* by source * groups + other */
     uint64 taken[STEPS];
     double right[STEPS]; /* at that weight and above, as both below */
@@ -284,8 +287,10 @@ choose_step(const rival_counts *counts)
                        : 0;
         best = Max(best, f1[step]);
     }
-    if (best < (across ? LEAST_F1_ACROSS : LEAST_F1) ||
-        best < f1[0] + (across ? LEAST_GAIN_ACROSS : LEAST_GAIN))
+    if (best < (counts->without ? LEAST_F1_WITHOUT : LEAST_F1) ||
+        best < f1[0] + (across            ? LEAST_GAIN_ACROSS
+                        : counts->without ? LEAST_GAIN_WITHOUT
+                                          : LEAST_GAIN))
         return 0;
     while (f1[chosen] < best - ABOUT_AS_GOOD)
         chosen++;
@@ -310,6 +315,7 @@ look_at_links(match_run *run, const source_links *links, int64 least_weight, boo
     counts = palloc0(sizeof(rival_counts));
     counts->links = links;
     counts->groups = links->sources == NULL ? 1 : run->store->sources->count;
+    counts->without = run->store->source_slot < 0;
     counts->rivals = palloc0((Size)counts->groups * counts->groups * sizeof(rivals));
     count_rivals(run, least_weight, look_at_open, counts);
     estimate_right(counts);
