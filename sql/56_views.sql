@@ -22,7 +22,7 @@ BEGIN
         WHEN 'golden' THEN mastering.store_for(kind, entity_name, '', mastering.golden_columns(entity), '[["#cluster"]]')
         WHEN 'members' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#source", "type": "text"}, {"name": "#key", "type": "text"}, {"name": "#cluster", "type": "bigint"}]',
                                                 '[["#source", "#key"], ["#cluster"]]')
-        WHEN 'lineage' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#cluster", "type": "bigint"}, {"name": "lineage", "type": "jsonb"}]', '[["#cluster"]]')
+        WHEN 'lineage' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#cluster", "type": "bigint"}, {"name": "lineage", "type": "jsonb"}]', '[["#cluster", "#row"]]')
         WHEN 'keys' THEN mastering.store_for(kind, entity_name, '', '[{"name": "first", "type": "bigint"}, {"name": "rule", "type": "integer"}, {"name": "of", "type": "integer"}, {"name": "entries", "type": "bytea"}]',
                                              '[["rule", "first"]]')
         WHEN 'history' THEN mastering.store_for(kind, entity_name, '', '[{"name": "#cluster", "type": "bigint"}, {"name": "event", "type": "text"}, {"name": "other_id", "type": "bigint"}, {"name": "records", "type": "bigint"}, {"name": "at", "type": "timestamp with time zone"}]',

@@ -340,28 +340,31 @@ $$;
 COMMENT ON FUNCTION mastering.write_segment(int, text) IS 'A segment with the rows of a query; NULL where there are none.';
 
 -- few and many: conditions of rows s that are wanted; so many are wanted in all. Where a segment has few of them they are found by an
--- index (few); where they are many beside its rows, it is read once and laid beside them (many): an index is gone down for each
--- that is wanted, also in the small segments of late changes, which have hardly any of them.
+-- index (few); where they are many beside its rows, as in the small segments of late changes, which have hardly any of them, an index would be
+-- gone down for each that is wanted: such segments are read once, and what is wanted is laid beside all of them together (many).
 CREATE FUNCTION mastering.rows_query(version jsonb, columns text, few text, many text, wanted bigint) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(string_agg(format('SELECT %s FROM mastering.%I s WHERE %s%s', columns, 'segment_' || g.segment_id, CASE WHEN wanted > g.row_count / 4 THEN many ELSE few END,
-                                      CASE WHEN v.value <> '0' THEN format(' AND NOT mastering.is_deleted(%s, s."#row")', v.value) ELSE '' END), ' UNION ALL ' ORDER BY o.ordinality),
-                    format('SELECT %s FROM mastering.%I s WHERE false', columns, 'store_' || (version ->> 'store')))
-      FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY o JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
-      JOIN mastering.segment g ON g.segment_id = o.value::int
+    WITH part AS (SELECT format('(SELECT %s FROM mastering.%I s WHERE %s', replace(columns, '"#segment"', g.segment_id || ' AS "#segment"'), 'segment_' || g.segment_id,
+                                CASE WHEN v.value <> '0' THEN format('NOT mastering.is_deleted(%s, s."#row")', v.value) ELSE 'true' END) AS query, wanted > g.row_count / 4 AS small, o.ordinality
+                    FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY o JOIN jsonb_array_elements_text(version -> 'vectors') WITH ORDINALITY v USING (ordinality)
+                    JOIN mastering.segment g ON g.segment_id = o.value::int)
+    SELECT coalesce(string_agg(q.query, ' UNION ALL ' ORDER BY q.ordinality), format('(SELECT %s FROM mastering.%I s WHERE false)', columns, 'store_' || (version ->> 'store')))
+      FROM (SELECT format('%s AND %s)', p.query, few), p.ordinality FROM part p WHERE NOT p.small
+            UNION ALL
+            SELECT format('(SELECT s.* FROM (%s) s WHERE %s)', string_agg(p.query || ')', ' UNION ALL ' ORDER BY p.ordinality), many), NULL FROM part p WHERE p.small HAVING count(*) > 0) q (query, ordinality)
 $$;
-COMMENT ON FUNCTION mastering.rows_query(jsonb, text, text, text, bigint) IS 'A query for some rows of a version, segment by segment: by their index where few are wanted, by reading all where many are.';
+COMMENT ON FUNCTION mastering.rows_query(jsonb, text, text, text, bigint) IS 'A query for these columns of some rows of a version, segment by segment: by their index where few are wanted, by reading all where many are.';
 
 CREATE FUNCTION mastering.segments_of(version jsonb) RETURNS int[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT ARRAY(SELECT s.value::int FROM jsonb_array_elements_text(version -> 'segments') WITH ORDINALITY s ORDER BY s.ordinality) $$;
 COMMENT ON FUNCTION mastering.segments_of(jsonb) IS 'The segments of a version.';
 
 -- To be executed with the ids, a bigint[], as its parameter.
-CREATE FUNCTION mastering.rows_of_clusters(version jsonb, clusters bigint) RETURNS text
+CREATE FUNCTION mastering.rows_of_clusters(version jsonb, clusters bigint, columns text DEFAULT '*') RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT mastering.rows_query(version, 's.*', 's."#cluster" = ANY (ARRAY(SELECT unnest($1)))', 's."#cluster" IN (SELECT unnest($1))', clusters)
+    SELECT mastering.rows_query(version, columns, 's."#cluster" = ANY (ARRAY(SELECT unnest($1)))', 's."#cluster" IN (SELECT unnest($1))', clusters)
 $$;
-COMMENT ON FUNCTION mastering.rows_of_clusters(jsonb, bigint) IS 'A query for the rows of so many clusters in a version.';
+COMMENT ON FUNCTION mastering.rows_of_clusters(jsonb, bigint, text) IS 'A query for the rows of so many clusters in a version; columns: "#cluster" and others.';
 
 -- The version after a run: rows of the wanted state that the old version has stay where they are. All rows are told apart by hashes of what they
 -- are in memory, both sides read once, in one join of places and hashes alone; what a row is made of is read again where it is new. Those of
@@ -421,6 +424,21 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.next_version(int, jsonb, text, text, text[], bigint[], boolean, text, text, boolean) IS 'The version that a query''s rows are, written as what differs from an old one; columns: those of a row s of either, key: the names of what tells its rows apart, sorted: the order in which new ones are written. With a scope, the rows of these clusters and the others as they were; without one, the clusters of what came and went are in pg_temp.mastering_differs. scope_rows: a FROM item s with the old rows of the scope, where they were read already. placed: the query reads a table, and gives the places of its rows there, "#place".';
+
+-- Where most rows are other ones, to compare them costs more than to write a few that are not: of the rows that go only the numbers are read, which
+-- an index has.
+CREATE FUNCTION mastering.replaced_version(old jsonb, wanted text, scope bigint[]) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET enable_indexscan = on AS $$
+DECLARE
+    deletions jsonb;
+BEGIN
+    PERFORM mastering.expect_rows(mastering.segments_of(old), '{#cluster}', NULL, scope);
+    EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM (%s) o GROUP BY 1) d',
+                   mastering.rows_of_clusters(old, cardinality(scope), '"#cluster", "#row", "#segment"')) INTO deletions USING scope;
+    RETURN mastering.compacted_version(mastering.changed_version(old, deletions, mastering.write_segment((old ->> 'store')::int, wanted)));
+END
+$$;
+COMMENT ON FUNCTION mastering.replaced_version(jsonb, text, bigint[]) IS 'The version in which the rows of these clusters are those of a query, and the others as they were.';
 
 -- The segments of a version to write once more so that at most so many are left and at most a tenth of the rows is deleted. Those with
 -- most deletions go, and what is smaller than what is written anyway goes with them. Where there are only too many, the smallest

@@ -165,6 +165,7 @@ COMMENT ON FUNCTION mastering.note_decided(text, text, jsonb, jsonb, jsonb) IS '
 --   mastering_near       clusters that links lead to
 --   mastering_affected   records that it clusters anew, and since which round
 --   mastering_scope      records that the engine is to read now
+--   mastering_shared     what shares keys with them, by segment: the numbers or the places of rows
 
 -- The records in pg_temp.mastering_scope as a query for the environment's owner.
 CREATE FUNCTION mastering.scope_query(entity jsonb) RETURNS text
@@ -193,8 +194,8 @@ END
 $$;
 COMMENT ON FUNCTION mastering.read_rows() IS 'Brings the records in pg_temp.mastering_scope that are not there yet into pg_temp.mastering_read.';
 
--- columns: of rows s of the version whose source and key are in pg_temp.mastering_want.
-CREATE FUNCTION mastering.read_wanted(version jsonb, columns text, target text) RETURNS bigint
+-- Rows of the version whose source and key are in pg_temp.mastering_want: values of these columns go into the target.
+CREATE FUNCTION mastering.read_wanted(version jsonb, columns text, "values" text, target text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     part record;
@@ -203,7 +204,7 @@ DECLARE
 BEGIN
     FOR part IN SELECT w.source, array_agg(w.key) AS keys, count(*) AS n FROM pg_temp.mastering_want w GROUP BY 1 LOOP
         PERFORM mastering.expect_rows(mastering.segments_of(version), '{#source,#key}', part.source, part.keys);
-        EXECUTE format('INSERT INTO pg_temp.%I %s ON CONFLICT DO NOTHING', target,
+        EXECUTE format('INSERT INTO pg_temp.%I SELECT %s FROM (%s) s ON CONFLICT DO NOTHING', target, "values",
                        mastering.rows_query(version, columns, format('s."#source" = %L AND s."#key" = ANY (ARRAY(SELECT unnest($1)))', part.source), format('s."#source" = %L AND s."#key" IN (SELECT unnest($1))', part.source), part.n)) USING part.keys;
         GET DIAGNOSTICS n = ROW_COUNT;
         total := total + n;
@@ -211,7 +212,7 @@ BEGIN
     RETURN total;
 END
 $$;
-COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text) IS 'Brings rows of a version into a temporary table, by the sources and keys in pg_temp.mastering_want; says how many.';
+COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text, text) IS 'Brings rows of a version into a temporary table, by the sources and keys in pg_temp.mastering_want; says how many. columns: what is read of a row, source and key among it; values: what is kept of a row s.';
 
 -- Clusters (of a query) that were not looked at yet: their members, and the records that these are.
 CREATE FUNCTION mastering.read_clusters(clusters text, members jsonb, records jsonb) RETURNS void
@@ -230,7 +231,7 @@ BEGIN
     INSERT INTO pg_temp.mastering_want SELECT m."#source", m."#key" FROM pg_temp.mastering_member m
      WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = m."#source" AND r."#key" = m."#key")
        AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key");
-    PERFORM mastering.read_wanted(records, 's.*', 'mastering_read');
+    PERFORM mastering.read_wanted(records, '*', 's.*', 'mastering_read');
 END
 $$;
 COMMENT ON FUNCTION mastering.read_clusters(text, jsonb, jsonb) IS 'Brings clusters of the last run into pg_temp.mastering_member, and their records into pg_temp.mastering_read.';
@@ -289,22 +290,22 @@ $$;
 COMMENT ON FUNCTION mastering.find_links(mastering.environment, text) IS 'Lists the links of the records that are marked in pg_temp.mastering_scope in a temporary table.';
 
 -- The records that are compared: those in pg_temp.mastering_scope that are probes, which were read, with what they share keys with, which is
--- far more, is looked at once and mostly not again: it goes from its store to the engine, by where it lies where that is known (placed: the
--- segments of which it is), by its numbers otherwise.
-CREATE FUNCTION mastering.links_query(env mastering.environment, entity_name text, entity jsonb, records jsonb, segments int[], placed int[]) RETURNS text
+-- far more, is looked at once and mostly not again: it goes from its store to the engine, by where it lies where that is known, by its
+-- numbers otherwise.
+CREATE FUNCTION mastering.links_query(env mastering.environment, entity_name text, entity jsonb, records jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Row numbers of the version alone are asked for.
     store text := mastering.show_source(env, mastering.path(entity_name, 'keys'), records || jsonb_build_object('vectors', (SELECT jsonb_agg(0) FROM jsonb_array_elements(records -> 'segments'))), true);
 BEGIN
-    PERFORM mastering.expect_rows(ARRAY[g], '{#row}', NULL, ARRAY(SELECT w.row_no FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = g)) FROM unnest(segments) g WHERE g <> ALL (placed);
+    PERFORM mastering.expect_rows(ARRAY[w.segment], '{#row}', NULL, w.rows) FROM pg_temp.mastering_shared w WHERE w.places IS NULL;
     RETURN mastering.scope_query(entity) || ' WHERE w.probe' || coalesce((SELECT string_agg(format(' UNION ALL SELECT s."#source" || '':'' || s."#key", s."#source", false, %s FROM %s s
-          WHERE s."#segment" OPERATOR(mastering.===) %s AND %s FROM pg_temp.mastering_scope w WHERE NOT w.probe AND w.segment = %3$s))',
-        (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, g,
-        CASE WHEN g = ANY (placed) THEN 's."#place" = ANY (ARRAY(SELECT w.place' ELSE 's."#row" = ANY (ARRAY(SELECT w.row_no' END), '') FROM unnest(segments) g), '');
+          WHERE s."#segment" OPERATOR(mastering.===) %s AND %s FROM pg_temp.mastering_shared w WHERE w.segment = %3$s))',
+        (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), store, w.segment,
+        CASE WHEN w.places IS NOT NULL THEN 's."#place" = ANY (ARRAY(SELECT unnest(w.places)' ELSE 's."#row" = ANY (ARRAY(SELECT unnest(w.rows)' END), '' ORDER BY w.segment) FROM pg_temp.mastering_shared w), '');
 END
 $$;
-COMMENT ON FUNCTION mastering.links_query(mastering.environment, text, jsonb, jsonb, int[], int[]) IS 'The query with which the engine reads the records of an increment that it compares.';
+COMMENT ON FUNCTION mastering.links_query(mastering.environment, text, jsonb, jsonb) IS 'The query with which the engine reads the records of an increment that it compares.';
 
 -- In a block that is not compared in full each record decides which others meet. The last run had none.
 CREATE FUNCTION mastering.large_block(model jsonb, blocks jsonb) RETURNS text
@@ -322,7 +323,6 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestl
 DECLARE
     query text := mastering.scope_query(entity);
     shared record;
-    placed int[];
     n bigint;
 BEGIN
     compared := 0;
@@ -341,10 +341,10 @@ BEGIN
         RETURN;
     END IF;
     compared := n + cardinality(shared.rows);
-    placed := ARRAY(SELECT DISTINCT g FROM unnest(shared.place_segments) g);
-    INSERT INTO pg_temp.mastering_scope SELECT u.segment, u.row_no, false FROM unnest(shared.segments, shared.rows) u (segment, row_no) WHERE u.segment <> ALL (placed);
-    INSERT INTO pg_temp.mastering_scope SELECT u.segment, NULL, false, u.place FROM unnest(shared.place_segments, shared.places) u (segment, place);
-    PERFORM mastering.find_links(env, mastering.links_query(env, entity_name, entity, records, ARRAY(SELECT DISTINCT g FROM unnest(shared.segments) g ORDER BY 1), placed));
+    TRUNCATE pg_temp.mastering_shared;
+    INSERT INTO pg_temp.mastering_shared SELECT u.segment, NULL, array_agg(u.place) FROM unnest(shared.place_segments, shared.places) u (segment, place) GROUP BY 1;
+    INSERT INTO pg_temp.mastering_shared SELECT u.segment, array_agg(u.row_no) FROM unnest(shared.segments, shared.rows) u (segment, row_no) WHERE u.segment <> ALL (ARRAY(SELECT w.segment FROM pg_temp.mastering_shared w)) GROUP BY 1;
+    PERFORM mastering.find_links(env, mastering.links_query(env, entity_name, entity, records));
     PERFORM mastering.note_levels();
     TRUNCATE pg_temp.mastering_want;
     INSERT INTO pg_temp.mastering_want
@@ -354,7 +354,7 @@ BEGIN
         INSERT INTO pg_temp.mastering_want
         SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = this_round);
     END IF;
-    PERFORM mastering.read_wanted(members, format('s."#cluster", %s', this_round), 'mastering_near');
+    PERFORM mastering.read_wanted(members, '"#source", "#key", "#cluster"', format('s."#cluster", %s', this_round), 'mastering_near');
     INSERT INTO pg_temp.mastering_link SELECT l.id_a, l.id_b FROM pg_temp.mastering_linked l;
     DROP TABLE pg_temp.mastering_linked;
 END
@@ -435,11 +435,14 @@ BEGIN
     CREATE TEMP TABLE mastering_link (id_a text, id_b text) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_level (comparison bigint, level int, links bigint) ON COMMIT DROP;
     CREATE TEMP TABLE mastering_affected (source text, key text, segment int, row_no int, round int, id text GENERATED ALWAYS AS (source || ':' || key) STORED) ON COMMIT DROP;
-    CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean, place tid) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_scope (segment int, row_no int, probe boolean) ON COMMIT DROP;
+    CREATE TEMP TABLE mastering_shared (segment int, rows int[], places tid[]) ON COMMIT DROP;
+    ALTER TABLE pg_temp.mastering_shared ALTER rows SET STORAGE EXTERNAL, ALTER places SET STORAGE EXTERNAL;
     CREATE TEMP TABLE mastering_want (source text, key text) ON COMMIT DROP;
     EXECUTE format('CREATE TEMP TABLE mastering_member ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (members ->> 'store'));
     EXECUTE format('CREATE TEMP TABLE mastering_read ON COMMIT DROP AS SELECT * FROM mastering.%I WHERE false', 'store_' || (records ->> 'store'));
     PERFORM mastering.hand_over(env, model);
+    EXECUTE format('GRANT SELECT ON pg_temp.mastering_shared TO %I', env.owner);
     -- Of a set that must be together the chain changes when one of its records goes.
     IF tied THEN
         INSERT INTO pg_temp.mastering_named SELECT t.source, t.key FROM pg_temp.mastering_tie t
@@ -450,7 +453,7 @@ BEGIN
     IF decided THEN
         INSERT INTO pg_temp.mastering_want SELECT n.source, n.key FROM pg_temp.mastering_named n;
     END IF;
-    PERFORM mastering.read_wanted(members, 's."#cluster", 0', 'mastering_touched');
+    PERFORM mastering.read_wanted(members, '"#source", "#key", "#cluster"', 's."#cluster", 0', 'mastering_touched');
     INSERT INTO pg_temp.mastering_touched SELECT c::bigint, 0 FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
     PERFORM mastering.read_clusters('SELECT t.cluster FROM pg_temp.mastering_touched t', members, records);
     LOOP
@@ -479,7 +482,7 @@ BEGIN
              WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT a.source, a.key FROM pg_temp.mastering_affected a
                                 UNION ALL SELECT k."#source", k."#key" FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster) w ON w.source = x.source AND w.key = x.key)
                AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d JOIN pg_temp.mastering_member k ON k."#cluster" = d.cluster WHERE k."#source" = t.source AND k."#key" = t.key);
-            n := mastering.read_wanted(members, format('s."#cluster", %s', this_round), 'mastering_near');
+            n := mastering.read_wanted(members, '"#source", "#key", "#cluster"', format('s."#cluster", %s', this_round), 'mastering_near');
             EXIT WHEN n = 0;
             PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', members, records);
         END LOOP;
@@ -527,6 +530,25 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mastering.regroup(mastering.environment, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, bigint) IS 'Clusters what a change can have touched, as a run over everything would; says why it cannot where that is so.';
+
+-- After ids were given. Many affected clusters come out as they were, of the same records with the same values: they were only near to what changed.
+-- Nothing of them is written or made anew.
+CREATE FUNCTION mastering.leave_unchanged() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
+BEGIN
+    CREATE TEMP TABLE mastering_unchanged ON COMMIT DROP AS
+    SELECT o.label, o.cluster
+      FROM pg_temp.mastering_overlap o JOIN pg_temp.mastering_identity i ON i.label = o.label AND i.cluster = o.cluster
+      JOIN (SELECT p.label, count(*) AS records FROM pg_temp.mastering_partition p GROUP BY 1) n ON n.label = o.label AND n.records = o.records
+      JOIN (SELECT m."#cluster" AS cluster, count(*) AS records FROM pg_temp.mastering_member m GROUP BY 1) m ON m.cluster = o.cluster AND m.records = o.records
+     WHERE o.label NOT IN (SELECT p.label FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_come c ON c.source = p.source AND c.key = p.key);
+    DELETE FROM pg_temp.mastering_partition p USING pg_temp.mastering_unchanged u WHERE u.label = p.label;
+    DELETE FROM pg_temp.mastering_identity i USING pg_temp.mastering_unchanged u WHERE u.label = i.label;
+    DELETE FROM pg_temp.mastering_touched t USING pg_temp.mastering_unchanged u WHERE u.cluster = t.cluster;
+    DROP TABLE pg_temp.mastering_unchanged;
+END
+$$;
+COMMENT ON FUNCTION mastering.leave_unchanged() IS 'Takes the clusters that came out as they were, of records that did not change, out of what an increment writes.';
 
 -- {"run": "incremental", ...}, with pg_temp.mastering_partition and mastering_touched, or {"run": "full", "because": ...}.
 CREATE FUNCTION mastering.increment(env mastering.environment, entity_name text, inputs jsonb, entity jsonb, model jsonb, labels jsonb, curation jsonb, old jsonb, records jsonb, keys jsonb) RETURNS jsonb

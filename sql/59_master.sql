@@ -33,7 +33,7 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.mastering_partition, pg_temp.mastering_overlap, pg_temp.mastering_candidate, pg_temp.mastering_identity,
         pg_temp.mastering_golden, pg_temp.mastering_before, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
-        pg_temp.mastering_scope, pg_temp.mastering_linked, pg_temp.mastering_link, pg_temp.mastering_regrouped, pg_temp.mastering_part, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live,
+        pg_temp.mastering_scope, pg_temp.mastering_shared, pg_temp.mastering_linked, pg_temp.mastering_link, pg_temp.mastering_regrouped, pg_temp.mastering_part, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live,
         pg_temp.mastering_differs, pg_temp.mastering_moved;
 END
 $$;
@@ -101,7 +101,7 @@ BEGIN
     IF n > at_most THEN
         RETURN NULL;
     END IF;
-    PERFORM mastering.read_wanted(new_members, 's."#cluster"', 'mastering_moved');
+    PERFORM mastering.read_wanted(new_members, '"#source", "#key", "#cluster"', 's."#cluster"', 'mastering_moved');
     SELECT coalesce(array_agg(DISTINCT m.cluster), '{}') INTO clusters FROM pg_temp.mastering_moved m;
     RETURN CASE WHEN cardinality(clusters) <= at_most THEN clusters END;
 END
@@ -236,7 +236,6 @@ BEGIN
             how := CASE WHEN old = '{}' THEN '{}' WHEN full_run THEN '{"run": "full", "because": "it was asked for"}' ELSE mastering.increment(env, entity_name, inputs, entity, model, labels, curation, old, records, keys) END;
         END IF;
         IF how ->> 'run' = 'incremental' THEN
-            touched := ARRAY(SELECT t.cluster FROM pg_temp.mastering_touched t);
             PERFORM set_config('random_page_cost', '1.1', true);
             members_old := '(SELECT k.* FROM pg_temp.mastering_member k JOIN pg_temp.mastering_touched t ON t.cluster = k."#cluster")';
         ELSE
@@ -258,8 +257,11 @@ BEGIN
         END IF;
         broken := CASE WHEN reused THEN mastering.contradicted_locks(run_key) ELSE mastering.lock_partition(curation, entity_name, run_key) END;
         PERFORM mastering.assign_ids(members_old);
-        IF touched IS NOT NULL THEN
-            touched := touched || ARRAY(SELECT i.cluster FROM pg_temp.mastering_identity i);
+        IF how ->> 'run' = 'incremental' THEN
+            IF to_regclass('pg_temp.mastering_under_lock') IS NULL THEN
+                PERFORM mastering.leave_unchanged();
+            END IF;
+            touched := ARRAY(SELECT t.cluster FROM pg_temp.mastering_touched t UNION SELECT i.cluster FROM pg_temp.mastering_identity i);
         END IF;
         members := mastering.next_version(mastering.entity_store('members', entity_name, entity), old -> '_members',
             'SELECT p.source AS "#source", p.key AS "#key", i.cluster AS "#cluster" FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_identity i ON i.label = p.label',
@@ -316,8 +318,9 @@ BEGIN
                (SELECT string_agg(format('g.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a)),
         's."#cluster", ' || (SELECT string_agg(format('s.%I', a.value ->> 'name'), ', ' ORDER BY a.ordinality) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a) || ', s."#records", s."#sources"', '{#cluster}', scope, false,
         CASE WHEN scope IS NOT NULL THEN 'pg_temp.mastering_before s' END, sorted, true);
-    lineage := mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
-        'SELECT g."#cluster", g."#lineage" AS lineage, g.ctid AS "#place" FROM pg_temp.mastering_golden g', 's."#cluster", s.lineage', '{#cluster}', scope, false, NULL, sorted, true);
+    lineage := CASE WHEN touched IS NULL OR scope IS NULL THEN mastering.next_version(mastering.entity_store('lineage', entity_name, entity), old -> '_lineage',
+        'SELECT g."#cluster", g."#lineage" AS lineage, g.ctid AS "#place" FROM pg_temp.mastering_golden g', 's."#cluster", s.lineage', '{#cluster}', scope, false, NULL, sorted, true)
+        ELSE mastering.replaced_version(old -> '_lineage', 'SELECT g."#cluster", g."#lineage" FROM pg_temp.mastering_golden g' || sorted, scope) END;
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
     basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
         THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))
