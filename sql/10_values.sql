@@ -25,7 +25,7 @@ CREATE FUNCTION mastering.email_addresses(value text) RETURNS text[]
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4
     AS 'MODULE_PATHNAME', 'mastering_email_addresses';
 COMMENT ON FUNCTION mastering.email_addresses(text) IS
-'The e-mail addresses in a text, in the form of normalize_email and in their order, at most 1,024: "Jay Jones <JJones@x.org>; jj@y.org" is {jjones@x.org,jj@y.org}. Of a text without one, the text in lower case; NULL where it is empty.';
+'The e-mail addresses in a text, in the form of normalize_email and in their order, at most 1,024: "Jay Jones <JJones@x.org>; jj@y.org" is {jjones@x.org,jj@y.org}. What stands before the @ may be in quotes, which go where it needs none. Of a text without one, the text in lower case; NULL where it is empty.';
 
 CREATE FUNCTION mastering.normalize_organization(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15

@@ -244,22 +244,71 @@ write_lower(const char *text, size_t length, char *target)
     return length;
 }
 
+#define LONGEST_LOCAL 64 /* bytes of what stands before the "@" (RFC 5321, 4.5.3.1.1) */
+
+/*
+ * Where a local part in quotes that begins at a place ends (RFC 5321, 4.1.2: "john doe"@x.org), behind its
+ * second quote; 0 where there is none before an "@". *plain: whether it would be the same without its quotes.
+ */
+static size_t
+quoted_local_end(const char *text, size_t length, size_t from, bool *plain)
+{
+    size_t at = from + 1;
+
+    *plain = true;
+    for (; at < length && at - from < LONGEST_LOCAL && text[at] != '"'; at++) {
+        if (text[at] == '\\' && at + 1 < length)
+            at++;
+        if ((unsigned char)text[at] < ' ' || text[at] == 0x7F)
+            return 0;
+        *plain = *plain && text[at - 1] != '\\' && is_of_email(text[at], false) &&
+                 (text[at] != '.' || text[at - 1] != '.');
+    }
+    if (at + 2 >= length || text[at] != '"' || text[at + 1] != '@' || at == from + 1)
+        return 0;
+    *plain = *plain && text[from + 1] != '.' && text[at - 1] != '.';
+    return at + 1;
+}
+
+static size_t
+domain_end(const char *text, size_t length, size_t from)
+{
+    size_t to = from;
+
+    while (to < length && is_of_email(text[to], true))
+        to++;
+    while (to > from && (text[to - 1] == '.' || text[to - 1] == '-'))
+        to--;
+    return to;
+}
+
 bool
 word_forms_email_next(const char *text, size_t length, size_t *place, char *target, size_t *written)
 {
     for (size_t at = *place; at < length; at++) {
-        size_t from = at, to = at + 1;
+        size_t from = at, to;
 
+        if (text[at] == '"') {
+            bool plain;
+            size_t sign = quoted_local_end(text, length, at, &plain);
+
+            if (sign == 0 || (to = domain_end(text, length, sign + 1)) == sign + 1)
+                continue;
+            if (plain) {
+                *written = write_lower(text + at + 1, sign - at - 2, target);
+                *written += write_lower(text + sign, to - sign, target + *written);
+            } else
+                *written = write_lower(text + at, to - at, target);
+            *place = to;
+            return true;
+        }
         if (text[at] != '@')
             continue;
         while (from > *place && is_of_email(text[from - 1], false))
             from--;
-        while (to < length && is_of_email(text[to], true))
-            to++;
+        to = domain_end(text, length, at + 1);
         while (from < at && (text[from] == '.' || text[from] == '\''))
             from++;
-        while (to > at + 1 && (text[to - 1] == '.' || text[to - 1] == '-'))
-            to--;
         if (from < at && to > at + 1) {
             *written = write_lower(text + from, to - from, target);
             *place = to;

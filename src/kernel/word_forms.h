@@ -34,7 +34,8 @@ size_t word_forms_phone(const char *digits, size_t length, char *target);
 
 /*
  * The first e-mail address in a text, ASCII in lower case: of "Jay Jones <JJones@x.org>; mailto:jj@y.org" it
- * is "jjones@x.org". A text without one stays, in lower case.
+ * is "jjones@x.org". A local part in quotes (RFC 5321) keeps them where it would be none without. A text
+ * without an address stays, in lower case.
  */
 size_t word_forms_email(const char *text, size_t length, char *target);
 

@@ -133,7 +133,7 @@ DROP TABLE elements_record, elements_pair, elements_each, elements_oracle, eleme
 DROP FUNCTION elements_pick;
 
 -- Several e-mail addresses in a field, with whatever between them: any counts, not the first alone.
-SELECT mastering.email_addresses(v) FROM (VALUES ('Jay Jones <JJones@x.org>; jj@y.org'), ('a@x.org,b@x.org b@x.org'), ('None'), (''), (NULL), ('A@x.org')) AS t (v);
+SELECT mastering.email_addresses(v) FROM (VALUES ('Jay Jones <JJones@x.org>; jj@y.org'), ('a@x.org,b@x.org b@x.org'), ('None'), (''), (NULL), ('A@x.org'), ('"Jay Jones"@x.org "jj"@y.org, "Jay" <j@z.org>')) AS t (v);
 CREATE TABLE elements_mail AS SELECT i AS id, (ARRAY['Anna', 'Bert', 'Carla', 'Dirk', 'Eva'])[1 + i / 2 % 5] || ' ' || (ARRAY['Meyer', 'Schulz', 'Weber', 'Koch', 'Braun', 'Wolf', 'Lang'])[1 + i / 2 % 7] AS name,
     CASE WHEN i % 20 < 3 THEN 'U' || i || '@other.net' || (ARRAY['; ', ', ', ' / '])[1 + i % 3] ELSE '' END || 'p' || i / 2 || '@mail.org' AS email FROM generate_series(1, 1000) AS i;
 SELECT mastering.suggest('SELECT * FROM elements_mail') -> 'comparisons' @> '[{"expression": "mastering.email_addresses(email::pg_catalog.text)", "elements": "best"}]' AS compared,

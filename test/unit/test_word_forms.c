@@ -72,6 +72,23 @@ main(void)
     unit_ok(addresses("Jay Jones <JJones@x.org>; jj@y.org, jj@z.org/a@b c@@d.e@f",
                       "jjones@x.org jj@y.org jj@z.org a@b d.e@f "),
             "word_forms_email_next: one behind the other");
+    unit_ok(becomes(word_forms_email, "to \"John Doe\"@X.org,", "\"john doe\"@x.org") &&
+                becomes(word_forms_email, "\"JJ.x\"@x.org", "jj.x@x.org") &&
+                becomes(word_forms_email, "\"a@b\"@x.org", "\"a@b\"@x.org") &&
+                becomes(word_forms_email, "\"a..b\"@x.org", "\"a..b\"@x.org") &&
+                becomes(word_forms_email, "\"a\\\"b\"@x.org", "\"a\\\"b\"@x.org"),
+            "a local part in quotes, which go where it needs none");
+    unit_ok(addresses("\"Jay\" <jj@x.org>, \"a@x.org\",\"b@y.org\" \"c d\"@z.org\"e\"@f",
+                      "jj@x.org a@x.org b@y.org \"c d\"@z.org e@f ") &&
+                becomes(word_forms_email, "\"\"@x.org", "\"\"@x.org") &&
+                becomes(word_forms_email, "\"a\"@", "\"a\"@") &&
+                becomes(word_forms_email, "\"a\\\"@x.org", "\"a\\\"@x.org") &&
+                becomes(word_forms_email, "\"a b", "\"a b") &&
+                becomes(word_forms_email, "\"a\nb c\"@x.org", "\"a\nb c\"@x.org") &&
+                becomes(word_forms_email,
+                        "\"1 34567890123456789012345678901234567890123456789012345678901234\"@x.org",
+                        "\"1 34567890123456789012345678901234567890123456789012345678901234\"@x.org"),
+            "other quotes are none of an address");
     unit_ok(becomes(word_forms_email, "None", "none") && becomes(word_forms_email, "@", "@") &&
                 becomes(word_forms_email, "A@", "a@") && becomes(word_forms_email, "x @ y.z", "x @ y.z") &&
                 becomes(word_forms_email, "", ""),
