@@ -116,7 +116,7 @@ COMMENT ON FUNCTION mastering.do_define_entity(text, text, json) IS 'Behind defi
 
 CREATE FUNCTION mastering.define_entity(env text, entity text, attributes json) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.define_entity(text, text, json) IS 'Defines an entity, or its attributes anew: {"name": "text", "birth_date": "date"}. Published views change with the next run.';
+COMMENT ON FUNCTION mastering.define_entity(text, text, json) IS 'Defines an entity, or its attributes anew: {"name": "text", "birth_date": "date"}. Published views change with the next run. Blocking and comparisons stay as they are; set_blocking and set_comparisons with NULL, then train, let others be suggested.';
 
 -- A qualified relation name, each part quoted. Text that is not one never gets into a query.
 CREATE FUNCTION mastering.relation_name(given text) RETURNS text
@@ -367,18 +367,19 @@ DECLARE
 BEGIN
     PERFORM mastering.refuse_stand_in(env_name);
     entity := mastering.require_entity((mastering.configuration_of(env_name)).tree, env_name, entity_name);
-    PERFORM mastering.refuse_volatile(env, entity, jsonb_build_object(kind, content)) WHERE kind IN ('blocking', 'comparisons');
-    PERFORM mastering.require_rules(env, entity, kind, CASE WHEN kind = 'model' THEN content -> 'model' ELSE content END) WHERE kind <> 'bounds';
+    PERFORM mastering.refuse_volatile(env, entity, jsonb_build_object(kind, content)) WHERE kind IN ('blocking', 'comparisons') AND content IS NOT NULL;
+    PERFORM mastering.require_rules(env, entity, kind, CASE WHEN kind = 'model' THEN content -> 'model' ELSE content END) WHERE kind <> 'bounds' AND content IS NOT NULL;
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, kind), content);
 END
 $$;
-COMMENT ON FUNCTION mastering.set_rules(text, text, text, jsonb) IS 'Sets one of an entity''s artifacts.';
+COMMENT ON FUNCTION mastering.set_rules(text, text, text, jsonb) IS 'Sets one of an entity''s artifacts, or removes it (NULL).';
 
 CREATE FUNCTION mastering.do_set_blocking(env_name text, entity_name text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF jsonb_typeof(content) IS DISTINCT FROM 'array' THEN
-        RAISE EXCEPTION 'blocking is an array of rules' USING ERRCODE = '22023', HINT = 'SELECT mastering.suggest(query) proposes some.';
+    IF jsonb_typeof(content) <> 'array' THEN
+        RAISE EXCEPTION 'blocking is an array of rules' USING ERRCODE = '22023',
+            HINT = format('SELECT mastering.set_blocking(%1$L, %2$L, NULL), mastering.train(%1$L, %2$L) lets some be suggested.', env_name, entity_name);
     END IF;
     PERFORM mastering.set_rules(env_name, entity_name, 'blocking', content);
 END
@@ -386,13 +387,14 @@ $$;
 COMMENT ON FUNCTION mastering.do_set_blocking(text, text, jsonb) IS 'Behind set_blocking.';
 CREATE FUNCTION mastering.set_blocking(env text, entity text, blocking jsonb) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.set_blocking(text, text, jsonb) IS 'The blocking rules of an entity, as in a specification.';
+COMMENT ON FUNCTION mastering.set_blocking(text, text, jsonb) IS 'The blocking rules of an entity, as in a specification. NULL: none of one''s own, the next train suggests some.';
 
 CREATE FUNCTION mastering.do_set_comparisons(env_name text, entity_name text, content jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF jsonb_typeof(content) IS DISTINCT FROM 'array' THEN
-        RAISE EXCEPTION 'comparisons are an array' USING ERRCODE = '22023', HINT = 'SELECT mastering.suggest(query) proposes some.';
+    IF jsonb_typeof(content) <> 'array' THEN
+        RAISE EXCEPTION 'comparisons are an array' USING ERRCODE = '22023',
+            HINT = format('SELECT mastering.set_comparisons(%1$L, %2$L, NULL), mastering.train(%1$L, %2$L) lets some be suggested.', env_name, entity_name);
     END IF;
     PERFORM mastering.set_rules(env_name, entity_name, 'comparisons', content);
 END
@@ -400,7 +402,7 @@ $$;
 COMMENT ON FUNCTION mastering.do_set_comparisons(text, text, jsonb) IS 'Behind set_comparisons.';
 CREATE FUNCTION mastering.set_comparisons(env text, entity text, comparisons jsonb) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.set_comparisons(text, text, jsonb) IS 'The comparisons of an entity, as in a specification.';
+COMMENT ON FUNCTION mastering.set_comparisons(text, text, jsonb) IS 'The comparisons of an entity, as in a specification. NULL: none of one''s own, the next train suggests some.';
 
 CREATE FUNCTION mastering.clustering_document(content jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

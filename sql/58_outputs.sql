@@ -204,6 +204,51 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.input_query(text, text) IS 'The query that the matching engine reads an entity''s records with.';
 
+-- Models are trained and records labelled in the first stage, and what comes of it gets to the others by promotion. A fork is its
+-- maker's own: it says what it was made of, not what is promoted to it.
+CREATE FUNCTION mastering.training_stage(env_name text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stage text := env_name;
+    before text := (SELECT e.promotes_from FROM mastering.environment e WHERE e.name = env_name);
+BEGIN
+    IF before IS NOT NULL AND NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = env_name) THEN
+        FOR i IN 1 .. 100 LOOP
+            EXIT WHEN before IS NULL;
+            stage := before;
+            SELECT e.promotes_from INTO before FROM mastering.environment e WHERE e.name = stage;
+        END LOOP;
+    END IF;
+    RETURN stage;
+END
+$$;
+COMMENT ON FUNCTION mastering.training_stage(text) IS 'The stage in which an environment''s models are trained: itself, or the first of those that are promoted to it.';
+
+-- Attributes are defined anew, and rules name one that is no more. Of expressions the engine says so.
+CREATE FUNCTION mastering.require_attributes(tree jsonb, env_name text, entity_name text, spec jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    attributes text[] := ARRAY(SELECT a.value ->> 'name' FROM jsonb_array_elements(mastering.require_entity(tree, env_name, entity_name) -> 'attributes') WITH ORDINALITY a ORDER BY a.ordinality);
+    missing record;
+BEGIN
+    SELECT m.* INTO missing FROM (
+        SELECT 'comparisons' AS kind, c.value ->> 'column' AS name, c.ordinality FROM jsonb_array_elements(spec -> 'comparisons') WITH ORDINALITY c
+        UNION ALL
+        SELECT 'blocking', lower(k.value), r.ordinality FROM jsonb_array_elements(spec -> 'blocking') WITH ORDINALITY r
+         CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(r.value -> 'keys') = 'array' THEN r.value -> 'keys' WHEN jsonb_typeof(r.value) = 'array' THEN r.value ELSE jsonb_build_array(r.value) END) k
+         WHERE k.value ~ '^[[:alpha:]_][[:alnum:]_]*$') m
+     WHERE m.name <> ALL (attributes || '{id,source,record}'::text[])
+       AND (m.kind = 'comparisons' OR NOT EXISTS (SELECT FROM pg_get_keywords() w WHERE w.word = m.name AND w.catcode = 'R'))
+     ORDER BY m.kind DESC, m.ordinality LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'entity "%" in environment "%" has no attribute "%", which its % name%', entity_name, env_name, missing.name, missing.kind, CASE missing.kind WHEN 'blocking' THEN 's' ELSE '' END
+            USING ERRCODE = '42703', DETAIL = format('Its attributes are: %s.', mastering.quoted_list(attributes)),
+                  HINT = format('SELECT mastering.set_blocking(%1$L, %2$L, NULL), mastering.set_comparisons(%1$L, %2$L, NULL), mastering.train(%1$L, %2$L) lets others be suggested and learnt.', mastering.training_stage(env_name), entity_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mastering.require_attributes(jsonb, text, text, jsonb) IS 'Raises where blocking or comparisons name an attribute that the entity does not have.';
+
 -- ---- training ------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION mastering.do_train(env_name text, entity_name text) RETURNS jsonb
@@ -227,6 +272,7 @@ BEGIN
     PERFORM mastering.sync_views(env_name, entity_name);
     PERFORM mastering.show_next(env_name, jsonb_build_object(entity_name || '_records', mastering.map_records(env, entity_name, config.tree, config.data)));
     spec := mastering.spec_of(config.tree, entity_name);
+    PERFORM mastering.require_attributes(config.tree, env_name, entity_name, spec);
     IF NOT spec ?& ARRAY['blocking', 'comparisons'] THEN
         SELECT t.s || spec INTO spec FROM mastering.query_as(env.owner::name, format('SELECT mastering.suggest(%L)', mastering.input_query(env_name, entity_name)),
                                                         mastering.artifact_path(env_name), true) AS t (s jsonb);
@@ -257,7 +303,7 @@ CREATE FUNCTION mastering.model_of(tree jsonb, env_name text, entity_name text) 
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     document jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name, 'model'));
-    hint text := format('SELECT mastering.train(%L, %L)', env_name, entity_name);
+    hint text := format('SELECT mastering.train(%L, %L)', mastering.training_stage(env_name), entity_name);
 BEGIN
     IF document IS NULL THEN
         RAISE EXCEPTION 'entity "%" has no model in environment "%"', entity_name, env_name USING ERRCODE = '55000', HINT = hint;
@@ -266,6 +312,7 @@ BEGIN
         RAISE EXCEPTION 'the model of entity "%" in environment "%" was trained with other rules', entity_name, env_name
             USING ERRCODE = '55000', DETAIL = 'Blocking or comparisons were changed since.', HINT = hint;
     END IF;
+    PERFORM mastering.require_attributes(tree, env_name, entity_name, document -> 'model');
     -- How pairs become clusters is no part of what was learnt.
     RETURN (document -> 'model') || coalesce(mastering.artifact_at(tree, mastering.path('entity', entity_name, 'clustering')), '{}');
 END

@@ -563,7 +563,9 @@ BEGIN
     IF to_state IS NULL THEN
         SELECT * INTO undone FROM mastering.release r WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' AND r.created_at >= env.created_at ORDER BY r.release_id DESC LIMIT 1;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000', HINT = 'Name a state: rollback(env, to_state => ''env@tag'').';
+            RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000', 
+                HINT = coalesce((SELECT format('SELECT mastering.rollback(%1$L, to_state => %2$L) goes back to the last state that was kept; SELECT state, event FROM mastering.history(%1$L) lists all.', env_name, '#' || left(s.hash, 12))
+                                   FROM mastering.snapshot s WHERE s.environment = env_name ORDER BY s.created_at DESC LIMIT 1), format('SELECT mastering.snapshot(%L) keeps a state to go back to.', env_name));
         END IF;
         wanted := mastering.snapshot_state(undone.snapshot_before);
         IF wanted.environment IS NULL THEN

@@ -61,26 +61,13 @@ SELECT pg_catalog.pg_extension_config_dump('mastering.label_queue', '');
 CREATE FUNCTION mastering.require_first_stage(env mastering.environment, what text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    first_stage text := env.name;
-    before text := env.promotes_from;
+    first_stage text := mastering.training_stage(env.name);
 BEGIN
-    IF before IS NULL THEN
-        RETURN;
+    IF first_stage <> env.name THEN
+        RAISE EXCEPTION '% is refused in environment "%", which is promoted to from "%"', what, env.name, env.promotes_from
+            USING ERRCODE = '55000', DETAIL = 'Labels and models are made in the first stage and come to the others by promotion.',
+                  HINT = format('Do it in environment "%s".', first_stage);
     END IF;
-    -- A fork is its maker's own: it says what it was made of, not what is promoted to it.
-    IF to_regclass('mastering.fork') IS NOT NULL THEN
-        IF EXISTS (SELECT FROM mastering.fork f WHERE f.environment = env.name) THEN
-            RETURN;
-        END IF;
-    END IF;
-    FOR i IN 1 .. 100 LOOP
-        EXIT WHEN before IS NULL;
-        first_stage := before;
-        SELECT e.promotes_from INTO before FROM mastering.environment e WHERE e.name = first_stage;
-    END LOOP;
-    RAISE EXCEPTION '% is refused in environment "%", which is promoted to from "%"', what, env.name, env.promotes_from
-        USING ERRCODE = '55000', DETAIL = 'Labels and models are made in the first stage and come to the others by promotion.',
-              HINT = format('Do it in environment "%s".', first_stage);
 END
 $$;
 COMMENT ON FUNCTION mastering.require_first_stage(mastering.environment, text) IS 'Raises 55000 where the environment is promoted to from another one.';
