@@ -1,16 +1,18 @@
 #!/usr/bin/perl
-# read_csv.pl: makes any CSV file with a header into one that COPY reads, for scripts/demo.sh.
+# read_csv.pl: makes any CSV file into one that COPY reads, for scripts/demo.sh.
 #
-#   read_csv.pl FILE ENCODING NAMES >OUT
+#   read_csv.pl FILE ENCODING NAMES [no] >OUT
 #
 # OUT gets the records in UTF-8 without header, byte order mark and carriage returns; NAMES the delimiter in its
 # first line and then the names of the columns, one a line, each different. The delimiter is the one of , ; tab |
-# that the header has most of outside quotes. ENCODING may be empty: UTF-8, or what a byte order mark says.
+# that the header has most of outside quotes. ENCODING may be empty: UTF-8, or what a byte order mark says. With "no"
+# the file has no header: its columns are called column_1, column_2 and so on.
 use strict;
 use warnings;
 use Encode ();
 
-my ($file, $encoding, $names_file) = @ARGV;
+my ($file, $encoding, $names_file, $has_header) = @ARGV;
+$has_header = ($has_header || 'yes') ne 'no';
 
 sub stop { print STDERR "demo: $_[0]\n"; exit 1; }
 
@@ -42,7 +44,7 @@ sub next_text {
     if (length($rest) >= ($got ? 8 : 1)) {
         my $byte = sprintf('0x%02X', ord $rest);
         stop($guessed
-            ? "$file is not UTF-8 (byte $byte at offset $offset). Say what it is: make demo DATA=... ENCODING=windows-1252"
+            ? "$file is not UTF-8 (byte $byte at offset $offset). Say what it is: make demo DATA='$file' ENCODING=windows-1252"
             : "$file is not $encoding (byte $byte at offset $offset). Give another ENCODING=");
     }
     stop("$file has a character 0 in it, which no database stores") if $text =~ /\0/;
@@ -76,14 +78,17 @@ for my $candidate (',', ';', "\t", '|') {
     ($delimiter, $most) = ($candidate, $count) if $count > $most;
 }
 
-my (@names, %taken);
+my (@names, %taken, $record_like);
 while ($header =~ /\G(?:\s*"((?:[^"]|"")*)"\s*|([^\Q$delimiter\E]*))(\Q$delimiter\E|\z)/g) {
     my $name = defined $1 ? $1 : $2;
     my $last = $3 eq '';
     $name =~ s/""/"/g;
     $name =~ s/[[:space:][:cntrl:]\x{FEFF}\x{00A0}]+/ /g;
     $name =~ s/^ | $//g;
-    $name = 'column_' . (@names + 1) if $name eq '';
+    # Numbers, dates and e-mail addresses are hardly names of columns; a year may be.
+    $record_like = $name if !defined $record_like && $name !~ /^(19|20)[0-9]{2}$/
+        && $name =~ /^[-+]?[0-9]+([.,][0-9]+)*$|^[0-9]+([-.\/])[0-9]+\2[0-9]+$|\S@\S+\./;
+    $name = 'column_' . (@names + 1) if $name eq '' || !$has_header;
     # PostgreSQL cuts names at 63 bytes; leave room for a number.
     chop $name while length(Encode::encode('UTF-8', $name)) > 58;
     my $unique = $name;
@@ -96,8 +101,15 @@ open(my $out, '>:encoding(UTF-8)', $names_file) or stop("cannot write $names_fil
 print $out "$_\n" for ($delimiter, @names);
 close($out) or stop("cannot write $names_file: $!");
 
+if ($has_header) {
+    print STDERR "demo: the first line of $file looks like a record ($record_like) and is taken for the names of columns. Where it has none: make demo DATA='$file' HEADER=no\n"
+        if defined $record_like;
+    $text =~ s/^\r?\n|^\r//;
+} else {
+    $text = $header . $text;
+}
+
 # COPY wants one kind of line break. A pair that two blocks share is put together first.
-$text =~ s/^\r?\n|^\r//;
 my $carry = '';
 while (1) {
     $text = $carry . $text;

@@ -2,16 +2,19 @@
 # demo.sh: the demonstration. Without DATA it makes up the customers of a company (ROWS records) and tells the
 # story of demo/demo.sql on them; with DATA=file.csv it finds the duplicates of that file (demo/csv.sql).
 #
-# Everything happens in the database "demo" of the tree's own server, which is made anew each time.
+# Everything happens in the database "demo" (or DEMO_DATABASE) of the tree's own server, which is made anew each time.
 . "$(dirname "$0")/common.sh"
 . "$TREE/scripts/place.sh"
 
 ROWS=${ROWS:-30000}
 DATA=${DATA:-}
 ENCODING=${ENCODING:-}
+HEADER=${HEADER:-yes}
+DATABASE=${DEMO_DATABASE:-demo}
 started=$SECONDS
 
 [[ $ROWS =~ ^[1-9][0-9]{0,7}$ ]] && [ "$ROWS" -le 10000000 ] || fail "ROWS=$ROWS: a number from 1 to 10000000 is wanted"
+[[ $HEADER =~ ^(yes|no)$ ]] || fail "HEADER=$HEADER: yes or no is wanted"
 [ -z "$DATA" ] || { [ -f "$DATA" ] && [ -r "$DATA" ]; } || fail "DATA=$DATA: there is no such file, or it may not be read"
 
 scripts/packages.sh demo
@@ -22,12 +25,12 @@ find_place known
 prepared=$SECONDS
 
 admin() { server_psql -q -d postgres "$@"; }
-demo_psql() { server_psql -q -d demo "$@"; }
+demo_psql() { server_psql -q -d "$DATABASE" "$@"; }
 
-admin -c 'SET client_min_messages TO warning' -c 'DROP DATABASE IF EXISTS demo WITH (FORCE)' \
-    -c "CREATE DATABASE demo TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" \
-    -c 'ALTER DATABASE demo SET search_path = public, mastering' \
-    -c "ALTER DATABASE demo SET DateStyle = 'ISO, YMD'"
+admin -c 'SET client_min_messages TO warning' -c "DROP DATABASE IF EXISTS $DATABASE WITH (FORCE)" \
+    -c "CREATE DATABASE $DATABASE TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" \
+    -c "ALTER DATABASE $DATABASE SET search_path = public, mastering" \
+    -c "ALTER DATABASE $DATABASE SET DateStyle = 'ISO, YMD'"
 
 # What is run is shown: comments are the story, statements what a reader can type.
 tell() {
@@ -45,7 +48,7 @@ if [ -z "$DATA" ]; then
     [ "$ROWS" -lt 30000 ] || [ "$(demo_psql -Atc 'SELECT count(*) FROM mastering.check_results WHERE NOT passed')" = 1 ] ||
         fail "the demo's check was to stop one release, and did not"
 else
-    demo/read_csv.pl "$DATA" "$ENCODING" build/demo/names >build/demo/records.csv
+    demo/read_csv.pl "$DATA" "$ENCODING" build/demo/names "$HEADER" >build/demo/records.csv
     demo_psql -c 'CREATE SCHEMA data'
     demo_psql -At -f demo/csv_table.sql >build/demo/load.sql
     demo_psql -f build/demo/load.sql || fail "$DATA could not be loaded: see the line above"
@@ -60,5 +63,5 @@ fi
 
 say
 say "This took $((SECONDS - prepared)) seconds, and $((prepared - started)) before that to build and start."
-say "Look around:  make psql        or  psql -h $PLACE/run -U $SERVER_SUPERUSER demo"
+say "Look around:  make psql        or  psql -h $PLACE/run -U $SERVER_SUPERUSER $DATABASE"
 say "Stop it with: make stop        and remove it with: make distclean"

@@ -40,12 +40,12 @@ is 'one record is possible' "$(cd ../.. && generate one 1 && cat "$scratch"/one/
 cd - >/dev/null
 
 # ---- CSV files of others ----
-# reads NAME ENCODING: what read_csv.pl makes of file $scratch/csv, names first, lines joined by |
+# reads ENCODING HEADER: what read_csv.pl makes of file $scratch/csv, names first, lines joined by |
 reads() {
-    if demo/read_csv.pl "$scratch/csv" "${1:-}" "$scratch/names" >"$scratch/out" 2>"$scratch/message"; then
+    if demo/read_csv.pl "$scratch/csv" "${1:-}" "$scratch/names" "${2:-}" >"$scratch/out" 2>"$scratch/message"; then
         paste -s -d '|' "$scratch/names" "$scratch/out" | paste -s -d '>'
     else
-        sed "s,$scratch/,," "$scratch/message"
+        sed "s,$scratch/,,g" "$scratch/message"
     fi
 }
 write() { printf '%b' "$1" >"$scratch/csv"; }
@@ -62,11 +62,19 @@ write '"two\nlines",b\n"1\r\n2",3'
 is 'line breaks within quotes, none at the end' "$(reads)" ',|two lines|b>"1|2",3'
 write 'a,,A, a ,a_2\n'
 is 'empty and repeated names' "$(reads)" ',|a|column_2|A_2|a_3|a_2_2>'
+write '1,Ann\n2,"Bo\nb"\n'
+is 'no names' "$(reads '' no)" ',|column_1|column_2>1,Ann|2,"Bo|b"'
+reads >/dev/null
+is 'a first line like a record is told of' "$(sed "s,$scratch/,,g" "$scratch/message")" \
+    "demo: the first line of csv looks like a record (1) and is taken for the names of columns. Where it has none: make demo DATA='csv' HEADER=no"
+write 'name,2019,e-mail\n'
+reads >/dev/null
+is 'years may be names' "$(cat "$scratch/message")" ''
 write 'only\nx\n'
 is 'one column' "$(reads)" ',|only>x'
 write 'name\nM\xfcller\n'
 is 'not UTF-8: it says so' "$(reads)" \
-    'demo: csv is not UTF-8 (byte 0xFC at offset 6). Say what it is: make demo DATA=... ENCODING=windows-1252'
+    "demo: csv is not UTF-8 (byte 0xFC at offset 6). Say what it is: make demo DATA='csv' ENCODING=windows-1252"
 is 'an encoding is given' "$(reads windows-1252)" ',|name>Müller'
 is 'an encoding that there is not' "$(reads klingon)" \
     'demo: ENCODING=klingon is not known; try UTF-8, windows-1252, iso-8859-1, iso-8859-15, UTF-16'
