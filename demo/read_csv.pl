@@ -16,6 +16,8 @@ $has_header = ($has_header || 'yes') ne 'no';
 
 sub stop { print STDERR "demo: $_[0]\n"; exit 1; }
 
+(my $quoted_file = $file) =~ s/'/'\\''/g;    # for the shell
+
 -f $file or stop("there is no file $file");
 open(my $in, '<:raw', $file) or stop("cannot read $file: $!");
 read($in, my $start, 3);
@@ -44,7 +46,7 @@ sub next_text {
     if (length($rest) >= ($got ? 8 : 1)) {
         my $byte = sprintf('0x%02X', ord $rest);
         stop($guessed
-            ? "$file is not UTF-8 (byte $byte at offset $offset). Say what it is: make demo DATA='$file' ENCODING=windows-1252"
+            ? "$file is not UTF-8 (byte $byte at offset $offset). Say what it is: make demo DATA='$quoted_file' ENCODING=windows-1252"
             : "$file is not $encoding (byte $byte at offset $offset). Give another ENCODING=");
     }
     stop("$file has a character 0 in it, which no database stores") if $text =~ /\0/;
@@ -102,7 +104,7 @@ print $out "$_\n" for ($delimiter, @names);
 close($out) or stop("cannot write $names_file: $!");
 
 if ($has_header) {
-    print STDERR "demo: the first line of $file looks like a record ($record_like) and is taken for the names of columns. Where it has none: make demo DATA='$file' HEADER=no\n"
+    print STDERR "demo: the first line of $file looks like a record ($record_like) and is taken for the names of columns. Where it has none: make demo DATA='$quoted_file' HEADER=no\n"
         if defined $record_like;
     $text =~ s/^\r?\n|^\r//;
 } else {

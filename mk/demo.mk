@@ -5,8 +5,13 @@
 
 .PHONY: demo stop psql
 
+# Through the environment: a file's name may have any character in it.
+demo: export DATA := $(DEMO_DATA)
+demo: export ROWS := $(ROWS)
+demo: export ENCODING := $(ENCODING)
+demo: export HEADER := $(HEADER)
 demo:
-	@ROWS='$(ROWS)' DATA='$(DEMO_DATA)' ENCODING='$(ENCODING)' HEADER='$(HEADER)' scripts/demo.sh
+	@scripts/demo.sh
 
 stop:
 	@scripts/server.sh stop

@@ -34,7 +34,7 @@ admin -c 'SET client_min_messages TO warning' -c "DROP DATABASE IF EXISTS $DATAB
 
 # What is run is shown: comments are the story, statements what a reader can type.
 tell() {
-    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset|set ON_ERROR_STOP)/d'
+    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset|set (ON_ERROR_STOP|ECHO))/d'
     return "${PIPESTATUS[0]}"
 }
 
@@ -51,14 +51,17 @@ else
     demo/read_csv.pl "$DATA" "$ENCODING" build/demo/names "$HEADER" >build/demo/records.csv
     demo_psql -c 'CREATE SCHEMA data'
     demo_psql -At -f demo/csv_table.sql >build/demo/load.sql
-    demo_psql -f build/demo/load.sql || fail "$DATA could not be loaded: see the line above"
+    # Lines are counted as in the file, which has names in its first one.
+    demo_psql -f build/demo/load.sql 2>&1 | HEADER=$HEADER perl -pe 's/^psql:[^ ]*: //; s/(COPY records, line )(\d+)/$1 . ($2 + ($ENV{HEADER} eq "yes"))/e' >&2 ||
+        fail "$DATA could not be loaded: see the lines above"
     rm -f build/demo/records.csv
     records=$(demo_psql -Atc 'SELECT count(*) FROM data.records')
     [ "$records" -gt 0 ] || fail "$DATA has a header but no records"
     # A column that identifies the record is its id; otherwise its number in the file is.
     query=$(demo_psql -At -v ON_ERROR_STOP=1 -f demo/csv_query.sql)
+    demo_psql -c "CREATE VIEW data.input AS $query"
     say "$DATA: $records records"
-    tell -v query="$query" -f demo/csv.sql
+    tell -f demo/csv.sql
 fi
 
 say
