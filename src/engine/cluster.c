@@ -6,6 +6,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/average_linkage.h"
 #include "engine/big_memory.h"
 #include "engine/cluster.h"
 #include "engine/cluster_names.h"
@@ -24,15 +25,12 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
-#define MEMBERS_LOOKED_AT 16              /* of each of two clusters */
-#define COPIES_LOOKED_AT 256              /* pairs of them, before two clusters are joined */
-#define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two clusters */
-#define REFUSALS_KEPT 65536               /* by all threads, a power of two */
-#define LEAST_REFUSALS_KEPT 256           /* by one thread */
-#define LINKS_A_TURN 4096                 /* of one part, before progress is told */
-#define LEAST_ESTIMATED 50                /* links, of which it is said how many are right */
-#define LINKS_AHEAD 16                    /* whose records are fetched while others are looked at */
+#define COPIES_LOOKED_AT 256    /* pairs of them, before two clusters are joined */
+#define REFUSALS_KEPT 65536     /* by all threads, a power of two */
+#define LEAST_REFUSALS_KEPT 256 /* by one thread */
+#define LINKS_A_TURN 4096       /* of one part, before progress is told */
+#define LEAST_ESTIMATED 50      /* links, of which it is said how many are right */
+#define LINKS_AHEAD 16          /* whose records are fetched while others are looked at */
 
 void
 cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
@@ -197,67 +195,30 @@ find_clash(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *cla
 }
 
 /* Every n-th member of a cluster, so that no more than some are looked at. */
-static uint32
-some_members(const cluster_maker *maker, uint32 root, uint32 size, uint32 *members)
+static void
+some_members(const cluster_maker *maker, uint32 root, record_group *group)
 {
-    uint32 count = 0, member = root;
+    uint32 size = maker->forest.size[root], member = root;
 
+    group->count = 0;
     for (uint32 i = 0; i < size; i++) {
-        if (count < MEMBERS_LOOKED_AT && (uint64)i * Min(size, MEMBERS_LOOKED_AT) / size >= count)
-            members[count++] = member;
+        if (group->count < MEMBERS_LOOKED_AT &&
+            (uint64)i * Min(size, MEMBERS_LOOKED_AT) / size >= group->count)
+            group->members[group->count++] = member;
         member = maker->next[member];
     }
-    return count;
 }
 
-/*
- * Average linkage (Sokal & Michener 1958) where it matters: two clusters are joined when their records look
- * alike on the whole, not for one link alone. The weights of pairs that blocking did not find count too.
- *
- * Only the sign of a sum is asked for: it is known as soon as what is left cannot change it, and a weight is
- * needed no further than it can change it. The link between them, whose weight is known, comes first.
- */
+/* Two clusters are joined when their records look alike on the whole, not for one link alone. */
 static kernel_status
 compare_clusters(const cluster_maker *maker, const keyed_record *link, uint32 a, uint32 b, int64 least_weight,
                  int thread, bool *alike)
 {
-    uint32 members_a[MEMBERS_LOOKED_AT], members_b[MEMBERS_LOOKED_AT];
-    uint32 size_a = maker->forest.size[a], size_b = maker->forest.size[b], count_a, count_b;
-    uint32 known_a = 0, known_b = 0;
-    int64 sum = 0, left, zero = least_weight - AVERAGE_SLACK; /* left: evidence that there can still be */
+    record_group group_a, group_b;
 
-    *alike = true;
-    if (size_a == 1 && size_b == 1)
-        return KERNEL_OK;
-    count_a = some_members(maker, a, size_a, members_a);
-    count_b = some_members(maker, b, size_b, members_b);
-    left = (int64)count_a * count_b * MOST_EVIDENCE;
-    while (known_a < count_a && members_a[known_a] != link->record)
-        known_a++;
-    while (known_b < count_b && members_b[known_b] != link->extra)
-        known_b++;
-    if (known_a < count_a && known_b < count_b) {
-        sum = Min(link_weight(link) - zero, MOST_EVIDENCE);
-        left -= MOST_EVIDENCE;
-    }
-    for (uint32 i = 0; i < count_a; i++) {
-        for (uint32 j = 0; j < count_b && sum + left >= 0 && sum < left; j++) {
-            int64 weight, least;
-            kernel_status status;
-
-            if (i == known_a && j == known_b)
-                continue;
-            left -= MOST_EVIDENCE;
-            least = Max(-MOST_EVIDENCE, -1 - (sum + left));
-            status =
-                match_run_weigh_pair(maker->run, members_a[i], members_b[j], zero + least, thread, &weight);
-            if (status != KERNEL_OK)
-                return status;
-            sum += Min(weight - zero, MOST_EVIDENCE);
-        }
-    }
-    *alike = sum >= left;
-    return KERNEL_OK;
+    some_members(maker, a, &group_a);
+    some_members(maker, b, &group_b);
+    return average_linkage_alike(maker->run, link, &group_a, &group_b, least_weight, thread, alike);
 }
 
 /* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
