@@ -6,19 +6,17 @@
 #include "catalog/pg_type.h"
 #include "engine/big_memory.h"
 #include "engine/elements.h"
-#include "engine/hash_sort.h"
 #include "engine/json_reader.h"
 #include "engine/page_reader.h"
 #include "engine/progress.h"
+#include "engine/record_order.h"
 #include "engine/record_store.h"
 #include "engine/spool.h"
 #include "engine/value_batch.h"
 #include "engine/value_reader.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
-#include "kernel/hash.h"
 #include "kernel/parallel.h"
-#include "kernel/radix_sort.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
@@ -30,8 +28,6 @@
 /* Keys of one record in one array; more says nothing and costs quadratically. */
 #define MAX_LIST_LENGTH 1024
 #define ID_SLICE (256 * 1024)
-#define RANGES_AT_ONCE 64 /* of SORT_RANGE records, between two looks at cancel requests */
-#define RECORDS_AHEAD 16
 #define MOST_EXPECTED 1e8 /* records that an estimate alone makes room for */
 
 typedef struct store_receiver {
@@ -411,138 +407,6 @@ record_store_duplicate_id(const char *id)
                      "DISTINCT ON (id).")));
 }
 
-typedef struct id_hashing {
-    const record_store *store;
-    keyed_record *hashed;
-} id_hashing;
-
-static void
-hash_ids(void *context, int64_t range, int thread)
-{
-    const id_hashing *hashing = context;
-    uint32 first = (uint32)range * SORT_RANGE, end = Min(hashing->store->records.count, first + SORT_RANGE);
-    const record_store *store = hashing->store;
-    char buffer[HASH_SHORT_READ] = "";
-    uint64 together;
-
-    for (uint32 i = first; i < end; i++) {
-        if (store->integer_ids != NULL) {
-            int length = pg_lltoa(store->integer_ids[i], buffer);
-
-            hashing->hashed[i] = (keyed_record){hash_short(buffer, (Size)length, &together), i, 0};
-        } else
-            hashing->hashed[i] =
-                (keyed_record){hash_bytes(store->text_ids[i], strlen(store->text_ids[i])), i, 0};
-    }
-}
-
-/* The records in the order of their ids' hashes, ties by the ids themselves. */
-static keyed_record *
-canonical_order(record_store *store, int threads)
-{
-    Size count = store->records.count;
-    keyed_record *order = big_alloc(store->data, mul_size(Max(count, 1), sizeof(keyed_record)));
-    keyed_record *unsorted = big_alloc(store->data, mul_size(Max(count, 1), sizeof(keyed_record)));
-    id_hashing hashing = {store, unsorted};
-    char buffer[24];
-
-    parallel_in_turns(threads, (int64)sort_ranges(count), RANGES_AT_ONCE, hash_ids, &hashing);
-    hash_sort_all(threads, unsorted, count, order);
-    pfree(unsorted);
-    for (Size i = 1; i < count; i++) {
-        if ((i & 0xffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-        for (Size j = i; j > 0 && order[j].key == order[j - 1].key; j--) {
-            int comparison = record_store_compare_ids(store, order[j - 1].record, order[j].record);
-            keyed_record swap = order[j];
-
-            if (comparison == 0)
-                record_store_duplicate_id(record_store_id(store, order[j].record, buffer));
-            if (comparison < 0)
-                break;
-            order[j] = order[j - 1];
-            order[j - 1] = swap;
-        }
-    }
-    return order;
-}
-
-/* Puts the probes before the others and keeps the order among each. */
-static keyed_record *
-probes_first(record_store *store, keyed_record *order)
-{
-    Size count = store->records.count, next[2] = {0, 0};
-    keyed_record *sorted =
-        MemoryContextAllocHuge(store->context, mul_size(Max(count, 1), sizeof(keyed_record)));
-
-    for (Size i = 0; i < count; i++)
-        store->probe_count += store->is_probe[i];
-    next[0] = store->probe_count;
-    for (Size i = 0; i < count; i++) {
-        sorted[next[store->is_probe[order[i].record]]++] = order[i];
-        if ((i & 0xffff) == 0)
-            CHECK_FOR_INTERRUPTS();
-    }
-    pfree(order);
-    pfree(store->is_probe);
-    store->is_probe = NULL;
-    return sorted;
-}
-
-typedef struct renumbering {
-    const keyed_record *order;
-    Size count, width; /* of what is moved, in words */
-    const uint32 *from;
-    uint32 *to;
-} renumbering;
-
-/* Records come from all over the old order: they are fetched while others are copied. */
-static void
-renumber_range(void *context, int64_t range, int thread)
-{
-    const renumbering *job = context;
-    Size first = (Size)range * SORT_RANGE, end = Min(job->count, first + SORT_RANGE), width = job->width;
-
-    for (Size i = first; i < end; i++) {
-        if (i + RECORDS_AHEAD < end) {
-            const uint32 *ahead = job->from + job->order[i + RECORDS_AHEAD].record * width;
-
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + width - 1);
-        }
-        for (Size w = 0; w < width; w++) /* too few for memcpy */
-            job->to[i * width + w] = job->from[job->order[i].record * width + w];
-    }
-}
-
-/* An array by record, of "size" bytes each, in the new order; the old one is freed. */
-static void *
-renumber_array(record_store *store, int threads, const keyed_record *order, void *array, Size size)
-{
-    renumbering job = {order, store->records.count, size / sizeof(uint32), array, NULL};
-
-    job.to = big_alloc(store->data, mul_size(Max(job.count, 1), size));
-    parallel_in_turns(threads, (int64)sort_ranges(job.count), RANGES_AT_ONCE, renumber_range, &job);
-    pfree(array);
-    return job.to;
-}
-
-static void
-renumber(record_store *store, int threads)
-{
-    keyed_record *order = canonical_order(store, threads);
-
-    if (store->is_probe != NULL)
-        order = probes_first(store, order);
-    store->records.rows = renumber_array(store, threads, order, (void *)store->records.rows,
-                                         mul_size(store->records.stride, sizeof(uint32)));
-    if (store->integer_ids != NULL)
-        store->integer_ids = renumber_array(store, threads, order, store->integer_ids, sizeof(int64));
-    else
-        store->text_ids = renumber_array(store, threads, order, store->text_ids, sizeof(char *));
-    pfree(order);
-}
-
 /* ---- reading ---- */
 
 #define RECORDS_COUNTED_AT_ONCE (4 * 1024 * 1024)
@@ -841,7 +705,7 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
         store->records.count = store->spool->count;
     } else {
         count_values(store, threads);
-        renumber(store, threads);
+        record_store_renumber(store, threads);
         record_store_finish_values(store);
     }
     if (limit > 0 && state.limit == 0 && MemoryContextMemAllocated(store->data, true) > limit * 2)
