@@ -6,20 +6,13 @@
 #include "engine/big_memory.h"
 #include "engine/dictionary.h"
 #include "kernel/hash.h"
+#include "kernel/short_text.h"
 #include "utils/memutils.h"
 
 #define SLICE_SIZE (256 * 1024)
 #define LARGE_SLICE_SIZE (32 * 1024 * 1024) /* of a column with many values */
 #define FIRST_CODES 256
 #define CODES_AHEAD 24 /* whose places are fetched before they are needed */
-
-/*
- * An entry of the table: where the value is, in words of 8 bytes, and above that the leading bits of its
- * hash. What tells one value from another lies side by side: a look-up waits for the table and for the value,
- * and for nothing between them.
- */
-#define PLACE_BITS 51
-#define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
 
 StaticAssertDecl(sizeof(dictionary_value) == 8, "characters follow a value's head in whole words");
 StaticAssertDecl(COMPARED_CHARACTERS < PG_UINT32_MAX / 8, "a length and a width fit into one word");
@@ -53,12 +46,6 @@ static inline uint64
 entry_of(const dictionary_value *value, uint64 hash)
 {
     return (uint64)(uintptr_t)value >> 3 | (hash & ~PLACE_MASK);
-}
-
-static inline const dictionary_value *
-entry_value(uint64 entry)
-{
-    return (const dictionary_value *)(uintptr_t)((entry & PLACE_MASK) << 3);
 }
 
 /* A length and a width in one word, to be compared at once. */
@@ -148,6 +135,7 @@ dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes)
     while (!table_has_room(dictionary, values))
         grow_table(dictionary);
     bytes = add_size(bytes, mul_size(values, MAXIMUM_ALIGNOF + sizeof(dictionary_value)));
+    bytes = add_size(bytes, SHORT_TEXT_ROOM);
     if (dictionary->slice_left >= bytes || (dictionary->spare != NULL && dictionary->spare_size >= bytes))
         return;
     if (dictionary->spare != NULL)
@@ -164,14 +152,14 @@ dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
     dictionary_settle(dictionary);
 }
 
-/* Room that was reserved. */
+/* Room that was reserved; behind it SHORT_TEXT_ROOM bytes are left. */
 static dictionary_value *
 take_value(dictionary *dictionary, Size size)
 {
     char *taken;
 
     size = MAXALIGN(size) + sizeof(dictionary_value);
-    if (size > dictionary->slice_left) {
+    if (size + SHORT_TEXT_ROOM > dictionary->slice_left) {
         dictionary->slice = dictionary->spare;
         dictionary->slice_left = dictionary->spare_size;
         dictionary->spare = NULL;
@@ -250,16 +238,22 @@ second_hash_of(text_view text)
 }
 
 static inline uint32
-find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
+first_place(const dictionary *dictionary, uint64 hash)
 {
-    uint32 place = (uint32)hash & dictionary->table_mask;
+    return (uint32)hash & dictionary->table_mask;
+}
 
+/* From a place on: that of the value, or the one that it may take. */
+static inline uint32
+find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash, uint32 place)
+{
     for (;; place = (place + 1) & dictionary->table_mask) {
         uint64 entry = dictionary->table[place];
 
-        if (entry == 0 ||
-            (((entry ^ hash) & ~PLACE_MASK) == 0 && same_text(entry_value(entry), text, second_hash) &&
-             (text.length < COMPARED_CHARACTERS || dictionary->hashes[entry_value(entry)->code] == hash)))
+        if (entry == 0 || (((entry ^ hash) & ~PLACE_MASK) == 0 &&
+                           same_text(dictionary_entry_value(entry), text, second_hash) &&
+                           (text.length < COMPARED_CHARACTERS ||
+                            dictionary->hashes[dictionary_entry_value(entry)->code] == hash)))
             return place;
     }
 }
@@ -283,21 +277,35 @@ dictionary_add(dictionary *dictionary, text_view text)
     return code;
 }
 
+/* A new value, whose characters the caller writes. */
+static inline dictionary_value *
+add_value(dictionary *dictionary, text_view text, Size kept, uint64 hash, uint32 place)
+{
+    dictionary_value *value = take_value(dictionary, kept);
+
+    *value = (dictionary_value){dictionary->count++, shape_of(text)};
+    dictionary->texts[value->code] =
+        (text_view){value + 1, Min(text.length, COMPARED_CHARACTERS), text.width};
+    dictionary->hashes[value->code] = hash;
+    dictionary->records[value->code] = 0;
+    dictionary->table[place] = entry_of(value, hash);
+    return value;
+}
+
 /* What is kept of a text becomes a value, unless it is one. */
 static inline uint32
-add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
+add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash, uint32 place)
 {
-    uint32 place = find_place(dictionary, text, hash, second_hash);
     dictionary_value *value;
     char *characters;
     Size size;
 
+    place = find_place(dictionary, text, hash, second_hash, place);
     if (dictionary->table[place] != 0)
-        return entry_value(dictionary->table[place])->code;
+        return dictionary_entry_value(dictionary->table[place])->code;
 
     size = (Size)Min(text.length, COMPARED_CHARACTERS) * text.width;
-    value = take_value(dictionary, kept_bytes(text));
-    *value = (dictionary_value){dictionary->count++, shape_of(text)};
+    value = add_value(dictionary, text, kept_bytes(text), hash, place);
     characters = (char *)(value + 1);
     memcpy(characters, text.chars, size);
     if (text.length >= COMPARED_CHARACTERS) {
@@ -308,18 +316,49 @@ add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash
     }
     if (text.length > COMPARED_CHARACTERS)
         dictionary->long_values++;
-    dictionary->texts[value->code] =
-        (text_view){characters, Min(text.length, COMPARED_CHARACTERS), text.width};
-    dictionary->hashes[value->code] = hash;
-    dictionary->records[value->code] = 0;
-    dictionary->table[place] = entry_of(value, hash);
     return value->code;
+}
+
+uint32
+dictionary_add_sought(dictionary *dictionary, text_view text, uint64 hash, uint32 place)
+{
+    return add_kept(dictionary, text, hash, second_hash_of(text), place);
 }
 
 uint32
 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash)
 {
-    return add_kept(dictionary, text, hash, second_hash_of(text));
+    return dictionary_add_sought(dictionary, text, hash, first_place(dictionary, hash));
+}
+
+/* Nothing but a second half depends on the length by a branch: that of names cannot be predicted. */
+static inline bool
+same_short(const dictionary_value *value, const char *bytes, uint32 length)
+{
+#ifdef __SSE2__
+    const __m128i *a = (const __m128i *)(const void *)(value + 1), *b = (const __m128i *)(const void *)bytes;
+    uint32 same = (uint32)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(a), _mm_loadu_si128(b)));
+
+    if (length > 16)
+        same |= (uint32)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(a + 1), _mm_loadu_si128(b + 1)))
+                << 16;
+    return ((value->shape ^ (length << 3 | 1)) | (~same & ((UINT32_C(1) << length) - 1))) == 0;
+#else
+    return value->shape == (length << 3 | 1) && same_bytes((const char *)(value + 1), bytes, length);
+#endif
+}
+
+uint32
+dictionary_add_short(dictionary *dictionary, const char *bytes, uint32 length, uint64 hash, uint32 place)
+{
+    text_view text = {bytes, length, 1};
+    uint64 entry;
+
+    for (; (entry = dictionary->table[place]) != 0; place = (place + 1) & dictionary->table_mask)
+        if (((entry ^ hash) & ~PLACE_MASK) == 0 && same_short(dictionary_entry_value(entry), bytes, length))
+            return dictionary_entry_value(entry)->code;
+    memcpy(add_value(dictionary, text, length, hash, place) + 1, bytes, SHORT_TEXT_ROOM);
+    return dictionary->count - 1;
 }
 
 uint64
@@ -355,7 +394,7 @@ dictionary_add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 
 uint32
 dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
 {
-    uint32 code = add_kept(dictionary, text, hash, second_hash);
+    uint32 code = add_kept(dictionary, text, hash, second_hash, first_place(dictionary, hash));
 
     dictionary->records[code]++;
     return code;
@@ -364,8 +403,10 @@ dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash
 uint32
 dictionary_find(const dictionary *dictionary, text_view text)
 {
+    uint64 hash = dictionary_hash(text);
     uint64 entry =
-        dictionary->table[find_place(dictionary, text, dictionary_hash(text), second_hash_of(text))];
+        dictionary
+            ->table[find_place(dictionary, text, hash, second_hash_of(text), first_place(dictionary, hash))];
 
-    return entry == 0 ? 0 : entry_value(entry)->code;
+    return entry == 0 ? 0 : dictionary_entry_value(entry)->code;
 }

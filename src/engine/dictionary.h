@@ -78,21 +78,47 @@ dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
     __builtin_prefetch(&dictionary->table[(uint32)hash & dictionary->table_mask]);
 }
 
-/* What many look-ups need beside their places, which are on their way. The hash's first place most often
- * holds the value looked for. */
-static inline void
-dictionary_prefetch_value(const dictionary *dictionary, uint64 hash)
-{
-    uint64 entry = dictionary->table[(uint32)hash & dictionary->table_mask];
+/*
+ * An entry of the table: where the value is, in words of 8 bytes, and above that the leading bits of its
+ * hash. What tells one value from another lies side by side: a look-up waits for the table and for the value,
+ * and for nothing between them.
+ */
+#define PLACE_BITS 51
+#define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
 
-    __builtin_prefetch((const void *)(uintptr_t)(entry << 13 >> 10));
+static inline const dictionary_value *
+dictionary_entry_value(uint64 entry)
+{
+    return (const dictionary_value *)(uintptr_t)((entry & PLACE_MASK) << 3);
+}
+
+/*
+ * The first place that may hold the value of a hash, or where it would go, and the value that it holds is
+ * asked for: what look-ups need beside their places, when these have come. What is added meanwhile does not
+ * change it, but for the table's growing.
+ */
+static inline uint32
+dictionary_seek(const dictionary *dictionary, uint64 hash, Size size)
+{
+    uint32 place = (uint32)hash & dictionary->table_mask;
+    uint64 entry = dictionary->table[place];
+    const dictionary_value *value;
+
+    while (entry != 0 && ((entry ^ hash) & ~PLACE_MASK) != 0) {
+        place = (place + 1) & dictionary->table_mask;
+        entry = dictionary->table[place];
+    }
+    value = dictionary_entry_value(entry);
+    __builtin_prefetch(value);
+    __builtin_prefetch((const char *)(value + 1) + size - 1);
+    return place;
 }
 
 static inline void
 dictionary_prefetch_values(const dictionary *dictionary, const uint64 *hashes, uint32 count)
 {
     for (uint32 i = 0; i < count; i++)
-        dictionary_prefetch_value(dictionary, hashes[i]);
+        (void)dictionary_seek(dictionary, hashes[i], 1);
 }
 
 extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);
@@ -102,6 +128,12 @@ extern void dictionary_make_room(dictionary *dictionary, uint32 values, Size byt
 extern void dictionary_settle(dictionary *dictionary);
 
 extern uint32 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash);
+
+/* The same where its place was sought; and of at most SHORT_TEXT bytes, of which SHORT_TEXT_ROOM may be read.
+ */
+extern uint32 dictionary_add_sought(dictionary *dictionary, text_view text, uint64 hash, uint32 place);
+extern uint32 dictionary_add_short(dictionary *dictionary, const char *bytes, uint32 length, uint64 hash,
+                                   uint32 place);
 
 /*
  * A value of one dictionary for another: what is kept of its text, its hash, and its second hash (0 where

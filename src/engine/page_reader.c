@@ -45,6 +45,7 @@
 
 /* What the code of a value says before it is looked up; otherwise the width of its characters. */
 #define VALUE_FOR_MAIN_THREAD PG_UINT32_MAX
+#define VALUE_SHORT 8 /* of bytes, at most SHORT_TEXT of them, and SHORT_TEXT_ROOM may be read */
 
 typedef struct page_value {
     const void *chars; /* NULL: the code is there; for the main thread, where the value is in the page */
@@ -384,7 +385,7 @@ set_short_value(const read_column *column, page_value *value, char *bytes, uint3
     hash = hash_combine(hash_short(bytes, length, &together), 1);
     if ((together & UINT64CONST(0x8080808080808080)) != 0)
         return false;
-    *value = (page_value){length == 0 ? NULL : bytes, hash, length, length > 0};
+    *value = (page_value){length == 0 ? NULL : bytes, hash, length, length == 0 ? 0 : VALUE_SHORT};
     return true;
 }
 
@@ -519,7 +520,7 @@ static void
 look_up_some(dictionary *dictionary, page_value *values, uint32 count)
 {
     uint16 present[LOOK_UPS];
-    uint32 found = 0;
+    uint32 places[LOOK_UPS], found = 0;
 
     for (uint32 i = 0; i < count; i++) {
         dictionary_prefetch_place(dictionary, values[i].hash);
@@ -527,14 +528,19 @@ look_up_some(dictionary *dictionary, page_value *values, uint32 count)
         found += values[i].chars != NULL;
     }
     for (uint32 i = 0; i < found; i++) {
-        dictionary_prefetch_value(dictionary, values[present[i]].hash);
-        __builtin_prefetch(values[present[i]].chars);
+        const page_value *value = &values[present[i]];
+
+        places[i] = dictionary_seek(dictionary, value->hash, value->length);
+        __builtin_prefetch(value->chars);
     }
     for (uint32 i = 0; i < found; i++) {
         page_value *value = &values[present[i]];
 
-        value->code = dictionary_add_reserved(
-            dictionary, (text_view){value->chars, value->length, value->code}, value->hash);
+        value->code =
+            value->code == VALUE_SHORT
+                ? dictionary_add_short(dictionary, value->chars, value->length, value->hash, places[i])
+                : dictionary_add_sought(dictionary, (text_view){value->chars, value->length, value->code},
+                                        value->hash, places[i]);
     }
 }
 
