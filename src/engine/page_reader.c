@@ -541,7 +541,10 @@ look_up_some(dictionary *dictionary, page_value *values, uint32 count)
                 ? dictionary_add_short(dictionary, value->chars, value->length, value->hash, places[i])
                 : dictionary_add_sought(dictionary, (text_view){value->chars, value->length, value->code},
                                         value->hash, places[i]);
+        __builtin_prefetch(&dictionary->records[value->code], 1);
     }
+    for (uint32 i = 0; i < found; i++)
+        dictionary->records[values[present[i]].code]++;
 }
 
 static void
@@ -772,6 +775,7 @@ page_reader_read(const page_reading *reading, QueryDesc *query)
             (errmsg_internal("table \"%s\" is read by pages", RelationGetRelationName(reader->scan->rs_rd))));
     read_pages(reader);
     settle_all(reader);
+    reader->store->values_counted = true;
     table_endscan(reader->scan);
     query->estate->es_processed = reader->records;
     MemoryContextSwitchTo(before);

@@ -704,7 +704,8 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
         spool_sort(store->spool);
         store->records.count = store->spool->count;
     } else {
-        count_values(store, threads);
+        if (!store->values_counted)
+            count_values(store, threads);
         record_store_renumber(store, threads);
         record_store_finish_values(store);
     }

@@ -42,8 +42,9 @@ typedef struct record_store {
     store_column *columns; /* column i is code i of a row */
     int source_slot;       /* of the column "source", or -1 */
     dictionary *sources;
-    bool *is_probe;     /* by record, while records come; NULL: nobody asked */
-    uint32 probe_count; /* records marked in the column "#probe"; they come first, all others behind them */
+    bool values_counted; /* the records of each value, as they came */
+    bool *is_probe;      /* by record, while records come; NULL: nobody asked */
+    uint32 probe_count;  /* records marked in the column "#probe"; they come first, all others behind them */
 
     Oid id_type;
     int64 *integer_ids; /* by record; NULL when ids are not integers */
