@@ -529,14 +529,30 @@ order_needs_records(const match_spec *spec)
     return false;
 }
 
-/* The heaviest links first; links of one weight in an order that no other records change. */
+/* The heaviest links first; links of one weight in an order that no other records change. On all threads, for
+ * which the keys are spread over all words for the time being. */
 void
 cluster_sort_links(match_run *run, link_list *list)
 {
-    keyed_record *scratch = big_alloc(run->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
+    keyed_record *sorted = big_alloc(list->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
+    uint64 least = PG_UINT64_MAX, most = 0;
+    int shift = 0;
 
-    radix_sort_keys(list->links, scratch, list->count);
-    pfree(scratch);
+    for (uint64 i = 0; i < list->count; i++) {
+        least = Min(least, list->links[i].key);
+        most = Max(most, list->links[i].key);
+    }
+    while (shift < 63 && list->count > 0 && (most - least) >> (63 - shift) == 0)
+        shift++;
+    for (uint64 i = 0; i < list->count; i++)
+        list->links[i].key = (list->links[i].key - least) << shift;
+    hash_sort_all(run->threads, list->links, list->count, sorted);
+    for (uint64 i = 0; i < list->count; i++)
+        sorted[i].key = (sorted[i].key >> shift) + least;
+    if (list->links != NULL)
+        pfree(list->links);
+    list->links = sorted;
+    list->allocated = Max(list->count, 1);
     for (uint64 first = 0, end; order_needs_records(run->spec) && first < list->count; first = end) {
         for (end = first + 1; end < list->count && list->links[end].key == list->links[first].key; end++)
             ;
