@@ -28,20 +28,35 @@ typedef struct text_profile {
     uint32_t names : 12;    /* names_signature, where names are compared */
 } text_profile;
 
+#define TEXT_PROFILE_STEP 15 /* characters that no class can have too many of */
+
+/* The sums of two counts, 15 where they are more. */
+static inline uint64_t
+text_profile_sum(uint64_t a, uint64_t b)
+{
+    const uint64_t low = UINT64_C(0x0f0f0f0f0f0f0f0f), ones = UINT64_C(0x0101010101010101);
+    uint64_t even = (a & low) + (b & low), odd = (a >> 4 & low) + (b >> 4 & low);
+
+    even |= (even >> 4 & ones) * 15;
+    odd |= (odd >> 4 & ones) * 15;
+    return (even & low) | (odd & low) << 4;
+}
+
 static inline text_profile
 text_profile_of(text_view text)
 {
     text_profile profile = {.length = text.length < TEXT_PROFILE_LONGEST ? text.length : TEXT_PROFILE_LONGEST,
                             .names = TEXT_PROFILE_ANY_NAME};
 
-    for (uint32_t i = 0; i < text.length; i++) {
-        uint32_t character = text_view_at(text, i);
-        int shift = (int)(character & 15) * 4;
+    for (uint32_t i = 0; i < text.length && i < 4; i++)
+        profile.start |= (text_view_at(text, i) & 0xff) << 8 * i;
+    for (uint32_t first = 0, end; first < text.length; first = end) {
+        uint64_t counts = 0;
 
-        if ((profile.counts >> shift & 15) != 15)
-            profile.counts += UINT64_C(1) << shift;
-        if (i < 4)
-            profile.start |= (character & 0xff) << 8 * i;
+        end = text.length - first > TEXT_PROFILE_STEP ? first + TEXT_PROFILE_STEP : text.length;
+        for (uint32_t i = first; i < end; i++)
+            counts += UINT64_C(1) << (text_view_at(text, i) & 15) * 4;
+        profile.counts = text_profile_sum(profile.counts, counts);
     }
     return profile;
 }
