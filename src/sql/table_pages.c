@@ -268,6 +268,20 @@ pages_at_once(page_maker *maker, BlockNumber end, int pages)
 }
 
 /*
+ * Looks at the buffers beside this one: the next one is likely to be one of them, as free ones are taken in
+ * their order or, where a table gave them back, the other way round. Around a page that is read the system
+ * maps others, too; one that is written it maps alone, at a microsecond each.
+ */
+static inline void
+map_neighbours(Buffer buffer)
+{
+    if (buffer > 0 && buffer < NBuffers)
+        (void)*(const volatile char *)BufferGetPage(buffer + 1);
+    if (buffer > 1)
+        (void)*(const volatile char *)BufferGetPage(buffer - 1);
+}
+
+/*
  * Extends the table by so many pages or fewer, whose number it returns; their buffers are pinned, locked and
  * zero. Nobody can ask for a page behind the end, so all are locked before the table ends behind them.
  */
@@ -293,6 +307,7 @@ extend_table(page_maker *maker, int pages, BufferAccessStrategy strategy, Buffer
         if (!PageIsNew(BufferGetPage(buffers[p])))
             elog(ERROR, "page %u of relation \"%s\" should be empty but is not",
                  BufferGetBlockNumber(buffers[p]), RelationGetRelationName(relation));
+        map_neighbours(buffers[p]);
     }
     smgrextend(RelationGetSmgr(relation), MAIN_FORKNUM, end + (BlockNumber)pages - 1, zero.data, false);
     if (shared)
