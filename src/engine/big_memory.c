@@ -5,8 +5,12 @@
 
 #include <sys/mman.h>
 #include <time.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "engine/big_memory.h"
+#include "settings.h"
 #include "utils/memutils.h"
 
 #define HUGE_PAGE ((Size)2 * 1024 * 1024)
@@ -80,4 +84,49 @@ big_realloc(void *array, Size size)
     array = repalloc_huge(array, size);
     ask_for_huge_pages(array, size);
     return array;
+}
+
+/* ---- what is freed ---- */
+
+#define MUCH_MEMORY ((Size)256 * 1024 * 1024) /* a run that has less is sparing from the beginning */
+
+/* What malloc arrives at by itself when arrays of that size are freed. */
+#define LARGEST_KEPT (32 * 1024 * 1024)
+#define USUAL_TRIM (2 * LARGEST_KEPT)
+
+static int keepers = 0; /* a query may call functions that run */
+
+void
+big_memory_spare(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_TRIM_THRESHOLD, USUAL_TRIM);
+    (void)malloc_trim(0);
+#endif
+}
+
+static void
+let_go(void *argument)
+{
+    if (--keepers == 0)
+        big_memory_spare();
+}
+
+MemoryContext
+big_memory_create(MemoryContext parent)
+{
+    MemoryContext context = AllocSetContextCreate(parent, "mastering memory", ALLOCSET_SMALL_SIZES);
+    MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+
+    if (mastering_memory_budget() <= MUCH_MEMORY)
+        return context;
+    callback->func = let_go; /* after all that is below the context */
+    callback->arg = NULL;
+    MemoryContextRegisterResetCallback(context, callback);
+    keepers++;
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT);
+    (void)mallopt(M_TRIM_THRESHOLD, PG_INT32_MAX);
+#endif
+    return context;
 }

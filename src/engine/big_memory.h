@@ -18,4 +18,13 @@ extern void *big_alloc_zero(MemoryContext context, Size size);
 /* As repalloc_huge. */
 extern void *big_realloc(void *array, Size size);
 
+/*
+ * A context for all that a run needs: while there is one, what is freed stays with the process for what is
+ * allocated next, since the system clears each page that it gives, and takes more time for that than most
+ * arrays do to be filled. It goes back to the system with the context, or when the run finds that it has to
+ * be sparing.
+ */
+extern MemoryContext big_memory_create(MemoryContext parent);
+extern void big_memory_spare(void);
+
 #endif

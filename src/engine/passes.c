@@ -259,6 +259,7 @@ passes_unload(match_run *run)
 void
 passes_open(match_run *run)
 {
+    big_memory_spare();
     for (int r = 0; r < run->spec->rule_count; r++)
         blocks_prepare_rule(run, r);
     match_run_phase(

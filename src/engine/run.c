@@ -398,13 +398,14 @@ match_run_take_values(match_run *run)
 match_run *
 match_run_open(const char *query, const match_spec *spec, const match_run_options *options)
 {
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "mastering run", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext memory = big_memory_create(CurrentMemoryContext);
+    MemoryContext context = AllocSetContextCreate(memory, "mastering run", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
     match_run *run = palloc0(sizeof(match_run));
     store_column *columns = palloc0((MAX_COMPARISONS + MAX_RULES * MAX_KEY_PARTS + 1) * sizeof(store_column));
     int column_count;
 
+    run->memory = memory;
     run->context = context;
     run->spec = spec;
     INSTR_TIME_SET_CURRENT(run->phase_start);
@@ -458,7 +459,7 @@ match_run_close(match_run *run)
 {
     if (run->store->spool != NULL)
         passes_close(run);
-    MemoryContextDelete(run->context);
+    MemoryContextDelete(run->memory);
 }
 
 void

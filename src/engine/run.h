@@ -23,6 +23,7 @@ typedef struct work_room {
 } work_room;
 
 typedef struct match_run {
+    MemoryContext memory; /* around all that is the run's */
     MemoryContext context;
     const match_spec *spec;
     query_shape *shape;
