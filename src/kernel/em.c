@@ -17,6 +17,7 @@
 #define PATTERNS_AT_ONCE 512
 #define PATTERNS_A_BATCH 128 /* of an E step */
 #define PATTERNS_IN_REGISTERS 4
+#define COMPARISONS_AT_ONCE 4
 #define MOST_ORDERED 64     /* sessions */
 #define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
@@ -339,22 +340,39 @@ add_level_sums(level_sums *sum, const level_sums *part)
 #endif
 }
 
-/* What was counted, by the levels of one or two comparisons, in the order of the patterns. */
+/*
+ * What was counted, by the levels of some comparisons, in the order of the patterns. Neighbours have most
+ * levels in common, so that each sum waits for the one before: several comparisons wait together.
+ */
+#if defined(__GNUC__)
+__attribute__((always_inline))
+#endif
 static inline void
-add_levels(const pattern_batch *batch, int c, int d, bool two, level_sums (*sums)[MAX_LEVELS])
+add_levels_of(const pattern_batch *batch, const int *comparisons, int count, level_sums (*sums)[MAX_LEVELS])
 {
-    const uint8_t *of_c = batch->levels[c], *of_d = batch->levels[d];
-    level_sums *to_c = sums[c], *to_d = sums[d];
+    const uint8_t *levels[COMPARISONS_AT_ONCE];
+    level_sums *to[COMPARISONS_AT_ONCE];
 
-    if (!two) {
-        for (size_t i = 0; i < batch->count; i++)
-            add_level_sums(&to_c[of_c[i]], &batch->counted[i]);
-        return;
+    for (int k = 0; k < count; k++) {
+        levels[k] = batch->levels[comparisons[k]];
+        to[k] = sums[comparisons[k]];
     }
-    for (size_t i = 0; i < batch->count; i++) {
-        add_level_sums(&to_c[of_c[i]], &batch->counted[i]);
-        add_level_sums(&to_d[of_d[i]], &batch->counted[i]);
-    }
+    for (size_t i = 0; i < batch->count; i++)
+        for (int k = 0; k < count; k++)
+            add_level_sums(&to[k][levels[k][i]], &batch->counted[i]);
+}
+
+static void
+add_levels(const pattern_batch *batch, const int *comparisons, int count, level_sums (*sums)[MAX_LEVELS])
+{
+    int k = 0;
+
+    for (; k + COMPARISONS_AT_ONCE <= count; k += COMPARISONS_AT_ONCE)
+        add_levels_of(batch, comparisons + k, COMPARISONS_AT_ONCE, sums);
+    for (; k + 2 <= count; k += 2)
+        add_levels_of(batch, comparisons + k, 2, sums);
+    if (k < count)
+        add_levels_of(batch, comparisons + k, 1, sums);
 }
 
 /* Goes over the patterns of a session: counts of all their pairs, and by level of the comparisons that count.
@@ -393,11 +411,7 @@ count_levels(const scorer *layout, const em_parameters *parameters, const em_ses
             all.related += batch.counted[i].related;
             *pairs += patterns[i].count;
         }
-        for (int k = 0; k < counting_count; k += 2) {
-            bool two = k + 1 < counting_count;
-
-            add_levels(&batch, counting[k], counting[two ? k + 1 : k], two, sums);
-        }
+        add_levels(&batch, counting, counting_count, sums);
     }
     return all;
 }
