@@ -98,18 +98,23 @@ hash_select(uint64_t mask, uint64_t a, uint64_t b)
 
 /*
  * hash_bytes of at most HASH_SHORT bytes of HASH_SHORT_READ that may be read. The lengths of names cannot be
- * predicted, so none is asked for by a branch. "together": all the words of the text, one or the other.
+ * predicted, so none is asked for by a branch, but whether there are 16 bytes, which is much the same in a
+ * column. "together": all the words of the text, one or the other.
  */
 static inline uint64_t
 hash_short(const void *data, size_t length, uint64_t *together)
 {
     const unsigned char *bytes = data;
-    uint64_t hash = hash_word((uint64_t)length), first = hash_load(bytes), second = hash_load(bytes + 8);
-    uint64_t mask = 0 - (uint64_t)(length >> 4), rest;
+    uint64_t hash = hash_word((uint64_t)length), first, second, mask, rest;
 
-    hash = hash_select(mask, hash_fold(hash ^ first, second ^ UINT64_C(0x8bb84b93962eacc9)), hash);
-    *together = (first | second) & mask;
-    bytes += length & 16;
+    *together = 0;
+    if (length >= 16) {
+        first = hash_load(bytes);
+        second = hash_load(bytes + 8);
+        hash = hash_fold(hash ^ first, second ^ UINT64_C(0x8bb84b93962eacc9));
+        *together = first | second;
+        bytes += 16;
+    }
     first = hash_load(bytes);
     second = hash_load(bytes + 8);
     mask = 0 - (uint64_t)(length >> 3 & 1);

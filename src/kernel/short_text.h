@@ -46,7 +46,29 @@ short_text_fold_half(__m128i bytes, uint32_t *word, uint32_t *apostrophe)
     return _mm_or_si128(_mm_and_si128(is_word, lower), _mm_andnot_si128(is_word, _mm_set1_epi8(' ')));
 }
 
-/* spaces: they are kept. Nothing depends on the length by a branch, for that cannot be predicted. */
+/* What a text of that length is by what its characters are, a bit each. */
+static inline short_text_kind
+short_text_kind_of(uint32_t length, uint32_t word, uint32_t apostrophe, bool spaces)
+{
+    uint32_t all = (UINT32_C(1) << length) - 1, others = ~word & all;
+
+    return (apostrophe & all) != 0 || (others & (others << 1)) != 0 || (others & (1 | (all + 1) >> 1)) != 0 ||
+                   (others != 0 && !spaces)
+               ? SHORT_TEXT_ASCII
+               : SHORT_TEXT_FOLDED;
+}
+
+/* The folded bytes in place of those, as far as the text goes. */
+static inline __m128i
+short_text_replace(__m128i bytes, __m128i folded, const __m128i *mask)
+{
+    return _mm_xor_si128(bytes, _mm_and_si128(_mm_xor_si128(bytes, folded), _mm_loadu_si128(mask)));
+}
+
+/*
+ * spaces: they are kept. Nothing depends on the length by a branch, for that cannot be predicted, but whether
+ * there is a second half, which is much the same in a column.
+ */
 static inline short_text_kind
 short_text_fold(char *text, uint32_t length, bool spaces)
 {
@@ -55,22 +77,31 @@ short_text_fold(char *text, uint32_t length, bool spaces)
                                        255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     __m128i *halves = (__m128i *)(void *)text;
     const __m128i *mask = (const __m128i *)(const void *)(inside + 32 - length);
-    __m128i low = _mm_loadu_si128(halves), high = _mm_loadu_si128(halves + 1), folded_low, folded_high;
-    uint32_t all = (UINT32_C(1) << length) - 1, word[2], apostrophe[2], others;
+    __m128i low = _mm_loadu_si128(halves), high, folded_low, folded_high;
+    uint32_t all = (UINT32_C(1) << length) - 1, beyond = (uint32_t)_mm_movemask_epi8(low);
+    uint32_t word, word_high, apostrophe, apostrophe_high;
+    short_text_kind kind;
 
-    if ((((uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16) & all) != 0)
+    if (length <= 16) {
+        if ((beyond & all) != 0)
+            return SHORT_TEXT_OTHER;
+        folded_low = short_text_fold_half(low, &word, &apostrophe);
+        kind = short_text_kind_of(length, word, apostrophe, spaces);
+        if (kind == SHORT_TEXT_FOLDED)
+            _mm_storeu_si128(halves, short_text_replace(low, folded_low, mask));
+        return kind;
+    }
+    high = _mm_loadu_si128(halves + 1);
+    if (((beyond | (uint32_t)_mm_movemask_epi8(high) << 16) & all) != 0)
         return SHORT_TEXT_OTHER;
-    folded_low = short_text_fold_half(low, &word[0], &apostrophe[0]);
-    folded_high = short_text_fold_half(high, &word[1], &apostrophe[1]);
-    others = ~(word[0] | word[1] << 16) & all;
-    if (((apostrophe[0] | apostrophe[1] << 16) & all) != 0 || (others & (others << 1)) != 0 ||
-        (others & (1 | (all + 1) >> 1)) != 0 || (others != 0 && !spaces))
-        return SHORT_TEXT_ASCII;
-    low = _mm_xor_si128(low, _mm_and_si128(_mm_xor_si128(low, folded_low), _mm_loadu_si128(mask)));
-    high = _mm_xor_si128(high, _mm_and_si128(_mm_xor_si128(high, folded_high), _mm_loadu_si128(mask + 1)));
-    _mm_storeu_si128(halves, low);
-    _mm_storeu_si128(halves + 1, high);
-    return SHORT_TEXT_FOLDED;
+    folded_low = short_text_fold_half(low, &word, &apostrophe);
+    folded_high = short_text_fold_half(high, &word_high, &apostrophe_high);
+    kind = short_text_kind_of(length, word | word_high << 16, apostrophe | apostrophe_high << 16, spaces);
+    if (kind == SHORT_TEXT_FOLDED) {
+        _mm_storeu_si128(halves, short_text_replace(low, folded_low, mask));
+        _mm_storeu_si128(halves + 1, short_text_replace(high, folded_high, mask + 1));
+    }
+    return kind;
 }
 
 #else
