@@ -89,7 +89,7 @@ run_scripts() {
     heading scripts
     for file in test/scripts/test_*.sh; do
         status=0
-        timeout 300 "$file" >"$RESULTS/$(basename "$file").tap" 2>&1 </dev/null || status=$?
+        timeout 900 "$file" >"$RESULTS/$(basename "$file").tap" 2>&1 </dev/null || status=$?
         count_tap "$file" "$status" "$RESULTS/$(basename "$file").tap"
     done
 }
