@@ -332,7 +332,8 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
                  errdetail("It takes %d of each kind to learn what tells them apart; the model is the one "
                            "without labels.",
                            FEWEST_OF_A_KIND),
-                 errhint("Label more pairs: SELECT * FROM uncertain_pairs(query, model, 100, labels).")));
+                 errhint("mastering.uncertain_pairs(query, model, 100, labels) asks for the pairs that teach "
+                         "most; in an environment mastering.next_pairs does.")));
     else {
         strength = choose_strength(&lesson, x, &before, &after);
         appendStringInfoString(&report, ",\"loss_before\":");
