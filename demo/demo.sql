@@ -24,8 +24,12 @@ SELECT count(*) AS records, count(DISTINCT cluster_id) AS customers, max(size) A
 -- ---- 3. What that call did ----------------------------------------------------------------------------
 -- It looked at the data and wrote a specification: what to compare, and which pairs to look at.
 SELECT mastering.suggest(:'customers') AS spec \gset
-SELECT jsonb_pretty(:'spec'::jsonb) AS specification;
-SELECT * FROM mastering.blocking_report(:'customers', :'spec', 'SELECT id, entity_id FROM demo.truth');
+-- SELECT jsonb_pretty(:'spec'::jsonb) shows all of it, as JSON.
+SELECT coalesce(c ->> 'column', c ->> 'expression') AS compared, c ->> 'method' AS method, c -> 'levels' AS alike_enough
+FROM jsonb_array_elements(:'spec'::jsonb -> 'comparisons') AS c;
+-- Which pairs does each key bring, and which of the true ones does it find that those before it did not?
+SELECT rule, left(key, 50) AS key, blocks, pairs, new_pairs, round(completeness::numeric, 4) AS found, round(new_completeness::numeric, 4) AS newly_found
+FROM mastering.blocking_report(:'customers', :'spec', 'SELECT id, entity_id FROM demo.truth');
 
 -- It learned, without any label, how much each agreement is worth. The model is JSON: to store, to compare, to promote.
 \timing on
@@ -35,19 +39,19 @@ CREATE TABLE demo.pairs AS SELECT * FROM mastering.match_pairs(:'customers', :'m
 ALTER TABLE demo.pairs ADD PRIMARY KEY (id_a, id_b);
 
 -- ---- 4. The golden records ----------------------------------------------------------------------------
--- Most values go by majority. An address survives as a whole, from the latest record: people move. So does a surname:
--- people marry; but billing knows no accents, so its spelling counts only where there is no other.
+-- Most values go by majority. An address survives as a whole, from the latest record that has one: people move. So does a
+-- surname: people marry; but billing knows no accents, and some write in small letters: their spelling counts where there is no other.
 \timing on
 CREATE TABLE demo.golden AS
 SELECT * FROM mastering.golden_records(
-    $$SELECT *, CASE WHEN source <> 'billing' THEN updated_at END AS spelled_at FROM demo.customers$$,
+    'SELECT * FROM demo.customers',
     'SELECT id, cluster_id FROM demo.clusters',
-    '{"recency": "updated_at",
+    $${"recency": "updated_at",
       "source_priority": ["crm", "shop", "billing"],
       "default": ["most_frequent", "source_priority"],
-      "attributes": {"given_name": "source_priority", "family_name": {"rule": "most_recent", "recency": "spelled_at"},
-                     "phone": "most_recent", "email": "most_recent"},
-      "groups": [{"attributes": ["street", "postcode", "city"], "rule": "most_recent"}]}');
+      "attributes": {"given_name": "source_priority", "phone": "most_recent", "email": "most_recent",
+                     "family_name": {"first": [{"rule": "most_recent", "where": "source <> 'billing' AND family_name <> lower(family_name)", "name": "well spelt"}, "most_recent"]}},
+      "groups": [{"attributes": ["street", "postcode", "city"], "first": [{"rule": "most_recent", "where": "street IS NOT NULL"}, "most_recent"]}]}$$);
 \timing off
 ALTER TABLE demo.golden ADD PRIMARY KEY (cluster_id);
 
@@ -71,17 +75,15 @@ ORDER BY customer, updated;
 SELECT l.key AS attribute, golden ->> l.key AS value, l.value ->> 'source' AS source, l.value ->> 'record' AS record,
     l.value ->> 'rule' AS rule, l.value ->> 'agreeing' AS agreeing
 FROM demo.golden JOIN demo.shown USING (cluster_id) CROSS JOIN LATERAL jsonb_each(lineage) AS l
-WHERE n = 1 AND l.key NOT IN ('updated_at', 'spelled_at') AND jsonb_typeof(l.value) = 'object'
+WHERE n = 1 AND l.key <> 'updated_at' AND jsonb_typeof(l.value) = 'object'
 ORDER BY array_position(ARRAY['given_name', 'family_name', 'birth_date', 'street', 'postcode', 'city', 'phone', 'email'], l.key);
 
 -- ---- 5. Why are these two one person? -----------------------------------------------------------------
 SELECT p.id_a, p.id_b FROM demo.pairs AS p JOIN demo.clusters AS c ON c.id = p.id_a JOIN demo.shown AS s USING (cluster_id)
 ORDER BY s.n, p.weight, p.id_a, p.id_b LIMIT 1 \gset
-SELECT * FROM mastering.explain_pair(:'customers', :'model', :'id_a', :'id_b');
+SELECT comparison, value_a, value_b, round(similarity::numeric, 3) AS similarity, level, weight, total, round(probability::numeric, 4) AS probability
+FROM mastering.explain_pair(:'customers', :'model', :'id_a', :'id_b');
 
 -- ---- 6. How good is it? -------------------------------------------------------------------------------
 -- The generator wrote down who is who. The matching never saw it; now it may.
-SELECT * FROM mastering.evaluate_pairs(
-    'SELECT a.id AS id_a, b.id AS id_b FROM demo.clusters AS a JOIN demo.clusters AS b ON a.cluster_id = b.cluster_id AND a.id < b.id',
-    'SELECT id, entity_id FROM demo.truth');
-SELECT * FROM mastering.evaluate_clusters('SELECT id, cluster_id FROM demo.clusters', 'SELECT id, entity_id FROM demo.truth');
+SELECT metric, value, meaning FROM mastering.evaluate_clusters('SELECT id, cluster_id FROM demo.clusters', 'SELECT id, entity_id FROM demo.truth');

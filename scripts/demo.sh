@@ -34,7 +34,7 @@ admin -c 'SET client_min_messages TO warning' -c "DROP DATABASE IF EXISTS $DATAB
 
 # What is run is shown: comments are the story, statements what a reader can type.
 tell() {
-    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset|set (ON_ERROR_STOP|ECHO))/d'
+    demo_psql -a -P pager=off -P null='' -P border=1 "$@" 2>&1 | sed -E '/^\\(timing|pset|set (ON_ERROR_STOP|ECHO))/d; s/^psql:[^ ]*: //'
     return "${PIPESTATUS[0]}"
 }
 
