@@ -17,7 +17,7 @@ stop:
 	@scripts/server.sh stop
 
 psql:
-	@scripts/server.sh psql
+	@scripts/server.sh psql -v SHOW_CONTEXT=never
 
 ifneq ($(filter distclean maintainer-clean,$(MAKECMDGOALS)),)
 distclean maintainer-clean: remove-build

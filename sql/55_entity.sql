@@ -5,10 +5,12 @@ CREATE FUNCTION mastering.require_entity(tree jsonb, env_name text, entity_name 
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     hit jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name));
+    near text;
 BEGIN
     IF hit IS NULL THEN
+        near := CASE WHEN length(entity_name) > 2 THEN mastering.nearest_name(entity_name, ARRAY(SELECT e FROM mastering.entities_of(tree) e ORDER BY e COLLATE "C")) END;
         RAISE EXCEPTION 'entity "%" does not exist in environment "%"', entity_name, env_name
-            USING ERRCODE = '42704', HINT = format('SELECT mastering.define_entity(%L, %L, ''{"name": "text"}'')', env_name, entity_name);
+            USING ERRCODE = '42704', HINT = coalesce('Perhaps you meant "' || near || '".', format('SELECT mastering.define_entity(%L, %L, ''{"name": "text"}'')', env_name, entity_name));
     END IF;
     RETURN hit;
 END

@@ -36,7 +36,8 @@ DECLARE
 BEGIN
     IF from_name IS DISTINCT FROM source_name AND NOT EXISTS (SELECT FROM mastering.fork f WHERE f.environment = source_name AND f.source = target_name) THEN
         RAISE EXCEPTION 'environment "%" is not promoted from "%"', target_name, source_name
-            USING ERRCODE = '55000', DETAIL = CASE WHEN from_name IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', from_name) END;
+            USING ERRCODE = '55000', DETAIL = CASE WHEN from_name IS NULL THEN 'It is a first stage.' ELSE format('It is promoted from "%s".', from_name) END,
+                  HINT = CASE WHEN from_name IS NULL THEN 'SELECT name, promotes_from FROM mastering.environments shows the order of the stages.' ELSE format('SELECT mastering.promote(%L, %L)', from_name, target_name) END;
     END IF;
 END
 $$;
@@ -563,7 +564,7 @@ BEGIN
     IF to_state IS NULL THEN
         SELECT * INTO undone FROM mastering.release r WHERE r.target = env_name AND r.kind = 'promotion' AND r.state = 'promoted' AND r.created_at >= env.created_at ORDER BY r.release_id DESC LIMIT 1;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000', 
+            RAISE EXCEPTION 'environment "%" has no release to roll back', env_name USING ERRCODE = '55000',
                 HINT = coalesce((SELECT format('SELECT mastering.rollback(%1$L, to_state => %2$L) goes back to the last state that was kept; SELECT state, event FROM mastering.history(%1$L) lists all.', env_name, '#' || left(s.hash, 12))
                                    FROM mastering.snapshot s WHERE s.environment = env_name ORDER BY s.created_at DESC LIMIT 1), format('SELECT mastering.snapshot(%L) keeps a state to go back to.', env_name));
         END IF;

@@ -4,14 +4,17 @@
  */
 #include "compat.h"
 
+#include "catalog/namespace.h"
 #include "engine/json_reader.h"
 #include "engine/query.h"
 #include "executor/spi.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
+#include "utils/varlena.h"
 
 /* The names of a query's columns, NULL at the end. */
 static const char **
@@ -34,6 +37,21 @@ query_column(const query_shape *shape, const char *name)
     return -1;
 }
 
+void
+query_refuse_relation_name(const char *text)
+{
+    List *parts, *names = NIL;
+    ListCell *cell;
+
+    if (!SplitIdentifierString(pstrdup(text), '.', &parts) || parts == NIL || list_length(parts) > 2)
+        return;
+    foreach (cell, parts)
+        names = lappend(names, makeString(lfirst(cell)));
+    if (OidIsValid(RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true)))
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the query must be one SELECT statement"),
+                        errdetail("It is the name of a relation."), errhint("SELECT * FROM %s", text)));
+}
+
 query_shape *
 query_describe(const char *text)
 {
@@ -44,6 +62,7 @@ query_describe(const char *text)
     RawStmt *statement;
     int start, length;
 
+    query_refuse_relation_name(text);
     SPI_connect();
     plan = SPI_prepare(text, 0, NULL);
     if (plan == NULL)

@@ -21,6 +21,9 @@ typedef struct query_shape {
 /* Checks that text is one SELECT with a column id (else 42601, 42703) and describes it. */
 extern query_shape *query_describe(const char *text);
 
+/* A relation's name where a query is wanted is what people try first: 42601 with the query for it. */
+extern void query_refuse_relation_name(const char *text);
+
 /* Position of a column, -1 when there is none of that name. */
 extern int query_column(const query_shape *shape, const char *name);
 

@@ -12,6 +12,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "engine/query.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
@@ -45,8 +46,11 @@ query_error_context(void *arg)
 static RawStmt *
 parse_one_select(const examined_query *examined)
 {
-    List *statements = raw_parser(examined->text, RAW_PARSE_DEFAULT);
+    List *statements;
     RawStmt *statement;
+
+    query_refuse_relation_name(examined->text);
+    statements = raw_parser(examined->text, RAW_PARSE_DEFAULT);
 
     if (list_length(statements) != 1)
         ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR),

@@ -43,7 +43,7 @@ SELECT try(jsonb_build_object('blocking', jsonb_build_array(e), 'comparisons', '
 SELECT try('{"blocking": ["city"], "comparisons": [{"column": "surnam"}]}');
 SELECT try('{"blocking": ["city"], "comparisons": [{"expression": "lower(citi)"}]}');
 -- Queries.
-SELECT try('{"blocking": ["city"], "comparisons": ["city"]}', q) FROM unnest(ARRAY[
+SELECT try('{"blocking": ["city"], "comparisons": ["city"]}', q) FROM unnest(ARRAY['t', 'public.t', '"T"',
     '', 'SELEC 1', 'SELECT 1', 'SELECT 1 AS id; SELECT 2 AS id', 'DELETE FROM t', 'SELECT * INTO u FROM t', 'SELECT id, city FROM nowhere', 'SELECT $1 AS id', 'SELECT NULL::int AS id, ''x'' AS city',
     'SELECT 7 AS id, ''x'' AS city FROM generate_series(1, 2)', 'SELECT ''k'' AS id, ''x'' AS city FROM generate_series(1, 2)', 'WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d', 'SELECT 1 AS id, 1/0 AS city',
     'SELECT id, city FROM t) AS x; --', 'SHOW work_mem', 'COPY t TO STDOUT', 'BEGIN', 'VALUES (1, 2)', 'SELECT id, id, city FROM t', 'TABLE t']) AS q;

@@ -33,6 +33,8 @@ SELECT promote('at_dev', 'at_prod') > 0 AS promoted;
 SELECT count(*) FROM at_prod.q;
 -- Rules of SQL's own words and of expressions are left to the engine.
 SELECT set_blocking('at_dev', 'q', '["lower(nothing)"]');
+-- A slip of the hand.
+SELECT promote('at_dev', 'at_dev');
 -- No array.
 SELECT set_blocking('at_dev', 'q', '{}');
 SELECT set_comparisons('at_dev', 'q', '"name"');
