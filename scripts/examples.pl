@@ -52,7 +52,7 @@ my $script = "\\pset pager off\n\\pset border 1\n\\set SHOW_CONTEXT never\n";
 for my $n (0 .. $#sql) {
     $script .= "\\echo $mark $n\n" . $sql[$n]{text} unless $sql[$n]{told};
 }
-my $file = "/tmp/$mark.sql";
+my $file = "build/demo/$mark.sql";
 open(my $to, '>', $file) or die "examples: cannot write $file: $!\n";
 print $to $script;
 close($to) or die "examples: cannot write $file: $!\n";
