@@ -702,12 +702,13 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise)
     return less > 0;
 }
 
-void
+bool
 cluster_weigh_sources(match_run *run, match_spec *spec)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
+    bool rose = weigh_sources(run, spec, true);
 
-    if (weigh_sources(run, spec, true)) {
+    if (rose) {
         if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && spec->unique_sources.known) {
             spec->unique_sources = (source_list){0};
             cluster_freeze_sources(run, spec);
@@ -715,6 +716,7 @@ cluster_weigh_sources(match_run *run, match_spec *spec)
         (void)weigh_sources(run, spec, false);
     }
     MemoryContextSwitchTo(before);
+    return rose;
 }
 
 double

@@ -75,6 +75,7 @@ typedef struct way {
 
 struct way_search {
     int count;
+    double usual; /* the threshold without labels */
     way ways[MOST_WAYS];
     /* Pairs by what the references do with them (reference_of): all, and those that each way puts together.
      */
@@ -467,6 +468,7 @@ static const way *
 best_of(const way_search *search, bool before, one_per_source usual, double equally_good)
 {
     const way *best = NULL, *chosen;
+    double near = before ? search->usual : DEFAULT_THRESHOLD;
 
     for (int t = 0; t < search->count; t++)
         if (search->ways[t].before == before && can_be_judged(&search->ways[t]) &&
@@ -479,8 +481,7 @@ best_of(const way_search *search, bool before, one_per_source usual, double equa
         if (way->before != before || way->f1 < best->f1 - equally_good || way->one_per_source != usual ||
             !can_be_judged(way))
             continue;
-        if (chosen->one_per_source != usual ||
-            fabs(way->threshold - DEFAULT_THRESHOLD) < fabs(chosen->threshold - DEFAULT_THRESHOLD))
+        if (chosen->one_per_source != usual || fabs(way->threshold - near) < fabs(chosen->threshold - near))
             chosen = way;
     }
     return chosen;
@@ -551,6 +552,7 @@ ways_choose(match_run *run, match_spec *spec, const match_spec *unlabelled, cons
 {
     const way *best;
 
+    search->usual = spec->learnt_threshold > 0 ? spec->learnt_threshold : DEFAULT_THRESHOLD;
     search->references[0] = search->ways[DEFAULT_PLACE].clusters;
     if (corrected) {
         add_ways(run, search, false, thresholds, lengthof(thresholds));

@@ -40,10 +40,9 @@ comparisons_in_key(const match_spec *spec, const rule_spec *rule)
     return left_out;
 }
 
-double
-prior_share(const match_spec *spec)
+int
+compared_columns(const match_spec *spec)
 {
-    static const double shares[] = {1.0, 1.0, 0.3, 0.1};
     List *columns = NIL;
 
     for (int c = 0; c < label_comparisons_first(spec); c++) {
@@ -53,9 +52,18 @@ prior_share(const match_spec *spec)
             if (!is_listed(columns, lfirst(cell)))
                 columns = lappend(columns, lfirst(cell));
     }
+    return list_length(columns);
+}
+
+double
+prior_share(const match_spec *spec)
+{
+    static const double shares[] = {1.0, 1.0, 0.3, 0.1};
+    int columns = compared_columns(spec);
+
     if (label_comparisons_first(spec) == 1)
         return shares[3];
-    return list_length(columns) < (int)lengthof(shares) ? shares[Max(list_length(columns), 2)] : 0;
+    return columns < (int)lengthof(shares) ? shares[Max(columns, 2)] : 0;
 }
 
 uint32

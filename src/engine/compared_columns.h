@@ -15,6 +15,9 @@
  */
 extern uint32 comparisons_in_key(const match_spec *spec, const rule_spec *rule);
 
+/* How many columns the comparisons read. */
+extern int compared_columns(const match_spec *spec);
+
 /*
  * What the start values of m are worth. Few columns cannot tell by themselves where matches end: two kinds of
  * pairs there are always. What is usual among matches then counts the more.

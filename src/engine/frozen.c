@@ -239,6 +239,9 @@ spec_forget_learnt(match_spec *spec)
     for (int r = 0; r < spec->rule_count; r++)
         spec->rules[r].splits = (rule_splits){0};
     spec->unique_sources = (source_list){0};
+    if (spec->threshold == spec->learnt_threshold)
+        spec->threshold = DEFAULT_THRESHOLD;
+    spec->learnt_threshold = 0;
     spec->trained = false;
 }
 

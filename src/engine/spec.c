@@ -486,11 +486,13 @@ read_document(Jsonb *document, const char *what, bool lists_stay)
         spec->trained = spec->trained && spec->comparisons[i].trained;
     if (json_member(&root, "training", &member) && json_is_object(&member)) {
         Jsonb *training = JsonbValueToJsonb(&member.value);
-        json_node text;
+        json_node text, threshold;
 
         spec->training = JsonbToCString(NULL, &training->root, VARSIZE_ANY_EXHDR(training));
         if (json_member(&member, "text", &text) && json_is_string(&text))
             spec->text = json_string(&text);
+        if (json_member(&member, "threshold", &threshold))
+            spec->learnt_threshold = json_number(&threshold, 0, 1);
     }
     return spec;
 }

@@ -123,6 +123,7 @@ typedef struct match_spec {
     one_per_source one_per_source;
     source_list unique_sources; /* of ONE_PER_SOURCE_EVIDENT */
     double threshold;           /* probability */
+    double learnt_threshold;    /* the same, found in training without labels; 0: it was not */
     bool trained;
     double prior;    /* share of matches among all pairs */
     char *training;  /* JSON of what the model was trained on, or NULL */

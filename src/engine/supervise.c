@@ -352,8 +352,10 @@ supervise_model(match_run *run, match_spec *spec, const label_list *labels, cons
         apply(&lesson, spec, x, met);
         match_run_set_weights(run, spec);
     }
-    if (rarer >= FEWEST_OF_A_KIND && spec->threshold == DEFAULT_THRESHOLD)
+    if (rarer >= FEWEST_OF_A_KIND && spec->threshold == DEFAULT_THRESHOLD) {
         ways_choose(run, spec, &unlabelled, labels, rarer, strength > 0, search, &report);
+        spec->learnt_threshold = 0; /* labels say more */
+    }
     ways_free(search);
     appendStringInfoChar(&report, '}');
     match_run_phase(run, "labels", "%zu, strength %g, loss %.3f to %.3f", labels->count, strength, before,

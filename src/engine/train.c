@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "engine/best_threshold.h"
 #include "engine/cluster.h"
 #include "engine/compared_columns.h"
 #include "engine/distillation.h"
@@ -163,6 +164,10 @@ describe_training(match_run *run, match_spec *spec, const em_session *sessions, 
     appendStringInfo(&text, "{\"records\":%u,\"iterations\":%d,\"labels\":%s,\"result_revision\":3,\"text\":",
                      run->store->records.count, iterations, lesson != NULL ? lesson : "false");
     append_json_string(&text, normalize_versions());
+    if (spec->learnt_threshold > 0) {
+        appendStringInfoString(&text, ",\"threshold\":");
+        append_json_number(&text, spec->learnt_threshold);
+    }
     appendStringInfoString(&text, ",\"rules\":[");
     for (int r = 0; r < spec->rule_count; r++) {
         appendStringInfo(&text, "%s{\"pairs\":" UINT64_FORMAT ",\"match_share\":", r > 0 ? "," : "",
@@ -664,6 +669,24 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
     return learnt;
 }
 
+/*
+ * What the links say of sources, and the threshold that promises the best F1, unless the specification has
+ * one. A column alone has nothing to bear it out: what is said there of pairs in doubt is worth no more than
+ * what is said of the rest.
+ */
+static void
+weigh_without_labels(match_run *run, match_spec *spec, const rarities *rarities,
+                     const verdict_cases *verdicts)
+{
+    double threshold;
+
+    if (cluster_weigh_sources(run, spec) || spec->threshold != DEFAULT_THRESHOLD ||
+        compared_columns(spec) < 2)
+        return;
+    threshold = best_threshold(run, spec, rarities, verdicts->cases, verdicts->candidates);
+    spec->learnt_threshold = threshold == DEFAULT_THRESHOLD ? 0 : threshold;
+}
+
 void
 train_model(match_run *run, match_spec *spec, const label_list *labels)
 {
@@ -691,12 +714,15 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
     if (labels != NULL) {
-        cluster_weigh_sources(run, spec); /* so that labels correct the model that there is without them */
+        /* So that labels correct the model that there is without them. */
+        weigh_without_labels(run, spec, rarities, &verdicts);
         lesson = supervise_model(run, spec, labels, verdicts.cases, verdicts.candidates);
     }
     freeze(run, spec);
     if (labels == NULL)
-        cluster_weigh_sources(run, spec);
+        weigh_without_labels(run, spec, rarities, &verdicts);
+    if (spec->learnt_threshold > 0)
+        spec->threshold = spec->learnt_threshold;
     label_comparisons_drop_idle(spec);
     describe_training(run, spec, learnt->sessions, learnt->iterations, lesson);
 }
