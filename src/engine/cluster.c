@@ -664,9 +664,12 @@ raise_weights(match_run *run, match_spec *spec, int32 bits)
     match_run_set_weights(run, spec);
 }
 
-/* Returns whether the threshold rose, so that fewer links say what sources hold; it does once. */
+/*
+ * Returns whether the threshold rose, so that fewer links say what sources hold; it does once. few_right:
+ * whether sources say that few links are right.
+ */
 static bool
-weigh_sources(match_run *run, match_spec *spec, bool may_rise)
+weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
 {
     int64 least_weight = weight_from_probability(spec->threshold);
     bool sources = run->store->source_slot >= 0 && run->store->sources->count > 2, unique;
@@ -686,7 +689,8 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise)
                               maker.unique};
 
         if (may_rise)
-            less = source_rivals_learn(run, &links, least_weight);
+            less = source_rivals_learn(run, &links, least_weight, few_right);
+        *few_right &= sources;
         if (less > 0)
             raise_weights(run, spec, -less);
         else if (unique) {
@@ -706,17 +710,17 @@ bool
 cluster_weigh_sources(match_run *run, match_spec *spec)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
-    bool rose = weigh_sources(run, spec, true);
+    bool few_right = false, rose = weigh_sources(run, spec, true, &few_right);
 
     if (rose) {
         if (spec->one_per_source == ONE_PER_SOURCE_EVIDENT && spec->unique_sources.known) {
             spec->unique_sources = (source_list){0};
             cluster_freeze_sources(run, spec);
         }
-        (void)weigh_sources(run, spec, false);
+        (void)weigh_sources(run, spec, false, &few_right);
     }
     MemoryContextSwitchTo(before);
-    return rose;
+    return rose || few_right;
 }
 
 double

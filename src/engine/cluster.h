@@ -32,8 +32,8 @@ extern void cluster_freeze_sources(match_run *run, match_spec *spec);
 
 /*
  * Raises the prior of a model that was learnt without labels by what it says that all sources hold each thing
- * once (source_odds.h), or lowers it by what they say that few links are right (source_rivals.h): true. spec
- * is the run's own, and its weights are those of the run.
+ * once (source_odds.h), or lowers it by what they say that few links are right (source_rivals.h). Returns
+ * whether they say so, lowered or not. spec is the run's own, and its weights are those of the run.
  */
 extern bool cluster_weigh_sources(match_run *run, match_spec *spec);
 

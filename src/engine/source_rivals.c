@@ -330,7 +330,7 @@ free_counts(rival_counts *counts)
 }
 
 int32
-source_rivals_learn(match_run *run, const source_links *links, int64 least_weight)
+source_rivals_learn(match_run *run, const source_links *links, int64 least_weight, bool *few_right)
 {
     rival_counts *counts = look_at_links(run, links, least_weight, true);
     int chosen;
@@ -338,6 +338,8 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
     if (counts == NULL)
         return 0;
     chosen = choose_step(counts);
+    *few_right = !counts->without && counts->reached[0] >= LEAST_LINKS &&
+                 counts->right[0] < MOST_RIGHT * counts->reached[0];
     match_run_phase(run, "rivals", "%.0f links, %.0f right, %.0f %% of second partners apart; %.1f bits less",
                     counts->reached[0], counts->right[0], 100.0 * counts->open,
                     weight_to_bits(chosen * STEP));

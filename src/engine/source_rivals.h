@@ -26,9 +26,11 @@
 /*
  * What the weight of all pairs is to be lowered by, so that links are right: 0 where most are, or nothing
  * better is seen. links: from least_weight on; of sources that all hold each thing once, or sources is NULL:
- * of all records.
+ * of all records. few_right: whether so few seem right that nothing speaks for links below least_weight; of
+ * records without sources that is not known.
  */
-extern int32 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight);
+extern int32 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight,
+                                 bool *few_right);
 
 /* How many more links are right than wrong, from the weight on from which they are the most. */
 extern double source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight);
