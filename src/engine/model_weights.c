@@ -15,13 +15,48 @@
 #define DISTIL_ITERATIONS 50
 #define DISTIL_RIDGE 20.0
 #define MOST_EXACT_BITS 50.0
+#define CLEARLY_MORE 4.0 /* values of so many records than copies account for */
+
+/*
+ * Of a text that tells one thing, values that several records have are copies. If each copy has a further one
+ * with the same chance, that gives how many values have so many records. From some number on there may be
+ * several times as many: names that things of all kinds have ("Editorial", "Greatest hits"). Returns that
+ * number; infinite: there are none.
+ */
+static double
+records_of_common_names(const value_summary *values)
+{
+    double rest = values->held, rest_values = values->values, threefold = 0, twofold, chance;
+    double least = INFINITY;
+
+    if (values->frequent_count > LISTED_VALUES)
+        return least; /* those of three records may not be among them */
+    for (uint32 i = 0; i < values->frequent_count; i++) {
+        threefold += values->frequent[i].records == 3;
+        rest -= values->frequent[i].records;
+        rest_values--;
+    }
+    twofold = Max(rest - rest_values, 0);
+    chance = Min((threefold + 0.5) / (twofold + 1.0), 1.0);
+    for (uint32 i = 0, end; i < values->frequent_count; i = end) {
+        double records = values->frequent[i].records;
+
+        for (end = i + 1; end < values->frequent_count && values->frequent[end].records == records; end++)
+            ;
+        if (portable_log2(end) <= portable_log2(CLEARLY_MORE * (twofold + values->frequent_count)) +
+                                      (records - 2.0) * portable_log2(chance))
+            break;
+        least = records;
+    }
+    return least;
+}
 
 /*
  * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
- * value that comes once or twice is not worth a name.
+ * value that comes once or twice is not worth a name. least: records that a value with a name has at least.
  */
 static void
-record_frequencies(const value_summary *values, comparison_spec *comparison)
+record_frequencies(const value_summary *values, double least, comparison_spec *comparison)
 {
     term_frequencies *frequencies = &comparison->frequencies;
     const value_frequency *list = values->frequent;
@@ -29,7 +64,9 @@ record_frequencies(const value_summary *values, comparison_spec *comparison)
     double rest = values->held, rest_values = values->values;
 
     /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
-    while (listed > 0 && listed < values->frequent_count && list[listed - 1].records == list[listed].records)
+    while (listed > 0 &&
+           ((listed < values->frequent_count && list[listed - 1].records == list[listed].records) ||
+            list[listed - 1].records < least))
         listed--;
     frequencies->count = (int)listed;
     frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
@@ -116,17 +153,24 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
         if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
         if (comparison->term_frequency) {
+            const value_summary *values = comparison->elements == ELEMENTS_NONE
+                                              ? value_summary_of(run, run->comparison_slots[c])
+                                              : value_summary_of_elements(run, run->comparison_slots[c]);
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0, exact;
+            bool by_classes, whole_text = method_weighs_terms(comparison->method);
 
-            record_frequencies(comparison->elements == ELEMENTS_NONE
-                                   ? value_summary_of(run, run->comparison_slots[c])
-                                   : value_summary_of_elements(run, run->comparison_slots[c]),
-                               comparison);
             comparison->frequencies.scale = comparison->method == METHOD_DATE ? 0 : Max(Min(share, 1.0), 0.0);
-            if (rarities_scale(rarities, weights, cases, case_count, c, comparison->u[LEVEL_EXACT], &exact,
-                               &comparison->frequencies.scale))
+            by_classes = rarities_scale(rarities, weights, cases, case_count, c, comparison->u[LEVEL_EXACT],
+                                        &exact, &comparison->frequencies.scale);
+            if (by_classes)
                 comparison->weights[LEVEL_EXACT] =
                     (int32)floor(Max(Min(exact, MOST_EXACT_BITS), -MOST_EXACT_BITS) * WEIGHT_UNITS + 0.5);
+            record_frequencies(values, whole_text && !by_classes ? records_of_common_names(values) : 0,
+                               comparison);
+            /* Strangers seldom have the same text but for those. */
+            if (whole_text && !by_classes)
+                comparison->frequencies.other =
+                    Min(comparison->frequencies.other, comparison->u[LEVEL_EXACT]);
         }
     }
     spec->trained = true;

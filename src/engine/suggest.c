@@ -267,7 +267,8 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
     }
     if (alone && !names_alone(profile) && (profile->kind == KIND_NAME || profile->kind == KIND_TEXT)) {
         appendStringInfoString(out,
-                               ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
+                               ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2],"
+                               "\"term_frequency\":true}");
         return;
     }
     switch (profile->kind) {
@@ -300,7 +301,8 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
         break;
     case KIND_TEXT:
     case KIND_EMPTY:
-        appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2]");
+        appendStringInfoString(
+            out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2],\"term_frequency\":true");
         break;
     }
     if (evidence == EVIDENCE_CONTACT && has_crowded_values(profile))

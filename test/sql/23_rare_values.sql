@@ -25,3 +25,16 @@ JOIN mastering.match_pairs('SELECT id, surname, given, town FROM rare_people WHE
 SELECT mastering.train_model('SELECT id, surname, given, town FROM rare_people WHERE id < 800', :'spec') AS small \gset
 SELECT (c #>> '{frequencies,scale}')::float8 <= 1 AS as_before FROM jsonb_array_elements(:'small'::jsonb -> 'comparisons') AS c WHERE c ->> 'column' = 'surname';
 DROP TABLE rare_people;
+-- Texts that several records have are copies where ever fewer of them have one more. Names that things of all kinds have
+-- are too many for that, and are no copies: 1,200 titles, 200 of them twice and 20 three times, and three rubrics.
+CREATE TABLE rubrics AS
+SELECT row_number() OVER (ORDER BY md5(thing || ' ' || copy)) AS id, thing, title
+FROM (SELECT n AS thing, copy, (SELECT string_agg(translate(substr(md5('t' || pg_catalog.hashint4(n * 8 + i) % 700), 1, 6), '0123456789', 'ghijklmnop'), ' ' ORDER BY i) FROM generate_series(1, 5) AS i) AS title
+    FROM generate_series(1, 1200) AS n, generate_series(1, 3) AS copy WHERE copy = 1 OR copy = 2 AND n <= 220 OR copy = 3 AND n <= 20
+    UNION ALL SELECT 2000 + n, 1, (ARRAY['letters to the editor', 'books received and noted', 'programme committee and sponsors'])[1 + n % 3] FROM generate_series(1, 60) AS n) AS made;
+SELECT mastering.train_model('SELECT id, title FROM rubrics', mastering.suggest('SELECT id, title FROM rubrics')) AS titles \gset
+SELECT key FROM jsonb_array_elements(:'titles'::jsonb -> 'comparisons') AS c, jsonb_each(c #> '{frequencies,values}') ORDER BY 1;
+WITH of AS MATERIALIZED (SELECT id, thing, cluster_id FROM rubrics JOIN mastering.dedupe_as(NULL::bigint, 'SELECT id, title FROM rubrics') USING (id))
+SELECT count(*) FILTER (WHERE a.thing = b.thing) AS copies_together, count(*) FILTER (WHERE a.thing <> b.thing) AS others_together
+FROM of AS a JOIN of AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
+DROP TABLE rubrics;
