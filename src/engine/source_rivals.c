@@ -31,10 +31,13 @@
 #define LEAST_GAIN_ACROSS 0.2
 
 /* Without sources a higher threshold must also leave so many of the records with a partner one, and so many
-   right pairs of all links; or partners of one record differ from each other so often. */
+   right pairs of all links; or partners of one record differ from each other so often, or so often are no
+   links: those of many copies of one thing are. Then so many pairs are to be right, as few may by chance. */
 #define LEAST_LEFT 0.4
 #define LEAST_PAIRS 0.2
 #define OPEN_SHARE 0.1
+#define APART_SHARE 0.12
+#define LEAST_RIGHT 25
 
 /* Records, or records of a source with links to another, whose best or second link is of a step. */
 typedef struct rivals {
@@ -52,6 +55,7 @@ typedef struct rival_counts {
     double right[STEPS]; /* at that weight and above, as both below */
     double reached[STEPS], paired[STEPS];
     double open; /* share of the records with two partners, that these differ from each other; if looked at */
+    double apart; /* the same, that these are no link */
 } rival_counts;
 
 static bool
@@ -163,16 +167,17 @@ count_links(match_run *run, int64 least_weight, rival_counts *counts, partners *
 
 /*
  * The share of the records with two partners or more, the best two of which differ from each other more than
- * they agree. Where values are missing, copies need not be linked.
+ * they agree, and of those that weigh less than links do. Where values are missing, copies need not be
+ * linked.
  */
-static double
-share_open(match_run *run, const partners *partners)
+static void
+look_at_partners(match_run *run, const partners *partners, int64 least_weight, rival_counts *counts)
 {
     int64 prior = weight_from_probability(run->spec->prior);
     Size room = Max(run->store->records.count, 1);
     named_pair *pairs = big_alloc(run->context, mul_size(room, sizeof(named_pair)));
     int64 *weights = big_alloc(run->context, mul_size(room, sizeof(int64)));
-    uint64 count = 0, open = 0;
+    uint64 count = 0, open = 0, apart = 0;
 
     for (uint32 record = 0; record < run->store->records.count; record++)
         if (partners->states[record] & HAS_SECOND)
@@ -183,11 +188,13 @@ share_open(match_run *run, const partners *partners)
         if (run->store->spool == NULL)
             weights[i] = match_run_pair_weight(run, pairs[i].a, pairs[i].b);
         open += weights[i] < prior;
+        apart += weights[i] < least_weight;
         CHECK_FOR_INTERRUPTS();
     }
     pfree(pairs);
     pfree(weights);
-    return count > 0 ? (double)open / (double)count : 0;
+    counts->open = (double)open / Max((double)count, 1);
+    counts->apart = (double)apart / Max((double)count, 1);
 }
 
 static void
@@ -214,7 +221,7 @@ count_rivals(match_run *run, int64 least_weight, bool look_at_open, rival_counts
             counts->rivals[(Size)group_of(counts->links, record) * counts->groups + other].records++;
     count_links(run, least_weight, counts, &partners);
     if (partners.best != NULL) {
-        counts->open = share_open(run, &partners);
+        look_at_partners(run, &partners, least_weight, counts);
         pfree(partners.best);
         pfree(partners.second);
     }
@@ -295,6 +302,7 @@ choose_step(const rival_counts *counts)
     while (f1[chosen] < best - ABOUT_AS_GOOD)
         chosen++;
     if (across || counts->open >= OPEN_SHARE ||
+        (counts->apart >= APART_SHARE && counts->right[chosen] >= LEAST_RIGHT) ||
         (counts->paired[chosen] >= LEAST_LEFT * counts->paired[0] &&
          counts->right[chosen] >= LEAST_PAIRS * counts->reached[0]))
         return chosen;
@@ -340,9 +348,11 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
     chosen = choose_step(counts);
     *few_right = !counts->without && counts->reached[0] >= LEAST_LINKS &&
                  counts->right[0] < MOST_RIGHT * counts->reached[0];
-    match_run_phase(run, "rivals", "%.0f links, %.0f right, %.0f %% of second partners apart; %.1f bits less",
-                    counts->reached[0], counts->right[0], 100.0 * counts->open,
-                    weight_to_bits(chosen * STEP));
+    match_run_phase(
+        run, "rivals",
+        "%.0f links, %.0f right, %.0f %% of second partners apart, %.0f %% no links; %.1f bits less",
+        counts->reached[0], counts->right[0], 100.0 * counts->open, 100.0 * counts->apart,
+        weight_to_bits(chosen * STEP));
     free_counts(counts);
     return chosen * STEP;
 }

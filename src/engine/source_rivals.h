@@ -11,7 +11,8 @@
  *
  * Without sources that hold each thing once, things may have many records, and second partners may be right.
  * But copies stay linked to each other, and a higher threshold does not part them from each other before it
- * parts pairs. Where it does, second partners are taken for wrong ones there, too.
+ * parts pairs. Where it does, or the best two partners of a record often are no link, second partners are
+ * taken for wrong ones there, too.
  */
 #ifndef MASTERING_ENGINE_SOURCE_RIVALS_H
 #define MASTERING_ENGINE_SOURCE_RIVALS_H
