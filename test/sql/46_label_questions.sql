@@ -4,9 +4,9 @@
 SET client_min_messages = warning;
 CREATE SCHEMA questions;
 SET search_path = questions, public;
--- Five records of a and five of b, two pairs of them with a badge in common (7.4 bits, though nine in ten of the pairs are far apart); three of c and of d, with one such pair; and
+-- Five records of a and five of b, two pairs of them with a badge in common (7.4 bits, though nine in ten of the pairs are far apart); three of c and of d, with one such pair and badges of their own; and
 -- two records of which the model knows little (3.4 bits).
-CREATE TABLE badge AS SELECT i AS id, 1 AS one, substr('aaaaabbbbbcccdddef', i, 1) AS name, CASE i WHEN 1 THEN 'x' WHEN 6 THEN 'x' WHEN 2 THEN 'y' WHEN 7 THEN 'y' WHEN 11 THEN 'z' WHEN 14 THEN 'z' END AS badge, CASE WHEN i > 16 THEN 'h' END AS hint FROM generate_series(1, 18) AS i;
+CREATE TABLE badge AS SELECT i AS id, 1 AS one, substr('aaaaabbbbbcccdddef', i, 1) AS name, CASE i WHEN 1 THEN 'x' WHEN 6 THEN 'x' WHEN 2 THEN 'y' WHEN 7 THEN 'y' WHEN 11 THEN 'z' WHEN 14 THEN 'z' WHEN 12 THEN 'u' WHEN 15 THEN 'v' END AS badge, CASE WHEN i > 16 THEN 'h' END AS hint FROM generate_series(1, 18) AS i;
 \set model '{"prior": 0.01, "threshold": 0.5, "blocking": ["one"], "comparisons": [{"column": "name", "method": "exact", "trained": [{"weight": 20}, {"weight": -8}]}, {"column": "badge", "method": "exact", "trained": [{"weight": 22}, {"weight": -8}]}, {"column": "hint", "method": "exact", "trained": [{"weight": 18}, {"weight": -8}]}]}'
 SELECT id, cluster_id, size FROM mastering.match_clusters_as(NULL::integer, 'SELECT * FROM badge', :'model') WHERE id IN (1, 6, 11, 14, 17) ORDER BY 1;
 CREATE TABLE verdict (id_a integer, id_b integer, is_match boolean);
