@@ -541,7 +541,7 @@ BEGIN
       FROM pg_temp.mastering_overlap o JOIN pg_temp.mastering_identity i ON i.label = o.label AND i.cluster = o.cluster
       JOIN (SELECT p.label, count(*) AS records FROM pg_temp.mastering_partition p GROUP BY 1) n ON n.label = o.label AND n.records = o.records
       JOIN (SELECT m."#cluster" AS cluster, count(*) AS records FROM pg_temp.mastering_member m GROUP BY 1) m ON m.cluster = o.cluster AND m.records = o.records
-     WHERE o.label NOT IN (SELECT p.label FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_come c ON c.source = p.source AND c.key = p.key);
+     WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_partition p JOIN pg_temp.mastering_come c ON c.source = p.source AND c.key = p.key WHERE p.label = o.label);
     DELETE FROM pg_temp.mastering_partition p USING pg_temp.mastering_unchanged u WHERE u.label = p.label;
     DELETE FROM pg_temp.mastering_identity i USING pg_temp.mastering_unchanged u WHERE u.label = i.label;
     DELETE FROM pg_temp.mastering_touched t USING pg_temp.mastering_unchanged u WHERE u.cluster = t.cluster;
