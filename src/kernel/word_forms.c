@@ -266,7 +266,7 @@ quoted_local_end(const char *text, size_t length, size_t from, bool *plain)
     }
     if (at + 2 >= length || text[at] != '"' || text[at + 1] != '@' || at == from + 1)
         return 0;
-    *plain = *plain && text[from + 1] != '.' && text[at - 1] != '.';
+    *plain = *plain && text[from + 1] != '.' && text[from + 1] != '\'' && text[at - 1] != '.';
     return at + 1;
 }
 

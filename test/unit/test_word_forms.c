@@ -76,7 +76,8 @@ main(void)
                 becomes(word_forms_email, "\"JJ.x\"@x.org", "jj.x@x.org") &&
                 becomes(word_forms_email, "\"a@b\"@x.org", "\"a@b\"@x.org") &&
                 becomes(word_forms_email, "\"a..b\"@x.org", "\"a..b\"@x.org") &&
-                becomes(word_forms_email, "\"a\\\"b\"@x.org", "\"a\\\"b\"@x.org"),
+                becomes(word_forms_email, "\"a\\\"b\"@x.org", "\"a\\\"b\"@x.org") &&
+                becomes(word_forms_email, "\"'a\"@x.org", "\"'a\"@x.org"),
             "a local part in quotes, which go where it needs none");
     unit_ok(addresses("\"Jay\" <jj@x.org>, \"a@x.org\",\"b@y.org\" \"c d\"@z.org\"e\"@f",
                       "jj@x.org a@x.org b@y.org \"c d\"@z.org e@f ") &&
