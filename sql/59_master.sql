@@ -34,7 +34,7 @@ BEGIN
         pg_temp.mastering_golden, pg_temp.mastering_before, pg_temp.mastering_wanted, pg_temp.mastering_incoming, pg_temp.mastering_event, pg_temp.mastering_lost, pg_temp.mastering_under_lock,
         pg_temp.mastering_gone, pg_temp.mastering_come, pg_temp.mastering_named, pg_temp.mastering_tie, pg_temp.mastering_touched, pg_temp.mastering_near, pg_temp.mastering_affected,
         pg_temp.mastering_scope, pg_temp.mastering_shared, pg_temp.mastering_linked, pg_temp.mastering_link, pg_temp.mastering_regrouped, pg_temp.mastering_part, pg_temp.mastering_level, pg_temp.mastering_sample, pg_temp.mastering_read, pg_temp.mastering_member, pg_temp.mastering_want, pg_temp.mastering_model, pg_temp.mastering_live,
-        pg_temp.mastering_differs, pg_temp.mastering_moved;
+        pg_temp.mastering_differs, pg_temp.mastering_moved, pg_temp.mastering_unchanged;
 END
 $$;
 COMMENT ON FUNCTION mastering.drop_work_tables() IS 'Drops the temporary tables of a run.';
