@@ -9,6 +9,7 @@
 
 #define LEAST_THRESHOLD 0.1
 #define LEAST_GAIN 0.002   /* in F1, that another look at the pairs is worth */
+#define LEAST_RIGHT 0.5    /* of the pairs that are taken then */
 #define THOUSANDTHS 1000.0 /* that a model writes */
 #define STEPS_A_BIT 8      /* of weight */
 #define MOST_BITS 16       /* either way: beyond, pairs are as good as certain */
@@ -59,7 +60,7 @@ best_threshold(match_run *run, const match_spec *spec, const rarities *rarities,
                size_t case_count)
 {
     weighed steps[2 * MOST_BITS * STEPS_A_BIT + 1] = {{0}};
-    double all = 0, pairs = 0, matches = 0, best = 0, at_default = 0, threshold;
+    double all = 0, pairs = 0, matches = 0, best = 0, at_default = 0, right = 0, threshold;
 
     for (size_t i = 0; i < case_count; i++) {
         double bits = bits_of(spec, rarities, cases[i].pattern);
@@ -73,12 +74,15 @@ best_threshold(match_run *run, const match_spec *spec, const rarities *rarities,
     for (int step = lengthof(steps) - 1; step >= 0; step--) {
         pairs += steps[step].pairs;
         matches += steps[step].matches;
-        best = Max(best, pairs > 0 ? 2.0 * matches / (pairs + all) : 0);
+        if (pairs > 0 && 2.0 * matches / (pairs + all) > best) {
+            best = 2.0 * matches / (pairs + all);
+            right = matches / pairs;
+        }
         if (step == MOST_BITS * STEPS_A_BIT)
             at_default = best;
     }
     threshold = Max(floor(best / 2 * THOUSANDTHS + 0.5) / THOUSANDTHS, LEAST_THRESHOLD);
-    if (best < at_default + LEAST_GAIN)
+    if (best < at_default + LEAST_GAIN || right < LEAST_RIGHT)
         threshold = DEFAULT_THRESHOLD;
     match_run_phase(run, "threshold", "an F1 of %.3f to expect; matches from %.3f on", best, threshold);
     return threshold;

@@ -4,7 +4,8 @@
  * Where what is known of records tells them apart, it hardly matters which threshold is taken. Of persons of
  * whom a name and a town are known most pairs stay in doubt, and at one half most matches are missed: the
  * best F1 that can be expected is had by taking pairs from half of that F1 on (Lipton, Elkan and
- * Narayanaswamy 2014).
+ * Narayanaswamy 2014). Where that would be to take all pairs because none can be told apart, or most that are
+ * taken would be wrong, one half stays: nobody merges records that are more likely two things than one.
  */
 #ifndef MASTERING_ENGINE_BEST_THRESHOLD_H
 #define MASTERING_ENGINE_BEST_THRESHOLD_H

@@ -18,7 +18,7 @@ SELECT row_number() OVER (ORDER BY md5('r' || thing || copy))::int AS id, thing,
     slip((ARRAY['Kell', 'Od', 'Brand', 'Szym', 'Quint', 'Hall'])[1 + skewed('a' || thing, 6)]
         || (ARRAY['son', 'ner', 'ford'])[1 + skewed('b' || thing, 3)], 'n' || thing || copy, 15) AS surname,
     slip((ARRAY['Ashbury', 'Brookton', 'Carlow', 'Dunmore', 'Eastleigh', 'Fairford', 'Glenham', 'Hartwell', 'Inverton', 'Kingsley'])[1 + skewed('t' || thing, 10)], 't' || thing || copy, 8) AS town
-FROM generate_series(1, 1500) AS thing, generate_series(0, 1) AS copy WHERE copy = 0 OR pick('c' || thing, 10) < 6;
+FROM generate_series(1, 600) AS thing, generate_series(0, 1) AS copy WHERE copy = 0 OR pick('c' || thing, 10) < 6;
 
 \set query 'SELECT id, given, surname, town FROM people'
 CREATE TABLE model AS SELECT train_model(:'query', suggest(:'query')) AS model;
