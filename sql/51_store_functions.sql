@@ -199,6 +199,13 @@ END
 $$;
 COMMENT ON FUNCTION mastering.stored_vector(int, bytea) IS 'Stores a deletion vector, or finds the same one stored before, and returns its number.';
 
+-- gone: a FROM item o, and a condition, of rows that go.
+CREATE FUNCTION mastering.deletions_query(gone text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s GROUP BY 1) d', gone)
+$$;
+COMMENT ON FUNCTION mastering.deletions_query(text) IS 'A query for the rows that go, as changed_version takes them: a deletion vector for each segment.';
+
 -- A version whose segments lost rows and which gained a segment. Segments that have lost all their rows leave it.
 CREATE FUNCTION mastering.changed_version(version jsonb, deletions jsonb, added int, content text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

@@ -182,8 +182,7 @@ BEGIN
         IF full_write THEN
             version := mastering.make_version(store, CASE WHEN segment IS NULL THEN '{}'::int[] ELSE ARRAY[segment] END, CASE WHEN segment IS NULL THEN '{}'::bigint[] ELSE ARRAY[0::bigint] END, content);
         ELSE
-            EXECUTE 'SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'')
-                       FROM (SELECT c."#segment" AS segment, mastering.deletion_vector_agg(c."#row") AS lost FROM pg_temp.mastering_change c WHERE c.kind <> ''i'' GROUP BY 1) d' INTO deletions;
+            EXECUTE mastering.deletions_query('pg_temp.mastering_change o WHERE o.kind <> ''i''') INTO deletions;
             version := mastering.compacted_version(mastering.changed_version(current, deletions, segment, content));
         END IF;
         INSERT INTO mastering.data_version (store_id, content, version, state) VALUES (store, content, version, state) ON CONFLICT DO NOTHING;

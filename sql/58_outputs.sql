@@ -459,7 +459,7 @@ BEGIN
         gone := 'pg_temp.mastering_live o WHERE o.stays IS NULL';
     END IF;
     IF gone IS NOT NULL THEN
-        EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM %s GROUP BY 1) d', gone) INTO deletions;
+        EXECUTE mastering.deletions_query(gone) INTO deletions;
         IF to_regclass('pg_temp.mastering_wanted') IS NOT NULL THEN
             DROP TABLE pg_temp.mastering_wanted;
         END IF;
@@ -480,8 +480,7 @@ DECLARE
     deletions jsonb;
 BEGIN
     PERFORM mastering.expect_rows(mastering.segments_of(old), '{#cluster}', NULL, scope);
-    EXECUTE format('SELECT coalesce(jsonb_object_agg(d.segment, encode(d.lost, ''base64'')), ''{}'') FROM (SELECT o."#segment" AS segment, mastering.deletion_vector_agg(o."#row") AS lost FROM (%s) o GROUP BY 1) d',
-                   mastering.rows_of_clusters(old, cardinality(scope), '"#cluster", "#row", "#segment"')) INTO deletions USING scope;
+    EXECUTE mastering.deletions_query(format('(%s) o', mastering.rows_of_clusters(old, cardinality(scope), '"#cluster", "#row", "#segment"'))) INTO deletions USING scope;
     RETURN mastering.compacted_version(mastering.changed_version(old, deletions, mastering.write_segment((old ->> 'store')::int, wanted)));
 END
 $$;

@@ -194,8 +194,8 @@ END
 $$;
 COMMENT ON FUNCTION mastering.read_rows() IS 'Brings the records in pg_temp.mastering_scope that are not there yet into pg_temp.mastering_read.';
 
--- Rows of the version whose source and key are in pg_temp.mastering_want: values of these columns go into the target.
-CREATE FUNCTION mastering.read_wanted(version jsonb, columns text, "values" text, target text) RETURNS bigint
+-- columns: of rows s of the version whose source and key are in pg_temp.mastering_want.
+CREATE FUNCTION mastering.read_wanted(version jsonb, columns text, target text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     part record;
@@ -204,15 +204,15 @@ DECLARE
 BEGIN
     FOR part IN SELECT w.source, array_agg(w.key) AS keys, count(*) AS n FROM pg_temp.mastering_want w GROUP BY 1 LOOP
         PERFORM mastering.expect_rows(mastering.segments_of(version), '{#source,#key}', part.source, part.keys);
-        EXECUTE format('INSERT INTO pg_temp.%I SELECT %s FROM (%s) s ON CONFLICT DO NOTHING', target, "values",
-                       mastering.rows_query(version, columns, format('s."#source" = %L AND s."#key" = ANY (ARRAY(SELECT unnest($1)))', part.source), format('s."#source" = %L AND s."#key" IN (SELECT unnest($1))', part.source), part.n)) USING part.keys;
+        EXECUTE format('INSERT INTO pg_temp.%I SELECT %s FROM (%s) s ON CONFLICT DO NOTHING', target, columns,
+                       mastering.rows_query(version, '*', format('s."#source" = %L AND s."#key" = ANY (ARRAY(SELECT unnest($1)))', part.source), format('s."#source" = %L AND s."#key" IN (SELECT unnest($1))', part.source), part.n)) USING part.keys;
         GET DIAGNOSTICS n = ROW_COUNT;
         total := total + n;
     END LOOP;
     RETURN total;
 END
 $$;
-COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text, text) IS 'Brings rows of a version into a temporary table, by the sources and keys in pg_temp.mastering_want; says how many. columns: what is read of a row, source and key among it; values: what is kept of a row s.';
+COMMENT ON FUNCTION mastering.read_wanted(jsonb, text, text) IS 'Brings rows of a version into a temporary table, by the sources and keys in pg_temp.mastering_want; says how many.';
 
 -- Clusters (of a query) that were not looked at yet: their members, and the records that these are.
 CREATE FUNCTION mastering.read_clusters(clusters text, members jsonb, records jsonb) RETURNS void
@@ -231,7 +231,7 @@ BEGIN
     INSERT INTO pg_temp.mastering_want SELECT m."#source", m."#key" FROM pg_temp.mastering_member m
      WHERE NOT EXISTS (SELECT FROM pg_temp.mastering_read r WHERE r."#source" = m."#source" AND r."#key" = m."#key")
        AND NOT EXISTS (SELECT FROM pg_temp.mastering_gone g WHERE g.source = m."#source" AND g.key = m."#key");
-    PERFORM mastering.read_wanted(records, '*', 's.*', 'mastering_read');
+    PERFORM mastering.read_wanted(records, 's.*', 'mastering_read');
 END
 $$;
 COMMENT ON FUNCTION mastering.read_clusters(text, jsonb, jsonb) IS 'Brings clusters of the last run into pg_temp.mastering_member, and their records into pg_temp.mastering_read.';
@@ -354,7 +354,7 @@ BEGIN
         INSERT INTO pg_temp.mastering_want
         SELECT t.source, t.key FROM pg_temp.mastering_tie t WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN pg_temp.mastering_affected a ON a.source = x.source AND a.key = x.key AND a.round = this_round);
     END IF;
-    PERFORM mastering.read_wanted(members, '"#source", "#key", "#cluster"', format('s."#cluster", %s', this_round), 'mastering_near');
+    PERFORM mastering.read_wanted(members, format('s."#cluster", %s', this_round), 'mastering_near');
     INSERT INTO pg_temp.mastering_link SELECT l.id_a, l.id_b FROM pg_temp.mastering_linked l;
     DROP TABLE pg_temp.mastering_linked;
 END
@@ -453,7 +453,7 @@ BEGIN
     IF decided THEN
         INSERT INTO pg_temp.mastering_want SELECT n.source, n.key FROM pg_temp.mastering_named n;
     END IF;
-    PERFORM mastering.read_wanted(members, '"#source", "#key", "#cluster"', 's."#cluster", 0', 'mastering_touched');
+    PERFORM mastering.read_wanted(members, 's."#cluster", 0', 'mastering_touched');
     INSERT INTO pg_temp.mastering_touched SELECT c::bigint, 0 FROM jsonb_array_elements_text(old -> '' -> 'increment' -> 'under_locks') c ON CONFLICT DO NOTHING;
     PERFORM mastering.read_clusters('SELECT t.cluster FROM pg_temp.mastering_touched t', members, records);
     LOOP
@@ -482,7 +482,7 @@ BEGIN
              WHERE t.tie IN (SELECT x.tie FROM pg_temp.mastering_tie x JOIN (SELECT a.source, a.key FROM pg_temp.mastering_affected a
                                 UNION ALL SELECT k."#source", k."#key" FROM pg_temp.mastering_near c JOIN pg_temp.mastering_member k ON k."#cluster" = c.cluster) w ON w.source = x.source AND w.key = x.key)
                AND NOT EXISTS (SELECT FROM pg_temp.mastering_touched d JOIN pg_temp.mastering_member k ON k."#cluster" = d.cluster WHERE k."#source" = t.source AND k."#key" = t.key);
-            n := mastering.read_wanted(members, '"#source", "#key", "#cluster"', format('s."#cluster", %s', this_round), 'mastering_near');
+            n := mastering.read_wanted(members, format('s."#cluster", %s', this_round), 'mastering_near');
             EXIT WHEN n = 0;
             PERFORM mastering.read_clusters('SELECT n.cluster FROM pg_temp.mastering_near n', members, records);
         END LOOP;

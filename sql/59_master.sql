@@ -101,7 +101,7 @@ BEGIN
     IF n > at_most THEN
         RETURN NULL;
     END IF;
-    PERFORM mastering.read_wanted(new_members, '"#source", "#key", "#cluster"', 's."#cluster"', 'mastering_moved');
+    PERFORM mastering.read_wanted(new_members, 's."#cluster"', 'mastering_moved');
     SELECT coalesce(array_agg(DISTINCT m.cluster), '{}') INTO clusters FROM pg_temp.mastering_moved m;
     RETURN CASE WHEN cardinality(clusters) <= at_most THEN clusters END;
 END

@@ -9,7 +9,7 @@ BEGIN
                JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'mastering'
               WHERE p.pronamespace = 'mastering'::pg_catalog.regnamespace
                 AND (p.proname LIKE 'do\_%' OR p.proname = ANY (ARRAY['store_for', 'begin_segment', 'finish_segment', 'drop_segment', 'make_version', 'stored_vector',
-                    'changed_version', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'query_dependencies', 'is_settled', 'is_reproducible', 'role_of_mapping', 'role_of_model', 'rule_expressions', 'rule_query', 'refuse_volatile', 'storable_type', 'may', 'require', 'require_author', 'audit',
+                    'changed_version', 'deletions_query', 'version_condition', 'create_head', 'set_head', 'announce_head', 'query_as', 'query_dependencies', 'is_settled', 'is_reproducible', 'role_of_mapping', 'role_of_model', 'rule_expressions', 'rule_query', 'refuse_volatile', 'storable_type', 'may', 'require', 'require_author', 'audit',
                     'lock_environment', 'configuration_of', 'artifact_at', 'set_artifact', 'apply_grants', 'require_entity', 'check_expression', 'set_rules',
                     'entity_store', 'view_query', 'pairs_query', 'replace_view', 'sync_view', 'sync_entity_views', 'sync_views', 'sync_next_views', 'drop_views', 'load_source', 'show_next',
                     'show_source', 'sources_of', 'map_records', 'spec_of', 'model_of', 'assign_ids', 'write_segment', 'rows_query', 'segments_of', 'rows_of_clusters', 'note_before', 'next_version', 'replaced_version', 'compacted_version', 'make_partition',
