@@ -529,8 +529,10 @@ order_needs_records(const match_spec *spec)
     return false;
 }
 
-/* The heaviest links first; links of one weight in an order that no other records change. On all threads, for
- * which the keys are spread over all words for the time being. */
+/*
+ * The heaviest links first; links of one weight in an order that no other records change. On all threads, for
+ * which the keys are spread over all words for the time being.
+ */
 void
 cluster_sort_links(match_run *run, link_list *list)
 {

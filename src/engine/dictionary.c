@@ -113,12 +113,13 @@ dictionary_settle(dictionary *dictionary)
         return;
     memset(dictionary->table, 0, ((Size)dictionary->table_mask + 1) * sizeof(uint64));
     for (uint32 code = 1; code < dictionary->count; code++) {
-        uint32 place = (uint32)dictionary->hashes[code] & dictionary->table_mask;
+        uint32 place = dictionary_first_place(dictionary, dictionary->hashes[code]);
         const dictionary_value *value = (const dictionary_value *)dictionary->texts[code].chars - 1;
 
         if (code + CODES_AHEAD < dictionary->count)
             __builtin_prefetch(
-                &dictionary->table[(uint32)dictionary->hashes[code + CODES_AHEAD] & dictionary->table_mask],
+                &dictionary
+                     ->table[dictionary_first_place(dictionary, dictionary->hashes[code + CODES_AHEAD])],
                 1);
         while (dictionary->table[place] != 0)
             place = (place + 1) & dictionary->table_mask;
@@ -237,12 +238,6 @@ second_hash_of(text_view text)
     return hash;
 }
 
-static inline uint32
-first_place(const dictionary *dictionary, uint64 hash)
-{
-    return (uint32)hash & dictionary->table_mask;
-}
-
 /* From a place on: that of the value, or the one that it may take. */
 static inline uint32
 find_place(const dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash, uint32 place)
@@ -328,7 +323,7 @@ dictionary_add_sought(dictionary *dictionary, text_view text, uint64 hash, uint3
 uint32
 dictionary_add_reserved(dictionary *dictionary, text_view text, uint64 hash)
 {
-    return dictionary_add_sought(dictionary, text, hash, first_place(dictionary, hash));
+    return dictionary_add_sought(dictionary, text, hash, dictionary_first_place(dictionary, hash));
 }
 
 /* Nothing but a second half depends on the length by a branch: that of names cannot be predicted. */
@@ -394,7 +389,7 @@ dictionary_add_kept(dictionary *dictionary, text_view text, uint64 hash, uint64 
 uint32
 dictionary_add_kept_reserved(dictionary *dictionary, text_view text, uint64 hash, uint64 second_hash)
 {
-    uint32 code = add_kept(dictionary, text, hash, second_hash, first_place(dictionary, hash));
+    uint32 code = add_kept(dictionary, text, hash, second_hash, dictionary_first_place(dictionary, hash));
 
     dictionary->records[code]++;
     return code;
@@ -404,9 +399,8 @@ uint32
 dictionary_find(const dictionary *dictionary, text_view text)
 {
     uint64 hash = dictionary_hash(text);
-    uint64 entry =
-        dictionary
-            ->table[find_place(dictionary, text, hash, second_hash_of(text), first_place(dictionary, hash))];
+    uint64 entry = dictionary->table[find_place(dictionary, text, hash, second_hash_of(text),
+                                                dictionary_first_place(dictionary, hash))];
 
     return entry == 0 ? 0 : dictionary_entry_value(entry)->code;
 }

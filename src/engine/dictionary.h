@@ -72,10 +72,17 @@ dictionary_hash(text_view text)
     return hash_combine(hash_bytes(text.chars, (Size)text.length * text.width), text.width);
 }
 
+/* Where in the table the search for a value of this hash begins. */
+static inline uint32
+dictionary_first_place(const dictionary *dictionary, uint64 hash)
+{
+    return (uint32)hash & dictionary->table_mask;
+}
+
 static inline void
 dictionary_prefetch_place(const dictionary *dictionary, uint64 hash)
 {
-    __builtin_prefetch(&dictionary->table[(uint32)hash & dictionary->table_mask]);
+    __builtin_prefetch(&dictionary->table[dictionary_first_place(dictionary, hash)]);
 }
 
 /*
@@ -100,7 +107,7 @@ dictionary_entry_value(uint64 entry)
 static inline uint32
 dictionary_seek(const dictionary *dictionary, uint64 hash, Size size)
 {
-    uint32 place = (uint32)hash & dictionary->table_mask;
+    uint32 place = dictionary_first_place(dictionary, hash);
     uint64 entry = dictionary->table[place];
     const dictionary_value *value;
 
