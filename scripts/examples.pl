@@ -2,8 +2,9 @@
 # examples.pl PAGE: the page on standard output as it should be: every block of SQL in it is run, in one session of psql, in
 # the database that PGDATABASE names, and the block of output that follows one is what was printed.
 #
-# A block with an ellipsis (...) in its SQL is told and not run. A line "..." in a block of output stands for any lines, and
-# numbers of rows are left out. A block without output may print what it likes but errors; those are said on standard error.
+# A block that begins with a line "-- NAME" is run by that role. A block with an ellipsis (...) in its SQL is told and not run. A
+# line "..." in a block of output stands for any lines, numbers of rows are left out, and the hash of a state (#1a2b3c4d5e6f) may be
+# another each time. A block without output may print what it likes but errors; those are said on standard error.
 use strict;
 use warnings;
 
@@ -48,9 +49,14 @@ sub shortened {
 }
 
 my $mark = "examples-$$";
+my $connected = $ENV{PGUSER};
 my $script = "\\pset pager off\n\\pset border 1\n\\set SHOW_CONTEXT never\n";
 for my $n (0 .. $#sql) {
-    $script .= "\\echo $mark $n\n" . $sql[$n]{text} unless $sql[$n]{told};
+    next if $sql[$n]{told};
+    my $role = $sql[$n]{text} =~ /^-- ([a-z]+)$/m && $-[0] == 0 ? $1 : $ENV{PGUSER};
+    $script .= "\\connect - $role\n" if $role ne $connected;
+    $connected = $role;
+    $script .= "\\echo $mark $n\n" . $sql[$n]{text};
 }
 my $file = "build/demo/$mark.sql";
 open(my $to, '>', $file) or die "examples: cannot write $file: $!\n";
@@ -86,6 +92,7 @@ for my $n (reverse 0 .. $#sql) {
         (my $line = $_) =~ s/\s+$//;
         $wanted .= $line =~ /^\s*\.\.\.$/ ? '(?:.*\n)*?' : "\Q$line\E\n";
     }
+    $wanted =~ s/\\#[0-9a-f]{12}/#[0-9a-f]{12}/g;
     next if join('', map { "$_\n" } @printed) =~ /^$wanted\z/;
     splice(@lines, $from, $to - $from + 1, map { "$_\n" } shortened(\@printed, @lines[$from .. $to]));
 }
