@@ -8,11 +8,8 @@ SET search_path = homes, mastering;
 \getenv source PG_ABS_SRCDIR
 \set made_up :source '/include/made_up.sql'
 \i :made_up
-
--- Some are much more frequent than others.
-CREATE FUNCTION skewed(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN floor(most * (pick(seed, 100000) / 100000.0) ^ 2)::int;
-CREATE FUNCTION slip(value text, seed text, per_cent int) RETURNS text LANGUAGE sql IMMUTABLE
-    RETURN CASE WHEN pick('s' || seed || value, 100) < per_cent THEN overlay(value PLACING chr(97 + pick('c' || seed || value, 26)) FROM 2 + pick('p' || seed || value, length(value) - 2) FOR 1) ELSE value END;
+\set slips :source '/include/slips.sql'
+\i :slips
 
 CREATE TABLE persons AS
 SELECT home, home * 5 + member AS thing,

@@ -7,10 +7,9 @@ SET search_path = in_doubt, mastering;
 \getenv source PG_ABS_SRCDIR
 \set made_up :source '/include/made_up.sql'
 \i :made_up
+\set slips :source '/include/slips.sql'
+\i :slips
 
-CREATE FUNCTION skewed(seed text, most int) RETURNS int LANGUAGE sql IMMUTABLE RETURN floor(most * (pick(seed, 100000) / 100000.0) ^ 2)::int;
-CREATE FUNCTION slip(value text, seed text, per_cent int) RETURNS text LANGUAGE sql IMMUTABLE
-    RETURN CASE WHEN pick('s' || seed || value, 100) < per_cent THEN overlay(value PLACING chr(97 + pick('c' || seed || value, 26)) FROM 2 + pick('p' || seed || value, length(value) - 2) FOR 1) ELSE value END;
 CREATE TABLE people AS
 SELECT row_number() OVER (ORDER BY md5('r' || thing || copy))::int AS id, thing,
     slip((ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Margaret', 'William', 'Elizabeth', 'Richard', 'Catherine', 'Thomas', 'Jennifer', 'Charles', 'Linda', 'George', 'Barbara',
