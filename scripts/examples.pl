@@ -2,9 +2,9 @@
 # examples.pl PAGE: the page on standard output as it should be: every block of SQL in it is run, in one session of psql, in
 # the database that PGDATABASE names, and the block of output that follows one is what was printed.
 #
-# A block that begins with a line "-- NAME" is run by that role. A block with an ellipsis (...) in its SQL is told and not run. A
-# line "..." in a block of output stands for any lines, numbers of rows are left out, and the hash of a state (#1a2b3c4d5e6f) may be
-# another each time. A block without output may print what it likes but errors; those are said on standard error.
+# A block that begins with a line "-- NAME" is run by that role. A block with an ellipsis (...) in its SQL is told and not run, as is one
+# of another language (plpgsql: what needs an extension that need not be there). A line "..." in a block of output stands for any
+# lines, numbers of rows are left out, and the hash of a state (#1a2b3c4d5e6f) may be another each time. A block without output may print what it likes but errors; those are said on standard error.
 use strict;
 use warnings;
 
