@@ -11,7 +11,7 @@ copy=$1_examples_$$
 data=doc/examples/$(basename "$2" .md).sql
 [ -f "$data" ] && template=template0 || template=$1
 server_psql -q -d postgres -c "CREATE DATABASE $copy TEMPLATE $template" -c "ALTER DATABASE $copy SET search_path = public, mastering" \
-    -c "ALTER DATABASE $copy SET DateStyle = 'ISO, YMD'"
+    -c "ALTER DATABASE $copy SET DateStyle = 'ISO, YMD'" -c "ALTER DATABASE $copy SET TimeZone = 'UTC'"
 roles() { server_psql -At -d postgres -c 'SELECT rolname FROM pg_roles' | LC_ALL=C sort; }
 before=$(roles)
 # Other pages make roles meanwhile: those go that this page names and that were not there.
@@ -21,5 +21,5 @@ clean() {
         LC_ALL=C comm -13 <(printf '%s\n' "$before") - | sed 's/.*/DROP ROLE IF EXISTS &;/' | server_psql -q -d postgres -f -
 }
 trap 'clean "$@"' EXIT
-[ ! -f "$data" ] || server_psql -q -d "$copy" -c 'CREATE EXTENSION mastering' -f "$data"
+[ ! -f "$data" ] || server_psql -q -d "$copy" -c 'CREATE EXTENSION mastering' -f "$data" >/dev/null
 PATH=$PLACE$PG_BIN:$PATH PGHOST=$PLACE/run PGUSER=$SERVER_SUPERUSER PGDATABASE=$copy perl scripts/examples.pl "$2"
