@@ -3,7 +3,8 @@
 . "$(dirname "$0")/../../scripts/common.sh"
 . "$TREE/scripts/place.sh"
 
-PAGES=(README.md doc/matching.md doc/golden.md doc/labels.md doc/lookup.md doc/charts.md doc/governance.md doc/environments.md doc/loading.md doc/schedule.md doc/samples.md doc/incremental.md)
+PAGES=(README.md doc/matching.md doc/golden.md doc/labels.md doc/lookup.md doc/charts.md doc/governance.md
+    doc/environments.md doc/loading.md doc/schedule.md doc/samples.md doc/incremental.md doc/comparisons.md)
 [ $# -eq 0 ] || PAGES=("$@")
 
 number=0
