@@ -2,9 +2,10 @@
 # examples.pl PAGE: the page on standard output as it should be: every block of SQL in it is run, in one session of psql, in
 # the database that PGDATABASE names, and the block of output that follows one is what was printed.
 #
-# A block that begins with a line "-- NAME" is run by that role. A block with an ellipsis (...) in its SQL is told and not run, as is one
-# of another language (plpgsql: what needs an extension that need not be there). A line "..." in a block of output stands for any
-# lines, numbers of rows are left out, and the hash of a state (#1a2b3c4d5e6f) may be another each time. A block without output may print what it likes but errors; those are said on standard error.
+# A block that begins with a line "-- NAME" is run by that role, one that begins with "-- database NAME" in that database. A block with an
+# ellipsis (...) in its SQL is told and not run, as is one of another language (plpgsql: what needs something that is not there). A line
+# "..." in a block of output stands for any lines, numbers of rows are left out, and a hash (1a2b3c4d5e6f) may be another each time. A
+# block without output may print what it likes but errors; those are said on standard error.
 use strict;
 use warnings;
 
@@ -49,13 +50,14 @@ sub shortened {
 }
 
 my $mark = "examples-$$";
-my $connected = $ENV{PGUSER};
+my $connected = "$ENV{PGDATABASE} $ENV{PGUSER}";
 my $script = "\\pset pager off\n\\pset border 1\n\\set SHOW_CONTEXT never\n";
 for my $n (0 .. $#sql) {
     next if $sql[$n]{told};
     my $role = $sql[$n]{text} =~ /^-- ([a-z]+)$/m && $-[0] == 0 ? $1 : $ENV{PGUSER};
-    $script .= "\\connect - $role\n" if $role ne $connected;
-    $connected = $role;
+    my $database = $sql[$n]{text} =~ /^-- database ([a-z_]+)$/m && $-[0] == 0 ? $1 : $ENV{PGDATABASE};
+    $script .= "\\connect $database $role\n" if "$database $role" ne $connected;
+    $connected = "$database $role";
     $script .= "\\echo $mark $n\n" . $sql[$n]{text};
 }
 my $file = "build/demo/$mark.sql";
@@ -92,7 +94,7 @@ for my $n (reverse 0 .. $#sql) {
         (my $line = $_) =~ s/\s+$//;
         $wanted .= $line =~ /^\s*\.\.\.$/ ? '(?:.*\n)*?' : "\Q$line\E\n";
     }
-    $wanted =~ s/\\#[0-9a-f]{12}/#[0-9a-f]{12}/g;
+    $wanted =~ s/\b(?=\d*[a-f])[0-9a-f]{12}\b/[0-9a-f]{12}/g;
     next if join('', map { "$_\n" } @printed) =~ /^$wanted\z/;
     splice(@lines, $from, $to - $from + 1, map { "$_\n" } shortened(\@printed, @lines[$from .. $to]));
 }

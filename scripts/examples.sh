@@ -1,7 +1,7 @@
 #!/bin/bash
 # examples.sh DATABASE PAGE: the page as it should be, on standard output (scripts/examples.pl): its examples are run in a copy
 # of a database that scripts/demo.sh has made, so that no page sees what another leaves behind; those of a page doc/NAME.md with
-# data of its own, doc/examples/NAME.sql, in a new database that has these. Roles that a page makes go, too.
+# data of its own, doc/examples/NAME.sql, in a new database that has these. Roles and further databases that a page makes go, too.
 . "$(dirname "$0")/common.sh"
 . "$TREE/scripts/place.sh"
 
@@ -9,17 +9,17 @@
 find_place known || fail 'no private server; scripts/server.sh start'
 copy=$1_examples_$$
 data=doc/examples/$(basename "$2" .md).sql
-[ -f "$data" ] && template=template0 || template=$1
+template=template0
+[ -f "$data" ] || { template=$1 && data=/dev/null; }
 server_psql -q -d postgres -c "CREATE DATABASE $copy TEMPLATE $template" -c "ALTER DATABASE $copy SET search_path = public, mastering" \
     -c "ALTER DATABASE $copy SET DateStyle = 'ISO, YMD'" -c "ALTER DATABASE $copy SET TimeZone = 'UTC'"
-roles() { server_psql -At -d postgres -c 'SELECT rolname FROM pg_roles' | LC_ALL=C sort; }
-before=$(roles)
-# Other pages make roles meanwhile: those go that this page names and that were not there.
+before=$(server_psql -At -d postgres -c "SELECT 'DATABASE ' || datname FROM pg_database UNION SELECT 'ROLE ' || rolname FROM pg_roles" | LC_ALL=C sort)
+# Other pages make some meanwhile: those go that this page names and that were not there, databases before roles.
 clean() {
     server_psql -q -d postgres -c "DROP DATABASE $copy WITH (FORCE)"
-    { cat "$2"; [ ! -f "$data" ] || cat "$data"; } | grep -o 'CREATE ROLE [a-z_]*' | cut -d ' ' -f 3 | LC_ALL=C sort -u |
-        LC_ALL=C comm -13 <(printf '%s\n' "$before") - | sed 's/.*/DROP ROLE IF EXISTS &;/' | server_psql -q -d postgres -f -
+    cat "$2" "$data" | grep -oE 'CREATE (DATABASE|ROLE) [a-z_]+' | cut -d ' ' -f 2- | LC_ALL=C sort -u |
+        LC_ALL=C comm -13 <(printf '%s\n' "$before") - | sed 's/\(.*\) \(.*\)/DROP \1 IF EXISTS \2;/' | server_psql -q -d postgres -f -
 }
 trap 'clean "$@"' EXIT
-[ ! -f "$data" ] || server_psql -q -d "$copy" -c 'CREATE EXTENSION mastering' -f "$data" >/dev/null
+[ "$data" = /dev/null ] || server_psql -q -d "$copy" -c 'CREATE EXTENSION mastering' -f "$data" >/dev/null
 PATH=$PLACE$PG_BIN:$PATH PGHOST=$PLACE/run PGUSER=$SERVER_SUPERUSER PGDATABASE=$copy perl scripts/examples.pl "$2"
