@@ -28,9 +28,10 @@
 #define COPIES_LOOKED_AT 256    /* pairs of them, before two clusters are joined */
 #define REFUSALS_KEPT 65536     /* by all threads, a power of two */
 #define LEAST_REFUSALS_KEPT 256 /* by one thread */
-#define LINKS_A_TURN 4096       /* of one part, before progress is told */
+#define LINKS_A_TURN 16384      /* of one part, before progress is told */
+#define PARTS_AT_ONCE 16        /* that are begun between two looks at cancel requests */
 #define LEAST_ESTIMATED 50      /* links, of which it is said how many are right */
-#define LINKS_AHEAD 16          /* whose records are fetched while others are looked at */
+#define LINKS_AHEAD 8           /* whose records are fetched while others are looked at */
 
 void
 cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
@@ -51,23 +52,26 @@ cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32
 
 /* ---- joining ---- */
 
-/* Two clusters, by roots, that are not alike on average. Clusters only grow, so size says which state it was.
+/*
+ * Two clusters, by the records of their roots, that are not alike on average. Clusters only grow, so size
+ * says which state it was.
  */
 typedef struct refusal {
-    uint32 a, b, size_a, size_b; /* a < b; size_a 0: none */
+    uint32 a, b, size_a, size_b; /* a: of the lower number; size_a 0: none */
 } refusal;
 
+/* What is kept of a part's members is kept by their numbers (link_parts.h). */
 typedef struct cluster_maker {
     match_run *run;
     const link_list *list;
+    const uint32 *members; /* their records */
     union_find forest;
     uint32 *next; /* the members of a cluster in a ring */
     int32 *weakest;
-    bool *unique;               /* by source: holds each thing once */
-    int64 *copies;              /* by source: two of its records that weigh as much may be together */
-    const uint32 *sources;      /* by record; NULL: there is one source or none is unique */
-    const label_list *verdicts; /* or NULL */
-    uint32 *apart_starts; /* by record: where those begin that it must not be with; NULL: there are none */
+    bool *unique;          /* by source: holds each thing once */
+    int64 *copies;         /* by source: two of its records that weigh as much may be together */
+    const uint32 *sources; /* by record; NULL: there is one source or none is unique */
+    uint32 *apart_starts;  /* by member: where those begin that it must not be with; NULL: there are none */
     uint32 *apart;
     bool *barred;         /* by root: a member must not be with somebody */
     refusal *refusals;    /* by thread and hash: links between clusters that were refused come by the dozen */
@@ -154,13 +158,13 @@ find_clash_of_record(const cluster_maker *maker, uint32 record, uint32 cluster, 
     uint32 source = maker->sources[record], member = cluster;
 
     do {
-        if (maker->sources[member] == source) {
+        if (maker->sources[maker->members[member]] == source) {
             bool copies;
             kernel_status status;
 
             if (maker->copies[source] != PG_INT64_MAX && ++*looked_at > COPIES_LOOKED_AT)
                 return KERNEL_OK;
-            status = are_copies(maker, record, member, thread, &copies);
+            status = are_copies(maker, record, maker->members[member], thread, &copies);
             *clash = !copies;
             if (status != KERNEL_OK || *clash)
                 return status;
@@ -183,8 +187,10 @@ find_clash(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *cla
     if (maker->sources == NULL)
         return KERNEL_OK;
     do {
-        if (maker->unique[maker->sources[member]]) {
-            kernel_status status = find_clash_of_record(maker, member, b, thread, &looked_at, clash);
+        uint32 record = maker->members[member];
+
+        if (maker->unique[maker->sources[record]]) {
+            kernel_status status = find_clash_of_record(maker, record, b, thread, &looked_at, clash);
 
             if (status != KERNEL_OK || *clash)
                 return status;
@@ -204,7 +210,7 @@ some_members(const cluster_maker *maker, uint32 root, record_group *group)
     for (uint32 i = 0; i < size; i++) {
         if (group->count < MEMBERS_LOOKED_AT &&
             (uint64)i * Min(size, MEMBERS_LOOKED_AT) / size >= group->count)
-            group->members[group->count++] = member;
+            group->members[group->count++] = maker->members[member];
         member = maker->next[member];
     }
 }
@@ -214,11 +220,12 @@ static kernel_status
 compare_clusters(const cluster_maker *maker, const keyed_record *link, uint32 a, uint32 b, int64 least_weight,
                  int thread, bool *alike)
 {
+    keyed_record linked = {link->key, maker->members[link->record], maker->members[link->extra]};
     record_group group_a, group_b;
 
     some_members(maker, a, &group_a);
     some_members(maker, b, &group_b);
-    return average_linkage_alike(maker->run, link, &group_a, &group_b, least_weight, thread, alike);
+    return average_linkage_alike(maker->run, &linked, &group_a, &group_b, least_weight, thread, alike);
 }
 
 /* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
@@ -227,12 +234,15 @@ compare_clusters_once(const cluster_maker *maker, const keyed_record *link, uint
                       int64 least_weight, int thread, bool *alike)
 {
     uint32 low = Min(a, b), high = Max(a, b);
-    uint64 hash = hash_word((uint64)low << 32 | high);
+    refusal asked = {maker->members[low], maker->members[high], maker->forest.size[low],
+                     maker->forest.size[high]};
+    uint64 hash = hash_word((uint64)asked.a << 32 | asked.b);
     refusal *kept = &maker->refusals[(Size)thread * maker->refusals_kept + hash % maker->refusals_kept];
-    refusal asked = {low, high, maker->forest.size[low], maker->forest.size[high]};
     kernel_status status;
 
-    *alike = false;
+    *alike = maker->forest.size[a] == 1 && maker->forest.size[b] == 1; /* nothing but the link says it */
+    if (*alike)
+        return KERNEL_OK;
     if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
         kept->size_b == asked.size_b)
         return KERNEL_OK;
@@ -242,38 +252,43 @@ compare_clusters_once(const cluster_maker *maker, const keyed_record *link, uint
     return status;
 }
 
-/* Writes for each record those it must not be with. */
+/* Writes for each member those it must not be with. */
 static void
-note_apart(cluster_maker *maker)
+note_apart(cluster_maker *maker, const link_parts *parts)
 {
-    const label_list *verdicts = maker->verdicts;
-    uint32 count = maker->run->store->records.count, *starts, *next, total = 0;
+    uint64 places = link_parts_places(parts);
+    uint32 *starts, *next, total = 0;
 
-    for (size_t i = 0; i < verdicts->count; i++)
-        total += 2 * !verdicts->labels[i].is_match;
+    for (uint64 i = 0; i < parts->label_starts[parts->count]; i++)
+        total += 2 * !parts->labels[i].is_match;
     if (total == 0)
         return;
-    starts = big_alloc_zero(maker->run->context, mul_size(add_size(count, 2), sizeof(uint32)));
+    starts = big_alloc_zero(maker->run->context, mul_size(add_size(places, 2), sizeof(uint32)));
     maker->apart = big_alloc(maker->run->context, mul_size(total, sizeof(uint32)));
-    maker->barred = big_alloc_zero(maker->run->context, Max(count, 1));
-    next = starts + 1; /* while they are filled, those of record r end at next[r] */
-    for (size_t i = 0; i < verdicts->count; i++) {
-        const label *label = &verdicts->labels[i];
+    maker->barred = big_alloc_zero(maker->run->context, places);
+    next = starts + 1; /* while they are filled, those of place r end at next[r] */
+    for (int p = 0; p < parts->count; p++) {
+        uint64 first = link_parts_first(parts, p);
 
-        if (!label->is_match) {
-            next[label->a + 1]++;
-            next[label->b + 1]++;
-        }
+        for (uint64 i = parts->label_starts[p]; i < parts->label_starts[p + 1]; i++)
+            if (!parts->labels[i].is_match) {
+                next[first + parts->labels[i].a + 1]++;
+                next[first + parts->labels[i].b + 1]++;
+            }
     }
-    for (uint32 i = 1; i <= count; i++)
+    for (uint64 i = 1; i <= places; i++)
         next[i] += next[i - 1];
-    for (size_t i = 0; i < verdicts->count; i++) {
-        const label *label = &verdicts->labels[i];
+    for (int p = 0; p < parts->count; p++) {
+        uint64 first = link_parts_first(parts, p);
 
-        if (!label->is_match) {
-            maker->apart[next[label->a]++] = label->b;
-            maker->apart[next[label->b]++] = label->a;
-            maker->barred[label->a] = maker->barred[label->b] = true;
+        for (uint64 i = parts->label_starts[p]; i < parts->label_starts[p + 1]; i++) {
+            const label *label = &parts->labels[i];
+
+            if (!label->is_match) {
+                maker->apart[next[first + label->a]++] = label->b;
+                maker->apart[next[first + label->b]++] = label->a;
+                maker->barred[first + label->a] = maker->barred[first + label->b] = true;
+            }
         }
     }
     maker->apart_starts = starts;
@@ -303,20 +318,25 @@ kept_apart(cluster_maker *maker, uint32 a, uint32 b)
     return false;
 }
 
+/*
+ * Two clusters by their roots. That of the larger one stays, of two equal ones that of the lesser record: it
+ * is from there that members are looked at.
+ */
 static void
 join(cluster_maker *maker, uint32 a, uint32 b, int32 weight)
 {
-    int32 weakest = Min(Min(maker->weakest[a], maker->weakest[b]), weight);
-    bool barred = maker->barred != NULL && (maker->barred[a] || maker->barred[b]);
-    uint32 root, swap;
+    union_find *forest = &maker->forest;
+    bool larger = forest->size[a] > forest->size[b] ||
+                  (forest->size[a] == forest->size[b] && maker->members[a] < maker->members[b]);
+    uint32 root = larger ? a : b, other = larger ? b : a, swap = maker->next[a];
 
-    (void)union_find_join(&maker->forest, a, b, &root);
-    swap = maker->next[a];
+    forest->parent[other] = root;
+    forest->size[root] += forest->size[other];
     maker->next[a] = maker->next[b];
     maker->next[b] = swap;
-    maker->weakest[root] = weakest;
+    maker->weakest[root] = Min(Min(maker->weakest[root], maker->weakest[other]), weight);
     if (maker->barred != NULL)
-        maker->barred[root] = barred;
+        maker->barred[root] |= maker->barred[other];
 }
 
 static int
@@ -331,40 +351,80 @@ compare_links(const void *x, const void *y)
     return p->extra < q->extra ? -1 : p->extra > q->extra;
 }
 
-/* Joins what is labelled as a match, what looks most alike first; what a non-match forbids is reported. */
-static void
-join_labelled(cluster_maker *maker, bool warn)
+/* The same for the members of one part. */
+static cluster_maker
+maker_of_part(const cluster_maker *maker, const link_parts *parts, int part)
+{
+    cluster_maker own = *maker;
+    uint64 first = link_parts_first(parts, part);
+
+    own.members += first;
+    own.forest =
+        (union_find){maker->forest.parent + first, maker->forest.size + first, parts->member_counts[part]};
+    own.next += first;
+    own.weakest += first;
+    if (maker->apart_starts != NULL) {
+        own.apart_starts += first;
+        own.barred += first;
+    }
+    return own;
+}
+
+/* A label that says match. */
+typedef struct labelled_link {
+    keyed_record link; /* its records, not their numbers in a part */
+    const label *label;
+    int part;
+} labelled_link;
+
+static int
+compare_labelled(const void *x, const void *y)
+{
+    return compare_links(&((const labelled_link *)x)->link, &((const labelled_link *)y)->link);
+}
+
+/* Labels of a part that say match, with what their pairs weigh. */
+static size_t
+weigh_labelled(const cluster_maker *maker, const link_parts *parts, int part, labelled_link *links)
 {
     match_run *run = maker->run;
-    const label_list *verdicts = maker->verdicts;
-    keyed_record *links = big_alloc(run->context, mul_size(Max(verdicts->count, 1), sizeof(keyed_record)));
+    const uint32 *members = maker->members + link_parts_first(parts, part);
+    size_t count = 0;
+
+    for (uint64 i = parts->label_starts[part]; i < parts->label_starts[part + 1]; i++) {
+        const label *label = &parts->labels[i];
+        uint32 a = members[label->a], b = members[label->b];
+
+        if (label->is_match)
+            links[count++] = (labelled_link){
+                {(uint64)((int64)PG_INT32_MAX - match_run_pair_weight(run, a, b)), a, b}, label, part};
+    }
+    return count;
+}
+
+/* Joins what is labelled as a match, what looks most alike first; what a non-match forbids is reported. */
+static void
+join_labelled(cluster_maker *maker, const link_parts *parts, bool warn)
+{
+    match_run *run = maker->run;
+    uint64 most = parts->label_starts[parts->count];
+    labelled_link *links = big_alloc(run->context, mul_size(Max(most, 1), sizeof(labelled_link)));
     size_t count = 0, refused = 0;
     keyed_record first_refused = {0};
 
-    for (size_t i = 0; i < verdicts->count; i++) {
-        const label *label = &verdicts->labels[i];
-        bool qualifies;
-        int64 weight;
-        uint64 pattern;
-
-        if (!label->is_match)
-            continue;
-        while (kernel_must_repeat(scorer_score(&run->scorer, record_row(&run->store->records, label->a),
-                                               record_row(&run->store->records, label->b), PG_INT64_MIN,
-                                               &run->thread_memory[0], &qualifies, &weight, &pattern)))
-            ;
-        links[count++] = (keyed_record){(uint64)((int64)PG_INT32_MAX - weight), label->a, label->b};
-    }
-    qsort(links, count, sizeof(keyed_record), compare_links);
+    for (int p = 0; p < parts->count; p++)
+        count += weigh_labelled(maker, parts, p, links + count);
+    qsort(links, count, sizeof(labelled_link), compare_labelled);
     for (size_t i = 0; i < count; i++) {
-        uint32 a = union_find_root(&maker->forest, links[i].record),
-               b = union_find_root(&maker->forest, links[i].extra);
+        cluster_maker of_part = maker_of_part(maker, parts, links[i].part);
+        uint32 a = union_find_root(&of_part.forest, links[i].label->a),
+               b = union_find_root(&of_part.forest, links[i].label->b);
 
-        if (a != b && kept_apart(maker, a, b)) {
+        if (a != b && kept_apart(&of_part, a, b)) {
             if (refused++ == 0)
-                first_refused = links[i];
+                first_refused = links[i].link;
         } else if (a != b)
-            join(maker, a, b, WEIGHT_LIMIT);
+            join(&of_part, a, b, WEIGHT_LIMIT);
     }
     if (refused > 0 && warn) {
         char buffer_a[24], buffer_b[24];
@@ -408,106 +468,129 @@ try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight, int
 }
 
 typedef struct joining {
-    cluster_maker *maker;
-    link_parts parts;
+    const cluster_maker *maker;
+    link_parts *parts;
     int64 least_weight;
     uint64 next[MOST_LINK_PARTS]; /* link of each part */
     kernel_status status[MOST_LINK_PARTS];
+    bool named[MOST_LINK_PARTS];
+    clustering *result;
 } joining;
 
-/* Some links of a part; a cancel request ends it between two. */
+/* Members alone, before anything is joined. */
+static void
+start_part(void *context, int64_t part, int thread)
+{
+    const joining *joining = context;
+    cluster_maker maker = maker_of_part(joining->maker, joining->parts, (int)part);
+
+    for (uint32 i = 0; i < maker.forest.count; i++) {
+        maker.forest.parent[i] = maker.next[i] = i;
+        maker.forest.size[i] = 1;
+        maker.weakest[i] = PG_INT32_MAX;
+    }
+}
+
+/* Where one of the two is in a cluster already, both will be compared with others. */
+static inline void
+fetch_records(const cluster_maker *maker, const keyed_record *link)
+{
+    const record_table *records = &maker->run->store->records;
+
+    if (maker->next[link->record] == link->record && maker->next[link->extra] == link->extra)
+        return;
+    record_row_prefetch(records, record_row(records, maker->members[link->record]));
+    record_row_prefetch(records, record_row(records, maker->members[link->extra]));
+}
+
+/* Some links of a part; a cancel request ends it between two. When all are done, its clusters are named. */
 static void
 join_part(void *context, int64_t part, int thread)
 {
     joining *joining = context;
-    const cluster_maker *maker = joining->maker;
-    const keyed_record *links = joining->parts.links;
-    uint64 *next = &joining->next[part], end = joining->parts.starts[part + 1];
+    cluster_maker maker = maker_of_part(joining->maker, joining->parts, (int)part);
+    const keyed_record *links = joining->parts->links;
+    uint64 *next = &joining->next[part], end = joining->parts->starts[part + 1];
     uint64 turn_end = Min(end, *next + LINKS_A_TURN);
     kernel_status status = KERNEL_OK;
 
     for (; *next < turn_end && status == KERNEL_OK && !InterruptPending; *next += status == KERNEL_OK) {
-        if (*next + LINKS_AHEAD < end) {
-            __builtin_prefetch(&maker->forest.parent[links[*next + LINKS_AHEAD].record]);
-            __builtin_prefetch(&maker->forest.parent[links[*next + LINKS_AHEAD].extra]);
-        }
-        status = try_link(joining->maker, &links[*next], joining->least_weight, thread);
+        if (*next + LINKS_AHEAD < end)
+            fetch_records(&maker, &links[*next + LINKS_AHEAD]);
+        status = try_link(&maker, &links[*next], joining->least_weight, thread);
     }
     joining->status[part] = status;
+    if (*next == end && !joining->named[part]) {
+        cluster_name(maker.run->store, &maker.forest, maker.next, maker.weakest, maker.members,
+                     joining->result);
+        joining->named[part] = true;
+    }
 }
 
 /* What a link leads to depends on its component alone, so that threads may each take some. */
 static void
-join_all(cluster_maker *maker, int64 least_weight)
+join_all(joining *joining)
 {
-    match_run *run = maker->run;
-    joining joining = {.maker = maker, .least_weight = least_weight};
+    match_run *run = joining->maker->run;
+    const link_parts *parts = joining->parts;
     uint64 done;
+    bool all_named;
 
-    link_parts_deal(run, maker->list->links, maker->list->count, maker->verdicts, &joining.parts);
-    for (int p = 0; p < joining.parts.count; p++)
-        joining.next[p] = joining.parts.starts[p];
+    for (int p = 0; p < parts->count; p++)
+        joining->next[p] = parts->starts[p];
     do {
-        parallel_for(run->threads, joining.parts.count, join_part, &joining);
+        parallel_for(run->threads, parts->count, join_part, joining);
         CHECK_FOR_INTERRUPTS();
         done = 0;
-        for (int p = 0; p < joining.parts.count; p++) {
-            (void)kernel_must_repeat(joining.status[p]);
-            done += joining.next[p] - joining.parts.starts[p];
+        all_named = true;
+        for (int p = 0; p < parts->count; p++) {
+            (void)kernel_must_repeat(joining->status[p]);
+            done += joining->next[p] - parts->starts[p];
+            all_named &= joining->named[p];
         }
         progress_done(done);
-    } while (done < maker->list->count);
-    link_parts_free(&joining.parts);
-}
-
-/* Records alone, before anything is joined. */
-static void
-start_range(void *context, int64_t range, int thread)
-{
-    const cluster_maker *maker = context;
-    uint32 first = (uint32)range * RECORDS_A_RANGE, end = Min(maker->forest.count, first + RECORDS_A_RANGE);
-
-    for (uint32 i = first; i < end; i++) {
-        maker->forest.parent[i] = maker->next[i] = i;
-        maker->forest.size[i] = 1;
-        maker->weakest[i] = PG_INT32_MAX;
-    }
+    } while (!all_named);
 }
 
 clustering *
 cluster_links(match_run *run, const link_list *list, int64 least_weight, const label_list *verdicts,
               bool warn)
 {
-    uint32 count = run->store->records.count;
     link_list heavy = *list;
-    cluster_maker maker = {.run = run, .list = &heavy, .verdicts = verdicts};
-    clustering *result;
-    uint32 *parent = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    uint32 *size = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
+    link_parts parts;
+    cluster_maker maker = {.run = run, .list = &heavy};
+    joining joining = {.maker = &maker, .parts = &parts, .least_weight = least_weight};
+    clustering *result = cluster_alone(run);
+    Size room;
 
-    maker.next = big_alloc(run->context, mul_size(Max(count, 1), sizeof(uint32)));
-    maker.weakest = big_alloc(run->context, mul_size(Max(count, 1), sizeof(int32)));
+    while (heavy.count > 0 && link_weight(&heavy.links[heavy.count - 1]) < least_weight)
+        heavy.count--;
+    find_unique_sources(&maker);
+    link_parts_deal(run, heavy.links, heavy.count, verdicts, result->cluster, &parts);
+    room = Max(link_parts_places(&parts), 1);
+    maker.members = parts.members;
+    maker.forest.parent = big_alloc(run->context, mul_size(room, sizeof(uint32)));
+    maker.forest.size = big_alloc(run->context, mul_size(room, sizeof(uint32)));
+    maker.next = big_alloc(run->context, mul_size(room, sizeof(uint32)));
+    maker.weakest = big_alloc(run->context, mul_size(room, sizeof(int32)));
     maker.refusals_kept = REFUSALS_KEPT;
     while (maker.refusals_kept > LEAST_REFUSALS_KEPT && maker.refusals_kept > REFUSALS_KEPT / run->threads)
         maker.refusals_kept /= 2;
     maker.refusals =
         big_alloc_zero(run->context, mul_size((Size)run->threads * maker.refusals_kept, sizeof(refusal)));
-    while (heavy.count > 0 && link_weight(&heavy.links[heavy.count - 1]) < least_weight)
-        heavy.count--;
-    find_unique_sources(&maker);
 
-    maker.forest = (union_find){parent, size, count};
-    parallel_in_turns(run->threads, record_ranges(count), RANGES_AT_ONCE, start_range, &maker);
+    parallel_in_turns(run->threads, parts.count, PARTS_AT_ONCE, start_part, &joining);
     if (verdicts != NULL) {
-        note_apart(&maker);
-        join_labelled(&maker, warn);
+        note_apart(&maker, &parts);
+        join_labelled(&maker, &parts, warn);
     }
     progress_phase("clustering", heavy.count);
-    join_all(&maker, least_weight);
-    result = cluster_name(run, &maker.forest, maker.next, maker.weakest);
+    joining.result = result;
+    join_all(&joining);
     result->links = heavy.count;
-    pfree(parent);
-    pfree(size);
+    link_parts_free(&parts);
+    pfree(maker.forest.parent);
+    pfree(maker.forest.size);
     pfree(maker.next);
     pfree(maker.weakest);
     pfree(maker.refusals);

@@ -1,6 +1,5 @@
 /*
- * cluster_names.c: see cluster_names.h. Threads take ranges of the records and name the clusters whose roots
- * they find there, so that each cluster is written by one.
+ * cluster_names.c: see cluster_names.h.
  */
 #include "compat.h"
 
@@ -8,48 +7,69 @@
 #include "engine/cluster_names.h"
 #include "engine/hash_sort.h"
 
+#define RECORDS_A_RANGE 65536
+#define MEMBERS_AHEAD 16 /* that are fetched while others are named */
+
 typedef struct naming {
-    const record_store *store;
-    const union_find *forest;
-    const uint32 *next;
-    const int32 *weakest;
+    uint32 records;
     clustering *result;
 } naming;
 
 static void
-name_range(void *context, int64_t range, int thread)
+name_alone(void *context, int64_t range, int thread)
 {
     const naming *naming = context;
-    const uint32 *next = naming->next;
-    clustering *result = naming->result;
-    uint32 first = (uint32)range * RECORDS_A_RANGE, end = Min(naming->forest->count, first + RECORDS_A_RANGE);
+    const clustering *result = naming->result;
+    uint32 first = (uint32)range * RECORDS_A_RANGE, end = Min(naming->records, first + RECORDS_A_RANGE);
 
-    for (uint32 root = first; root < end; root++) {
-        uint32 name = root;
-
-        if (naming->forest->parent[root] != root)
-            continue;
-        for (uint32 i = next[root]; i != root; i = next[i])
-            if (record_store_compare_ids(naming->store, i, name) < 0)
-                name = i;
-        result->cluster[root] = name;
-        for (uint32 i = next[root]; i != root; i = next[i])
-            result->cluster[i] = name;
-        result->size[name] = naming->forest->size[root];
-        result->weakest_link[name] = naming->weakest[root];
+    for (uint32 i = first; i < end; i++) {
+        result->cluster[i] = i;
+        result->size[i] = 1;
+        result->weakest_link[i] = PG_INT32_MAX;
     }
 }
 
 clustering *
-cluster_name(match_run *run, const union_find *forest, const uint32 *next, const int32 *weakest)
+cluster_alone(match_run *run)
 {
     clustering *result = palloc0(sizeof(clustering));
-    Size room = Max(forest->count, 1);
-    naming naming = {run->store, forest, next, weakest, result};
+    uint32 count = run->store->records.count;
+    Size room = Max(count, 1);
+    naming naming = {count, result};
 
     result->cluster = big_alloc(run->context, mul_size(room, sizeof(uint32)));
     result->size = big_alloc(run->context, mul_size(room, sizeof(uint32)));
     result->weakest_link = big_alloc(run->context, mul_size(room, sizeof(int32)));
-    parallel_in_turns(run->threads, record_ranges(forest->count), RANGES_AT_ONCE, name_range, &naming);
+    parallel_in_turns(run->threads, (int64)(count / RECORDS_A_RANGE) + (count % RECORDS_A_RANGE != 0),
+                      RANGES_AT_ONCE, name_alone, &naming);
     return result;
+}
+
+void
+cluster_name(const record_store *store, const union_find *forest, const uint32 *next, const int32 *weakest,
+             const uint32 *members, clustering *result)
+{
+    for (uint32 root = 0; root < forest->count; root++) {
+        uint32 name = members[root];
+
+        if (root + MEMBERS_AHEAD < forest->count) {
+            uint32 ahead = members[root + MEMBERS_AHEAD];
+
+            __builtin_prefetch(&result->cluster[ahead], 1);
+            if (store->integer_ids != NULL)
+                __builtin_prefetch(&store->integer_ids[ahead]);
+            else
+                __builtin_prefetch(&store->text_ids[ahead]);
+        }
+        if (forest->parent[root] != root)
+            continue;
+        for (uint32 i = next[root]; i != root; i = next[i])
+            if (record_store_compare_ids(store, members[i], name) < 0)
+                name = members[i];
+        result->cluster[members[root]] = name;
+        for (uint32 i = next[root]; i != root; i = next[i])
+            result->cluster[members[i]] = name;
+        result->size[name] = forest->size[root];
+        result->weakest_link[name] = weakest[root];
+    }
 }

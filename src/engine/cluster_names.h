@@ -9,22 +9,17 @@
 #include "engine/cluster.h"
 #include "kernel/union_find.h"
 
-/* Records that a thread takes at a time, and how many such ranges are taken between two looks at cancel
- * requests. */
-#define RECORDS_A_RANGE 65536
-#define RANGES_AT_ONCE 64
+#define RANGES_AT_ONCE 64 /* that threads take between two looks at cancel requests */
 
-static inline int64
-record_ranges(uint32 records)
-{
-    return (int64)(records / RECORDS_A_RANGE) + (records % RECORDS_A_RANGE != 0);
-}
+/* A clustering of records that are alone, each; links is left 0. */
+extern clustering *cluster_alone(match_run *run);
 
 /*
- * A cluster is named by its least member, which nothing but its members decides. next: the members of each
- * cluster in a ring; weakest: by root. links is left 0.
+ * Writes the clusters of some records, of which the forest's numbers are the places in members. A cluster is
+ * named by its least member, which nothing but its members decides. next: the members of each cluster in a
+ * ring; weakest: by root. Kernel code.
  */
-extern clustering *cluster_name(match_run *run, const union_find *forest, const uint32 *next,
-                                const int32 *weakest);
+extern void cluster_name(const record_store *store, const union_find *forest, const uint32 *next,
+                         const int32 *weakest, const uint32 *members, clustering *result);
 
 #endif

@@ -14,23 +14,9 @@
 #define PART_BITS 6
 #define FEW_LINKS 4096
 #define LINKS_AHEAD 16 /* whose records are fetched while others are looked at */
+#define PARTS_AT_ONCE 8
 
 StaticAssertDecl(1 << PART_BITS == MOST_LINK_PARTS, "a part is named by some bits of a hash");
-
-typedef struct forest_start {
-    uint32 *parent;
-    uint32 count;
-} forest_start;
-
-static void
-start_range(void *context, int64_t range, int thread)
-{
-    const forest_start *start = context;
-    uint32 first = (uint32)range * RECORDS_A_RANGE, end = Min(start->count, first + RECORDS_A_RANGE);
-
-    for (uint32 i = first; i < end; i++)
-        start->parent[i] = i;
-}
 
 /* The least record of a tree. What other threads do meanwhile can only bring records nearer to it. */
 static inline uint32
@@ -72,11 +58,26 @@ join_trees(uint32 *parent, uint32 a, uint32 b)
 typedef struct dealing {
     const keyed_record *links;
     uint64 count;
-    uint32 *parent;
-    uint8 *parts;                      /* by link */
+    uint32 *numbers;                   /* by record: first the one above it in its tree */
+    uint8 *part_of;                    /* by link */
     uint64 (*places)[MOST_LINK_PARTS]; /* by range and part: first the number of links, then where they go */
-    keyed_record *dealt;
+    link_parts *parts;
 } dealing;
+
+static inline int
+part_of_root(uint32 root)
+{
+    return (int)(hash_word(root) >> (64 - PART_BITS));
+}
+
+static inline void
+fetch_ahead(const dealing *dealing, const keyed_record *links, uint64 i, uint64 end)
+{
+    if (i + LINKS_AHEAD < end) {
+        __builtin_prefetch(&dealing->numbers[links[i + LINKS_AHEAD].record], 1);
+        __builtin_prefetch(&dealing->numbers[links[i + LINKS_AHEAD].extra], 1);
+    }
+}
 
 static void
 join_range(void *context, int64_t range, int thread)
@@ -86,11 +87,8 @@ join_range(void *context, int64_t range, int thread)
     uint64 first = (uint64)range * SORT_RANGE, end = Min(dealing->count, first + SORT_RANGE);
 
     for (uint64 i = first; i < end; i++) {
-        if (i + LINKS_AHEAD < end) {
-            __builtin_prefetch(&dealing->parent[links[i + LINKS_AHEAD].record]);
-            __builtin_prefetch(&dealing->parent[links[i + LINKS_AHEAD].extra]);
-        }
-        join_trees(dealing->parent, links[i].record, links[i].extra);
+        fetch_ahead(dealing, links, i, end);
+        join_trees(dealing->numbers, links[i].record, links[i].extra);
     }
 }
 
@@ -103,13 +101,10 @@ count_range(void *context, int64_t range, int thread)
 
     memset(places, 0, sizeof dealing->places[range]);
     for (uint64 i = first; i < end; i++) {
-        uint32 root;
-
         if (i + LINKS_AHEAD < end)
-            __builtin_prefetch(&dealing->parent[dealing->links[i + LINKS_AHEAD].record]);
-        root = root_of(dealing->parent, dealing->links[i].record);
-        dealing->parts[i] = (uint8)(hash_word(root) >> (64 - PART_BITS));
-        places[dealing->parts[i]]++;
+            __builtin_prefetch(&dealing->numbers[dealing->links[i + LINKS_AHEAD].record]);
+        dealing->part_of[i] = (uint8)part_of_root(root_of(dealing->numbers, dealing->links[i].record));
+        places[dealing->part_of[i]]++;
     }
 }
 
@@ -121,60 +116,169 @@ deal_range(void *context, int64_t range, int thread)
     uint64 *places = dealing->places[range];
 
     for (uint64 i = first; i < end; i++)
-        dealing->dealt[places[dealing->parts[i]]++] = dealing->links[i];
+        dealing->parts->links[places[dealing->part_of[i]]++] = dealing->links[i];
+}
+
+static void
+copy_range(void *context, int64_t range, int thread)
+{
+    const dealing *dealing = context;
+    uint64 first = (uint64)range * SORT_RANGE, end = Min(dealing->count, first + SORT_RANGE);
+
+    memcpy(&dealing->parts->links[first], &dealing->links[first], (end - first) * sizeof(keyed_record));
+}
+
+static void
+deal_links(match_run *run, dealing *dealing)
+{
+    link_parts *parts = dealing->parts;
+    Size ranges = sort_ranges(dealing->count);
+    uint64 place = 0;
+
+    dealing->part_of = big_alloc(run->context, dealing->count);
+    dealing->places = big_alloc(run->context, mul_size(ranges, sizeof *dealing->places));
+    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, count_range, dealing);
+    for (int p = 0; p < MOST_LINK_PARTS; p++) {
+        parts->starts[p] = place;
+        for (Size range = 0; range < ranges; range++) {
+            uint64 in_range = dealing->places[range][p];
+
+            dealing->places[range][p] = place;
+            place += in_range;
+        }
+    }
+    parts->starts[MOST_LINK_PARTS] = place;
+    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, deal_range, dealing);
+    pfree(dealing->part_of);
+    pfree(dealing->places);
+}
+
+static void
+deal_labels(match_run *run, const dealing *dealing, const label_list *verdicts)
+{
+    link_parts *parts = dealing->parts;
+    uint64 next[MOST_LINK_PARTS + 1] = {0};
+    uint8 *part_of;
+
+    if (verdicts == NULL || verdicts->count == 0)
+        return;
+    parts->labels = big_alloc(run->context, mul_size(verdicts->count, sizeof(label)));
+    part_of = big_alloc_zero(run->context, verdicts->count);
+    for (size_t i = 0; i < verdicts->count; i++) {
+        if (parts->count > 1)
+            part_of[i] = (uint8)part_of_root(root_of(dealing->numbers, verdicts->labels[i].a));
+        next[part_of[i] + 1]++;
+    }
+    for (int p = 0; p < parts->count; p++) {
+        next[p + 1] += next[p];
+        parts->label_starts[p + 1] = next[p + 1];
+    }
+    for (size_t i = 0; i < verdicts->count; i++)
+        parts->labels[next[part_of[i]]++] = verdicts->labels[i];
+    pfree(part_of);
+}
+
+/* ---- members ---- */
+
+static inline uint32
+member_number(const dealing *dealing, uint32 record, uint32 *members, uint32 *count)
+{
+    uint32 number = dealing->numbers[record];
+
+    if ((number & MEMBER_NUMBER) == 0) {
+        number = *count | MEMBER_NUMBER;
+        dealing->numbers[record] = number;
+        members[(*count)++] = record;
+    }
+    return number & ~MEMBER_NUMBER;
+}
+
+static void
+number_labels(const dealing *dealing, int part)
+{
+    link_parts *parts = dealing->parts;
+    uint32 *members = parts->members + link_parts_first(parts, part);
+
+    for (uint64 i = parts->label_starts[part]; i < parts->label_starts[part + 1]; i++) {
+        label *label = &parts->labels[i];
+
+        label->a = member_number(dealing, label->a, members, &parts->member_counts[part]);
+        label->b = member_number(dealing, label->b, members, &parts->member_counts[part]);
+    }
+}
+
+static void
+number_links(const dealing *dealing, int part, uint64 first, uint64 end)
+{
+    link_parts *parts = dealing->parts;
+    uint32 *members = parts->members + link_parts_first(parts, part), count = parts->member_counts[part];
+
+    for (uint64 i = first; i < end; i++) {
+        keyed_record *link = &parts->links[i];
+
+        fetch_ahead(dealing, parts->links, i, end);
+        link->record = member_number(dealing, link->record, members, &count);
+        link->extra = member_number(dealing, link->extra, members, &count);
+    }
+    parts->member_counts[part] = count;
+}
+
+static void
+number_part(void *context, int64_t part, int thread)
+{
+    const dealing *dealing = context;
+
+    number_links(dealing, (int)part, dealing->parts->starts[part], dealing->parts->starts[part + 1]);
+}
+
+/* Of the only part, which may be large. */
+static void
+number_range(void *context, int64_t range, int thread)
+{
+    const dealing *dealing = context;
+    uint64 first = (uint64)range * SORT_RANGE;
+
+    number_links(dealing, 0, first, Min(dealing->count, first + SORT_RANGE));
 }
 
 static void
 find_components(match_run *run, dealing *dealing, const label_list *verdicts)
 {
-    uint32 records = run->store->records.count;
-    uint32 *parent = big_alloc(run->context, mul_size(records, sizeof(uint32)));
-    forest_start start = {parent, records};
-
-    parallel_in_turns(run->threads, record_ranges(records), RANGES_AT_ONCE, start_range, &start);
-    dealing->parent = parent;
     parallel_in_turns(run->threads, (int64)sort_ranges(dealing->count), RANGES_AT_ONCE, join_range, dealing);
     for (size_t i = 0; verdicts != NULL && i < verdicts->count; i++)
-        join_trees(parent, verdicts->labels[i].a, verdicts->labels[i].b);
+        join_trees(dealing->numbers, verdicts->labels[i].a, verdicts->labels[i].b);
 }
 
 void
 link_parts_deal(match_run *run, const keyed_record *links, uint64 count, const label_list *verdicts,
-                link_parts *parts)
+                uint32 *numbers, link_parts *parts)
 {
-    dealing dealing = {.links = links, .count = count};
-    Size ranges = sort_ranges(count);
-    uint64 place = 0;
+    dealing dealing = {.links = links, .count = count, .numbers = numbers, .parts = parts};
 
-    *parts = (link_parts){.links = links, .count = 1, .starts = {0, count}};
-    if (run->threads == 1 || count < FEW_LINKS)
-        return;
-    find_components(run, &dealing, verdicts);
-    dealing.parts = big_alloc(run->context, count);
-    dealing.places = big_alloc(run->context, mul_size(ranges, sizeof *dealing.places));
-    dealing.dealt = big_alloc(run->context, mul_size(count, sizeof(keyed_record)));
-    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, count_range, &dealing);
-    for (int p = 0; p < MOST_LINK_PARTS; p++) {
-        parts->starts[p] = place;
-        for (Size range = 0; range < ranges; range++) {
-            uint64 in_range = dealing.places[range][p];
-
-            dealing.places[range][p] = place;
-            place += in_range;
-        }
+    *parts = (link_parts){.count = run->threads == 1 || count < FEW_LINKS ? 1 : MOST_LINK_PARTS};
+    parts->links = big_alloc(run->context, mul_size(Max(count, 1), sizeof(keyed_record)));
+    if (parts->count > 1) {
+        find_components(run, &dealing, verdicts);
+        deal_links(run, &dealing);
+    } else {
+        parallel_in_turns(1, (int64)sort_ranges(count), RANGES_AT_ONCE, copy_range, &dealing);
+        parts->starts[1] = count;
     }
-    parts->starts[MOST_LINK_PARTS] = count;
-    parallel_in_turns(run->threads, (int64)ranges, RANGES_AT_ONCE, deal_range, &dealing);
-    parts->links = parts->dealt = dealing.dealt;
-    parts->count = MOST_LINK_PARTS;
-    pfree(dealing.parent);
-    pfree(dealing.parts);
-    pfree(dealing.places);
+    deal_labels(run, &dealing, verdicts);
+    parts->members = big_alloc(run->context, mul_size(Max(link_parts_places(parts), 1), sizeof(uint32)));
+    for (int p = 0; p < parts->count; p++)
+        number_labels(&dealing, p);
+    if (parts->count > 1)
+        parallel_in_turns(run->threads, parts->count, PARTS_AT_ONCE, number_part, &dealing);
+    else
+        parallel_in_turns(1, (int64)sort_ranges(count), RANGES_AT_ONCE, number_range, &dealing);
 }
 
 void
 link_parts_free(link_parts *parts)
 {
-    if (parts->dealt != NULL)
-        pfree(parts->dealt);
+    pfree(parts->links);
+    pfree(parts->members);
+    if (parts->labels != NULL)
+        pfree(parts->labels);
 }
