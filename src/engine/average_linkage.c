@@ -11,6 +11,7 @@
 
 #include "engine/average_linkage.h"
 #include "engine/cluster.h"
+#include "kernel/elements.h"
 
 #define AVERAGE_SLACK (3 * WEIGHT_UNITS)  /* that the average may stay below the threshold */
 #define MOST_EVIDENCE (10 * WEIGHT_UNITS) /* that one pair has about two groups */
@@ -48,60 +49,154 @@ lack_values(const match_run *run, const record_group *a, const record_group *b)
     return (any_a & any_b) != (all_a & all_b);
 }
 
-/* What the pairs of two groups weigh in each comparison. */
-typedef struct said_weights {
-    int64 sum[MAX_COMPARISONS];
-    int64 pairs[MAX_COMPARISONS]; /* that have values on both sides */
-} said_weights;
+/* A pair of records of the two groups. */
+typedef struct member_pair {
+    const uint32 *a, *b;
+    uint32 missing;    /* the comparisons that it has no values for, as bits */
+    int64 least, most; /* between which its weight lies, without what it lacks */
+} member_pair;
+
+/* What is known of the pairs of two groups before all of them are measured. */
+typedef struct pair_weights {
+    uint32 count;
+    member_pair pairs[MEMBERS_LOOKED_AT * MEMBERS_LOOKED_AT];
+    int64 said[MAX_COMPARISONS];                         /* pairs with values for the comparison */
+    int64 least[MAX_COMPARISONS], most[MAX_COMPARISONS]; /* between which the sum of what they say lies */
+    int64 least_inexact[MAX_COMPARISONS]; /* that one of them can say when the values are not the same */
+} pair_weights;
+
+static int64
+least_inexact(const comparison *comparison)
+{
+    int64 least = comparison->weights[2];
+
+    for (int level = 3; level <= comparison->level_count; level++)
+        least = Min(least, comparison->weights[level]);
+    if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL)
+        least -= PG_INT32_MAX; /* a common element takes off what it takes off */
+    return least;
+}
 
 static void
-add_said(const scorer *scorer, const uint32 *a, const uint32 *b, uint64 pattern, said_weights *said)
+add_pair(const scorer *scorer, const uint32 *a, const uint32 *b, pair_weights *weights)
 {
+    member_pair *pair = &weights->pairs[weights->count++];
+
+    *pair = (member_pair){a, b, 0, scorer->prior_weight, scorer->prior_weight};
     for (int c = 0; c < scorer->comparison_count; c++) {
         const comparison *comparison = &scorer->comparisons[c];
-        int level = pattern_level(comparison, pattern);
+        uint32 code_a = a[comparison->slot], code_b = b[comparison->slot];
+        int64 least, most;
 
-        if (level == LEVEL_MISSING)
+        if (code_a == 0 || code_b == 0) {
+            pair->missing |= (uint32)1 << c;
             continue;
-        said->sum[c] += comparison->weights[level] +
-                        comparison_rarity(comparison, a[comparison->slot], b[comparison->slot], level);
-        said->pairs[c]++;
+        }
+        if (code_a == code_b)
+            least = most = (int64)comparison->weights[LEVEL_EXACT] +
+                           comparison_rarity(comparison, code_a, code_b, LEVEL_EXACT);
+        else {
+            least = weights->least_inexact[c];
+            most = comparison->best_inexact;
+        }
+        pair->least += least;
+        pair->most += most;
+        weights->least[c] += least;
+        weights->most[c] += most;
+        weights->said[c]++;
     }
 }
 
-/* Pairs with what they lack from the others. */
+/* Finds out what a pair weighs. */
 static kernel_status
-alike_completed(match_run *run, const record_group *a, const record_group *b, int64 zero, int thread,
-                bool *alike)
+measure_pair(const scorer *scorer, comparison_thread *thread, uint32 i, pair_weights *weights)
+{
+    member_pair *pair = &weights->pairs[i];
+    bool qualifies;
+    int64 weight;
+    uint64 pattern;
+    kernel_status status =
+        scorer_score(scorer, pair->a, pair->b, PG_INT64_MIN, thread, &qualifies, &weight, &pattern);
+
+    if (status != KERNEL_OK)
+        return status;
+    pair->least = pair->most = weight;
+    for (int c = 0; c < scorer->comparison_count; c++) {
+        const comparison *comparison = &scorer->comparisons[c];
+        uint32 code_a = pair->a[comparison->slot], code_b = pair->b[comparison->slot];
+        int level = pattern_level(comparison, pattern);
+        int64 says;
+
+        if (level == LEVEL_MISSING || level == LEVEL_EXACT)
+            continue;
+        says = (int64)comparison->weights[level] + comparison_rarity(comparison, code_a, code_b, level);
+        weights->least[c] += says - weights->least_inexact[c];
+        weights->most[c] += says - comparison->best_inexact;
+    }
+    return KERNEL_OK;
+}
+
+/* The evidence of all pairs with what they lack from the others, if each says the least it can, or the most.
+ */
+static int64
+completed_evidence(const scorer *scorer, const pair_weights *weights, int64 zero, bool most)
+{
+    int64 means[MAX_COMPARISONS], sum = 0;
+
+    for (int c = 0; c < scorer->comparison_count; c++)
+        means[c] =
+            weights->said[c] == 0 ? 0 : (most ? weights->most[c] : weights->least[c]) / weights->said[c];
+    for (uint32 i = 0; i < weights->count; i++) {
+        const member_pair *pair = &weights->pairs[i];
+        int64 weight = most ? pair->most : pair->least;
+
+        for (uint32 missing = pair->missing; missing != 0; missing &= missing - 1)
+            weight += means[__builtin_ctz(missing)];
+        sum += Max(Min(weight - zero, MOST_EVIDENCE), -MOST_EVIDENCE);
+    }
+    return sum;
+}
+
+/*
+ * Pairs with what they lack from the others. The more a pair says, the more say those that take from it, so
+ * what the pairs can say at least and at most bounds the sum: most are decided before a text is compared.
+ * Of many pairs the bounds are asked for when twice as many were measured.
+ */
+static kernel_status
+alike_completed(match_run *run, const keyed_record *link, const record_group *a, const record_group *b,
+                int64 zero, int thread, bool *alike)
 {
     const scorer *scorer = &run->scorer;
-    int64 weights[MEMBERS_LOOKED_AT * MEMBERS_LOOKED_AT], sum = 0;
-    uint64 patterns[MEMBERS_LOOKED_AT * MEMBERS_LOOKED_AT];
-    said_weights said = {{0}};
-    uint32 count = 0;
+    pair_weights weights;
+    int64 least;
 
-    for (uint32 i = 0; i < a->count; i++) {
-        const uint32 *row_a = record_row(&run->store->records, a->members[i]);
-
-        for (uint32 j = 0; j < b->count; j++, count++) {
-            const uint32 *row_b = record_row(&run->store->records, b->members[j]);
-            bool qualifies;
-            kernel_status status =
-                scorer_score(scorer, row_a, row_b, PG_INT64_MIN, &run->thread_memory[thread], &qualifies,
-                             &weights[count], &patterns[count]);
-
-            if (status != KERNEL_OK)
-                return status;
-            add_said(scorer, row_a, row_b, patterns[count], &said);
+    weights.count = 0;
+    for (int c = 0; c < scorer->comparison_count; c++) {
+        weights.said[c] = weights.least[c] = weights.most[c] = 0;
+        weights.least_inexact[c] = least_inexact(&scorer->comparisons[c]);
+    }
+    for (uint32 i = 0; i < a->count; i++)
+        for (uint32 j = 0; j < b->count; j++) {
+            add_pair(scorer, record_row(&run->store->records, a->members[i]),
+                     record_row(&run->store->records, b->members[j]), &weights);
+            if (a->members[i] == link->record && b->members[j] == link->extra)
+                weights.pairs[weights.count - 1].least = weights.pairs[weights.count - 1].most =
+                    link_weight(link);
         }
+    for (uint32 measured = 0, next = 0;; measured++) {
+        kernel_status status;
+
+        if (measured == next || measured == weights.count) {
+            least = completed_evidence(scorer, &weights, zero, false);
+            if (least >= 0 || completed_evidence(scorer, &weights, zero, true) < 0)
+                break;
+            next = Max(2 * measured, 1);
+        }
+        status = measure_pair(scorer, &run->thread_memory[thread], measured, &weights);
+        if (status != KERNEL_OK)
+            return status;
     }
-    for (uint32 i = 0; i < count; i++) {
-        for (int c = 0; c < scorer->comparison_count; c++)
-            if (said.pairs[c] > 0 && pattern_level(&scorer->comparisons[c], patterns[i]) == LEVEL_MISSING)
-                weights[i] += said.sum[c] / said.pairs[c];
-        sum += Max(Min(weights[i] - zero, MOST_EVIDENCE), -MOST_EVIDENCE);
-    }
-    *alike = sum >= 0;
+    *alike = least >= 0;
     return KERNEL_OK;
 }
 
@@ -152,6 +247,6 @@ average_linkage_alike(match_run *run, const keyed_record *link, const record_gro
     *alike = true;
     if (a->count == 1 && b->count == 1)
         return KERNEL_OK;
-    return lack_values(run, a, b) ? alike_completed(run, a, b, zero, thread, alike)
+    return lack_values(run, a, b) ? alike_completed(run, link, a, b, zero, thread, alike)
                                   : alike_as_they_are(run, link, a, b, zero, thread, alike);
 }
