@@ -473,7 +473,7 @@ typedef struct joining {
     int64 least_weight;
     uint64 next[MOST_LINK_PARTS]; /* link of each part */
     kernel_status status[MOST_LINK_PARTS];
-    bool named[MOST_LINK_PARTS];
+    bool started[MOST_LINK_PARTS], named[MOST_LINK_PARTS];
     clustering *result;
 } joining;
 
@@ -481,9 +481,12 @@ typedef struct joining {
 static void
 start_part(void *context, int64_t part, int thread)
 {
-    const joining *joining = context;
+    joining *joining = context;
     cluster_maker maker = maker_of_part(joining->maker, joining->parts, (int)part);
 
+    if (joining->started[part])
+        return;
+    joining->started[part] = true;
     for (uint32 i = 0; i < maker.forest.count; i++) {
         maker.forest.parent[i] = maker.next[i] = i;
         maker.forest.size[i] = 1;
@@ -491,16 +494,26 @@ start_part(void *context, int64_t part, int thread)
     }
 }
 
-/* Where one of the two is in a cluster already, both will be compared with others. */
+/* What a record and another one of its cluster are compared by. */
+static inline void
+fetch_cluster(const cluster_maker *maker, uint32 member)
+{
+    const record_table *records = &maker->run->store->records;
+    uint32 other = maker->next[member];
+
+    record_row_prefetch(records, record_row(records, maker->members[member]));
+    if (other != member)
+        record_row_prefetch(records, record_row(records, maker->members[other]));
+}
+
+/* Where one of the two is in a cluster already, they will be compared. */
 static inline void
 fetch_records(const cluster_maker *maker, const keyed_record *link)
 {
-    const record_table *records = &maker->run->store->records;
-
     if (maker->next[link->record] == link->record && maker->next[link->extra] == link->extra)
         return;
-    record_row_prefetch(records, record_row(records, maker->members[link->record]));
-    record_row_prefetch(records, record_row(records, maker->members[link->extra]));
+    fetch_cluster(maker, link->record);
+    fetch_cluster(maker, link->extra);
 }
 
 /* Some links of a part; a cancel request ends it between two. When all are done, its clusters are named. */
@@ -514,6 +527,7 @@ join_part(void *context, int64_t part, int thread)
     uint64 turn_end = Min(end, *next + LINKS_A_TURN);
     kernel_status status = KERNEL_OK;
 
+    start_part(joining, part, thread);
     for (; *next < turn_end && status == KERNEL_OK && !InterruptPending; *next += status == KERNEL_OK) {
         if (*next + LINKS_AHEAD < end)
             fetch_records(&maker, &links[*next + LINKS_AHEAD]);
@@ -579,8 +593,8 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
     maker.refusals =
         big_alloc_zero(run->context, mul_size((Size)run->threads * maker.refusals_kept, sizeof(refusal)));
 
-    parallel_in_turns(run->threads, parts.count, PARTS_AT_ONCE, start_part, &joining);
     if (verdicts != NULL) {
+        parallel_in_turns(run->threads, parts.count, PARTS_AT_ONCE, start_part, &joining);
         note_apart(&maker, &parts);
         join_labelled(&maker, &parts, warn);
     }
