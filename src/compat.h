@@ -28,4 +28,8 @@
     PG_FUNCTION_INFO_V1(name);                                                                               \
     Datum name(PG_FUNCTION_ARGS)
 
+/* For functions that only fetch memory ahead: gcc takes them for such as have no effect and drops their
+ * calls, unless they are inlined before it looks. */
+#define FETCH_INLINE static pg_attribute_always_inline
+
 #endif

@@ -100,7 +100,7 @@ entries_of(const entry_job *job, uint32 part, uint32 group)
 }
 
 /* Asks for the first entries of a part in the next group, while those in this one are gone over. */
-static inline void
+FETCH_INLINE void
 prefetch_next(const entry_job *job, uint32 part, uint32 group)
 {
     if (group + 1 < job->groups)

@@ -31,7 +31,8 @@
 #define LINKS_A_TURN 16384      /* of one part, before progress is told */
 #define PARTS_AT_ONCE 16        /* that are begun between two looks at cancel requests */
 #define LEAST_ESTIMATED 50      /* links, of which it is said how many are right */
-#define LINKS_AHEAD 8           /* whose records are fetched while others are looked at */
+#define LINKS_AHEAD 16          /* whose records are fetched while others are looked at */
+#define MEMBERS_AHEAD 4         /* of their clusters, that are fetched, too */
 
 void
 cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
@@ -494,20 +495,23 @@ start_part(void *context, int64_t part, int thread)
     }
 }
 
-/* What a record and another one of its cluster are compared by. */
-static inline void
+/* What a record and others of its cluster are compared by. */
+FETCH_INLINE void
 fetch_cluster(const cluster_maker *maker, uint32 member)
 {
     const record_table *records = &maker->run->store->records;
-    uint32 other = maker->next[member];
+    uint32 i = member;
 
-    record_row_prefetch(records, record_row(records, maker->members[member]));
-    if (other != member)
-        record_row_prefetch(records, record_row(records, maker->members[other]));
+    for (int fetched = 0; fetched < MEMBERS_AHEAD; fetched++) {
+        record_row_prefetch(records, record_row(records, maker->members[i]));
+        i = maker->next[i];
+        if (i == member)
+            return;
+    }
 }
 
 /* Where one of the two is in a cluster already, they will be compared. */
-static inline void
+FETCH_INLINE void
 fetch_records(const cluster_maker *maker, const keyed_record *link)
 {
     if (maker->next[link->record] == link->record && maker->next[link->extra] == link->extra)

@@ -70,7 +70,7 @@ part_of_root(uint32 root)
     return (int)(hash_word(root) >> (64 - PART_BITS));
 }
 
-static inline void
+FETCH_INLINE void
 fetch_ahead(const dealing *dealing, const keyed_record *links, uint64 i, uint64 end)
 {
     if (i + LINKS_AHEAD < end) {
