@@ -49,7 +49,7 @@
 #define PAGES_AN_ITEM 8
 #define PAGES_A_STEP 64   /* by which the table is extended at once, at most */
 #define MUCH_OF_BUFFERS 8 /* an eighth of them */
-#define RECORDS_AHEAD 16
+#define RECORDS_AHEAD 32  /* whose clusters are fetched while others are written */
 #define TUPLE_HEAD MAXALIGN(SizeofHeapTupleHeader + 1)
 #define MOST_COLUMNS 8
 
@@ -74,6 +74,7 @@ typedef struct page_maker {
     uint32 first;             /* record of the first page that threads make */
     Size tuple_size;          /* of a row without NULLs */
     Size less_alone;          /* of that, in the row of a record alone: what has no weakest link */
+    bool of_clusters;         /* it has columns for what is kept by cluster */
     HeapTupleHeaderData head; /* of a row without NULLs */
     bool logged;
     made_page *pages;                 /* that they make */
@@ -96,31 +97,38 @@ table_pages_can(const table_writer *writer, const record_store *store)
 
 /* ---- threads ---- */
 
+/* Whether a row has no weakest link: that its size says so is asked only where there is a column for it. */
+static inline bool
+lacks_link(const page_maker *maker, uint32 record)
+{
+    return maker->less_alone > 0 && maker->clusters->size[maker->clusters->cluster[record]] == 1;
+}
+
 static void
-make_tuple(const page_maker *maker, uint32 record, HeapTupleHeader tuple)
+make_tuple(const page_maker *maker, uint32 record, bool alone, HeapTupleHeader tuple)
 {
     const clustering *clusters = maker->clusters;
     uint32 cluster = clusters->cluster[record];
-    union {
-        int64 number;
-        double share;
-    } values[CLUSTER_COLUMNS];
-    bool alone = clusters->size[cluster] == 1;
+    int64 id = maker->store->integer_ids[record], name = maker->store->integer_ids[cluster];
     char *place = (char *)tuple + TUPLE_HEAD;
     bits8 present = 0;
 
-    values[0].number = maker->store->integer_ids[record];
-    values[1].number = maker->store->integer_ids[cluster];
-    values[2].number = clusters->size[cluster];
-    values[3].share = weight_to_bits(clusters->weakest_link[cluster]);
     memcpy(tuple, &maker->head, SizeofHeapTupleHeader);
     for (int i = 0; i < maker->columns; i++) {
         int c = maker->contents[i];
+        int64 number = c == 0 ? id : name;
 
         if (c < 0 || (c == 3 && alone))
             continue;
-        memcpy(place, &values[c], sizeof values[c]);
-        place += sizeof values[c];
+        if (c == 2)
+            number = clusters->size[cluster];
+        else if (c == 3) {
+            double share = weight_to_bits(clusters->weakest_link[cluster]);
+
+            memcpy(&number, &share, sizeof number);
+        }
+        memcpy(place, &number, sizeof number);
+        place += sizeof number;
         present |= (bits8)(1 << i);
     }
     tuple->t_bits[0] = 0;
@@ -145,36 +153,47 @@ log_tuple(char *log, HeapTupleHeader tuple, Size size)
     return log + head->datalen;
 }
 
+/* The record that names a cluster lies anywhere. */
+FETCH_INLINE void
+fetch_cluster(const page_maker *maker, uint32 record)
+{
+    uint32 cluster = maker->clusters->cluster[record];
+
+    __builtin_prefetch(&maker->store->integer_ids[cluster]);
+    if (maker->of_clusters) {
+        __builtin_prefetch(&maker->clusters->size[cluster]);
+        __builtin_prefetch(&maker->clusters->weakest_link[cluster]);
+    }
+}
+
 static void
 make_page(const page_maker *maker, uint32 p)
 {
-    const uint32 *cluster = maker->clusters->cluster;
     uint32 first = maker->first + p * maker->rows_a_page,
            end = Min(first + maker->rows_a_page, maker->store->records.count);
     made_page *made = &maker->pages[p];
     PageHeader header = (PageHeader)made->page;
     char *log = made->log;
+    LocationIndex upper;
 
     PageInit(made->page, BLCKSZ, 0);
+    upper = header->pd_upper;
     for (uint32 record = first; record < end; record++) {
-        ItemId item = &header->pd_linp[record - first];
-        bool alone = maker->clusters->size[cluster[record]] == 1;
+        bool alone = lacks_link(maker, record);
         Size size = maker->tuple_size - (alone ? maker->less_alone : 0);
+        HeapTupleHeader tuple;
 
-        if (record + RECORDS_AHEAD < end) { /* the record that names a cluster lies anywhere */
-            uint32 ahead = cluster[record + RECORDS_AHEAD];
-
-            __builtin_prefetch(&maker->clusters->size[ahead]);
-            __builtin_prefetch(&maker->clusters->weakest_link[ahead]);
-            __builtin_prefetch(&maker->store->integer_ids[ahead]);
-        }
-        header->pd_upper -= size;
-        make_tuple(maker, record, (HeapTupleHeader)(made->page + header->pd_upper));
-        ItemIdSetNormal(item, header->pd_upper, size);
-        header->pd_lower += sizeof(ItemIdData);
+        if (record + RECORDS_AHEAD < maker->store->records.count)
+            fetch_cluster(maker, record + RECORDS_AHEAD);
+        upper -= size;
+        tuple = (HeapTupleHeader)(made->page + upper);
+        make_tuple(maker, record, alone, tuple);
+        ItemIdSetNormal(&header->pd_linp[record - first], upper, size);
         if (maker->logged)
-            log = log_tuple(log, (HeapTupleHeader)(made->page + header->pd_upper), size);
+            log = log_tuple(log, tuple, size);
     }
+    header->pd_upper = upper;
+    header->pd_lower += (end - first) * sizeof(ItemIdData);
     made->rows = (int)(end - first);
     made->log_size = (Size)(log - made->log);
 }
@@ -319,13 +338,14 @@ static void
 fill_page(const page_maker *maker, const made_page *made, Buffer buffer)
 {
     Page page = BufferGetPage(buffer);
+    BlockNumber block = BufferGetBlockNumber(buffer);
 
     START_CRIT_SECTION();
     memcpy(page, made->page, BLCKSZ);
     for (int i = 0; i < made->rows; i++) {
         HeapTupleHeader tuple = (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, i + 1));
 
-        ItemPointerSet(&tuple->t_ctid, BufferGetBlockNumber(buffer), (OffsetNumber)(i + 1));
+        ItemPointerSet(&tuple->t_ctid, block, (OffsetNumber)(i + 1));
     }
     MarkBufferDirty(buffer);
     if (maker->logged)
@@ -387,6 +407,7 @@ prepare(page_maker *maker, const table_writer *writer)
             maker->tuple_size += sizeof(int64);
         }
     maker->less_alone = table_writer_attribute(writer, 3) >= 0 ? sizeof(double) : 0;
+    maker->of_clusters = table_writer_attribute(writer, 2) >= 0 || maker->less_alone > 0;
     maker->rows_a_page =
         (uint32)Max((BLCKSZ - SizeOfPageHeaderData - Min(free_space, BLCKSZ - SizeOfPageHeaderData)) /
                         (maker->tuple_size + sizeof(ItemIdData)),
