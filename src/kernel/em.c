@@ -8,16 +8,10 @@
 
 #include <math.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #define M_PRIOR_MATCHES 2.0  /* what the start values are worth */
 #define ENOUGH_PATTERNS 4096 /* for several threads to pay */
-#define PATTERNS_AT_ONCE 512
-#define PATTERNS_A_BATCH 128 /* of an E step */
-#define PATTERNS_IN_REGISTERS 4
-#define COMPARISONS_AT_ONCE 4
+#define PATTERNS_AT_ONCE 256
 #define MOST_ORDERED 64     /* sessions */
 #define U_PRIOR_PAIRS 100.0 /* what the u of random pairs is worth in a session */
 
@@ -38,81 +32,85 @@ typedef struct class_shares {
     double match, related;
 } class_shares;
 
+/* A comparison that says nothing where another one has values. */
+typedef struct silent_comparison {
+    int c, other;
+} silent_comparison;
+
 /*
- * What a session's levels say, for many patterns: m/u and related/u by comparison and level, 1 where a level
- * says nothing.
+ * What a session's levels say: m/u and related/u by comparison and level, 1 where a level says nothing.
  */
 typedef struct session_ratios {
-    int count, beside_count;
+    int silent_count;
     bool bounded; /* no product leaves what a double holds */
-    int shifts[MAX_COMPARISONS];
-    uint64_t masks[MAX_COMPARISONS];
-    int beside[MAX_COMPARISONS]; /* comparisons that may say nothing beside another */
+    silent_comparison silent[MAX_COMPARISONS];
     double match[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];
 } session_ratios;
+
+/* Takes a comparison into the largest and the smallest products that there can be. */
+static void
+widen(const double *ratios, int levels, double *most, double *least)
+{
+    double largest = 1.0, smallest = 1.0;
+
+    for (int level = LEVEL_EXACT; level <= levels; level++) {
+        largest = ratios[level] > largest ? ratios[level] : largest;
+        smallest = ratios[level] < smallest ? ratios[level] : smallest;
+    }
+    *most *= largest;
+    *least *= smallest;
+}
 
 static void
 set_ratios(const scorer *layout, const em_parameters *parameters, const em_session *session,
            session_ratios *ratios)
 {
-    double most = 1.0, least = 1.0;
+    double most[2] = {1.0, 1.0}, least[2] = {1.0, 1.0};
 
-    ratios->count = layout->comparison_count;
-    ratios->beside_count = 0;
+    ratios->silent_count = 0;
     for (int c = 0; c < layout->comparison_count; c++) {
         const comparison *comparison = &layout->comparisons[c];
-        double largest = 1.0, smallest = 1.0;
+        bool left_out = session->left_out >> c & 1;
+        int other = parameters->beside[c] - 1;
 
-        ratios->shifts[c] = comparison->pattern_shift;
-        ratios->masks[c] = (UINT64_C(1) << comparison->pattern_bits) - 1;
-        if (parameters->beside[c] != 0)
-            ratios->beside[ratios->beside_count++] = c;
+        if (other >= 0 && !left_out && !(session->left_out >> other & 1))
+            ratios->silent[ratios->silent_count++] = (silent_comparison){c, other};
         for (int level = 0; level <= comparison->level_count; level++) {
-            bool says = !(session->left_out >> c & 1) && level != LEVEL_MISSING;
+            bool says = !left_out && level != LEVEL_MISSING;
 
             ratios->match[c][level] = says ? parameters->m[c][level] / session->u[c][level] : 1.0;
             ratios->related[c][level] =
                 says && session->related != NULL ? session->related[c][level] / session->u[c][level] : 1.0;
-            if (ratios->match[c][level] > largest)
-                largest = ratios->match[c][level];
-            if (ratios->match[c][level] < smallest)
-                smallest = ratios->match[c][level];
         }
-        most *= largest;
-        least *= smallest;
+        widen(ratios->match[c], comparison->level_count, &most[0], &least[0]);
+        widen(ratios->related[c], comparison->level_count, &most[1], &least[1]);
     }
-    ratios->bounded = most < 1e100 && least > 1e-100;
+    ratios->bounded = most[0] < 1e100 && least[0] > 1e-100 && most[1] < 1e100 && least[1] > 1e-100;
 }
 
 /* The levels of a pattern; of comparisons that say nothing beside another LEVEL_MISSING. */
 static void
-set_levels(const session_ratios *ratios, const scorer *layout, const em_parameters *parameters,
-           const em_session *session, uint64_t pattern, uint8_t *said)
+set_levels(const session_ratios *ratios, const scorer *layout, uint64_t pattern, uint8_t *said)
 {
-    for (int c = 0; c < ratios->count; c++)
-        said[c] = (uint8_t)(pattern >> ratios->shifts[c] & ratios->masks[c]);
-    for (int i = 0; i < ratios->beside_count; i++)
-        if (!counts(layout, parameters, session, pattern, ratios->beside[i]))
-            said[ratios->beside[i]] = LEVEL_MISSING;
+    for (int c = 0; c < layout->comparison_count; c++)
+        said[c] = (uint8_t)pattern_level(&layout->comparisons[c], pattern);
+    for (int k = 0; k < ratios->silent_count; k++)
+        if (pattern_level(&layout->comparisons[ratios->silent[k].other], pattern) != LEVEL_MISSING)
+            said[ratios->silent[k].c] = LEVEL_MISSING;
 }
 
 /*
  * The product of what levels say for a match. Many strong agreements must not overflow before the
- * disagreements are met: powers of 1e100 are kept apart until the end, where there can be any.
+ * disagreements are met: powers of 1e100 are kept apart until the end.
  */
-static inline double
-product_of_levels(const session_ratios *ratios, const uint8_t *said)
+static double
+product_of_levels(const double (*ratios)[MAX_LEVELS], int count, const uint8_t *said)
 {
     double ratio = 1.0;
     int hundreds = 0;
 
-    if (ratios->bounded) {
-        for (int c = 0; c < ratios->count; c++)
-            ratio *= ratios->match[c][said[c]];
-        return ratio;
-    }
-    for (int c = 0; c < ratios->count; c++) {
-        ratio *= ratios->match[c][said[c]];
+    for (int c = 0; c < count; c++) {
+        ratio *= ratios[c][said[c]];
         if (ratio > 1e100) {
             ratio *= 1e-100;
             hundreds++;
@@ -128,28 +126,27 @@ product_of_levels(const session_ratios *ratios, const uint8_t *said)
     return ratio;
 }
 
-/* How likely a pair is a match, and how likely related, by the products of what levels say. */
-static inline class_shares
-shares_of_ratios(const em_session *session, double ratio, double relative)
+/* From the products of what levels say for each pattern: how likely it is a match, and how likely related. */
+static void
+shares_of_products(const em_session *session, size_t count, double *match, double *related)
 {
-    double stranger = 1.0 - session->match_share - (session->related == NULL ? 0 : session->related_share);
-    double match = session->match_share * (ratio > 1e280 ? 1e280 : ratio), related = 0, all;
+    double match_share = session->match_share, related_share = session->related_share;
+    double stranger = 1.0 - match_share - (session->related == NULL ? 0 : related_share);
 
-    if (session->related != NULL)
-        related = session->related_share * (relative > 1e250 ? 1e250 : relative);
-    all = match + related + (stranger > 0 ? stranger : 0);
-    return (class_shares){match / all, related / all};
-}
+    stranger = stranger > 0 ? stranger : 0;
+    for (size_t i = 0; i < count && session->related == NULL; i++) {
+        double product = match_share * (match[i] > 1e280 ? 1e280 : match[i]);
 
-/* The same by the levels. */
-static inline class_shares
-posterior_of_levels(const session_ratios *ratios, const em_session *session, const uint8_t *said)
-{
-    double relative = 1.0;
+        match[i] = product / (product + stranger);
+    }
+    for (size_t i = 0; i < count && session->related != NULL; i++) {
+        double product = match_share * (match[i] > 1e280 ? 1e280 : match[i]);
+        double relative = related_share * (related[i] > 1e250 ? 1e250 : related[i]);
+        double all = product + relative + stranger;
 
-    for (int c = 0; c < ratios->count && session->related != NULL; c++)
-        relative *= ratios->related[c][said[c]];
-    return shares_of_ratios(session, product_of_levels(ratios, said), relative);
+        match[i] = product / all;
+        related[i] = relative / all;
+    }
 }
 
 static double
@@ -209,240 +206,175 @@ keep_order(const comparison *comparison, const double *m, double *u)
     }
 }
 
-/* What a level of a comparison was met among, side by side: each pattern adds to all four. */
+/* What the levels of a session's patterns say. */
+typedef struct session_evidence {
+    const scorer *layout;
+    const em_session *session;
+    session_ratios ratios;
+    pattern_tables tables;
+    double match[MOST_TABLE_PLACES], related[MOST_TABLE_PLACES]; /* of comparisons that are never silent */
+} session_evidence;
+
+static void
+fill_table(const session_evidence *evidence, const double (*ratios)[MAX_LEVELS], double *products)
+{
+    double never_silent[MAX_COMPARISONS][MAX_LEVELS];
+
+    memcpy(never_silent, ratios, sizeof never_silent);
+    for (int k = 0; k < evidence->ratios.silent_count; k++)
+        for (int level = 0; level < MAX_LEVELS; level++)
+            never_silent[evidence->ratios.silent[k].c][level] = 1.0;
+    pattern_tables_fill(&evidence->tables, evidence->layout, never_silent, products);
+}
+
+static void
+set_evidence(const scorer *layout, const em_parameters *parameters, const em_session *session,
+             session_evidence *evidence)
+{
+    uint32_t every = (uint32_t)((UINT64_C(1) << layout->comparison_count) - 1);
+
+    evidence->layout = layout;
+    evidence->session = session;
+    set_ratios(layout, parameters, session, &evidence->ratios);
+    pattern_tables_lay_out(&evidence->tables, layout, every & ~session->left_out);
+    fill_table(evidence, evidence->ratios.match, evidence->match);
+    if (session->related != NULL)
+        fill_table(evidence, evidence->ratios.related, evidence->related);
+}
+
+/* Takes in what those say that are silent beside another one, where they are not. */
+static void
+multiply_silent(const session_evidence *evidence, const double (*ratios)[MAX_LEVELS],
+                const pattern_count *patterns, size_t count, double *products)
+{
+    for (int k = 0; k < evidence->ratios.silent_count; k++) {
+        int c = evidence->ratios.silent[k].c, other = evidence->ratios.silent[k].other;
+
+        for (size_t i = 0; i < count; i++) {
+            int level = pattern_level(&evidence->layout->comparisons[c], patterns[i].pattern);
+            int beside = pattern_level(&evidence->layout->comparisons[other], patterns[i].pattern);
+
+            products[i] *= ratios[c][beside == LEVEL_MISSING ? level : LEVEL_MISSING];
+        }
+    }
+}
+
+/* How likely each of some patterns is a match, and how likely related. */
+static void
+weigh_evidence(const session_evidence *evidence, const pattern_count *patterns, size_t count, double *match,
+               double *related)
+{
+    const session_ratios *ratios = &evidence->ratios;
+    const em_session *session = evidence->session;
+
+    if (ratios->bounded) {
+        pattern_tables_multiply(&evidence->tables, evidence->match, patterns, count, match);
+        multiply_silent(evidence, ratios->match, patterns, count, match);
+    }
+    if (ratios->bounded && session->related != NULL) {
+        pattern_tables_multiply(&evidence->tables, evidence->related, patterns, count, related);
+        multiply_silent(evidence, ratios->related, patterns, count, related);
+    }
+    for (size_t i = 0; i < count && !ratios->bounded; i++) {
+        uint8_t said[MAX_COMPARISONS];
+
+        set_levels(ratios, evidence->layout, patterns[i].pattern, said);
+        match[i] = product_of_levels(ratios->match, evidence->layout->comparison_count, said);
+        if (session->related != NULL)
+            related[i] = product_of_levels(ratios->related, evidence->layout->comparison_count, said);
+    }
+    shares_of_products(session, count, match, related);
+}
+
+/* By level of the comparisons that count, what a session's pairs are. */
 typedef struct level_sums {
-    double trusted; /* matches, by how much they teach */
-    double match, other, related;
+    double match[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];
 } level_sums;
 
-/*
- * Some patterns of a session on their way through an E step. Step by step for all of them, and not pattern by
- * pattern: no step then waits for the result of another one of the same pattern.
- */
-typedef struct pattern_batch {
-    size_t count;
-    uint8_t levels[MAX_COMPARISONS][PATTERNS_A_BATCH];
-    uint8_t silent[MAX_COMPARISONS][PATTERNS_A_BATCH]; /* of comparisons that may say nothing: as they say */
-    double match[PATTERNS_A_BATCH], related[PATTERNS_A_BATCH];
-    level_sums counted[PATTERNS_A_BATCH];
-} pattern_batch;
-
-static void
-take_levels(const scorer *layout, const em_parameters *parameters, const em_session *session,
-            const session_ratios *ratios, const pattern_count *patterns, pattern_batch *batch)
+/* Goes over the patterns of a session: the matches and the related among all its pairs, and by level. */
+static class_shares
+count_levels(const session_evidence *evidence, level_sums *sums)
 {
-    for (int c = 0; c < ratios->count; c++) {
-        int shift = ratios->shifts[c];
-        uint64_t mask = ratios->masks[c];
+    const em_session *session = evidence->session;
+    double places_match[MOST_TABLE_PLACES], places_related[MOST_TABLE_PLACES];
+    class_shares all = {0};
 
-        for (size_t i = 0; i < batch->count; i++)
-            batch->levels[c][i] = (uint8_t)(patterns[i].pattern >> shift & mask);
-    }
-    for (int k = 0; k < ratios->beside_count; k++) {
-        int c = ratios->beside[k];
-
-        for (size_t i = 0; i < batch->count; i++)
-            batch->silent[c][i] = counts(layout, parameters, session, patterns[i].pattern, c)
-                                      ? batch->levels[c][i]
-                                      : LEVEL_MISSING;
-    }
-}
-
-/* The comparisons that say something, with what their levels say: of those that are left out it is 1. */
-typedef struct telling_comparisons {
-    int count;
-    const uint8_t *said[MAX_COMPARISONS];
-    const double *ratios[MAX_COMPARISONS];
-} telling_comparisons;
-
-static void
-tell(const em_parameters *parameters, const em_session *session, const session_ratios *ratios,
-     const double (*of)[MAX_LEVELS], const pattern_batch *batch, telling_comparisons *telling)
-{
-    telling->count = 0;
-    for (int c = 0; c < ratios->count; c++) {
-        if (session->left_out >> c & 1)
-            continue;
-        telling->said[telling->count] = parameters->beside[c] != 0 ? batch->silent[c] : batch->levels[c];
-        telling->ratios[telling->count++] = of[c];
-    }
-}
-
-/* The products of what the levels of some patterns say, in the order of the comparisons. */
-#if defined(__GNUC__)
-__attribute__((always_inline))
-#endif
-static inline void
-multiply_some(const telling_comparisons *telling, size_t first, int count, double *products)
-{
-    double product[PATTERNS_IN_REGISTERS];
-
-    for (int i = 0; i < count; i++)
-        product[i] = 1.0;
-    for (int k = 0; k < telling->count; k++) {
-        const uint8_t *said = telling->said[k] + first;
-        const double *ratios = telling->ratios[k];
-
-        for (int i = 0; i < count; i++)
-            product[i] *= ratios[said[i]];
-    }
-    for (int i = 0; i < count; i++)
-        products[first + i] = product[i];
-}
-
-static void
-multiply_all(const telling_comparisons *telling, size_t count, double *products)
-{
-    size_t i = 0;
-
-    for (; i + PATTERNS_IN_REGISTERS <= count; i += PATTERNS_IN_REGISTERS)
-        multiply_some(telling, i, PATTERNS_IN_REGISTERS, products);
-    for (; i < count; i++)
-        multiply_some(telling, i, 1, products);
-}
-
-static void
-multiply_levels(const em_parameters *parameters, const em_session *session, const session_ratios *ratios,
-                pattern_batch *batch)
-{
-    telling_comparisons telling;
-
-    tell(parameters, session, ratios, ratios->match, batch, &telling);
-    if (ratios->bounded)
-        multiply_all(&telling, batch->count, batch->match);
-    for (size_t i = 0; i < batch->count && !ratios->bounded; i++) {
-        uint8_t said[MAX_COMPARISONS] = {0};
-
-        for (int c = 0; c < ratios->count; c++)
-            said[c] = parameters->beside[c] != 0 ? batch->silent[c][i] : batch->levels[c][i];
-        batch->match[i] = product_of_levels(ratios, said);
-    }
-    if (session->related == NULL)
-        return;
-    tell(parameters, session, ratios, ratios->related, batch, &telling);
-    multiply_all(&telling, batch->count, batch->related);
-}
-
-static inline void
-add_level_sums(level_sums *sum, const level_sums *part)
-{
-#if defined(__SSE2__)
-    double *to = &sum->trusted;
-    const double *from = &part->trusted;
-
-    _mm_storeu_pd(to, _mm_add_pd(_mm_loadu_pd(to), _mm_loadu_pd(from)));
-    _mm_storeu_pd(to + 2, _mm_add_pd(_mm_loadu_pd(to + 2), _mm_loadu_pd(from + 2)));
-#else
-    sum->trusted += part->trusted;
-    sum->match += part->match;
-    sum->other += part->other;
-    sum->related += part->related;
-#endif
-}
-
-/*
- * What was counted, by the levels of some comparisons, in the order of the patterns. Neighbours have most
- * levels in common, so that each sum waits for the one before: several comparisons wait together.
- */
-#if defined(__GNUC__)
-__attribute__((always_inline))
-#endif
-static inline void
-add_levels_of(const pattern_batch *batch, const int *comparisons, int count, level_sums (*sums)[MAX_LEVELS])
-{
-    const uint8_t *levels[COMPARISONS_AT_ONCE];
-    level_sums *to[COMPARISONS_AT_ONCE];
-
-    for (int k = 0; k < count; k++) {
-        levels[k] = batch->levels[comparisons[k]];
-        to[k] = sums[comparisons[k]];
-    }
-    for (size_t i = 0; i < batch->count; i++)
-        for (int k = 0; k < count; k++)
-            add_level_sums(&to[k][levels[k][i]], &batch->counted[i]);
-}
-
-static void
-add_levels(const pattern_batch *batch, const int *comparisons, int count, level_sums (*sums)[MAX_LEVELS])
-{
-    int k = 0;
-
-    for (; k + COMPARISONS_AT_ONCE <= count; k += COMPARISONS_AT_ONCE)
-        add_levels_of(batch, comparisons + k, COMPARISONS_AT_ONCE, sums);
-    for (; k + 2 <= count; k += 2)
-        add_levels_of(batch, comparisons + k, 2, sums);
-    if (k < count)
-        add_levels_of(batch, comparisons + k, 1, sums);
-}
-
-/* Goes over the patterns of a session: counts of all their pairs, and by level of the comparisons that count.
- */
-static level_sums
-count_levels(const scorer *layout, const em_parameters *parameters, const em_session *session,
-             const session_ratios *ratios, level_sums (*sums)[MAX_LEVELS], double *pairs)
-{
-    int counting[MAX_COMPARISONS], counting_count = 0;
-    level_sums all = {0};
-    double trust = sqrt(session->match_share);
-    pattern_batch batch;
-
-    for (int c = 0; c < layout->comparison_count; c++) {
-        memset(sums[c], 0, sizeof sums[c]);
-        if (!(session->left_out >> c & 1))
-            counting[counting_count++] = c;
-    }
-    *pairs = 0;
-    for (size_t first = 0; first < session->pattern_count; first += batch.count) {
+    memset(places_match, 0, evidence->tables.places * sizeof(double));
+    memset(places_related, 0, evidence->tables.places * sizeof(double));
+    for (size_t first = 0, count; first < session->pattern_count; first += count) {
         const pattern_count *patterns = &session->patterns[first];
-        size_t left = session->pattern_count - first;
+        double match[PATTERNS_AT_ONCE], related[PATTERNS_AT_ONCE];
 
-        batch.count = left < PATTERNS_A_BATCH ? left : PATTERNS_A_BATCH;
-        take_levels(layout, parameters, session, ratios, patterns, &batch);
-        multiply_levels(parameters, session, ratios, &batch);
-        for (size_t i = 0; i < batch.count; i++) {
-            class_shares shares = shares_of_ratios(session, batch.match[i], batch.related[i]);
-            double match = patterns[i].count * shares.match, related = patterns[i].count * shares.related;
-            double other = patterns[i].count - match - related;
-
-            batch.counted[i] = (level_sums){match * trust, match, other < 0 ? 0 : other, related};
-        }
-        for (size_t i = 0; i < batch.count; i++) {
-            all.match += batch.counted[i].match;
-            all.related += batch.counted[i].related;
-            *pairs += patterns[i].count;
-        }
-        add_levels(&batch, counting, counting_count, sums);
+        count = session->pattern_count - first;
+        count = count < PATTERNS_AT_ONCE ? count : PATTERNS_AT_ONCE;
+        weigh_evidence(evidence, patterns, count, match, related);
+        for (size_t i = 0; i < count; i++)
+            all.match += match[i] *= patterns[i].count;
+        pattern_tables_add(&evidence->tables, patterns, count, match, places_match);
+        if (session->related == NULL)
+            continue;
+        for (size_t i = 0; i < count; i++)
+            all.related += related[i] *= patterns[i].count;
+        pattern_tables_add(&evidence->tables, patterns, count, related, places_related);
     }
+    pattern_tables_sum_levels(&evidence->tables, evidence->layout, places_match, sums->match);
+    pattern_tables_sum_levels(&evidence->tables, evidence->layout, places_related, sums->related);
     return all;
+}
+
+/* All pairs of a session, and by level of the comparisons that count. */
+static void
+count_all(const scorer *layout, em_session *session)
+{
+    uint32_t every = (uint32_t)((UINT64_C(1) << layout->comparison_count) - 1);
+    double places[MOST_TABLE_PLACES] = {0};
+    pattern_tables tables;
+
+    session->pairs = 0;
+    pattern_tables_lay_out(&tables, layout, every & ~session->left_out);
+    for (size_t first = 0, count; first < session->pattern_count; first += count) {
+        const pattern_count *patterns = &session->patterns[first];
+        double pairs[PATTERNS_AT_ONCE];
+
+        count = session->pattern_count - first;
+        count = count < PATTERNS_AT_ONCE ? count : PATTERNS_AT_ONCE;
+        for (size_t i = 0; i < count; i++)
+            session->pairs += pairs[i] = patterns[i].count;
+        pattern_tables_add(&tables, patterns, count, pairs, places);
+    }
+    pattern_tables_sum_levels(&tables, layout, places, session->all);
 }
 
 /* One E step over a session; its own share and u are settled at once, its matches are left in its sums. */
 static void
 visit_session(const scorer *layout, const em_parameters *parameters, em_session *session)
 {
-    level_sums sums[MAX_COMPARISONS][MAX_LEVELS], all;
-    session_ratios ratios;
-    double pairs;
+    double trust = sqrt(session->match_share);
+    session_evidence evidence;
+    level_sums sums;
+    class_shares all;
 
     memset(session->sums, 0, sizeof session->sums);
     memset(session->taught, 0, sizeof session->taught);
-    set_ratios(layout, parameters, session, &ratios);
-    all = count_levels(layout, parameters, session, &ratios, sums, &pairs);
-    if (pairs == 0)
+    if (session->pairs == 0)
         return;
-    session->match_share = clamp_share(all.match / pairs);
+    set_evidence(layout, parameters, session, &evidence);
+    all = count_levels(&evidence, &sums);
+    session->match_share = clamp_share(all.match / session->pairs);
     if (session->related != NULL)
-        session->related_share = clamp_share(all.related / pairs);
+        session->related_share = clamp_share(all.related / session->pairs);
     for (int c = 0; c < layout->comparison_count; c++) {
         double halfway[MAX_LEVELS], others[MAX_LEVELS], relatives[MAX_LEVELS];
 
         if (session->left_out >> c & 1)
             continue;
         for (int level = LEVEL_MISSING; level <= layout->comparisons[c].level_count; level++) {
-            session->sums[c][level] = sums[c][level].trusted;
-            session->taught[c] += level == LEVEL_MISSING ? 0 : sums[c][level].match;
-            others[level] = sums[c][level].other;
-            relatives[level] = sums[c][level].related;
+            double match = sums.match[c][level], related = sums.related[c][level];
+
+            session->sums[c][level] = match * trust;
+            session->taught[c] += level == LEVEL_MISSING ? 0 : match;
+            others[level] = fmax(session->all[c][level] - match - related, 0);
+            relatives[level] = related;
             halfway[level] = 0.5 * (parameters->m[c][level] + parameters->u[c][level]);
         }
         if (session->u_known >> c & 1)
@@ -498,8 +430,10 @@ em_train(const scorer *layout, em_session *sessions, int session_count, int max_
     em_step step = {layout, parameters, sessions, session_count <= MOST_ORDERED ? order : NULL};
     size_t patterns = 0;
 
-    for (int s = 0; s < session_count; s++)
+    for (int s = 0; s < session_count; s++) {
         patterns += sessions[s].pattern_count;
+        count_all(layout, &sessions[s]);
+    }
     if (patterns < ENOUGH_PATTERNS)
         threads = 1;
     if (step.order != NULL)
@@ -539,14 +473,14 @@ void
 em_match_probabilities(const scorer *layout, const em_parameters *parameters, const em_session *session,
                        const pattern_count *patterns, size_t count, double *probabilities)
 {
-    session_ratios ratios;
+    session_evidence evidence;
 
-    set_ratios(layout, parameters, session, &ratios);
-    for (size_t i = 0; i < count; i++) {
-        uint8_t said[MAX_COMPARISONS];
+    set_evidence(layout, parameters, session, &evidence);
+    for (size_t first = 0; first < count; first += PATTERNS_AT_ONCE) {
+        double related[PATTERNS_AT_ONCE];
+        size_t some = count - first < PATTERNS_AT_ONCE ? count - first : PATTERNS_AT_ONCE;
 
-        set_levels(&ratios, layout, parameters, session, patterns[i].pattern, said);
-        probabilities[i] = posterior_of_levels(&ratios, session, said).match;
+        weigh_evidence(&evidence, patterns + first, some, probabilities + first, related);
     }
 }
 
@@ -554,15 +488,17 @@ double
 em_expected_matches(const scorer *layout, const em_parameters *parameters, const em_session *session,
                     const pattern_count *patterns, size_t count)
 {
+    session_evidence evidence;
     double matches = 0;
 
+    set_evidence(layout, parameters, session, &evidence);
     for (size_t first = 0; first < count; first += PATTERNS_AT_ONCE) {
-        double probabilities[PATTERNS_AT_ONCE];
-        size_t taken = count - first < PATTERNS_AT_ONCE ? count - first : PATTERNS_AT_ONCE;
+        double match[PATTERNS_AT_ONCE], related[PATTERNS_AT_ONCE];
+        size_t some = count - first < PATTERNS_AT_ONCE ? count - first : PATTERNS_AT_ONCE;
 
-        em_match_probabilities(layout, parameters, session, patterns + first, taken, probabilities);
-        for (size_t i = 0; i < taken; i++)
-            matches += patterns[first + i].count * probabilities[i];
+        weigh_evidence(&evidence, patterns + first, some, match, related);
+        for (size_t i = 0; i < some; i++)
+            matches += patterns[first + i].count * match[i];
     }
     return matches;
 }

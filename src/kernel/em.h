@@ -22,11 +22,7 @@
 #define MASTERING_KERNEL_EM_H
 
 #include "kernel/comparison.h"
-
-typedef struct pattern_count {
-    uint64_t pattern;
-    double count; /* pairs; whole, or scaled up from a sample */
-} pattern_count;
+#include "kernel/pattern_tables.h"
 
 typedef struct em_session {
     const pattern_count *patterns; /* in ascending order of pattern, so that sums have one order */
@@ -38,7 +34,8 @@ typedef struct em_session {
         *related)[MAX_LEVELS]; /* in and out, by comparison: levels among the related; NULL: there are none */
     uint32_t u_known;          /* bit c: u of comparison c stays as it is */
     double (*u)[MAX_LEVELS];   /* in and out, by comparison: levels among the non-matches of this rule */
-    double sums[MAX_COMPARISONS][MAX_LEVELS]; /* of an iteration: its matches, */
+    double pairs, all[MAX_COMPARISONS][MAX_LEVELS]; /* in all, and by level */
+    double sums[MAX_COMPARISONS][MAX_LEVELS]; /* of an iteration: its matches, by how much they teach, */
     double taught[MAX_COMPARISONS];           /* and those that have a value on both sides */
 } em_session;
 

@@ -536,9 +536,129 @@ test_prior_share(void)
             "u that is known stays, the others are learnt");
 }
 
+/* Three classes, each by itself, as the model says it: the share of a pattern's pairs that a class has. */
+static void
+naive_shares(const em_parameters *parameters, const em_session *session, uint64_t pattern, double *shares)
+{
+    double all = 0;
+
+    shares[0] = session->match_share;
+    shares[1] = session->related != NULL ? session->related_share : 0;
+    shares[2] = 1 - shares[0] - shares[1];
+    for (int c = 0; c < COMPARISONS; c++) {
+        int level = pattern_level(&layout.comparisons[c], pattern), other = parameters->beside[c] - 1;
+
+        if ((session->left_out >> c & 1) || level == LEVEL_MISSING ||
+            (other >= 0 && !(session->left_out >> other & 1) &&
+             pattern_level(&layout.comparisons[other], pattern) != LEVEL_MISSING))
+            continue;
+        shares[0] *= parameters->m[c][level];
+        shares[1] *= session->related != NULL ? session->related[c][level] : 0;
+        shares[2] *= session->u[c][level];
+    }
+    for (int k = 0; k < 3; k++)
+        all += shares[k];
+    for (int k = 0; k < 3; k++)
+        shares[k] /= all;
+}
+
+static void
+random_levels(uint64_t *state, double (*levels)[MAX_LEVELS])
+{
+    for (int c = 0; c < COMPARISONS; c++) {
+        double sum = 0;
+
+        for (int level = 1; level <= layout.comparisons[c].level_count; level++)
+            sum += levels[c][level] = 1 + unit_below(state, 1000);
+        for (int level = 1; level <= layout.comparisons[c].level_count; level++)
+            levels[c][level] /= sum;
+    }
+}
+
+/* A step counts for each level what the classes have of its pairs, silent comparisons and left out ones too.
+ */
+static void
+test_against_naive(void)
+{
+    static pattern_count patterns[PATTERNS];
+    double worst_share = 0, worst_level = 0;
+    uint64_t state = 3;
+
+    make_layout();
+    for (int round = 0; round < 60; round++) {
+        simulation truth = make_simulation(0.2, 0.3);
+        double u[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS], found[PATTERNS];
+        double others[COMPARISONS][MAX_LEVELS] = {{0}}, relatives[COMPARISONS][MAX_LEVELS] = {{0}};
+        double matches = 0, pairs = 0;
+        em_session session = {.patterns = patterns,
+                              .match_share = 0.1 + unit_below(&state, 60) / 100.0,
+                              .related_share = 0.2,
+                              .related = round % 2 == 0 ? NULL : related,
+                              .left_out = unit_below(&state, 1 << COMPARISONS) & unit_below(&state, 32),
+                              .u = u};
+        em_parameters start, parameters;
+        em_report report;
+
+        session.pattern_count = expected_patterns(&truth, 1e5, patterns);
+        make_start(&start);
+        random_levels(&state, start.u);
+        random_levels(&state, start.m);
+        random_levels(&state, u);
+        random_levels(&state, related);
+        if (round % 3 != 0)
+            start.beside[unit_below(&state, 2)] = (uint8_t)(3 + unit_below(&state, 3));
+        parameters = start;
+        em_match_probabilities(&layout, &parameters, &session, patterns, session.pattern_count, found);
+        for (size_t i = 0; i < session.pattern_count; i++) {
+            double shares[3];
+
+            naive_shares(&parameters, &session, patterns[i].pattern, shares);
+            worst_share = fmax(worst_share, fabs(found[i] - shares[0]));
+            matches += patterns[i].count * shares[0];
+            pairs += patterns[i].count;
+            for (int c = 0; c < COMPARISONS; c++) {
+                int level = pattern_level(&layout.comparisons[c], patterns[i].pattern);
+
+                others[c][level] += patterns[i].count * shares[2];
+                relatives[c][level] += patterns[i].count * shares[1];
+            }
+        }
+        worst_share =
+            fmax(worst_share,
+                 fabs(em_expected_matches(&layout, &parameters, &session, patterns, session.pattern_count) /
+                          matches -
+                      1));
+        (void)em_train(&layout, &session, 1, 1, 1e-9, &start, &parameters, &report, 1);
+        worst_share = fmax(worst_share, fabs(session.match_share - matches / pairs));
+        for (int c = 0; c < COMPARISONS; c++) {
+            double all_others = 100, all_relatives = 100;
+
+            for (int level = 1; level <= layout.comparisons[c].level_count; level++) {
+                all_others += others[c][level];
+                all_relatives += relatives[c][level];
+            }
+            for (int level = 1; level <= layout.comparisons[c].level_count && !(session.left_out >> c & 1);
+                 level++) {
+                double before = 0.5 * (start.m[c][level] + start.u[c][level]);
+
+                worst_level =
+                    fmax(worst_level,
+                         fabs(u[c][level] - (others[c][level] + 100 * start.u[c][level]) / all_others));
+                if (session.related != NULL)
+                    worst_level =
+                        fmax(worst_level,
+                             fabs(related[c][level] - (relatives[c][level] + 100 * before) / all_relatives));
+            }
+        }
+    }
+    unit_ok(worst_share < 1e-10, "probabilities are those of the three classes");
+    unit_ok(worst_level < 1e-9, "a step's u and related are what the classes have of each level");
+}
+
 int
 main(void)
 {
+    test_against_naive();
     test_recovery();
     test_beside();
     test_sessions();
