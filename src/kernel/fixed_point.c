@@ -62,9 +62,9 @@ weight_from_ratio(double numerator, double denominator)
     return (int32_t)weight;
 }
 
-/* 2^w for a weight in units, |w| clamped to POWER_LIMIT. */
-static double
-power_of_two(int64_t weight)
+/* Clamps |weight| to POWER_LIMIT. */
+double
+odds_from_weight(int64_t weight)
 {
     int64_t whole, rest;
     double x, term = 1.0, sum = 1.0, scale;
@@ -91,9 +91,9 @@ double
 probability_from_weight(int64_t weight)
 {
     if (weight >= 0)
-        return 1.0 / (1.0 + power_of_two(-weight));
+        return 1.0 / (1.0 + odds_from_weight(-weight));
     else {
-        double odds = power_of_two(weight);
+        double odds = odds_from_weight(weight);
 
         return odds / (1.0 + odds);
     }

@@ -22,6 +22,9 @@ double portable_log2(double x);
 /* log2(numerator / denominator) in units, rounded to nearest, clamped to the limit; both > 0. */
 int32_t weight_from_ratio(double numerator, double denominator);
 
+/* The odds that a weight stands for: 2^w. */
+double odds_from_weight(int64_t weight);
+
 /* Odds in bits as a probability: 2^w / (1 + 2^w). */
 double probability_from_weight(int64_t weight);
 

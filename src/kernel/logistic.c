@@ -3,6 +3,7 @@
  */
 #include "kernel/logistic.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernel/cholesky.h"
@@ -42,16 +43,20 @@ features(const fit *fit, uint64_t pattern, int *places, double *values)
     return used;
 }
 
-/* Of matches at so many bits, and what is left to one. */
-static inline void
-probabilities(double bits, double *p, double *q)
+/* The probability of a match at so many bits, and its logarithm and that of what is left to one, in bits. */
+static inline double
+probability(double bits, double *log_match, double *log_other)
 {
+    double smaller, log_sum;
     int64_t weight;
 
     bits = bits > 100 ? 100 : bits < -100 ? -100 : bits;
     weight = (int64_t)(bits * WEIGHT_UNITS);
-    *p = probability_from_weight(weight);
-    *q = probability_from_weight(-weight);
+    smaller = odds_from_weight(weight < 0 ? weight : -weight);
+    log_sum = portable_log2(1.0 + smaller);
+    *log_match = (weight < 0 ? weight_to_bits(weight) : 0) - log_sum;
+    *log_other = (weight > 0 ? -weight_to_bits(weight) : 0) - log_sum;
+    return (weight < 0 ? smaller : 1.0) / (1.0 + smaller);
 }
 
 static double
@@ -75,8 +80,7 @@ typedef struct case_values {
     const fit *fit;
     const double *now;
     size_t first, end;
-    bool want_loss; /* otherwise probabilities */
-    double values[CASES_AT_ONCE];
+    double probabilities[CASES_AT_ONCE], losses[CASES_AT_ONCE];
 } case_values;
 
 static void
@@ -91,13 +95,12 @@ find_values(void *context, int64_t item, int thread)
     for (size_t k = first; k < end && k < found->end; k++) {
         const logistic_case *entry = &found->fit->cases[k];
         int used = features(found->fit, entry->pattern, places, values);
-        double p, q;
+        double log_match, log_other;
 
-        probabilities(bits_of(found->now, used, places, values), &p, &q);
-        found->values[k - found->first] =
-            found->want_loss
-                ? entry->count * (entry->target * portable_log2(p) + (1.0 - entry->target) * portable_log2(q))
-                : p;
+        found->probabilities[k - found->first] =
+            probability(bits_of(found->now, used, places, values), &log_match, &log_other);
+        found->losses[k - found->first] =
+            -entry->count * (entry->target * log_match + (1.0 - entry->target) * log_other);
     }
 }
 
@@ -112,102 +115,108 @@ find_next(case_values *found)
                  found);
 }
 
-/* The loss in bits at these factors: cross entropy and the pull towards the start. */
-static double
-loss_at(const fit *fit, const double *now)
-{
-    case_values found = {.fit = fit, .now = now, .want_loss = true};
-    double loss = 0;
+/* Some factors, and what a step from them needs. */
+typedef struct fit_point {
+    double factors[MAX_FACTORS];
+    double loss; /* bits: cross entropy, and the pull towards the start */
+    double hessian[MAX_FACTORS * MAX_FACTORS], gradient[MAX_FACTORS];
+} fit_point;
 
-    for (int i = 0; i < fit->n; i++) {
-        double away = now[i] - (i == 0 ? fit->start : 1.0);
-
-        loss += (i == 0 ? 0.01 : 0.5) * fit->ridge * away * away;
-    }
-    for (; found.first < fit->count; found.first = found.end) {
-        find_next(&found);
-        for (size_t k = found.first; k < found.end; k++)
-            loss -= found.values[k - found.first];
-    }
-    return loss;
-}
-
+/* What the loss and its slope are at the factors: nearly every point that is looked at is stepped from. */
 static void
-newton_step(const fit *fit, const double *now, double *hessian, double *gradient)
+look_at(const fit *fit, fit_point *point)
 {
-    case_values found = {.fit = fit, .now = now};
+    case_values found = {.fit = fit, .now = point->factors};
     int n = fit->n, places[MAX_COMPARISONS + 1];
     double values[MAX_COMPARISONS + 1];
 
-    memset(hessian, 0, (size_t)n * n * sizeof(double));
+    memset(point->hessian, 0, (size_t)n * n * sizeof(double));
+    point->loss = 0;
     for (int i = 0; i < n; i++) {
         double pull = (i == 0 ? 0.02 : 1.0) * fit->ridge;
+        double away = point->factors[i] - (i == 0 ? fit->start : 1.0);
 
-        hessian[(size_t)i * n + i] = pull;
-        gradient[i] = pull * ((i == 0 ? fit->start : 1.0) - now[i]);
+        point->hessian[(size_t)i * n + i] = pull;
+        point->gradient[i] = -pull * away;
+        point->loss += 0.5 * pull * away * away;
     }
     for (; found.first < fit->count; found.first = found.end) {
         find_next(&found);
         for (size_t k = found.first; k < found.end; k++) {
             const logistic_case *entry = &fit->cases[k];
             int used = features(fit, entry->pattern, places, values);
-            double p = found.values[k - found.first], residual = entry->count * (entry->target - p);
+            double p = found.probabilities[k - found.first], residual = entry->count * (entry->target - p);
             double curvature = entry->count * p * (1.0 - p) * LN_2;
 
+            point->loss += found.losses[k - found.first];
             for (int i = 0; i < used; i++) {
-                gradient[places[i]] += residual * values[i];
+                double slope = curvature * values[i];
+
+                point->gradient[places[i]] += residual * values[i];
                 for (int j = 0; j <= i; j++)
-                    hessian[(size_t)places[i] * n + places[j]] += curvature * values[i] * values[j];
+                    point->hessian[(size_t)places[i] * n + places[j]] += slope * values[j];
             }
         }
     }
+}
+
+/* Newton's step; the point's slope is spent. */
+static void
+newton_step(const fit *fit, fit_point *point, double *step)
+{
+    int n = fit->n;
+
+    memcpy(step, point->gradient, (size_t)n * sizeof(double));
     /* A factor that would leave zero stays there: it is taken out of the step. */
     for (int i = 1; i < n; i++) {
-        if (now[i] > 0 || gradient[i] > 0)
+        if (point->factors[i] > 0 || step[i] > 0)
             continue;
         for (int j = 0; j < n; j++)
-            hessian[(size_t)(i > j ? i : j) * n + (i > j ? j : i)] = i == j;
-        gradient[i] = 0;
+            point->hessian[(size_t)(i > j ? i : j) * n + (i > j ? j : i)] = i == j;
+        step[i] = 0;
     }
-    cholesky_solve(hessian, gradient, n);
+    cholesky_solve(point->hessian, step, n);
 }
 
 int
 logistic_fit(const scorer *layout, const logistic_case *cases, size_t count, double ridge, int max_iterations,
              int threads, logistic_weights *weights)
 {
-    double hessian[MAX_FACTORS * MAX_FACTORS], step[MAX_FACTORS], now[MAX_FACTORS], next[MAX_FACTORS], loss;
+    double step[MAX_FACTORS], now[MAX_FACTORS], loss;
     fit fit = {layout, cases, count, weights, ridge, weights->intercept, 2 * layout->comparison_count + 1,
                threads};
+    fit_point point;
     int iteration;
 
     now[0] = fit.start;
     for (int i = 1; i < fit.n; i++)
         now[i] = 1.0;
-    loss = loss_at(&fit, now);
+    memcpy(point.factors, now, sizeof now);
+    look_at(&fit, &point);
+    loss = point.loss;
     for (iteration = 1; iteration <= max_iterations; iteration++) {
-        double scale = 1.0, largest = 0, next_loss = loss;
+        double scale = 1.0, largest = 0;
 
-        newton_step(&fit, now, hessian, step);
+        newton_step(&fit, &point, step);
         for (int halving = 0; halving < HALVINGS; halving++, scale *= 0.5) {
             for (int i = 0; i < fit.n; i++) {
-                next[i] = now[i] + scale * step[i];
-                if (i > 0 && next[i] < 0)
-                    next[i] = 0;
+                point.factors[i] = now[i] + scale * step[i];
+                if (i > 0 && point.factors[i] < 0)
+                    point.factors[i] = 0;
             }
-            next_loss = loss_at(&fit, next);
-            if (next_loss < loss)
+            look_at(&fit, &point);
+            if (point.loss < loss)
                 break;
         }
-        if (!(next_loss < loss))
+        if (!(point.loss < loss))
             break;
         for (int i = 0; i < fit.n; i++) {
-            double change = next[i] > now[i] ? next[i] - now[i] : now[i] - next[i];
+            double change = fabs(point.factors[i] - now[i]);
 
             largest = change > largest ? change : largest;
-            now[i] = next[i];
+            now[i] = point.factors[i];
         }
-        loss = next_loss;
+        loss = point.loss;
         if (largest < SETTLED)
             break;
     }
