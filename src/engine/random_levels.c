@@ -3,6 +3,7 @@
  */
 #include "compat.h"
 
+#include "engine/big_memory.h"
 #include "engine/hash_sort.h"
 #include "engine/passes.h"
 #include "engine/pattern_counts.h"
@@ -32,6 +33,18 @@ work_on_random_pairs(void *context, int64_t item, int thread)
     random_pairs_work(region->pairs, &region->units[item], thread);
 }
 
+/* In memory; in passes records are loaded for pairs in the order in which they are drawn. */
+static drawn_pair *
+draw_all(match_run *run, const random_pairs *pairs)
+{
+    drawn_pair *drawn = big_alloc(run->context, pairs->total * sizeof(drawn_pair));
+    drawn_pair *scratch = big_alloc(run->context, pairs->total * sizeof(drawn_pair));
+
+    random_pairs_draw_all(pairs, drawn, scratch);
+    pfree(scratch);
+    return drawn;
+}
+
 /* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
 static uint64
 count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MAX_LEVELS],
@@ -44,6 +57,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     uint64 next = 0, loaded = 0, taken = 0;
     pattern_counts counts;
     random_parts *parts = NULL;
+    drawn_pair *drawn = NULL;
     size_t pattern_total;
     pattern_count *patterns;
 
@@ -58,6 +72,8 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     pairs.threads = run->thread_memory;
     if (run->store->spool != NULL)
         parts = passes_deal_random(run, &pairs);
+    else if (!pairs.every_pair)
+        pairs.drawn = drawn = draw_all(run, &pairs);
 
     while (next < pairs.total) {
         int unit_count = 0;
@@ -88,6 +104,8 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
                 pattern_counts_add(&counts, units[u].patterns[i], true);
         }
     }
+    if (drawn != NULL)
+        pfree(drawn);
     if (run->store->spool != NULL)
         passes_unload(run);
     patterns = pattern_counts_sorted(&counts, false, 1.0, &pattern_total);

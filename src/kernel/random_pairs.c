@@ -47,6 +47,39 @@ random_pairs_draw(const random_pairs *pairs, uint64_t i, uint32_t *a, uint32_t *
     }
 }
 
+#define PARTNER_BITS 11  /* of partners that are taken at a time; values of a record take some cache lines */
+#define NEIGHBOUR_BITS 6 /* of the records whose pairs are in no order among each other */
+#define MOST_BINS ((RANDOM_RECORDS >> PARTNER_BITS) * (RANDOM_RECORDS >> NEIGHBOUR_BITS))
+
+static inline uint32_t
+bin_of(drawn_pair pair)
+{
+    return (uint32_t)(pair.b >> PARTNER_BITS) * (RANDOM_RECORDS >> NEIGHBOUR_BITS) +
+           (pair.a >> NEIGHBOUR_BITS);
+}
+
+void
+random_pairs_draw_all(const random_pairs *pairs, drawn_pair *drawn, drawn_pair *scratch)
+{
+    uint32_t places[MOST_BINS] = {0}, place = 0;
+
+    for (uint64_t i = 0; i < pairs->total; i++) {
+        uint32_t a, b;
+
+        random_pairs_draw(pairs, i, &a, &b);
+        scratch[i] = (drawn_pair){(uint16_t)a, (uint16_t)b};
+        places[bin_of(scratch[i])]++;
+    }
+    for (uint32_t bin = 0; bin < MOST_BINS; bin++) {
+        uint32_t count = places[bin];
+
+        places[bin] = place;
+        place += count;
+    }
+    for (uint64_t i = 0; i < pairs->total; i++)
+        drawn[places[bin_of(scratch[i])]++] = scratch[i];
+}
+
 /* The row of a record that is there, by its number. */
 static const uint32_t *
 row_of_number(const record_table *records, uint32_t number)
@@ -75,7 +108,11 @@ draw_batch(const random_pairs *pairs, uint64_t first, uint64_t end, random_batch
     for (uint64_t next = first; next < end; next++) {
         uint32_t a, b;
 
-        random_pairs_draw(pairs, next, &a, &b);
+        if (pairs->drawn != NULL) {
+            a = pairs->drawn[next].a;
+            b = pairs->drawn[next].b;
+        } else
+            random_pairs_draw(pairs, next, &a, &b);
         if (a == b)
             continue;
         batch->row_a[batch->count] = row_of_number(records, a);

@@ -9,6 +9,10 @@
 #define RANDOM_PAIRS_UNIT 8192
 #define RANDOM_RECORDS 16384
 
+typedef struct drawn_pair {
+    uint16_t a, b; /* numbers of records */
+} drawn_pair;
+
 /*
  * Pairs number first to first + count - 1 of the seed's stream, or, with every_pair, of the list of all
  * pairs in order. A pair of one record with itself, or of one source where source_slot is not
@@ -22,6 +26,7 @@ typedef struct random_pairs {
     uint64_t seed;
     bool every_pair;
     uint64_t total;
+    const drawn_pair *drawn; /* all pairs, by random_pairs_draw_all; NULL: they are drawn as they come */
     comparison_thread *threads;
 } random_pairs;
 
@@ -46,6 +51,14 @@ random_pairs_records(uint64_t records)
 
 /* The numbers of pair i's records; they may be the same. */
 void random_pairs_draw(const random_pairs *pairs, uint64_t i, uint32_t *a, uint32_t *b);
+
+/*
+ * Draws all pairs, and puts them in an order in which they are compared faster: only how many there are of
+ * each pattern is asked for. Partners are taken some hundreds at a time, whose values stay in a processor's
+ * caches while all other records come by in their order. Not for every_pair; drawn and scratch have room for
+ * all.
+ */
+void random_pairs_draw_all(const random_pairs *pairs, drawn_pair *drawn, drawn_pair *scratch);
 
 /* Goes on with a unit until it is done or a stop is requested; at least one pair is visited. */
 void random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread);

@@ -66,6 +66,14 @@ work(const random_pairs *pairs, uint64_t first, uint64_t end)
     return calls;
 }
 
+static int
+compare_words(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
 static void
 test_every_pair(void)
 {
@@ -140,6 +148,51 @@ test_random(void)
     pairs.seed = 8;
     (void)work(&pairs, 1000, 1000 + RANDOM_PAIRS_UNIT);
     unit_ok(memcmp(kept, unit.patterns, 100 * sizeof *kept) != 0, "another seed gives other pairs");
+}
+
+/* All pairs drawn beforehand are those that are drawn as they come, in whatever order. */
+static void
+test_drawn_all(void)
+{
+    enum { RECORDS = RANDOM_RECORDS, PAIRS = 20000 };
+    static drawn_pair drawn[PAIRS], scratch[PAIRS];
+    static uint64_t as_they_come[PAIRS], before[PAIRS];
+    static const uint32_t counts[] = {2, MOST, 5000, RECORDS};
+
+    for (int k = 0; k < 4; k++) {
+        random_pairs pairs = {.record_count = counts[k], .seed = 7, .total = PAIRS};
+        bool same;
+
+        random_pairs_draw_all(&pairs, drawn, scratch);
+        for (uint64_t i = 0; i < PAIRS; i++) {
+            uint32_t a, b;
+
+            random_pairs_draw(&pairs, i, &a, &b);
+            as_they_come[i] = (uint64_t)a << 32 | b;
+            before[i] = (uint64_t)drawn[i].a << 32 | drawn[i].b;
+        }
+        qsort(as_they_come, PAIRS, sizeof(uint64_t), compare_words);
+        qsort(before, PAIRS, sizeof(uint64_t), compare_words);
+        same = memcmp(as_they_come, before, sizeof before) == 0;
+        unit_ok(same, "all pairs drawn beforehand are those that are drawn one by one");
+    }
+    {
+        random_pairs pairs = pairs_of(MOST, 3, false);
+        static uint64_t kept[RANDOM_PAIRS_UNIT];
+        uint32_t count;
+
+        pairs.total = RANDOM_PAIRS_UNIT;
+        (void)work(&pairs, 0, RANDOM_PAIRS_UNIT);
+        count = unit.pattern_count;
+        memcpy(kept, unit.patterns, sizeof kept);
+        random_pairs_draw_all(&pairs, drawn, scratch);
+        pairs.drawn = drawn;
+        (void)work(&pairs, 0, RANDOM_PAIRS_UNIT);
+        qsort(kept, count, sizeof(uint64_t), compare_words);
+        qsort(unit.patterns, unit.pattern_count, sizeof(uint64_t), compare_words);
+        unit_ok(unit.pattern_count == count && memcmp(kept, unit.patterns, count * sizeof *kept) == 0,
+                "and their patterns are the same");
+    }
 }
 
 /* The records that some pairs name, and no others, give what all records give. */
@@ -282,6 +335,7 @@ main(void)
         abort();
     test_every_pair();
     test_random();
+    test_drawn_all();
     test_numbers();
     test_far_end();
     test_sample();
