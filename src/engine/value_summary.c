@@ -14,7 +14,9 @@
 #include "utils/memutils.h"
 
 #define SHARE_THAT_FITS 0.8 /* of the values that took the memory, next time: arrays double */
-#define ONE_LOOKED_AT 8     /* of so many different values */
+#define ONE_LOOKED_AT 8     /* of so many different values; */
+#define ONE_OF_MANY 32      /* the same, of more records than this: */
+#define MANY_RECORDS 262144
 #define LONGEST_LOOKED_AT 60
 #define MOST_COUNTED_RECORDS 1023
 #define LEAST_RECORDS 3 /* a value that comes once or twice is not worth a name */
@@ -57,7 +59,7 @@ least_records_kept(const dictionary *values)
 static void
 look_at_value(value_summary *summary, const dictionary *values, uint32 code)
 {
-    if (values->hashes[code] % ONE_LOOKED_AT != 0 || values->texts[code].length > LONGEST_LOOKED_AT)
+    if (values->hashes[code] % summary->one_looked_at != 0 || values->texts[code].length > LONGEST_LOOKED_AT)
         return;
     summary->looked_at++;
     summary->dates += value_is_date(values->texts[code]);
@@ -268,6 +270,7 @@ new_summary(match_run *run, int slot)
 {
     value_summary *summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
 
+    summary->one_looked_at = run->store->records.count > MANY_RECORDS ? ONE_OF_MANY : ONE_LOOKED_AT;
     for (int c = 0; c < run->spec->comparison_count; c++)
         summary->wants_frequent |=
             run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
@@ -341,6 +344,7 @@ value_summary_of_elements(match_run *run, int slot)
 {
     value_summary *summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
 
+    summary->one_looked_at = run->store->records.count > MANY_RECORDS ? ONE_OF_MANY : ONE_LOOKED_AT;
     summary->wants_frequent = true;
     if (run->store->spool != NULL)
         count_in_passes(run, slot, true, summary);

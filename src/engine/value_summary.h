@@ -18,14 +18,15 @@ typedef struct value_frequency {
 } value_frequency;
 
 typedef struct value_summary {
-    double filled;       /* records that have a value */
-    double held;         /* values that they have: more of elements */
-    double values;       /* distinct ones */
-    double equal_pairs;  /* of records that have the same value */
-    double looked_at;    /* distinct values that were, and of these, */
-    double dates;        /* those that are dates, */
-    double given_names;  /* and those with a given name */
-    bool wants_frequent; /* a comparison has term frequencies */
+    double filled;        /* records that have a value */
+    double held;          /* values that they have: more of elements */
+    double values;        /* distinct ones */
+    double equal_pairs;   /* of records that have the same value */
+    uint64 one_looked_at; /* of so many distinct values */
+    double looked_at;     /* those that were, and of these, */
+    double dates;         /* those that are dates, */
+    double given_names;   /* and those with a given name */
+    bool wants_frequent;  /* a comparison has term frequencies */
     uint32 frequent_count;
     value_frequency *frequent; /* values of more than two records, the most frequent first; of many of them
                                   LISTED_VALUES and one more */
