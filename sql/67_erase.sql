@@ -177,10 +177,12 @@ END
 $$;
 COMMENT ON FUNCTION mastering.erase_elsewhere(text, text[]) IS 'Removes a record''s values from what is not stored in segments; says where it cannot.';
 
--- Statistics hold values, too. ANALYZE leaves them as they were where no row is left.
+-- Statistics hold values, too. ANALYZE leaves them as they were where no row is left. Its lock comes first: autovacuum holds it while it writes
+-- statistics, and would wait for the rows that are deleted here.
 CREATE FUNCTION mastering.renew_statistics(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
     DELETE FROM pg_statistic s WHERE s.starelid = relation;
     EXECUTE format('ANALYZE %s', relation);
 END
