@@ -85,7 +85,7 @@ spool_free(spool *spool)
 #define RECORDS_AHEAD 8
 
 /* What lies behind the codes of records to come is fetched meanwhile: most of it is read once. */
-static inline void
+FETCH_INLINE void
 fetch_ahead(const record_store *store, int columns, uint32 record)
 {
     if (record + VIEWS_AHEAD < store->records.count) {
