@@ -46,6 +46,7 @@
 #define EM_ITERATIONS_A_CALL 20
 #define EM_ITERATIONS 1000
 #define EM_TOLERANCE 1e-6
+#define MANY_MATCHES 10000.0    /* among the candidates, from which they alone say where EM ends */
 #define SAME_SHARE 1e-4         /* two shares of matches that differ by less are the same */
 #define LEAST_RELATED 1e-9      /* where the share of related pairs begins */
 #define CLEARLY_BETTER 0.0005   /* bits of likelihood for each pair */
@@ -222,9 +223,28 @@ typedef struct training {
     uint32 left_out;         /* these, and others that EM was not shown */
 } training;
 
+/* Where a session begins, with m and the u of random pairs as they are. */
+static void
+begin_session(const training *learnt, em_session *session, int rule, bool with_related,
+              const mixed_start *apart)
+{
+    session->match_share = apart != NULL ? Max(apart->match_shares[rule], LEAST_RELATED) : 0.3;
+    memcpy(session->u, learnt->parameters.u, sizeof learnt->parameters.u);
+    if (!with_related)
+        return;
+    if (session->related == NULL)
+        session->related = palloc0(sizeof learnt->parameters.u);
+    session->related_share = apart != NULL ? Max(apart->related_shares[rule], LEAST_RELATED) : LEAST_RELATED;
+    if (apart != NULL)
+        memcpy(session->related, apart->related, sizeof learnt->parameters.u);
+    else
+        halfway(&learnt->sample.rarities->layout, &learnt->start, &learnt->parameters, session->related);
+}
+
 /*
  * EM from the start values, up to three times: each time the share of matches that was found is taken out of
- * u, unless it is what was taken out of it before.
+ * u, unless it is what was taken out of it before. m is kept from one time to the next, and where there are
+ * so many matches that EM ends at the same wherever it begins, all that the sessions have learnt, too.
  * with_related: non-matches of a rule may be of two kinds (kernel/em.h); apart: EM begins with matches that
  * were taken apart. Sets the share of matches among all pairs.
  */
@@ -233,7 +253,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
 {
     em_session *sessions = learnt->sessions;
     em_parameters *parameters = &learnt->parameters;
-    bool all_known = false;
+    bool all_known = false, anew = true;
     double taken_out;
 
     *parameters = learnt->start;
@@ -241,24 +261,15 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
     for (int round = 0; round < 3; round++) {
         random_levels_less_matches(&run->scorer, learnt->all, learnt->prior, parameters);
         rarities_take_out_matches(learnt->sample.rarities, learnt->all, learnt->prior, parameters);
-        if (apart != NULL)
+        if (apart != NULL && anew)
             memcpy(parameters->m, apart->m, sizeof parameters->m);
         for (int r = 0; r < run->spec->rule_count; r++) {
-            sessions[r].match_share = apart != NULL ? Max(apart->match_shares[r], LEAST_RELATED) : 0.3;
-            if (with_related) {
-                if (sessions[r].related == NULL)
-                    sessions[r].related = palloc0(sizeof parameters->u);
-                sessions[r].related_share = LEAST_RELATED;
-                if (apart == NULL)
-                    halfway(&learnt->sample.rarities->layout, &learnt->start, parameters,
-                            sessions[r].related);
-                else {
-                    sessions[r].related_share = Max(apart->related_shares[r], LEAST_RELATED);
-                    memcpy(sessions[r].related, apart->related, sizeof parameters->u);
-                }
-            }
-            memcpy(sessions[r].u, parameters->u, sizeof parameters->u);
+            if (anew)
+                begin_session(learnt, &sessions[r], r, with_related, apart);
             sessions[r].u_known = name_alone(run, &sessions[r]);
+            for (int c = 0; c < run->scorer.comparison_count; c++)
+                if (sessions[r].u_known >> c & 1)
+                    memcpy(sessions[r].u[c], parameters->u[c], sizeof parameters->u[c]);
             if (learnt->start.m_prior_share > 0)
                 sessions[r].u_known |= text_alone_non_matches(run, &sessions[r], parameters);
             all_known |= sessions[r].u_known != 0 && label_comparisons_first(run->spec) == 1;
@@ -272,6 +283,7 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
         learnt->prior = match_prior(run, &learnt->sample, sessions, parameters);
         if (fabs(learnt->prior - taken_out) <= SAME_SHARE * taken_out)
             break;
+        anew = learnt->prior * learnt->sample.all_pairs < MANY_MATCHES;
     }
 }
 
