@@ -43,20 +43,26 @@ features(const fit *fit, uint64_t pattern, int *places, double *values)
     return used;
 }
 
-/* The probability of a match at so many bits, and its logarithm and that of what is left to one, in bits. */
+/*
+ * The probability of a match at so many bits, and its logarithm and that of what is left to one, in bits.
+ * Powers are of whole units: what is left of one is in the exponent's first terms. Without it the loss would
+ * have steps, which Newton's method cannot come down from at the end.
+ */
 static inline double
 probability(double bits, double *log_match, double *log_other)
 {
-    double smaller, log_sum;
-    int64_t weight;
+    double size, rest, smaller, log_sum;
+    int64_t units;
 
     bits = bits > 100 ? 100 : bits < -100 ? -100 : bits;
-    weight = (int64_t)(bits * WEIGHT_UNITS);
-    smaller = odds_from_weight(weight < 0 ? weight : -weight);
+    size = bits < 0 ? -bits : bits;
+    units = (int64_t)(size * WEIGHT_UNITS);
+    rest = (size - weight_to_bits(units)) * LN_2;
+    smaller = odds_from_weight(-units) * (1.0 - rest + 0.5 * rest * rest);
     log_sum = portable_log2(1.0 + smaller);
-    *log_match = (weight < 0 ? weight_to_bits(weight) : 0) - log_sum;
-    *log_other = (weight > 0 ? -weight_to_bits(weight) : 0) - log_sum;
-    return (weight < 0 ? smaller : 1.0) / (1.0 + smaller);
+    *log_match = (bits < 0 ? bits : 0) - log_sum;
+    *log_other = (bits > 0 ? -bits : 0) - log_sum;
+    return (bits < 0 ? smaller : 1.0) / (1.0 + smaller);
 }
 
 static double

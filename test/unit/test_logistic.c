@@ -127,7 +127,7 @@ test_slopes(void)
             factors[i] -= step;
             slope = (high - low) / (2 * step);
             held |= i > 0 && factors[i] == 0;
-            flat &= i > 0 && factors[i] == 0 ? slope > -1 : fabs(slope) < 1;
+            flat &= i > 0 && factors[i] == 0 ? slope > -0.01 : fabs(slope) < 0.01;
         }
     }
     unit_ok(settled, "factors settle");
