@@ -430,15 +430,14 @@ sift_batch(const pair_visit *visit, const rule_sieve *sieve, pair_batch *batch, 
             counters->found_true++;
             counters->found_new_true += is_new;
         }
-        if (visit->mode == PAIRS_COUNTED || (!is_new && visit->mode != PAIRS_SAMPLED))
-            continue;
+        /* No branch: whether an earlier rule finds a pair cannot be predicted. */
         batch->a[left] = a;
         batch->b[left] = b;
         batch->row_a[left] = batch->row_a[i];
         batch->row_b[left] = batch->row_b[i];
         batch->masks[left] = batch->masks[i];
         batch->is_new[left] = is_new;
-        left++;
+        left += visit->mode == PAIRS_SAMPLED || (is_new && visit->mode != PAIRS_COUNTED);
     }
     batch->count = left;
 }

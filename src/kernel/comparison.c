@@ -203,12 +203,16 @@ method_is_distance(comparison_method method)
 static inline int
 level_of(const comparison *comparison, double measure)
 {
-    bool distance = method_is_distance(comparison->method);
+    int level = 2;
 
-    for (int t = 0; t < comparison->level_count - 2; t++)
-        if (distance ? measure <= comparison->thresholds[t] : measure >= comparison->thresholds[t])
-            return t + 2;
-    return comparison->level_count;
+    /* No branch: which threshold a pair misses cannot be predicted. Who misses one misses those before it. */
+    if (method_is_distance(comparison->method))
+        for (int t = 0; t < comparison->level_count - 2; t++)
+            level += !(measure <= comparison->thresholds[t]);
+    else
+        for (int t = 0; t < comparison->level_count - 2; t++)
+            level += !(measure >= comparison->thresholds[t]);
+    return level;
 }
 
 /* The level of two unequal values that are both there, measured, and what a rare shared element adds. */
@@ -286,7 +290,7 @@ jaro_bound(double matches, double length_a, double length_b, uint32_t prefix)
 {
     double value = (matches * (length_a + length_b) / (length_a * length_b) + 1.0) / 3.0;
 
-    return value > 0.7 - BOUND_SLACK ? value + 0.1 * prefix * (1.0 - value) : value;
+    return value + (value > 0.7 - BOUND_SLACK) * (0.1 * prefix) * (1.0 - value);
 }
 
 /*
@@ -469,9 +473,10 @@ batch_open(const scorer *scorer, const uint32_t *const *a, const row_mask *masks
         }
         for (int f = 0; f < scorer->frequency_count; f++) {
             const comparison *comparison = &scorer->comparisons[scorer->frequencies[f]];
+            uint32_t equal = 0 - (uint32_t)(masks[i].same >> comparison->slot & 1);
 
-            if (masks[i].same >> comparison->slot & 1)
-                sum += comparison->value_weights[a[i][comparison->slot]];
+            /* No branch: the waits for the weights of many pairs overlap. */
+            sum += comparison->value_weights[a[i][comparison->slot] & equal] & (int32_t)equal;
         }
         state->sum[i] = sum;
         state->bound[i] = bound;
@@ -507,14 +512,13 @@ batch_collect(const comparison *comparison, int k, const uint32_t *const *a, con
         state->work.pair[work] = (uint16_t)i;
         state->work.a[work] = code_a;
         state->work.b[work] = code_b;
-        if (lives && (state->pending[i] >> k & 1) != 0) {
-            if (profiles != NULL) {
-                __builtin_prefetch(&profiles[code_a]);
-                __builtin_prefetch(&profiles[code_b]);
-            }
-            work++;
-        }
+        work += lives & (state->pending[i] >> k & 1);
     }
+    if (profiles != NULL)
+        for (uint32_t n = 0; n < work; n++) {
+            __builtin_prefetch(&profiles[state->work.a[n]]);
+            __builtin_prefetch(&profiles[state->work.b[n]]);
+        }
     state->alive_count = alive;
     state->work.count = work;
 }
@@ -544,13 +548,57 @@ add_short(short_work *work, uint32_t pair, uint32_t a, uint32_t b, const text_pr
     work->length_b[n] = (uint8_t)of_b->length;
 }
 
-/* Settles what profiles can settle and leaves the rest. carried: words from a row to its profile, or 0. */
+/* The profiles of the values of a pair of the work. */
+typedef struct profile_pair {
+    const text_profile *a, *b;
+} profile_pair;
+
+/* carried: words from a row to its profile, or 0. */
+static inline profile_pair
+profiles_of_work(const comparison *comparison, const uint32_t *const *row_a, const uint32_t *const *row_b,
+                 uint32_t carried, const batch_work *work, uint32_t n)
+{
+    const text_profile *profiles = comparison->values.profiles;
+    uint32_t pair = work->pair[n];
+
+    if (carried != 0)
+        return (profile_pair){(const text_profile *)(const void *)(row_a[pair] + carried),
+                              (const text_profile *)(const void *)(row_b[pair] + carried)};
+    return (profile_pair){&profiles[work->a[n]], &profiles[work->b[n]]};
+}
+
+/* Settles what profiles can settle and leaves the rest. Whether they can is not predictable: no branch asks. */
 static void
 batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const uint32_t *const *row_b,
                uint32_t carried, batch_state *state)
 {
     batch_work *work = &state->work;
-    const text_profile *profiles = comparison->values.profiles;
+    uint16_t out[SCORER_BATCH];
+    uint32_t left = 0, out_count = 0;
+
+    for (uint32_t n = 0; n < work->count; n++) {
+        profile_pair of = profiles_of_work(comparison, row_a, row_b, carried, work, n);
+        uint16_t pair = work->pair[n];
+        bool is_out = ruled_out(comparison, of.a, of.b);
+
+        out[out_count] = pair;
+        out_count += is_out;
+        work->a[left] = work->a[n];
+        work->b[left] = work->b[n];
+        work->pair[left] = pair;
+        left += !is_out;
+    }
+    work->count = left;
+    for (uint32_t n = 0; n < out_count; n++)
+        settle(comparison, state, out[n], comparison->level_count, 0);
+}
+
+/* Takes the pairs of short values with planes out of the work, and asks for what measuring will read. */
+static void
+batch_take_shorts(const comparison *comparison, const uint32_t *const *row_a, const uint32_t *const *row_b,
+                  uint32_t carried, batch_state *state)
+{
+    batch_work *work = &state->work;
     const text_view *texts = read_texts(comparison);
     const lane_planes *planes = comparison_has_planes(comparison) ? comparison->values.planes : NULL;
     uint32_t left = 0;
@@ -558,25 +606,17 @@ batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const
     state->shorts[0].count = state->shorts[1].count = 0;
     for (uint32_t n = 0; n < work->count; n++) {
         uint32_t a = work->a[n], b = work->b[n], pair = work->pair[n];
-        const text_profile *of_a = NULL, *of_b = NULL;
 
-        if (carried != 0) {
-            of_a = (const text_profile *)(const void *)(row_a[pair] + carried);
-            of_b = (const text_profile *)(const void *)(row_b[pair] + carried);
-        } else if (profiles != NULL) {
-            of_a = &profiles[a];
-            of_b = &profiles[b];
-        }
-        if (of_a != NULL && ruled_out(comparison, of_a, of_b)) {
-            settle(comparison, state, pair, comparison->level_count, 0);
-            continue;
-        }
-        if (planes != NULL && of_a != NULL && of_a->in_planes && of_b->in_planes) {
-            __builtin_prefetch(&planes[a]);
-            __builtin_prefetch(&planes[b]);
-            add_short(&state->shorts[of_a->length > SHORTEST || of_b->length > SHORTEST], pair, a, b, of_a,
-                      of_b);
-            continue;
+        if (planes != NULL && (carried != 0 || comparison->values.profiles != NULL)) {
+            profile_pair of = profiles_of_work(comparison, row_a, row_b, carried, work, n);
+
+            if (of.a->in_planes && of.b->in_planes) {
+                __builtin_prefetch(&planes[a]);
+                __builtin_prefetch(&planes[b]);
+                add_short(&state->shorts[of.a->length > SHORTEST || of.b->length > SHORTEST], pair, a, b, of.a,
+                          of.b);
+                continue;
+            }
         }
         work->pair[left] = (uint16_t)pair;
         work->a[left] = a;
@@ -726,7 +766,9 @@ scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_
                 settle(comparison, &state, state.work.pair[n], 2, 0);
             continue;
         }
-        batch_rule_out(comparison, a, b, carried, &state);
+        if (carried != 0 || comparison->values.profiles != NULL)
+            batch_rule_out(comparison, a, b, carried, &state);
+        batch_take_shorts(comparison, a, b, carried, &state);
         status = batch_measure(scorer, c, thread, &state);
         if (status != KERNEL_OK)
             return status;
@@ -734,12 +776,10 @@ scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_
     for (uint32_t n = 0; n < state.alive_count; n++) {
         uint32_t i = state.alive[n];
 
-        if (state.sum[i] < least_weight)
-            continue;
         chosen[*chosen_count] = (uint16_t)i;
         weights[*chosen_count] = state.sum[i];
         patterns[*chosen_count] = state.levels[i];
-        ++*chosen_count;
+        *chosen_count += state.sum[i] >= least_weight;
     }
     return KERNEL_OK;
 }

@@ -65,7 +65,7 @@ text_profile_of(text_view text)
 static inline void
 text_profile_surplus(const text_profile *a, const text_profile *b, uint32_t *of_a, uint32_t *of_b)
 {
-    uint32_t length_a = a->length, length_b = b->length;
+    uint32_t length_a = a->length, length_b = b->length, surplus;
 #if defined(__SSE2__)
     const __m128i low = _mm_set1_epi8(15), zero = _mm_setzero_si128();
     __m128i x = _mm_cvtsi64_si128((long long)a->counts), y = _mm_cvtsi64_si128((long long)b->counts), more,
@@ -86,10 +86,10 @@ text_profile_surplus(const text_profile *a, const text_profile *b, uint32_t *of_
         *of_b += y > x ? y - x : 0;
     }
 #endif
-    if (length_a > length_b && *of_a < length_a - length_b)
-        *of_a = length_a - length_b;
-    if (length_b > length_a && *of_b < length_b - length_a)
-        *of_b = length_b - length_a;
+    surplus = length_a > length_b ? length_a - length_b : 0;
+    *of_a = *of_a > surplus ? *of_a : surplus;
+    surplus = length_b > length_a ? length_b - length_a : 0;
+    *of_b = *of_b > surplus ? *of_b : surplus;
 }
 
 /* At most so many characters are common to the beginnings of both, and at most 4. */
