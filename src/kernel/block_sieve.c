@@ -11,6 +11,8 @@
 #if defined(__SSE2__) && defined(__GNUC__)
 #include <immintrin.h>
 
+#define ROUNDING 1e-4f /* more than numbers of single precision lose */
+
 /* The columns that equality alone says all of a rule about, but for places in windows; 0: it is no such rule.
  */
 static uint32_t
@@ -57,13 +59,50 @@ block_sieve_serves(const pair_visit *visit)
            take_rules(visit, &sieve);
 }
 
+/*
+ * What ruled_out (comparison.c) asks, in numbers of single precision, with room for what they round.
+ * Thresholds of edits are exact: rounded to single precision, none passes a whole number.
+ */
+static void
+open_bound(const comparison *comparison, sieve_filter *filter)
+{
+    double last = comparison->thresholds[comparison->level_count - 3];
+
+    switch (comparison->method) {
+    case METHOD_LEVENSHTEIN_DISTANCE:
+    case METHOD_DAMERAU_DISTANCE:
+        filter->bound = BOUND_EDITS;
+        filter->edits = (float)fmin(last, TEXT_PROFILE_LONGEST);
+        break;
+    case METHOD_LEVENSHTEIN:
+    case METHOD_DAMERAU:
+        filter->bound = BOUND_EDITS;
+        filter->edits = ROUNDING;
+        filter->share = (float)(1.0 - last) + ROUNDING;
+        break;
+    case METHOD_JARO:
+    case METHOD_JARO_WINKLER:
+        filter->bound = BOUND_JARO;
+        for (int prefix = 0; prefix <= 4; prefix++) {
+            double bonus = comparison->method == METHOD_JARO ? 0 : 0.1 * prefix, jaro = last;
+
+            if (last > 0.7)
+                jaro = fmax(0.7, (last - bonus) / (1 - bonus));
+            filter->least[prefix] = (float)(3 * jaro - 1) - ROUNDING;
+        }
+        break;
+    default:
+        filter->bound = BOUND_ASKED;
+    }
+}
+
 void
 block_sieve_open(const pair_visit *visit, const block_rows *rows, block_sieve *sieve)
 {
     const scorer *scorer = visit->scorer;
     uint32_t wanted;
 
-    *sieve = (block_sieve){.filter = -1, .filter_largest = -1};
+    *sieve = (block_sieve){0};
     if (rows->column_stride == 0)
         return;
     (void)take_rules(visit, sieve);
@@ -87,18 +126,21 @@ block_sieve_open(const pair_visit *visit, const block_rows *rows, block_sieve *s
                 continue;
             sieve->exact[k] += comparison->weights[LEVEL_EXACT];
             sieve->differ[k] += comparison->best_inexact;
-            if (c == rows->comparison) {
-                comparison_method method = comparison->method;
-
-                sieve->filter = k;
-                sieve->filter_loss =
-                    (int64_t)comparison->best_inexact - comparison->weights[comparison->level_count];
-                if (method_is_distance(method))
-                    sieve->filter_largest =
-                        fmin(comparison->thresholds[comparison->level_count - 3], 1 << 24);
+            if (comparison->value_weights != NULL) {
+                sieve->frequencies[sieve->frequency_count].column = k;
+                sieve->frequencies[sieve->frequency_count++].weights = comparison->value_weights;
             }
         }
         sieve->column_count++;
+    }
+    for (int p = 0; p < rows->profile_count; p++) {
+        const comparison *comparison = &scorer->comparisons[rows->profiles[p].comparison];
+        sieve_filter *filter = &sieve->filters[sieve->filter_count++];
+
+        filter->profile = &rows->profiles[p];
+        filter->slot = comparison->slot;
+        filter->loss = (int64_t)comparison->best_inexact - comparison->weights[comparison->level_count];
+        open_bound(comparison, filter);
     }
     sieve->usable = true;
 }
@@ -116,27 +158,26 @@ void
 block_sieve_open_row(const pair_visit *visit, const block_sieve *sieve, const block_rows *rows,
                      uint64_t entry, sieve_row *row)
 {
-    const scorer *scorer = visit->scorer;
     const uint32_t *codes = block_rows_at(rows, entry);
-    int64_t exact[BLOCK_COLUMNS], size = sieve->filter_loss;
+    int64_t exact[BLOCK_COLUMNS], size = 0;
     int kept[BLOCK_COLUMNS];
 
     row->entry = entry - rows->first;
     row->entries = visit->index->entries + rows->first;
     row->column_count = 0;
     row->sources = NULL;
-    row->loss = 0;
+    row->filter_count = 0;
     if (visit->source_slot != UINT32_MAX) {
         row->sources = rows->columns + visit->source_slot * (uint64_t)rows->column_stride;
         row->source = codes[visit->source_slot];
     }
     memcpy(exact, sieve->exact, sizeof exact[0] * (size_t)sieve->column_count);
-    for (int f = 0; f < scorer->frequency_count; f++) {
-        const comparison *comparison = &scorer->comparisons[scorer->frequencies[f]];
+    for (int f = 0; f < sieve->frequency_count; f++) {
+        int k = sieve->frequencies[f].column;
+        uint32_t code = codes[sieve->slots[k]];
 
-        for (int k = 0; k < sieve->column_count; k++)
-            if (sieve->slots[k] == comparison->slot && codes[comparison->slot] != 0)
-                exact[k] += comparison->value_weights[codes[comparison->slot]];
+        if (code != 0)
+            exact[k] += sieve->frequencies[f].weights[code];
     }
     for (int k = 0; k < sieve->column_count; k++) {
         uint32_t slot = sieve->slots[k];
@@ -147,21 +188,30 @@ block_sieve_open_row(const pair_visit *visit, const block_sieve *sieve, const bl
         row->columns[row->column_count++] =
             (sieve_column){.code = codes[slot],
                            .bit = UINT32_C(1) << slot,
-                           .filtered = k == sieve->filter ? UINT32_MAX : 0,
                            .codes = rows->columns + slot * (uint64_t)rows->column_stride};
         size += (exact[k] < 0 ? -exact[k] : exact[k]) +
                 2 * (sieve->differ[k] < 0 ? -sieve->differ[k] : sieve->differ[k]);
     }
+    for (int f = 0; f < sieve->filter_count; f++)
+        size += sieve->filters[f].loss;
     row->need = INT32_MIN;
     if (size > INT32_MAX)
         return;
-    row->need = clamped(visit->least_weight - scorer->prior_weight);
+    row->need = clamped(visit->least_weight - visit->scorer->prior_weight);
     for (int i = 0; i < row->column_count; i++) {
         row->columns[i].differ = (int32_t)sieve->differ[kept[i]];
         row->columns[i].gain = (int32_t)(exact[kept[i]] - sieve->differ[kept[i]]);
     }
-    if (sieve->filter >= 0 && codes[sieve->slots[sieve->filter]] != 0)
-        row->loss = (int32_t)sieve->filter_loss;
+    for (int f = 0; f < sieve->filter_count; f++) {
+        const sieve_filter *filter = &sieve->filters[f];
+        int n = row->filter_count;
+
+        row->filters[n].filter = filter;
+        row->filters[n].code = codes[filter->slot];
+        row->filters[n].loss = (int32_t)filter->loss;
+        row->filters[n].codes = rows->columns + filter->slot * (uint64_t)rows->column_stride;
+        row->filter_count += codes[filter->slot] != 0 && filter->loss > 0;
+    }
 }
 
 /* A bit for each of the asked partners that an earlier rule finds. */
@@ -184,11 +234,11 @@ asked_rule_finds(const pair_visit *visit, const block_sieve *sieve, int r, const
 
 /* The same of those whose profile rules out that they reach a level of the comparison. */
 static uint32_t
-profiles_rule_out(const pair_visit *visit, const block_rows *rows, const sieve_row *row, uint64_t first,
-                  uint32_t asked)
+profiles_rule_out(const pair_visit *visit, const block_rows *rows, const block_profile *profile,
+                  const sieve_row *row, uint64_t first, uint32_t asked)
 {
-    const comparison *comparison = &visit->scorer->comparisons[rows->comparison];
-    const uint32_t *profiles = rows->rows + rows->profile;
+    const comparison *comparison = &visit->scorer->comparisons[profile->comparison];
+    const uint32_t *profiles = rows->rows + profile->place;
     uint32_t out = 0;
 
     for (; asked != 0; asked &= asked - 1) {
@@ -214,27 +264,19 @@ surplus_4(__m128i a, __m128i b)
                         _mm_slli_epi64(_mm_sad_epu8(_mm_subs_epu8(b, a), zero), 32));
 }
 
-/* A bit for each of four partners that is more edits away than that. */
-static inline uint32_t
-sse2_distant(const block_rows *rows, const sieve_row *row, uint64_t first, uint32_t largest)
+/* The same of a text and four others. */
+static inline void
+sse2_surplus(const uint8_t *counts, uint64_t entry, uint64_t first, __m128i *more, __m128i *less)
 {
-    const __m128i *counts = (const __m128i *)(const void *)rows->counts;
-    __m128i a = _mm_loadu_si128(counts + row->entry), x[4], low, high, more, less, lengths, edits;
+    const __m128i *vectors = (const __m128i *)(const void *)counts;
+    __m128i a = _mm_loadu_si128(vectors + entry), x[4], low, high;
 
-    counts += first;
     for (int l = 0; l < 4; l++)
-        x[l] = surplus_4(a, _mm_loadu_si128(counts + l));
+        x[l] = surplus_4(a, _mm_loadu_si128(vectors + first + l));
     low = _mm_add_epi32(_mm_unpacklo_epi64(x[0], x[1]), _mm_unpackhi_epi64(x[0], x[1]));
     high = _mm_add_epi32(_mm_unpacklo_epi64(x[2], x[3]), _mm_unpackhi_epi64(x[2], x[3]));
-    more = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(low), _mm_castsi128_ps(high), 0x88));
-    less = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(low), _mm_castsi128_ps(high), 0xdd));
-    lengths = _mm_sub_epi32(_mm_set1_epi32((int)rows->lengths[row->entry]),
-                            _mm_loadu_si128((const __m128i *)(const void *)(rows->lengths + first)));
-    edits = _mm_set1_epi32((int)largest);
-    more = _mm_or_si128(_mm_cmpgt_epi32(more, edits), _mm_cmpgt_epi32(less, edits));
-    more = _mm_or_si128(more, _mm_cmpgt_epi32(lengths, edits));
-    more = _mm_or_si128(more, _mm_cmpgt_epi32(_mm_sub_epi32(_mm_setzero_si128(), lengths), edits));
-    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(more));
+    *more = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(low), _mm_castsi128_ps(high), 0x88));
+    *less = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(low), _mm_castsi128_ps(high), 0xdd));
 }
 
 #define AVX2 __attribute__((target("avx2")))
@@ -248,40 +290,35 @@ surplus_8(__m256i a, __m256i b)
                            _mm256_slli_epi64(_mm256_sad_epu8(_mm256_subs_epu8(b, a), zero), 32));
 }
 
-/* The same of eight. */
-AVX2 static inline uint32_t
-avx2_distant(const block_rows *rows, const sieve_row *row, uint64_t first, uint32_t largest)
+AVX2 static inline void
+avx2_surplus(const uint8_t *counts, uint64_t entry, uint64_t first, __m256i *more, __m256i *less)
 {
-    const __m128i *counts = (const __m128i *)(const void *)rows->counts;
-    __m256i a = _mm256_broadcastsi128_si256(_mm_loadu_si128(counts + row->entry)), x[4], low, high, more,
-            less, lengths, edits;
+    const __m128i *vectors = (const __m128i *)(const void *)counts;
+    __m256i a = _mm256_broadcastsi128_si256(_mm_loadu_si128(vectors + entry)), x[4], low, high;
 
-    counts += first;
+    vectors += first;
     for (int l = 0; l < 4; l++)
-        x[l] = surplus_8(a, _mm256_set_m128i(_mm_loadu_si128(counts + l + 4), _mm_loadu_si128(counts + l)));
+        x[l] = surplus_8(a, _mm256_set_m128i(_mm_loadu_si128(vectors + l + 4), _mm_loadu_si128(vectors + l)));
     low = _mm256_add_epi32(_mm256_unpacklo_epi64(x[0], x[1]), _mm256_unpackhi_epi64(x[0], x[1]));
     high = _mm256_add_epi32(_mm256_unpacklo_epi64(x[2], x[3]), _mm256_unpackhi_epi64(x[2], x[3]));
-    more = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0x88));
-    less = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0xdd));
-    lengths = _mm256_sub_epi32(_mm256_set1_epi32((int)rows->lengths[row->entry]),
-                               _mm256_loadu_si256((const __m256i *)(const void *)(rows->lengths + first)));
-    edits = _mm256_set1_epi32((int)largest);
-    more = _mm256_or_si256(_mm256_cmpgt_epi32(more, edits), _mm256_cmpgt_epi32(less, edits));
-    more = _mm256_or_si256(more, _mm256_cmpgt_epi32(_mm256_abs_epi32(lengths), edits));
-    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(more));
+    *more = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0x88));
+    *less = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0xdd));
 }
 
 #define SIEVE_LANES 4
+#define SIEVE_REGISTER __m128i
 #define SIEVE_TARGET
 #define SIEVE_NAME(x) sse2_##x
 #define SIEVE_MASK(v) (uint32_t) _mm_movemask_ps((__m128)(v))
 #include "kernel/block_sieve_body.h"
 #undef SIEVE_LANES
+#undef SIEVE_REGISTER
 #undef SIEVE_TARGET
 #undef SIEVE_NAME
 #undef SIEVE_MASK
 
 #define SIEVE_LANES 8
+#define SIEVE_REGISTER __m256i
 #define SIEVE_TARGET AVX2
 #define SIEVE_NAME(x) avx2_##x
 #define SIEVE_MASK(v) (uint32_t) _mm256_movemask_ps((__m256)(v))

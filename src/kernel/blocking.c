@@ -9,8 +9,9 @@
 /* Pairs gone over between two looks at the stop flag, where few of them are wanted. */
 #define BATCH_VISITS 4096
 
-/* Rows that the pairs of a unit come from, where a row has some three partners or more. */
+/* Rows that the pairs of a unit come from, where a row has some three partners or more, and some five. */
 #define SHARED_ROWS (PAIR_UNIT_PAIRS / 3)
+#define WELL_SHARED_ROWS (PAIR_UNIT_PAIRS / 5)
 
 /* Room in a batch that is not worth being filled. */
 #define LITTLE_ROOM 32
@@ -675,12 +676,19 @@ at_end(pair_cursor cursor, pair_cursor end)
     return cursor.block > end.block || (cursor.block == end.block && cursor.row >= end.row);
 }
 
-/* Whether a row has so many partners that it pays to have it ready for a sieve. */
-static bool
-pairs_share_rows(const pair_visit *visit, const pair_unit *unit)
+/*
+ * How many profiles of a row a sieve is to look at: the more partners a row has, the more of it pays to be at
+ * hand. 0: it is not worth one.
+ */
+static int
+profiles_for_sieve(const pair_visit *visit, const pair_unit *unit)
 {
-    return !at_end(unit->next, unit->end) &&
-           last_entry(visit, unit->end) - visit->index->blocks[unit->next.block].first <= SHARED_ROWS;
+    uint64_t rows;
+
+    if (at_end(unit->next, unit->end) || !block_sieve_serves(visit))
+        return 0;
+    rows = last_entry(visit, unit->end) - visit->index->blocks[unit->next.block].first;
+    return rows <= WELL_SHARED_ROWS ? 2 : rows <= SHARED_ROWS ? 1 : 0;
 }
 
 void
@@ -694,7 +702,7 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
     bool any = false;
 
     make_sieve(visit, &sieve);
-    block_rows_open(visit, pairs_share_rows(visit, unit) && block_sieve_serves(visit), &rows);
+    block_rows_open(visit, profiles_for_sieve(visit, unit), &rows);
     block_sieve_open(visit, &rows, &block_sieve);
     while (!at_end(unit->next, unit->end)) {
         pair_cursor next = unit->next;
@@ -706,9 +714,9 @@ pair_unit_work(const pair_visit *visit, pair_unit *unit, int thread)
         gather_batch(visit, &next, unit->end, room < SCORER_BATCH ? room : SCORER_BATCH,
                      stopping ? 1 : BATCH_VISITS, &memory->copies, &rows, &block_sieve, &batch);
         any = true;
-        memory->carried_profile = batch.copied ? rows.profile : 0;
-        memory->carried_comparison = rows.comparison;
+        memory->carried = batch.copied ? rows.carried : NULL;
         unit->status = work_on_batch(visit, &sieve, &batch, memory, unit);
+        memory->carried = NULL;
         if (unit->status == KERNEL_STOPPED) { /* halfway through these pairs: they are done again */
             unit->status = KERNEL_OK;
             return;

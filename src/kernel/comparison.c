@@ -567,7 +567,8 @@ profiles_of_work(const comparison *comparison, const uint32_t *const *row_a, con
     return (profile_pair){&profiles[work->a[n]], &profiles[work->b[n]]};
 }
 
-/* Settles what profiles can settle and leaves the rest. Whether they can is not predictable: no branch asks. */
+/* Settles what profiles can settle and leaves the rest. Whether they can is not predictable: no branch asks.
+ */
 static void
 batch_rule_out(const comparison *comparison, const uint32_t *const *row_a, const uint32_t *const *row_b,
                uint32_t carried, batch_state *state)
@@ -613,8 +614,8 @@ batch_take_shorts(const comparison *comparison, const uint32_t *const *row_a, co
             if (of.a->in_planes && of.b->in_planes) {
                 __builtin_prefetch(&planes[a]);
                 __builtin_prefetch(&planes[b]);
-                add_short(&state->shorts[of.a->length > SHORTEST || of.b->length > SHORTEST], pair, a, b, of.a,
-                          of.b);
+                add_short(&state->shorts[of.a->length > SHORTEST || of.b->length > SHORTEST], pair, a, b,
+                          of.a, of.b);
                 continue;
             }
         }
@@ -755,11 +756,9 @@ scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_
     for (int k = 0; k < scorer->comparison_count && state.alive_count > 0; k++) {
         int c = scorer->order[k];
         const comparison *comparison = &scorer->comparisons[c];
-        uint32_t carried = 0;
+        uint32_t carried = thread->carried == NULL ? 0 : thread->carried[c];
         kernel_status status;
 
-        if (thread->carried_profile != 0 && thread->carried_comparison == c)
-            carried = thread->carried_profile;
         batch_collect(comparison, k, a, b, carried != 0, least_weight, &state);
         if (comparison->level_count == 2) { /* exact or not, and these are not */
             for (uint32_t n = 0; n < state.work.count; n++)

@@ -124,11 +124,11 @@ typedef struct comparison_thread {
     kernel_workspace workspace;
     level_cache_entry *cache; /* comparison_count * LEVEL_CACHE_SIZE, zeroed; NULL: nothing is remembered */
 
-    /* Rows that blocking has copied, and what the rows of a batch carry behind their codes: the profile of
-     * the value of one comparison, so many words from the beginning of a row; 0: they carry none. */
+    /* Rows that blocking has copied, and what the rows of a batch carry behind their codes: by comparison,
+     * how many words from the beginning of a row the profile of its value is; 0: they carry none. NULL: of no
+     * comparison. */
     kernel_workspace copies;
-    uint32_t carried_profile;
-    int carried_comparison;
+    const uint32_t *carried;
 } comparison_thread;
 
 /* Whether a method asks how many records have a term. */

@@ -330,8 +330,9 @@ build_rule(int r)
 static void
 make_scorer(uint64_t *seed)
 {
-    static const comparison_method methods[] = {METHOD_LEVENSHTEIN_DISTANCE, METHOD_DAMERAU_DISTANCE,
-                                                METHOD_JARO_WINKLER, METHOD_LEVENSHTEIN};
+    static const comparison_method methods[] = {
+        METHOD_LEVENSHTEIN_DISTANCE, METHOD_DAMERAU_DISTANCE, METHOD_JARO, METHOD_JARO_WINKLER,
+        METHOD_LEVENSHTEIN,          METHOD_DAMERAU,          METHOD_LCS};
     int32_t scale = unit_below(seed, 20) == 0 ? 5000 : 1; /* so that sums need more than 32 bits */
 
     w.scorer.comparison_count = 3 + (int)unit_below(seed, 3);
@@ -342,11 +343,14 @@ make_scorer(uint64_t *seed)
         comparison->level_count = 2;
         comparison->slot = (uint32_t)c;
         if (c >= 3) {
-            comparison->method = methods[unit_below(seed, 4)];
+            bool distance;
+
+            comparison->method = methods[unit_below(seed, sizeof methods / sizeof *methods)];
+            distance = method_is_distance(comparison->method);
             comparison->values = w.values[c - 3];
             comparison->level_count = 4;
-            comparison->thresholds[0] = method_is_distance(comparison->method) ? 1 : 0.9;
-            comparison->thresholds[1] = method_is_distance(comparison->method) ? 2 : 0.7;
+            comparison->thresholds[0] = distance ? 1 : 0.9;
+            comparison->thresholds[1] = distance ? 2 : 0.5 + unit_below(seed, 40) / 100.0;
         }
         comparison->weights[1] = scale * (int32_t)unit_below(seed, 100000);
         for (int level = 2; level <= comparison->level_count; level++)
