@@ -37,8 +37,9 @@
 #define MUCH_MEMORY ((Size)256 * 1024 * 1024)
 #define PAGES_AN_ITEM 8
 #define VALUES_A_PAGE 768 /* of a part, of all columns, but the records of one page fit into any */
-#define LOOK_UPS 256      /* of one column that overlap */
-#define LONG_TEXT 65536   /* bytes of a value that does not wait for its turn */
+#define LOOK_UPS 32 /* of one column that overlap: of many more a processor forgets what it was asked for */
+#define CACHE_LINE 64
+#define LONG_TEXT 65536 /* bytes of a value that does not wait for its turn */
 #define MORE_THAN_EXPECTED 1.2
 #define MEMORY_EXPECTED 4 /* the part of it that values may take before they are there */
 #define MOST_COPIES 8     /* of values of a page: columns that share attributes */
@@ -503,15 +504,19 @@ take_page_apart(page_reader *reader, page_part *part, uint32 p)
     page_facts *facts = &part->facts[p];
     Size *bytes = &part->bytes[(Size)p * reader->column_count];
     char *copies = part->copies == NULL ? NULL : part->copies + (Size)p * reader->copies_size;
+    const char *next = page + 2 * (Size)BLCKSZ; /* of the next page, what was not asked for yet */
+    uint32 lines_a_row = BLCKSZ / CACHE_LINE / (facts[1].first_row - facts[0].first_row) + 1;
 
     memset(bytes, 0, reader->column_count * sizeof(Size));
-    if (p + 1 < part->page_count) /* it was copied on another processor, and is read from its end */
-        for (Size i = 0; i < BLCKSZ; i += 64)
-            __builtin_prefetch(page + BLCKSZ + i);
-    for (uint32 row = facts[0].first_row; row < facts[1].first_row; row++)
+    for (uint32 row = facts[0].first_row; row < facts[1].first_row; row++) {
+        /* The next page was copied on another processor, and is read from its end: some of it at a time. */
+        if (p + 1 < part->page_count)
+            for (uint32 i = 0; i < lines_a_row && next > page + BLCKSZ; i++)
+                __builtin_prefetch(next -= CACHE_LINE);
         take_tuple_apart(reader, part, row,
                          (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, part->lines[row])),
                          page + BLCKSZ, facts, bytes, &copies);
+    }
 }
 
 /* ---- threads: codes ---- */

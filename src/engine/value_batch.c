@@ -19,8 +19,8 @@
 #define COLUMNS_IN_FULL 8
 #define CHARACTERS_A_VALUE 128
 
-/* Values whose look-ups a thread lets overlap. */
-#define LOOK_UPS 256
+/* Values whose look-ups a thread lets overlap; of many more a processor forgets what it was asked for. */
+#define LOOK_UPS 32
 
 typedef struct waiting_value {
     text_view text; /* characters in the batch */
