@@ -37,7 +37,7 @@
 #define MUCH_MEMORY ((Size)256 * 1024 * 1024)
 #define PAGES_AN_ITEM 8
 #define VALUES_A_PAGE 768 /* of a part, of all columns, but the records of one page fit into any */
-#define LOOK_UPS 32 /* of one column that overlap: of many more a processor forgets what it was asked for */
+#define LOOK_UPS 8        /* of one column between two steps of one */
 #define CACHE_LINE 64
 #define LONG_TEXT 65536 /* bytes of a value that does not wait for its turn */
 #define MORE_THAN_EXPECTED 1.2
@@ -521,45 +521,50 @@ take_page_apart(page_reader *reader, page_part *part, uint32 p)
 
 /* ---- threads: codes ---- */
 
-static void
-look_up_some(dictionary *dictionary, page_value *values, uint32 count)
+/* The place in the table has come: what is there is asked for, and the text that it is compared with. */
+static inline uint32
+seek_value(const dictionary *dictionary, const page_value *value)
 {
-    uint16 present[LOOK_UPS];
-    uint32 places[LOOK_UPS], found = 0;
-
-    for (uint32 i = 0; i < count; i++) {
-        dictionary_prefetch_place(dictionary, values[i].hash);
-        present[found] = (uint16)i;
-        found += values[i].chars != NULL;
-    }
-    for (uint32 i = 0; i < found; i++) {
-        const page_value *value = &values[present[i]];
-
-        places[i] = dictionary_seek(dictionary, value->hash, value->length);
-        __builtin_prefetch(value->chars);
-    }
-    for (uint32 i = 0; i < found; i++) {
-        page_value *value = &values[present[i]];
-
-        value->code =
-            value->code == VALUE_SHORT
-                ? dictionary_add_short(dictionary, value->chars, value->length, value->hash, places[i])
-                : dictionary_add_sought(dictionary, (text_view){value->chars, value->length, value->code},
-                                        value->hash, places[i]);
-        __builtin_prefetch(&dictionary->records[value->code], 1);
-    }
-    for (uint32 i = 0; i < found; i++)
-        dictionary->records[values[present[i]].code]++;
+    __builtin_prefetch(value->chars);
+    return dictionary_seek(dictionary, value->hash, value->length);
 }
 
+static inline void
+add_value(dictionary *dictionary, page_value *value, uint32 place)
+{
+    value->code =
+        value->code == VALUE_SHORT
+            ? dictionary_add_short(dictionary, value->chars, value->length, value->hash, place)
+            : dictionary_add_sought(dictionary, (text_view){value->chars, value->length, value->code},
+                                    value->hash, place);
+    __builtin_prefetch(&dictionary->records[value->code], 1);
+}
+
+/*
+ * Each look-up is done in four steps, and what a step asks for has come when the next one is due, LOOK_UPS
+ * values later. Of many more that are asked for at once a processor forgets some. The last step comes first:
+ * each value leaves its place to the one that is sought next.
+ */
 static void
 look_up_column(page_reader *reader, page_part *part, int column)
 {
+    dictionary *dictionary = dictionary_of(reader, column);
     page_value *values = &part->values[(Size)column * reader->most_rows];
+    uint32 places[LOOK_UPS] = {0}, count = part->row_count;
 
-    dictionary_settle(dictionary_of(reader, column));
-    for (uint32 first = 0; first < part->row_count; first += LOOK_UPS)
-        look_up_some(dictionary_of(reader, column), values + first, Min(LOOK_UPS, part->row_count - first));
+    dictionary_settle(dictionary);
+    for (uint32 i = 0; i < count + 3 * LOOK_UPS; i++) {
+        uint32 sought = i - LOOK_UPS, added = sought - LOOK_UPS, counted = added - LOOK_UPS;
+
+        if (counted < count && values[counted].chars != NULL)
+            dictionary->records[values[counted].code]++;
+        if (added < count && values[added].chars != NULL)
+            add_value(dictionary, &values[added], places[i % LOOK_UPS]);
+        if (sought < count && values[sought].chars != NULL)
+            places[i % LOOK_UPS] = seek_value(dictionary, &values[sought]);
+        if (i < count)
+            dictionary_prefetch_place(dictionary, values[i].hash);
+    }
 }
 
 /* Some records' rows. Threads that wrote single columns of the same rows would take the cache lines from each
