@@ -18,17 +18,14 @@
 #define LEAST_LINKS 50     /* that say something */
 #define ABOUT_AS_GOOD 0.02 /* a lower threshold that is, is taken */
 
-/* Of the links, where more are right the threshold stays; in F1, what a higher one must promise at least. */
-#define MOST_RIGHT 0.65
-#define LEAST_GAIN 0.15
+/* What a higher threshold must promise at least, in F1, and how much better that is; where nothing is known
+   of sources less, for a second partner is no other source's. */
+#define LEAST_GAIN 0.1
 #define LEAST_F1 0.6
-/* The same where nothing is known of sources: a second partner is no other source's. */
-#define LEAST_GAIN_WITHOUT 0.1
 #define LEAST_F1_WITHOUT 0.5
-/* The same for sources: records whose partner is there have more that are alike than others, so that less
-   seems right than is. */
-#define MOST_RIGHT_ACROSS 0.5
-#define LEAST_GAIN_ACROSS 0.2
+/* Where sources hold things several times second partners may be right: more must seem wrong. */
+#define LEAST_GAIN_REPEATING 0.15
+#define FEW_RIGHT 0.65 /* of the links: also, that nothing speaks for a lower threshold */
 
 /* Without sources a higher threshold must also leave so many of the records with a partner one, and so many
    right pairs of all links; or partners of one record differ from each other so often, or so often are no
@@ -237,9 +234,14 @@ true_partners(double records, double best, double second)
     return best - second < 0.5 ? 0 : Max((best * best - second * records) / (best - second), 0);
 }
 
-/* Adds what is right of two sources, or of all records twice; no less is right at a lower weight. */
+/*
+ * Adds what is right of two sources, or of all records twice; no less is right at a lower weight. Both
+ * sources see the same matches. Where those of one that have their match also have more that are alike than
+ * the others (of a large catalogue one part is in the other), it sees too few. generous: what the source says
+ * that sees more, and not what both say.
+ */
 static void
-add_right(rival_counts *counts, const rivals *a, const rivals *b)
+add_right(rival_counts *counts, const rivals *a, const rivals *b, bool generous)
 {
     double best_a = 0, best_b = 0, second_a = 0, second_b = 0, most = 0;
 
@@ -252,24 +254,26 @@ add_right(rival_counts *counts, const rivals *a, const rivals *b)
         second_b += b->second[step];
         matches_a = true_partners(a->records, best_a, second_a);
         matches_b = true_partners(b->records, best_b, second_b);
-        most = Max(most, a == b ? matches_a / 2 : Min(matches_a, matches_b));
+        most = Max(most, a == b     ? matches_a / 2
+                         : generous ? Max(matches_a, matches_b)
+                                    : Min(matches_a, matches_b));
         counts->right[step] += most;
         counts->paired[step] += best_a;
     }
 }
 
 static void
-estimate_right(rival_counts *counts)
+estimate_right(rival_counts *counts, bool generous)
 {
     double reached = 0;
 
     if (counts->links->sources == NULL)
-        add_right(counts, counts->rivals, counts->rivals);
+        add_right(counts, counts->rivals, counts->rivals, generous);
     else
         for (uint32 a = 0; a < counts->groups; a++)
             for (uint32 b = a + 1; b < counts->groups; b++)
                 add_right(counts, &counts->rivals[(Size)a * counts->groups + b],
-                          &counts->rivals[(Size)b * counts->groups + a]);
+                          &counts->rivals[(Size)b * counts->groups + a], generous);
     for (int step = STEPS - 1; step >= 0; step--) {
         reached += counts->taken[step];
         counts->reached[step] = reached;
@@ -281,12 +285,11 @@ estimate_right(rival_counts *counts)
 static int
 choose_step(const rival_counts *counts)
 {
-    bool across = counts->links->sources != NULL;
+    bool across = counts->links->sources != NULL, repeating = !across && !counts->without;
     double f1[STEPS], best = 0;
     int chosen = 0;
 
-    if (counts->reached[0] < LEAST_LINKS ||
-        counts->right[0] >= (across ? MOST_RIGHT_ACROSS : MOST_RIGHT) * counts->reached[0])
+    if (counts->reached[0] < LEAST_LINKS || (repeating && counts->right[0] >= FEW_RIGHT * counts->reached[0]))
         return 0;
     for (int step = 0; step < STEPS; step++) {
         f1[step] = counts->right[step] > 0
@@ -295,9 +298,7 @@ choose_step(const rival_counts *counts)
         best = Max(best, f1[step]);
     }
     if (best < (counts->without ? LEAST_F1_WITHOUT : LEAST_F1) ||
-        best < f1[0] + (across            ? LEAST_GAIN_ACROSS
-                        : counts->without ? LEAST_GAIN_WITHOUT
-                                          : LEAST_GAIN))
+        best < f1[0] + (repeating ? LEAST_GAIN_REPEATING : LEAST_GAIN))
         return 0;
     while (f1[chosen] < best - ABOUT_AS_GOOD)
         chosen++;
@@ -310,11 +311,12 @@ choose_step(const rival_counts *counts)
 }
 
 /*
- * What is seen of links of sources, or of all records; NULL: there are too many. look_at_open: also whether
- * partners of one record differ, for which pairs of them are compared.
+ * What is seen of links of sources, or of all records; NULL: there are too many. for_threshold: to raise it,
+ * which is not to happen while one source sees enough that are right; whether partners of one record differ
+ * is looked at, too, for which pairs of them are compared.
  */
 static rival_counts *
-look_at_links(match_run *run, const source_links *links, int64 least_weight, bool look_at_open)
+look_at_links(match_run *run, const source_links *links, int64 least_weight, bool for_threshold)
 {
     rival_counts *counts;
 
@@ -325,8 +327,8 @@ look_at_links(match_run *run, const source_links *links, int64 least_weight, boo
     counts->groups = links->sources == NULL ? 1 : run->store->sources->count;
     counts->without = run->store->source_slot < 0;
     counts->rivals = palloc0((Size)counts->groups * counts->groups * sizeof(rivals));
-    count_rivals(run, least_weight, look_at_open, counts);
-    estimate_right(counts);
+    count_rivals(run, least_weight, for_threshold, counts);
+    estimate_right(counts, for_threshold);
     return counts;
 }
 
@@ -347,7 +349,7 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
         return 0;
     chosen = choose_step(counts);
     *few_right = !counts->without && counts->reached[0] >= LEAST_LINKS &&
-                 counts->right[0] < MOST_RIGHT * counts->reached[0];
+                 counts->right[0] < FEW_RIGHT * counts->reached[0];
     match_run_phase(
         run, "rivals",
         "%.0f links, %.0f right, %.0f %% of second partners apart, %.0f %% no links; %.1f bits less",
