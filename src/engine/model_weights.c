@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "engine/characters.h"
+#include "engine/label_comparisons.h"
 #include "engine/model_weights.h"
 #include "engine/term_index.h"
 #include "engine/value_summary.h"
@@ -15,6 +16,7 @@
 #define DISTIL_ITERATIONS 50
 #define DISTIL_RIDGE 20.0
 #define MOST_EXACT_BITS 50.0
+#define HAIR (WEIGHT_UNITS / 128)
 #define CLEARLY_MORE 4.0 /* values of so many records than copies account for */
 
 /*
@@ -122,6 +124,17 @@ monotone_weights(const double *bits, const double *met, int levels, int32 *weigh
     }
 }
 
+/*
+ * Levels that were given one weight keep their order by a hair. Of a text alone nothing else says which of a
+ * record's partners is the likelier one, where sources hold each thing once.
+ */
+static void
+keep_order(int levels, int32 *weights)
+{
+    for (int level = LEVEL_EXACT + 1; level <= levels; level++)
+        weights[level] = Max(Min(weights[level], weights[level - 1] - HAIR), -WEIGHT_LIMIT);
+}
+
 void
 model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, const em_parameters *parameters,
                   const logistic_case *cases, size_t case_count, double prior)
@@ -149,6 +162,8 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
         memcpy(comparison->u, parameters->u[c], sizeof comparison->u);
         monotone_weights(weights->levels[c], met[c], run->scorer.comparisons[c].level_count,
                          comparison->weights);
+        if (label_comparisons_first(spec) == 1 && method_weighs_terms(comparison->method))
+            keep_order(run->scorer.comparisons[c].level_count, comparison->weights);
         comparison->trained = true;
         if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
