@@ -1,5 +1,5 @@
 /*
- * expected.c: see expected.h. The weights are round numbers: what one person alone has (an identifier, a
+ * expected.c: see expected.h. The weights are rough numbers: what one person alone has (an identifier, a
  * birth date) speaks strongly when it differs; what a household or a firm shares (address, telephone, e-mail)
  * hardly does, and alone it makes no match.
  */
@@ -28,7 +28,7 @@ typedef struct expectation {
 
 /* By evidence_kind. */
 static const expectation expectations[] = {
-    [EVIDENCE_NONE] = {0, 0, 0.5},         [EVIDENCE_NAME] = {7, -6, 0.65},
+    [EVIDENCE_NONE] = {0, 0, 0.5},         [EVIDENCE_NAME] = {8.5, -6, 0.65},
     [EVIDENCE_GIVEN_NAME] = {4, -5, 0.85}, [EVIDENCE_BIRTH_DATE] = {6, -5, 0.8},
     [EVIDENCE_IDENTIFIER] = {10, -5, 0.9}, [EVIDENCE_CONTACT] = {6, -1, 0.85},
     [EVIDENCE_SHARED] = {4, -1, 0.3},
