@@ -11,9 +11,9 @@
 
 #define VALUES_LOOKED_AT 2000
 #define LEAST_OF_EITHER 0.02 /* of the values, that a form changes, and that it does not */
-#define LEAST_VALUES 20
-#define LEAST_WRAPPED 0.001 /* of the values of a column of e-mail addresses, that have more around them */
-#define LEAST_SEVERAL 0.02  /* the same, that have several addresses */
+#define LEAST_VALUES 8       /* different ones: most records may be of another kind */
+#define LEAST_WRAPPED 0.001  /* of the values of a column of e-mail addresses, that have more around them */
+#define LEAST_SEVERAL 0.02   /* the same, that have several addresses */
 #define MOST_DIGITS 24
 #define WHOLE_NUMBER 9      /* digits of a telephone number that is not local */
 #define LONGEST_VALUE 200   /* characters */

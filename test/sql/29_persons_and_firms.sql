@@ -40,6 +40,12 @@ SELECT coalesce(c ->> 'column', c ->> 'name') AS compared, c ->> 'evidence' AS e
 FROM jsonb_array_elements(suggest('SELECT id, first_name, last_name, employer, born, street, phone, email, licence FROM parties WHERE firm IS NULL') -> 'comparisons') AS c
 WHERE c ->> 'column' = 'employer';
 
+-- A dozen names of firms show by their legal forms what they are.
+SELECT count(DISTINCT firm) < 20 AS few FROM parties WHERE thing <= 110;
+SELECT c ->> 'expression' AS expression, c ->> 'evidence' AS evidence
+FROM jsonb_array_elements(suggest($$SELECT id, first_name, last_name, CASE WHEN thing % 3 = 0 THEN firm || ' Ltd' ELSE firm END AS firm, born, street, phone, email, licence FROM parties WHERE thing <= 110$$) -> 'comparisons') AS c
+WHERE c ->> 'expression' LIKE '%firm%' OR c ->> 'column' = 'firm';
+
 -- No date of birth says less for being met often, where that is copies.
 SELECT (c #>> '{frequencies,scale}')::float < 0.2 AS hardly_by_frequency
 FROM spec, train_model('SELECT * FROM parties WHERE id <= 60', spec) AS m, jsonb_array_elements(m -> 'comparisons') AS c WHERE c ->> 'name' = 'born';
