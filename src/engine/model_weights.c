@@ -17,7 +17,8 @@
 #define DISTIL_RIDGE 20.0
 #define MOST_EXACT_BITS 50.0
 #define HAIR (WEIGHT_UNITS / 128)
-#define CLEARLY_MORE 4.0 /* values of so many records than copies account for */
+#define CLEARLY_MORE 4.0    /* values of so many records than copies account for */
+#define LEAST_BY_CHANCE 0.1 /* of the pairs with an equal value, as of u (random_levels.c) */
 
 /*
  * Of a text that tells one thing, values that several records have are copies. If each copy has a further one
@@ -189,4 +190,56 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
         }
     }
     spec->trained = true;
+}
+
+/*
+ * The shares become those of the others that a record meets (of a value of n records n - 1, one of a value
+ * that is not listed but shared), less the part of such pairs that are matches. It is the same for all n: so
+ * it is if the chances of a further thing and of a further copy do not depend on how many there are.
+ */
+static void
+leave_out_copies(const value_summary *values, double equal_matches, term_frequencies *frequencies)
+{
+    double by_chance = Max(1.0 - equal_matches / values->equal_pairs, LEAST_BY_CHANCE);
+
+    for (int i = 0; i <= frequencies->count; i++) {
+        double *share = i < frequencies->count ? &frequencies->shares[i] : &frequencies->other;
+
+        *share = by_chance * (Max(*share * values->filled, 2.0) - 1.0) / values->filled;
+    }
+}
+
+/* Of texts it is done already, and of columns that teach how much rarity says it is part of that. */
+static bool
+may_count_copies(match_run *run, const match_spec *spec, const rarities *rarities, int c)
+{
+    const comparison_spec *comparison = &spec->comparisons[c];
+
+    return comparison->term_frequency && comparison->frequencies.scale > 0 &&
+           comparison->elements == ELEMENTS_NONE && !method_weighs_terms(comparison->method) &&
+           rarities_mask(rarities, c) == UINT32_C(1) << c &&
+           value_summary_of(run, run->comparison_slots[c])->equal_pairs >= 1;
+}
+
+bool
+model_counts_copies(match_run *run, const match_spec *spec, const rarities *rarities)
+{
+    for (int c = 0; c < spec->comparison_count; c++)
+        if (may_count_copies(run, spec, rarities, c))
+            return true;
+    return false;
+}
+
+void
+model_leave_out_copies(match_run *run, match_spec *spec, const rarities *rarities, double matches)
+{
+    for (int c = 0; c < spec->comparison_count; c++) {
+        comparison_spec *comparison = &spec->comparisons[c];
+        const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
+        double filled = values->filled / run->store->records.count;
+
+        if (may_count_copies(run, spec, rarities, c))
+            leave_out_copies(values, matches * filled * filled * comparison->m[LEVEL_EXACT],
+                             &comparison->frequencies);
+    }
 }

@@ -18,6 +18,17 @@ extern void model_set_weights(match_run *run, match_spec *spec, const rarities *
                               double prior);
 
 /*
+ * Copies of a thing have its value, too, and are not met by chance: a name that two records have is mostly
+ * that of a thing and its copy. So term frequencies become those of things, by the number of matches there
+ * are.
+ */
+extern void model_leave_out_copies(match_run *run, match_spec *spec, const rarities *rarities,
+                                   double matches);
+
+/* Whether that may change anything. */
+extern bool model_counts_copies(match_run *run, const match_spec *spec, const rarities *rarities);
+
+/*
  * Writes the weights of a comparison's levels (in bits by level, met as often as said) so that they do not
  * rise where values are less alike.
  */

@@ -62,6 +62,7 @@
 #define MOST_ESTIMATED 0.65     /* F1 of the links, that asks for no other model */
 #define LEAST_GAIN_WITHOUT 0.1  /* in F1, that a model without repeated texts promises */
 #define LEAST_RIGHT_WITHOUT 0.4 /* of the links that are right with them */
+#define MOSTLY_RIGHT 0.65       /* of the links, that matches are copies and not relatives */
 #define WITHIN_DIFFERING 0.25   /* of what was taken for matches, that EM begins with within groups */
 
 /* ---- m ---- */
@@ -682,6 +683,23 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
 }
 
 /*
+ * That two records share a value because they are one thing says nothing of how frequent it is. Where EM took
+ * relatives for matches, they share it by chance all the same; the links say that few of them are right then.
+ */
+static void
+leave_out_copies(match_run *run, match_spec *spec, const training *learnt)
+{
+    const rarities *rarities = learnt->sample.rarities;
+    link_estimate links;
+
+    if (run->store->records.count < 2 || !model_counts_copies(run, spec, rarities) ||
+        !cluster_estimate_links(run, spec, &links) || links.right < MOSTLY_RIGHT * links.links)
+        return;
+    model_leave_out_copies(run, spec, rarities, learnt->prior * learnt->sample.all_pairs);
+    match_run_set_weights(run, spec);
+}
+
+/*
  * What the links say of sources, and the threshold that promises the best F1, unless the specification has
  * one. A column alone has nothing to bear it out: what is said there of pairs in doubt is worth no more than
  * what is said of the rest.
@@ -723,6 +741,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     learnt = within_groups_or_not(run, spec, learnt);
     set_weights(run, spec, learnt, &verdicts);
     learnt = learn_without_repeats(run, spec, counted, across, learnt, &verdicts);
+    leave_out_copies(run, spec, learnt);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
     if (labels != NULL) {
