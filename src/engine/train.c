@@ -222,6 +222,7 @@ typedef struct training {
     struct training *groups; /* what was learnt before EM began again within groups; NULL: it did not */
     uint32 one_sided;        /* comparisons of what records of one source alone say, as bits */
     uint32 left_out;         /* these, and others that EM was not shown */
+    bool without_copies;     /* frequencies of values are those of things */
 } training;
 
 /* Where a session begins, with m and the u of random pairs as they are. */
@@ -612,6 +613,8 @@ set_weights(match_run *run, match_spec *spec, training *learnt, verdict_cases *v
             memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
     model_set_weights(run, spec, rarities, &learnt->parameters, verdicts->cases, verdicts->count,
                       learnt->prior);
+    if (learnt->without_copies)
+        model_leave_out_copies(run, spec, rarities, learnt->prior * learnt->sample.all_pairs);
     expected_weigh(run, spec, verdicts->cases, verdicts->candidates);
     match_run_set_weights(run, spec);
 }
@@ -687,16 +690,16 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
  * relatives for matches, they share it by chance all the same; the links say that few of them are right then.
  */
 static void
-leave_out_copies(match_run *run, match_spec *spec, const training *learnt)
+leave_out_copies(match_run *run, match_spec *spec, training *learnt, verdict_cases *verdicts)
 {
-    const rarities *rarities = learnt->sample.rarities;
     link_estimate links;
 
-    if (run->store->records.count < 2 || !model_counts_copies(run, spec, rarities) ||
+    if (run->store->records.count < 2 || !model_counts_copies(run, spec, learnt->sample.rarities) ||
         !cluster_estimate_links(run, spec, &links) || links.right < MOSTLY_RIGHT * links.links)
         return;
-    model_leave_out_copies(run, spec, rarities, learnt->prior * learnt->sample.all_pairs);
-    match_run_set_weights(run, spec);
+    learnt->without_copies = true;
+    pfree(verdicts->cases);
+    set_weights(run, spec, learnt, verdicts);
 }
 
 /*
@@ -741,7 +744,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     learnt = within_groups_or_not(run, spec, learnt);
     set_weights(run, spec, learnt, &verdicts);
     learnt = learn_without_repeats(run, spec, counted, across, learnt, &verdicts);
-    leave_out_copies(run, spec, learnt);
+    leave_out_copies(run, spec, learnt, &verdicts);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
                     1.0 / learnt->prior, across ? " across sources" : "");
     if (labels != NULL) {
