@@ -197,7 +197,8 @@ block_sieve_open_row(const pair_visit *visit, const block_sieve *sieve, const bl
     row->need = INT32_MIN;
     if (size > INT32_MAX)
         return;
-    row->need = clamped(visit->least_weight - visit->scorer->prior_weight);
+    if (visit->least_weight >= INT32_MIN) /* otherwise all pairs are asked for: no weight is as low */
+        row->need = clamped(visit->least_weight - visit->scorer->prior_weight);
     for (int i = 0; i < row->column_count; i++) {
         row->columns[i].differ = (int32_t)sieve->differ[kept[i]];
         row->columns[i].gain = (int32_t)(exact[kept[i]] - sieve->differ[kept[i]]);

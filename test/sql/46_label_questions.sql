@@ -21,4 +21,9 @@ BEGIN
     END LOOP;
 END $$;
 SELECT a.n, x.name || y.name AS of, a.reason FROM asked AS a JOIN badge AS x ON x.id = a.id_a JOIN badge AS y ON y.id = a.id_b ORDER BY n;
+-- Where most candidates match, by the prior, there is as much to ask.
+CREATE TABLE likely AS SELECT i AS id, CASE WHEN i % 3 = 0 THEN 'john smith' ELSE 'jane ' || i % 17 END AS name, i / 300 AS home FROM generate_series(1, 3000) AS i;
+SELECT prior, (SELECT count(*) FROM mastering.uncertain_pairs_as(NULL::integer, 'SELECT id, name, home FROM questions.likely', jsonb_build_object('blocking', '["home"]'::jsonb, 'threshold', 0.5, 'prior', prior,
+    'comparisons', '[{"column": "name", "method": "jaro_winkler", "levels": [0.9], "trained": [{"m": 0.9, "u": 0.01, "weight": 9}, {"m": 0.05, "u": 0.01, "weight": 3}, {"m": 0.05, "u": 0.98, "weight": -5}]}]'::jsonb), 100)) AS asked
+FROM (VALUES (0.4), (0.6)) AS priors (prior);
 DROP SCHEMA questions CASCADE;

@@ -336,7 +336,7 @@ make_scorer(uint64_t *seed)
     int32_t scale = unit_below(seed, 20) == 0 ? 5000 : 1; /* so that sums need more than 32 bits */
 
     w.scorer.comparison_count = 3 + (int)unit_below(seed, 3);
-    w.scorer.prior_weight = -(int32_t)unit_below(seed, 100000);
+    w.scorer.prior_weight = (int32_t)unit_below(seed, 125000) - 100000;
     for (int c = 0; c < w.scorer.comparison_count; c++) {
         comparison *comparison = &w.scorer.comparisons[c];
 
@@ -650,7 +650,8 @@ judge_world(uint64_t *seed, verdict *wrong)
             pair_visit visit = rule_visit(r, (pair_mode)mode, &index);
 
             if (mode == PAIRS_SCORED) {
-                visit.least_weight = (int64_t)unit_below(seed, 400000) - 200000;
+                if (unit_below(seed, 8) > 0) /* otherwise all pairs are asked for */
+                    visit.least_weight = (int64_t)unit_below(seed, 400000) - 200000;
                 if (unit_below(seed, 4) > 0)
                     visit.entities = NULL; /* rows go through a sieve, with all kinds of vectors */
                 lanes_use((lane_target)unit_below(seed, 3));
