@@ -32,6 +32,7 @@
 #define PARTS_AT_ONCE 16        /* that are begun between two looks at cancel requests */
 #define LEAST_ESTIMATED 50      /* links, of which it is said how many are right */
 #define LINKS_AHEAD 16          /* whose records are fetched while others are looked at */
+#define MEMBERS_GONE_BY 1024    /* of a cluster, when some are chosen to be compared */
 #define MEMBERS_AHEAD 4         /* of their clusters, that are fetched, too */
 
 void
@@ -201,11 +202,14 @@ find_clash(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *cla
     return KERNEL_OK;
 }
 
-/* Every n-th member of a cluster, so that no more than some are looked at. */
+/*
+ * Every n-th member of a cluster, so that no more than some are looked at. A large one is not gone round:
+ * each of a hundred thousand records that come to it one by one would go.
+ */
 static void
 some_members(const cluster_maker *maker, uint32 root, record_group *group)
 {
-    uint32 size = maker->forest.size[root], member = root;
+    uint32 size = Min(maker->forest.size[root], MEMBERS_GONE_BY), member = root;
 
     group->count = 0;
     for (uint32 i = 0; i < size; i++) {
