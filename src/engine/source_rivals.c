@@ -255,7 +255,7 @@ add_right(rival_counts *counts, const rivals *a, const rivals *b, bool generous)
         matches_a = true_partners(a->records, best_a, second_a);
         matches_b = true_partners(b->records, best_b, second_b);
         most = Max(most, a == b     ? matches_a / 2
-                         : generous ? Max(matches_a, matches_b)
+                         : generous ? Min(Max(matches_a, matches_b), Min(best_a, best_b))
                                     : Min(matches_a, matches_b));
         counts->right[step] += most;
         counts->paired[step] += best_a;
