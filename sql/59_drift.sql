@@ -124,7 +124,7 @@ BEGIN
                               FROM (SELECT DISTINCT s.n, mastering.normalize_text(e.value) AS value FROM (SELECT row_number() OVER () AS n, %s AS elements FROM pg_temp.mastering_sample s) s CROSS JOIN LATERAL unnest(s.elements) e (value)) v WHERE v.value <> %L',
                            mastering.elements_of(entity, model -> 'comparisons' -> i), '') INTO found, values_seen USING listed;
             IF values_seen >= enough THEN
-                counters := counters || jsonb_build_object('drift.unlisted.' || name, round((SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f) - found::numeric / values_seen, 4));
+                counters := counters || jsonb_build_object('drift.unlisted.' || name, round(coalesce((model #>> ARRAY['comparisons', i::text, 'frequencies', 'listed'])::numeric, (SELECT sum(f.value::numeric) FROM jsonb_each_text(listed) f)) - found::numeric / values_seen, 4));
             END IF;
         END IF;
         trained := model #> ARRAY['comparisons', i::text, 'trained'];

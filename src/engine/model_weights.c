@@ -72,6 +72,7 @@ record_frequencies(const value_summary *values, double least, comparison_spec *c
             list[listed - 1].records < least))
         listed--;
     frequencies->count = (int)listed;
+    frequencies->listed = 0;
     frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
     frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
     for (uint32 i = 0; i < listed; i++) {
@@ -201,7 +202,11 @@ static void
 leave_out_copies(const value_summary *values, double equal_matches, term_frequencies *frequencies)
 {
     double by_chance = Max(1.0 - equal_matches / values->equal_pairs, LEAST_BY_CHANCE);
+    double listed = 0;
 
+    for (int i = 0; i < frequencies->count; i++)
+        listed += rint(frequencies->shares[i] * values->filled);
+    frequencies->listed = listed / values->filled;
     for (int i = 0; i <= frequencies->count; i++) {
         double *share = i < frequencies->count ? &frequencies->shares[i] : &frequencies->other;
 
@@ -235,11 +240,13 @@ model_leave_out_copies(match_run *run, match_spec *spec, const rarities *raritie
 {
     for (int c = 0; c < spec->comparison_count; c++) {
         comparison_spec *comparison = &spec->comparisons[c];
-        const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
-        double filled = values->filled / run->store->records.count;
 
-        if (may_count_copies(run, spec, rarities, c))
+        if (may_count_copies(run, spec, rarities, c)) {
+            const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
+            double filled = values->filled / run->store->records.count;
+
             leave_out_copies(values, matches * filled * filled * comparison->m[LEVEL_EXACT],
                              &comparison->frequencies);
+        }
     }
 }

@@ -210,7 +210,7 @@ read_levels(const json_node *node, comparison_spec *comparison)
 static void
 read_frequencies(const json_node *node, bool lists_stay, comparison_spec *comparison)
 {
-    static const char *const members[] = {"other", "values", "scale", NULL};
+    static const char *const members[] = {"other", "values", "scale", "listed", NULL};
     term_frequencies *frequencies = &comparison->frequencies;
     json_node member;
 
@@ -222,6 +222,8 @@ read_frequencies(const json_node *node, bool lists_stay, comparison_spec *compar
     frequencies->scale = 1.0;
     if (json_member(node, "scale", &member))
         frequencies->scale = json_number(&member, 0, 10);
+    if (json_member(node, "listed", &member))
+        frequencies->listed = json_number(&member, 0, 1.0);
     if (!json_member(node, "values", &member) || !json_is_object(&member))
         json_error(node, "member \"values\" is missing", "It is an object of value and share.", NULL);
     if (lists_stay)
@@ -596,6 +598,10 @@ write_trained(StringInfo out, const comparison_spec *comparison)
     append_json_number(out, comparison->frequencies.other);
     appendStringInfoString(out, ",\"scale\":");
     append_json_number(out, comparison->frequencies.scale);
+    if (comparison->frequencies.listed > 0) {
+        appendStringInfoString(out, ",\"listed\":");
+        append_json_number(out, comparison->frequencies.listed);
+    }
     appendStringInfoString(out, ",\"values\":{");
     for (int i = 0; i < comparison->frequencies.count; i++) {
         if (i > 0)

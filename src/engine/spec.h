@@ -78,9 +78,11 @@ typedef struct rule_spec {
 typedef struct term_frequencies {
     int count;
     char **values;  /* normalised, in the database's encoding */
-    double *shares; /* of the records that have a value */
-    double other;   /* the share of any value that is not listed */
-    double scale;   /* of what a value's frequency adds */
+    double *shares; /* of the records that have a value, or without copies */
+    double
+        listed; /* where they are without copies: the share of records whose value is listed; 0: their sum */
+    double other; /* the share of any value that is not listed */
+    double scale; /* of what a value's frequency adds */
     struct JsonbContainer
         *by_name; /* spec_read_to_ask: value -> share in the document, instead of the lists */
 } term_frequencies;

@@ -29,5 +29,23 @@ UPDATE public.goods SET tags = ARRAY['new', 'newer'] WHERE id <= 210;
 SELECT change FROM load('dev', 'g');
 SELECT master('dev', 'g') #>> '{how,run}' AS run;
 SELECT * FROM public.unlisted();
+-- The shares of names that a thing and its copies have are those without copies; how many records have a name that is listed is kept beside them.
+CREATE TABLE public.persons AS SELECT no AS id, no / 900 AS list, 'Name' || translate(substr(md5('n' || no % 900), 1, 9), '0123456789', 'ghijklmnop') AS name, 'town' || no % 900 % 12 AS town,
+    date '1950-01-01' + no % 900 * 19 AS born FROM generate_series(0, 3599) AS no;
+SELECT define_entity('dev', 'p', '{"name": "text", "town": "text", "born": "date"}'), set_blocking('dev', 'p', '["name", "born"]'),
+       set_comparisons('dev', 'p', '[{"column": "name", "method": "jaro_winkler", "levels": [0.9], "term_frequency": true}, {"column": "town", "method": "exact"}, {"column": "born", "method": "date", "levels": [0.9]}]');
+CREATE VIEW public.list0 AS SELECT * FROM public.persons WHERE list = 0;
+CREATE VIEW public.list1 AS SELECT * FROM public.persons WHERE list = 1;
+CREATE VIEW public.list2 AS SELECT * FROM public.persons WHERE list = 2;
+CREATE VIEW public.list3 AS SELECT * FROM public.persons WHERE list = 3;
+SELECT count(map_source('dev', 'p', 'list' || i, 'public.list' || i, 'id')) AS sources FROM generate_series(0, 3) AS i;
+SELECT count(*) FROM load('dev', 'p');
+SELECT (f.value ->> 'listed')::numeric AS listed, (SELECT sum(v.value::numeric) < 0.5 FROM jsonb_each_text(f.value -> 'values') AS v) AS without_copies
+FROM jsonb_path_query(train('dev', 'p'), '$.comparisons[0].frequencies') AS f (value);
+SELECT master('dev', 'p') #>> '{how,run}' AS run;
+INSERT INTO public.persons SELECT 5000 + no, 0, translate(md5('x' || no), '0123456789', 'ghijklmnop'), 'town' || no % 12, date '2020-01-01' + no * 10 FROM generate_series(1, 250) AS no;
+SELECT sum(inserted) AS inserted FROM load('dev', 'p');
+SELECT master('dev', 'p') #>> '{how,run}' AS run;
+SELECT c.value FROM mastering.head AS h CROSS JOIN LATERAL jsonb_each_text(h.versions -> 'p' -> 'counters') AS c WHERE h.environment = 'dev' AND c.key = 'drift.unlisted.name';
 \c :home
 DROP DATABASE drift_elements;
