@@ -17,7 +17,7 @@ before=$(server_psql -At -d postgres -c "SELECT 'DATABASE ' || datname FROM pg_d
 # Other pages make some meanwhile: those go that this page names and that were not there, databases before roles.
 clean() {
     server_psql -q -d postgres -c "DROP DATABASE $copy WITH (FORCE)"
-    cat "$2" "$data" | sed -nE 's/.*CREATE ((DATABASE|ROLE) [a-z_]+).*/\1/p' | LC_ALL=C sort -u |
+    cat "$2" "$data" | sed -nE 's/CREATE (DATABASE|ROLE)/\n&/g; p' | sed -nE 's/^CREATE ((DATABASE|ROLE) [a-z_0-9]+).*/\1/p' | LC_ALL=C sort -u |
         LC_ALL=C comm -13 <(printf '%s\n' "$before") - | sed 's/\(.*\) \(.*\)/DROP \1 IF EXISTS \2;/' | server_psql -q -d postgres -f -
 }
 trap 'clean "$@"' EXIT

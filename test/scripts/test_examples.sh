@@ -51,8 +51,14 @@ cat >"$folder/fails.md" <<'PAGE'
 SELECT nothing;
 ```
 PAGE
+cat >"$folder/nobody.md" <<'PAGE'
+```sql
+-- nobody
+SELECT nothing;
+```
+PAGE
 status=0
-for lie in lie fails; do
+for lie in lie fails nobody; do
     ! page "$folder/$lie.md" "$folder/$lie.out" 2>/dev/null || status=1
 done
 ok 'other output and errors are seen' "$status"
