@@ -38,7 +38,7 @@ extern void link_parts_deal(match_run *run, const keyed_record *links, uint64 co
                             const label_list *verdicts, uint32 *numbers, link_parts *parts);
 extern void link_parts_free(link_parts *parts);
 
-/* Where the members of a part begin: what is kept of members has as many places as links_parts_places. */
+/* Where the members of a part begin: what is kept of members has as many places as link_parts_places. */
 static inline uint64
 link_parts_first(const link_parts *parts, int part)
 {

@@ -54,7 +54,7 @@ void random_pairs_draw(const random_pairs *pairs, uint64_t i, uint32_t *a, uint3
 
 /*
  * Draws all pairs, and puts them in an order in which they are compared faster: only how many there are of
- * each pattern is asked for. Partners are taken some hundreds at a time, whose values stay in a processor's
+ * each pattern is asked for. Partners are taken some thousands at a time, whose values stay in a processor's
  * caches while all other records come by in their order. Not for every_pair; drawn and scratch have room for
  * all.
  */
