@@ -266,11 +266,19 @@ count_in_passes(match_run *run, int slot, bool elements, value_summary *summary)
 }
 
 static value_summary *
-new_summary(match_run *run, int slot)
+empty_summary(match_run *run)
 {
     value_summary *summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
 
     summary->one_looked_at = run->store->records.count > MANY_RECORDS ? ONE_OF_MANY : ONE_LOOKED_AT;
+    return summary;
+}
+
+static value_summary *
+new_summary(match_run *run, int slot)
+{
+    value_summary *summary = empty_summary(run);
+
     for (int c = 0; c < run->spec->comparison_count; c++)
         summary->wants_frequent |=
             run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
@@ -342,9 +350,8 @@ value_summaries_make(match_run *run)
 const value_summary *
 value_summary_of_elements(match_run *run, int slot)
 {
-    value_summary *summary = MemoryContextAllocZero(run->context, sizeof(value_summary));
+    value_summary *summary = empty_summary(run);
 
-    summary->one_looked_at = run->store->records.count > MANY_RECORDS ? ONE_OF_MANY : ONE_LOOKED_AT;
     summary->wants_frequent = true;
     if (run->store->spool != NULL)
         count_in_passes(run, slot, true, summary);
