@@ -153,6 +153,13 @@ dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
     dictionary_settle(dictionary);
 }
 
+Size
+dictionary_untouched(const dictionary *dictionary)
+{
+    return (Size)(dictionary->allocated - dictionary->count) *
+           (sizeof(text_view) + sizeof(uint64) + sizeof(uint32));
+}
+
 /* Room that was reserved; behind it SHORT_TEXT_ROOM bytes are left. */
 static dictionary_value *
 take_value(dictionary *dictionary, Size size)

@@ -130,6 +130,9 @@ dictionary_prefetch_values(const dictionary *dictionary, const uint64 *hashes, u
 
 extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);
 
+/* Bytes of its arrays that no value has taken yet. */
+extern Size dictionary_untouched(const dictionary *dictionary);
+
 /* The two halves of dictionary_reserve: what allocates, and the rest, which a worker thread may do. */
 extern void dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes);
 extern void dictionary_settle(dictionary *dictionary);

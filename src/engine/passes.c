@@ -48,7 +48,7 @@ static uint64
 records_that_fit(const match_run *run)
 {
     const spool *spool = run->store->spool;
-    uint64 each = spool->memory / Max(spool->count, 1) + RECORD_OVERHEAD;
+    uint64 each = spool->most_memory / Max(spool->count, 1) + RECORD_OVERHEAD;
 
     return Max(mastering_memory_budget() / 2 / each, 64);
 }

@@ -133,7 +133,7 @@ append_value(spool *spool, const char *values, char *to, const dictionary *dicti
     value_head head = HEAD_OF(text.length, text.width);
     Size size = (Size)text.length * text.width;
 
-    spool->memory += sizeof(uint32);
+    spool->most_memory += sizeof(uint32);
     to = append(to, &head, sizeof head);
     if (size == 0)
         return to;
@@ -142,7 +142,7 @@ append_value(spool *spool, const char *values, char *to, const dictionary *dicti
 
         to = append(to, hashes, sizeof hashes);
     }
-    spool->memory += VALUE_OVERHEAD + size;
+    spool->most_memory += VALUE_OVERHEAD + size;
     to = append_zeros(to, gap_before(values, to, text.width));
     return append(to, text.chars, size);
 }
@@ -203,7 +203,7 @@ spool_add(spool *spool, const record_store *store)
         BufFileWrite(spool->parts[part], spool->buffer.data, size);
         spool->part_bytes[part] += (uint64)size;
         spool->bytes += (uint64)size;
-        spool->memory += sizeof(int64) + header.id_length;
+        spool->most_memory += sizeof(int64) + header.id_length;
         if ((record & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
     }

@@ -40,9 +40,10 @@ typedef struct spool_record {
 typedef struct spool {
     MemoryContext context;
     int column_count;
-    uint32 count; /* records */
-    uint64 bytes; /* of them, in files */
-    Size memory;  /* they would take in a store, about */
+    uint32 count;     /* records */
+    uint64 bytes;     /* of them, in files */
+    Size memory;      /* that they took in a store, a part after the other */
+    Size most_memory; /* that they would take if no two values were the same */
     int part_bits, part_count;
     uint64 *part_bytes;
     BufFile **parts; /* by the first bits of the id's hash, until they are sorted */

@@ -34,6 +34,9 @@ SET mastering.threads = 7;
 :result('SELECT * FROM progress_records ORDER BY md5(id::text)', :'spec') \gset shuffled_
 SET mastering.work_mem = '1MB';
 :result('SELECT * FROM progress_records ORDER BY id DESC', :'spec') \gset little_
+SET mastering.work_mem = '10MB';
+SELECT count(*) AS records FROM mastering.dedupe('SELECT * FROM progress_records', :'spec');
+SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
 RESET mastering.work_mem;
 RESET mastering.threads;
 SELECT :'one_result' = :'two_result' AS two_threads, :'one_result' = :'shuffled_result' AS shuffled, :'one_result' = :'little_result' AS little_memory;

@@ -119,3 +119,11 @@ CREATE TABLE passes_frequent AS SELECT n AS id, 'brand ' || n % 4000 AS brand, '
 SELECT count(*) AS trained FROM mastering.train_model('SELECT * FROM passes_frequent', '{"blocking": ["name", "brand"], "comparisons": [{"column": "brand", "method": "exact", "term_frequency": true}, {"column": "name", "method": "exact"}, {"column": "note", "method": "exact"}]}');
 SELECT max(memory_mb) - min(memory_mb) < 5 AS little_memory FROM mastering.last_run() WHERE phase = 'pairs' AND EXISTS (SELECT FROM mastering.last_run() WHERE phase = 'spill');
 DROP TABLE passes_frequent;
+
+-- Arrays of records and values double; what nobody has touched of them takes no memory, and is no reason for files.
+CREATE TABLE passes_untouched AS SELECT g AS id, md5(g::text) AS a, g % 1000 AS b, g % 77 AS c, g % 13 AS d FROM generate_series(1, 140000) AS g;
+SET mastering.work_mem = '40MB';
+SELECT count(*) AS records FROM mastering.dedupe('SELECT * FROM passes_untouched', '{"blocking": ["a"], "threshold": 0.9, "comparisons": [{"column": "a", "method": "exact"}, {"column": "b", "method": "exact"}, {"column": "c", "method": "exact"}, {"column": "d", "method": "exact"}]}');
+SELECT max(memory_mb) <= 40 AS fits, count(*) FILTER (WHERE phase = 'spill') AS spills FROM mastering.last_run();
+RESET mastering.work_mem;
+DROP TABLE passes_untouched;
