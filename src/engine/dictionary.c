@@ -56,17 +56,39 @@ shape_of(text_view text)
 }
 
 static void
-grow(dictionary *dictionary)
+set_allocated(dictionary *dictionary, Size codes)
 {
-    Size codes = mul_size(dictionary->allocated, 2);
-
-    if (codes > PG_UINT32_MAX / 4)
-        ereport(ERROR,
-                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many distinct values in one column")));
     dictionary->texts = big_realloc(dictionary->texts, mul_size(codes, sizeof(text_view)));
     dictionary->hashes = big_realloc(dictionary->hashes, mul_size(codes, sizeof(uint64)));
     dictionary->records = big_realloc(dictionary->records, mul_size(codes, sizeof(uint32)));
     dictionary->allocated = (uint32)codes;
+}
+
+/* For so many codes at least. */
+static void
+grow(dictionary *dictionary, Size least)
+{
+    Size codes = Max(dictionary->forecast, mul_size(dictionary->allocated, 2));
+
+    while (codes < least)
+        codes = mul_size(codes, 2);
+    if (codes > PG_UINT32_MAX / 4)
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many distinct values in one column")));
+    set_allocated(dictionary, codes);
+}
+
+void
+dictionary_forecast(dictionary *dictionary, uint32 values)
+{
+    dictionary->forecast = values;
+}
+
+void
+dictionary_trim(dictionary *dictionary)
+{
+    if (dictionary->allocated / 8 * 7 > dictionary->count)
+        set_allocated(dictionary, Max(dictionary->count, FIRST_CODES));
 }
 
 void
@@ -76,10 +98,7 @@ dictionary_expect(dictionary *dictionary, uint32 values)
 
     if (dictionary->count > 1 || values <= dictionary->allocated)
         return;
-    dictionary->expected = dictionary->allocated = values;
-    dictionary->texts = big_realloc(dictionary->texts, mul_size(values, sizeof(text_view)));
-    dictionary->hashes = big_realloc(dictionary->hashes, mul_size(values, sizeof(uint64)));
-    dictionary->records = big_realloc(dictionary->records, mul_size(values, sizeof(uint32)));
+    dictionary->expected = values;
     while (places / 4 * 3 < values)
         places = mul_size(places, 2);
     pfree(dictionary->table);
@@ -131,8 +150,8 @@ dictionary_settle(dictionary *dictionary)
 void
 dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes)
 {
-    while (dictionary->allocated - dictionary->count < values)
-        grow(dictionary);
+    if (dictionary->allocated - dictionary->count < values)
+        grow(dictionary, (Size)dictionary->count + values);
     while (!table_has_room(dictionary, values))
         grow_table(dictionary);
     bytes = add_size(bytes, mul_size(values, MAXIMUM_ALIGNOF + sizeof(dictionary_value)));

@@ -31,6 +31,7 @@ typedef struct dictionary {
     uint32 count; /* codes in use, with code 0 */
     uint32 allocated;
     uint32 expected;  /* by somebody who knows; 0: nobody did */
+    uint32 forecast;  /* codes to which to grow, if need be; 0: nobody knows */
     text_view *texts; /* by code */
     uint64 *hashes;   /* of the whole content */
     uint32 *records;  /* that have the value */
@@ -51,10 +52,19 @@ typedef struct dictionary {
 
 extern dictionary *dictionary_create(MemoryContext context);
 
-/* Room for about so many values in all, in a dictionary that is empty: growing costs as much as filling it.
- * DICTIONARY_EXPECTED_BYTES: that it then takes for each of them, at most. */
+/* A table for about so many values in all, in a dictionary that is empty: growing costs as much as filling
+ * it. DICTIONARY_EXPECTED_BYTES: that values then take, each of them, at most. */
 #define DICTIONARY_EXPECTED_BYTES 66
 extern void dictionary_expect(dictionary *dictionary, uint32 values);
+
+/*
+ * How many values there will be at most, as far as anybody can tell. When what is kept by code has to grow,
+ * it grows to that, and is not copied again; what no value comes for takes no memory but that of its
+ * addresses, DICTIONARY_CODE_BYTES each, which dictionary_trim gives back.
+ */
+#define DICTIONARY_CODE_BYTES (sizeof(text_view) + sizeof(uint64) + sizeof(uint32))
+extern void dictionary_forecast(dictionary *dictionary, uint32 values);
+extern void dictionary_trim(dictionary *dictionary);
 
 /* The code of a value, new or known; counts one more record that has it. */
 extern uint32 dictionary_add(dictionary *dictionary, text_view text);

@@ -71,6 +71,8 @@ typedef struct read_column {
     value_reader *reader;
     bool plain; /* texts of ASCII need no PostgreSQL */
     normalize_mode mode;
+    double expected;   /* values among all records, by statistics; 0: nobody knows */
+    uint32 had_values; /* before the last part was looked up */
 } read_column;
 
 /* What became of the records of a page. */
@@ -271,25 +273,49 @@ static void
 expect_values(page_reader *reader, Oid relation)
 {
     double records = (double)reader->reading->expected, all = 0, share;
-    double *values = palloc(Max(reader->column_count, 1) * sizeof(double));
 
     for (int i = 0; i < reader->column_count; i++) {
-        values[i] = expected_values(relation, (AttrNumber)(reader->columns[i].attribute + 1), records);
-        values[i] = Min(values[i] * MORE_THAN_EXPECTED, records);
-        all += values[i];
+        read_column *column = &reader->columns[i];
+
+        column->expected = expected_values(relation, (AttrNumber)(column->attribute + 1), records);
+        column->expected = Min(column->expected * MORE_THAN_EXPECTED, records);
+        all += column->expected;
     }
     share = (double)mastering_memory_budget() / MEMORY_EXPECTED / (Max(all, 1) * DICTIONARY_EXPECTED_BYTES);
     for (int i = 0; i < reader->column_count && records > 0; i++)
-        dictionary_expect(dictionary_of(reader, i), (uint32)(values[i] * Min(share, 1)));
-    pfree(values);
+        dictionary_expect(dictionary_of(reader, i), (uint32)(reader->columns[i].expected * Min(share, 1)));
 }
 
-/* Nothing is left for others to do before they look something up. */
+/*
+ * How many values a column will have, rather too many than too few: new ones come the more seldom the more
+ * there are, so no faster than in the part that was looked up last. Statistics say less, as long as they may
+ * be right. part: the next one; 0: nobody knows.
+ */
+static uint32
+forecast_values(const page_reader *reader, int i, const page_part *part)
+{
+    const read_column *column = &reader->columns[i];
+    double count = dictionary_of(reader, i)->count, left, forecast;
+    Size share = mastering_memory_budget() / MEMORY_EXPECTED / (Size)reader->column_count;
+
+    if (reader->write == NULL || reader->reading->expected <= part->first_record ||
+        count < column->had_values)
+        return 0;
+    left = (double)(reader->reading->expected - part->first_record) / reader->write->row_count;
+    forecast = (count - column->had_values) * left * MORE_THAN_EXPECTED;
+    if (column->expected > count)
+        forecast = Min(forecast, column->expected * 2 - count);
+    return (uint32)Min(count + forecast + reader->most_rows, (double)(share / DICTIONARY_CODE_BYTES));
+}
+
+/* Nothing is left for others to do before they look something up, and no room for what will not come. */
 static void
 settle_all(page_reader *reader)
 {
-    for (int i = 0; i < reader->column_count; i++)
+    for (int i = 0; i < reader->column_count; i++) {
         dictionary_settle(dictionary_of(reader, i));
+        dictionary_trim(dictionary_of(reader, i));
+    }
 }
 
 static void
@@ -673,11 +699,14 @@ reserve_values(page_reader *reader, const page_part *part)
     int columns = reader->column_count;
 
     for (int i = 0; i < columns; i++) {
+        dictionary *dictionary = dictionary_of(reader, i);
         Size bytes = 0;
 
         for (uint32 p = 0; p < part->page_count; p++)
             bytes += part->bytes[(Size)p * columns + i];
-        dictionary_make_room(dictionary_of(reader, i), part->row_count, bytes);
+        dictionary_forecast(dictionary, forecast_values(reader, i, part));
+        reader->columns[i].had_values = dictionary->count;
+        dictionary_make_room(dictionary, part->row_count, bytes);
     }
 }
 
