@@ -90,6 +90,7 @@ typedef struct page_part {
     uint32 page_count, row_count;
     uint32 first_record;
     page_value *values;   /* by column and row */
+    uint32 *codes;        /* the same, once they were looked up: what goes into rows lies close */
     Size *bytes;          /* by page and column: of characters to be kept */
     MemoryContext others; /* characters that are not in a page */
 } page_part;
@@ -332,6 +333,7 @@ make_parts(page_reader *reader)
         part->pages = palloc(reader->most_pages * BLCKSZ);
         part->lines = palloc(reader->most_rows * sizeof(OffsetNumber));
         part->values = palloc((Size)reader->most_rows * columns * sizeof(page_value));
+        part->codes = palloc((Size)reader->most_rows * columns * sizeof(uint32));
         part->bytes = palloc((Size)reader->most_pages * columns * sizeof(Size));
         if (reader->copies_size > 0)
             part->copies =
@@ -555,15 +557,17 @@ seek_value(const dictionary *dictionary, const page_value *value)
     return dictionary_seek(dictionary, value->hash, value->length);
 }
 
-static inline void
-add_value(dictionary *dictionary, page_value *value, uint32 place)
+static inline uint32
+add_value(dictionary *dictionary, const page_value *value, uint32 place)
 {
-    value->code =
+    uint32 code =
         value->code == VALUE_SHORT
             ? dictionary_add_short(dictionary, value->chars, value->length, value->hash, place)
-            : dictionary_add_sought(dictionary, (text_view){value->chars, value->length, value->code},
+            : dictionary_add_sought(dictionary, (text_view){value->chars, value->length, (uint8)value->code},
                                     value->hash, place);
-    __builtin_prefetch(&dictionary->records[value->code], 1);
+
+    __builtin_prefetch(&dictionary->records[code], 1);
+    return code;
 }
 
 /*
@@ -575,7 +579,8 @@ static void
 look_up_column(page_reader *reader, page_part *part, int column)
 {
     dictionary *dictionary = dictionary_of(reader, column);
-    page_value *values = &part->values[(Size)column * reader->most_rows];
+    const page_value *values = &part->values[(Size)column * reader->most_rows];
+    uint32 *codes = &part->codes[(Size)column * reader->most_rows];
     uint32 places[LOOK_UPS] = {0}, count = part->row_count;
 
     dictionary_settle(dictionary);
@@ -583,9 +588,11 @@ look_up_column(page_reader *reader, page_part *part, int column)
         uint32 sought = i - LOOK_UPS, added = sought - LOOK_UPS, counted = added - LOOK_UPS;
 
         if (counted < count && values[counted].chars != NULL)
-            dictionary->records[values[counted].code]++;
-        if (added < count && values[added].chars != NULL)
-            add_value(dictionary, &values[added], places[i % LOOK_UPS]);
+            dictionary->records[codes[counted]]++;
+        if (added < count)
+            codes[added] = values[added].chars == NULL
+                               ? values[added].code
+                               : add_value(dictionary, &values[added], places[i % LOOK_UPS]);
         if (sought < count && values[sought].chars != NULL)
             places[i % LOOK_UPS] = seek_value(dictionary, &values[sought]);
         if (i < count)
@@ -604,10 +611,10 @@ write_rows(page_reader *reader, page_part *part, uint32 item)
     uint32 *rows = (uint32 *)reader->store->records.rows + (Size)part->first_record * stride;
 
     for (int column = 0; column < reader->column_count; column++) {
-        const page_value *values = &part->values[(Size)column * reader->most_rows];
+        const uint32 *codes = &part->codes[(Size)column * reader->most_rows];
 
         for (uint32 row = first; row < end; row++)
-            rows[(Size)row * stride + column] = values[row].code;
+            rows[(Size)row * stride + column] = codes[row];
     }
 }
 
