@@ -45,6 +45,8 @@ id_hash(const record_store *store, uint32 record)
 
     if (store->integer_ids == NULL)
         return hash_bytes(store->text_ids[record], strlen(store->text_ids[record]));
+    if ((uint64)store->integer_ids[record] < HASH_DECIMAL_END) /* and not below zero */
+        return hash_decimal((uint64)store->integer_ids[record]);
     return hash_short(buffer, (Size)pg_lltoa(store->integer_ids[record], buffer), &together);
 }
 

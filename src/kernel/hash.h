@@ -126,6 +126,43 @@ hash_short(const void *data, size_t length, uint64_t *together)
     return hash_select(mask, hash_combine(hash, rest), hash);
 }
 
+/* Eight digits of a number below 10^8, as bytes from 0 to 9, the first one lowest: halves, and theirs again.
+ */
+static inline uint64_t
+hash_digits(uint32_t number)
+{
+    uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
+    uint64_t hundreds = (fours * 10486 >> 20) & UINT64_C(0x0000007f0000007f); /* of four digits each: / 100 */
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = (twos * 103 >> 10) & UINT64_C(0x000f000f000f000f); /* of two digits each: / 10 */
+
+    return tens | (twos - tens * 10) << 8;
+}
+
+#define HASH_DECIMAL_END UINT64_C(1000000000000000)
+
+/*
+ * hash_bytes of the text of a number below HASH_DECIMAL_END in digits, which is not written: most numbers
+ * have at most eight, which is one word, and its zeros in front are shifted out of it.
+ */
+static inline uint64_t
+hash_decimal(uint64_t number)
+{
+    const uint64_t zeros = UINT64_C(0x3030303030303030);
+    uint64_t last = hash_digits((uint32_t)(number % 100000000)), first;
+    int bits; /* of zeros in front */
+
+    if (number < 100000000) {
+        bits = __builtin_ctzll(last | UINT64_C(1) << 56) & ~7;
+        return hash_combine(hash_word((uint64_t)(8 - bits / 8)), (last | zeros) >> bits);
+    }
+    first = hash_digits((uint32_t)(number / 100000000));
+    bits = __builtin_ctzll(first) & ~7;
+    return hash_combine(hash_combine(hash_word((uint64_t)(16 - bits / 8)),
+                                     (first | zeros) >> bits | (last | zeros) << 1 << (63 - bits)),
+                        (last | zeros) >> bits);
+}
+
 /*
  * A sequence of pseudo-random words from a seed: word i of a stream is a function of seed and i, so
  * threads can take any part of it.

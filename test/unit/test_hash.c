@@ -174,6 +174,31 @@ test_short(void)
     unit_ok(shown && hidden, "its bits, and no others, are in its words");
 }
 
+/* A number hashes as its text does: those about each power of ten, and of any length. */
+static void
+test_decimal(void)
+{
+    uint64_t seed = 8, power = 1;
+    bool same = true;
+    char text[32];
+
+    for (int digits = 1; digits <= 15; digits++, power *= 10)
+        for (int i = 0; i < 20000; i++) {
+            uint64_t number = i < 200 ? power - (power < 100 ? 0 : 100) + (uint64_t)i
+                                      : power + unit_random(&seed) % (power * 9);
+
+            if (number < HASH_DECIMAL_END)
+                same &=
+                    hash_decimal(number) ==
+                    hash_bytes(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number));
+        }
+    for (uint64_t number = 0; number < 200000; number++)
+        same &= hash_decimal(number) ==
+                hash_bytes(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number));
+    same &= hash_decimal(HASH_DECIMAL_END - 1) == hash_bytes("999999999999999", 15);
+    unit_ok(same, "a number has the hash of its digits");
+}
+
 /* By a second implementation of the same definition, in Python's whole numbers. */
 static void
 test_pinned(void)
@@ -197,6 +222,7 @@ main(void)
     test_avalanche();
     test_bytes();
     test_short();
+    test_decimal();
     test_pinned();
     return unit_done();
 }
