@@ -175,8 +175,7 @@ dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
 Size
 dictionary_untouched(const dictionary *dictionary)
 {
-    return (Size)(dictionary->allocated - dictionary->count) *
-           (sizeof(text_view) + sizeof(uint64) + sizeof(uint32));
+    return (Size)(dictionary->allocated - dictionary->count) * DICTIONARY_CODE_BYTES;
 }
 
 /* Room that was reserved; behind it SHORT_TEXT_ROOM bytes are left. */
