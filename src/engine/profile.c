@@ -15,6 +15,9 @@
 #include "utils/memutils.h"
 
 #define FEW_VALUES 60
+#define SHORTEST_DATE 6 /* characters */
+#define LONGEST_DATE 40
+#define FEWEST_DIGITS_OF_DATE 3
 #define LONG_NUMBER 6.5         /* digits, on average */
 #define MANY_DIFFERENT 0.3      /* of the values */
 #define MOST_OF_A_LENGTH 0.6    /* of numbers that are amounts: codes have mostly one */
@@ -73,7 +76,8 @@ looks_like_date(text_view text, const value_look *look)
 {
     calendar_date date;
 
-    return text.length >= 6 && text.length <= 40 && look->digits >= 3 &&
+    return text.length >= SHORTEST_DATE && text.length <= LONGEST_DATE &&
+           look->digits >= FEWEST_DIGITS_OF_DATE &&
            (look->letters <= 2 ? look->digits >= 4 : look->letters <= 20) && parse_date(text, &date) &&
            date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31 &&
            (date.day > 0 || look->digits >= 8);
@@ -82,8 +86,16 @@ looks_like_date(text_view text, const value_look *look)
 bool
 value_is_date(text_view text)
 {
-    value_look look = look_at(text);
+    value_look look;
+    uint32 digits = 0;
 
+    if (text.length < SHORTEST_DATE || text.length > LONGEST_DATE)
+        return false;
+    for (uint32 i = 0; i < text.length; i++)
+        digits += text_view_at(text, i) - '0' < 10;
+    if (digits < FEWEST_DIGITS_OF_DATE) /* most texts; no further look at them is worth it */
+        return false;
+    look = look_at(text);
     return looks_like_date(text, &look);
 }
 

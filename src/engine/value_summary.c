@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 
 #define SHARE_THAT_FITS 0.8 /* of the values that took the memory, next time: arrays double */
-#define ONE_LOOKED_AT 8     /* of so many different values; */
+#define ONE_LOOKED_AT 8     /* of so many different values, by their content: a power of two; */
 #define ONE_OF_MANY 32      /* the same, of more records than this: */
 #define MANY_RECORDS 262144
 #define LONGEST_LOOKED_AT 60
@@ -55,15 +55,15 @@ least_records_kept(const dictionary *values)
     return least;
 }
 
-/* Of some values, by their content: what they are of. */
+/* What a value is of. */
 static void
-look_at_value(value_summary *summary, const dictionary *values, uint32 code)
+look_at_value(value_summary *summary, text_view text)
 {
-    if (values->hashes[code] % summary->one_looked_at != 0 || values->texts[code].length > LONGEST_LOOKED_AT)
+    if (text.length > LONGEST_LOOKED_AT)
         return;
     summary->looked_at++;
-    summary->dates += value_is_date(values->texts[code]);
-    summary->given_names += value_has_given_name(values->texts[code]);
+    summary->dates += value_is_date(text);
+    summary->given_names += value_has_given_name(text);
 }
 
 /* The values of a dictionary that may be among those that are kept. */
@@ -76,20 +76,25 @@ typedef struct frequent_candidates {
 static void
 count_values(value_summary *summary, const dictionary *values, frequent_candidates *candidates)
 {
-    uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX;
+    uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX, counted = 0;
+    double filled = summary->filled, held = summary->held, equal_pairs = summary->equal_pairs;
+    uint64 not_looked_at = summary->one_looked_at - 1; /* bits of a hash */
 
-    *candidates = (frequent_candidates){least, 0};
     for (uint32 code = 1; code < values->count; code++) {
         double records = values->records[code];
 
-        summary->filled += records;
-        summary->held += records;
-        summary->equal_pairs += records * (records - 1) / 2;
-        look_at_value(summary, values, code);
-        candidates->count +=
-            values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
+        filled += records;
+        held += records;
+        equal_pairs += records * (records - 1) / 2;
+        if ((values->hashes[code] & not_looked_at) == 0)
+            look_at_value(summary, values->texts[code]);
+        counted += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
+    summary->filled = filled;
+    summary->held = held;
+    summary->equal_pairs = equal_pairs;
     summary->values += values->count - 1;
+    *candidates = (frequent_candidates){least, counted};
 }
 
 /* Keeps the most frequent of what was kept before and of the values of a dictionary. */
