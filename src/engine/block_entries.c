@@ -24,13 +24,14 @@
 #define LINE_ENTRIES 4          /* in a cache line */
 
 typedef struct entry_job {
-    entry_source source;
-    const void *context;
-    uint64 count;
+    const entry_source *source;
+    uint64 count;       /* of items */
+    uint64 room;        /* entries that they can be */
     keyed_record *work; /* by group and part */
     keyed_record *sorted;
     uint32 group_entries;
     uint32 groups;
+    uint64 *group_starts; /* in work */
     int part_bits;
     uint32 parts;
     uint32 *starts;    /* by part and group: where its entries begin in the group */
@@ -68,6 +69,17 @@ place_of(const entry_job *job, uint32 part, uint32 group)
 
 /* ---- steps ---- */
 
+/* How many entries a group can have. */
+static void
+measure_group(void *context, int64_t group, int thread)
+{
+    const entry_job *job = context;
+    uint64 first = (uint64)group * job->group_entries, end = Min(job->count, first + job->group_entries);
+
+    job->group_starts[group] =
+        job->source->most == NULL ? end - first : job->source->most(job->source->context, first, end);
+}
+
 /* A group's entries, dealt into parts. */
 static void
 deal_group(void *context, int64_t item, int thread)
@@ -76,8 +88,8 @@ deal_group(void *context, int64_t item, int thread)
     uint32 group = (uint32)item, ends[1 << MOST_PART_BITS] = {0}, place = 0;
     uint64 first = (uint64)group * job->group_entries, end = Min(job->count, first + job->group_entries);
     keyed_record *made = (keyed_record *)(void *)(job->thread_room + thread * job->thread_size);
-    keyed_record *dealt = job->work + first;
-    uint32 count = job->source(job->context, first, end, made);
+    keyed_record *dealt = job->work + job->group_starts[group];
+    uint32 count = job->source->make(job->source->context, first, end, made);
 
     for (uint32 i = 0; i < count; i++)
         ends[part_of(job, made[i].key)]++;
@@ -96,7 +108,7 @@ deal_group(void *context, int64_t item, int thread)
 static inline keyed_record *
 entries_of(const entry_job *job, uint32 part, uint32 group)
 {
-    return job->work + (uint64)group * job->group_entries + job->starts[place_of(job, part, group)];
+    return job->work + job->group_starts[group] + job->starts[place_of(job, part, group)];
 }
 
 /* Asks for the first entries of a part in the next group, while those in this one are gone over. */
@@ -210,14 +222,31 @@ finish_part(void *context, int64_t item, int thread)
 
 /* ---- all of them ---- */
 
+/* Where the entries of each group go, at most as many as there is room for. */
+static void
+place_groups(match_run *run, entry_job *job)
+{
+    job->group_entries = job->count > MANY_ENTRIES ? MOST_GROUP_ENTRIES : GROUP_ENTRIES;
+    job->groups = (uint32)((job->count + job->group_entries - 1) / job->group_entries);
+    job->group_starts = MemoryContextAlloc(run->context, mul_size(Max(job->groups, 1), sizeof(uint64)));
+    parallel_in_turns(run->threads, job->groups, ITEMS_AT_ONCE, measure_group, job);
+    for (uint32 group = 0; group < job->groups; group++) {
+        uint64 entries = job->group_starts[group];
+
+        job->group_starts[group] = job->room;
+        job->room += entries;
+    }
+    if (job->work == NULL)
+        job->work = block_room(run, &run->entry_room, mul_size(Max(job->room, 1), sizeof(keyed_record)));
+}
+
 static void
 open_job(match_run *run, entry_job *job)
 {
     Size places;
 
-    job->group_entries = job->count > MANY_ENTRIES ? MOST_GROUP_ENTRIES : GROUP_ENTRIES;
-    job->groups = (uint32)((job->count + job->group_entries - 1) / job->group_entries);
-    while (job->part_bits < MOST_PART_BITS && job->count >> job->part_bits > PART_ENTRIES)
+    place_groups(run, job);
+    while (job->part_bits < MOST_PART_BITS && job->room >> job->part_bits > PART_ENTRIES)
         job->part_bits++;
     job->parts = UINT32_C(1) << job->part_bits;
     places = mul_size(mul_size(Max(job->groups, 1), job->parts), sizeof(uint32));
@@ -230,10 +259,10 @@ open_job(match_run *run, entry_job *job)
 }
 
 keyed_record *
-block_entries_sort(match_run *run, entry_source source, const void *context, uint64 count, keyed_record *work,
-                   uint64 *keys, uint64 *left)
+block_entries_sort(match_run *run, const entry_source *source, uint64 count, keyed_record *work, uint64 *keys,
+                   uint64 *left)
 {
-    entry_job job = {.source = source, .context = context, .count = count, .work = work};
+    entry_job job = {.source = source, .count = count, .work = work};
     Size place = 0;
 
     open_job(run, &job);
@@ -254,6 +283,7 @@ block_entries_sort(match_run *run, entry_source source, const void *context, uin
     job.sorted = block_room(run, &run->sorted_room, mul_size(Max(place, 1), sizeof(keyed_record)));
     parallel_in_turns(run->threads, job.parts, ITEMS_AT_ONCE, order_part, &job);
     parallel_in_turns(run->threads, job.parts, ITEMS_AT_ONCE, finish_part, &job);
+    pfree(job.group_starts);
     pfree(job.starts);
     pfree(job.counts);
     pfree(job.part_starts);

@@ -8,6 +8,7 @@
 #include "engine/block_ranges.h"
 #include "engine/blocks.h"
 #include "engine/hash_sort.h"
+#include "engine/shared_keys.h"
 #include "engine/split.h"
 #include "engine/term_index.h"
 #include "kernel/hash.h"
@@ -55,6 +56,7 @@ typedef struct index_job {
     const record_table *records;
     bool filled; /* the entries are there already */
     const uint64 *part_hashes[MAX_KEY_PARTS];
+    shared_keys shared; /* of single values */
     keyed_record *entries;
     uint64 count;
     uint64 keys; /* entries before those of a single record were left out */
@@ -62,23 +64,48 @@ typedef struct index_job {
 
 #define AHEAD 24 /* records whose hashes are fetched before they are needed */
 
+/* The most entries that records can make. */
+static uint32
+most_single_entries(const void *context, uint64 first, uint64 end)
+{
+    const index_job *job = context;
+
+    return job->shared.rules == NULL ? (uint32)(end - first)
+                                     : shared_keys_count(&job->shared, (uint32)first, (uint32)end);
+}
+
+/* Puts the numbers of the records that may share a key into the entries. */
+static uint32
+list_sharing(const index_job *job, uint32 first, uint32 end, keyed_record *entries)
+{
+    const uint8 *rules = job->shared.rules, bit = job->shared.bit;
+    uint32 count = 0;
+
+    for (uint32 record = first; record < end; record++) {
+        entries[count].record = record;
+        count += rules == NULL || (rules[record] & bit) != 0;
+    }
+    return count;
+}
+
 /* Entries of a rule whose parts are single values, at most one a record; returns their number. */
 static uint32
 fill_single_entries(const void *context, uint64 first, uint64 end, keyed_record *entries)
 {
     const index_job *job = context;
     const blocking_rule *rule = job->rule;
-    uint32 count = 0;
+    uint32 listed = list_sharing(job, (uint32)first, (uint32)end, entries), count = 0;
 
-    for (uint32 record = (uint32)first; record < end; record++) {
+    for (uint32 n = 0; n < listed; n++) {
+        uint32 record = entries[n].record;
         const uint32 *row = record_row(job->records, record);
         uint64 key = 0;
         bool whole = true;
 
-        if (record + AHEAD < end)
+        if (n + AHEAD < listed)
             for (int i = 0; i < rule->part_count; i++)
-                __builtin_prefetch(
-                    &job->part_hashes[i][record_row(job->records, record + AHEAD)[rule->slots[i]]]);
+                __builtin_prefetch(&job->part_hashes[i][record_row(
+                    job->records, entries[n + AHEAD].record)[rule->slots[i]]]);
         for (int i = 0; i < rule->part_count; i++) {
             uint32 code = row[rule->slots[i]];
 
@@ -103,12 +130,6 @@ copy_entries(const void *context, uint64 first, uint64 end, keyed_record *entrie
     return (uint32)(end - first);
 }
 
-static keyed_record *
-make_entry_room(match_run *run, work_room *room, uint64 count)
-{
-    return block_room(run, room, mul_size(Max(count, 1), sizeof(keyed_record)));
-}
-
 static void
 free_room(work_room *room)
 {
@@ -117,36 +138,29 @@ free_room(work_room *room)
     *room = (work_room){0};
 }
 
-static void
-make_entries(match_run *run, index_job *job)
-{
-    job->entries = make_entry_room(run, &run->entry_room, job->count);
-}
-
-static void
-free_entries(match_run *run, index_job *job)
-{
-    if (job->entries != run->entry_room.memory)
-        pfree(job->entries);
-}
-
 void
 blocks_end_making(match_run *run)
 {
     free_room(&run->entry_room);
     free_room(&run->sorted_room);
     free_room(&run->seen_room);
+    shared_keys_free(run);
 }
 
 /* The entries of keys that several records have, in order. */
 static void
 sort_entries(match_run *run, index_job *job)
 {
-    keyed_record *sorted = block_entries_sort(run, job->filled ? copy_entries : fill_single_entries, job,
-                                              job->count, job->entries, &job->keys, &job->count);
+    entry_source source = {copy_entries, NULL, job};
+    keyed_record *entries = job->entries;
 
-    free_entries(run, job);
-    job->entries = sorted;
+    if (!job->filled)
+        source = (entry_source){fill_single_entries, most_single_entries, job};
+    job->entries = block_entries_sort(run, &source, job->count, entries, &job->keys, &job->count);
+    if (job->shared.rules != NULL)
+        job->keys = job->shared.keys;
+    if (entries != NULL && entries != run->entry_room.memory)
+        pfree(entries);
 }
 
 /* A record's parts for a rule: where their codes are, and how many of each; the number of combinations. */
@@ -293,7 +307,7 @@ fill_list_entries(match_run *run, index_job *job)
     uint32 count = run->store->records.count;
 
     job->count = rule->list_starts[count];
-    make_entries(run, job);
+    job->entries = block_room(run, &run->entry_room, mul_size(Max(job->count, 1), sizeof(keyed_record)));
     for (uint32 record = 0; record < count; record++) {
         for (uint64 i = rule->list_starts[record]; i < rule->list_starts[record + 1]; i++)
             job->entries[i] = (keyed_record){rule->list_keys[i], record, 0};
@@ -396,9 +410,9 @@ prepare_job(match_run *run, int r, index_job *job)
         return;
     }
     job->count = run->store->records.count;
-    make_entries(run, job);
     for (int i = 0; i < rule->part_count; i++)
         job->part_hashes[i] = part_values(run, r, i)->hashes;
+    job->shared = shared_keys_of(run, r);
 }
 
 void

@@ -37,6 +37,7 @@ typedef struct match_run {
     work_room entry_room;                   /* where entries are put in order */
     work_room sorted_room;                  /* where they come in order */
     work_room seen_room;                    /* of bits, by key */
+    struct shared_group *shared_keys;       /* what is known of rules whose blocks are being made */
     block_statistics statistics[MAX_RULES]; /* of the rules visited so far */
     pair_counters counters[MAX_RULES];      /* the same */
     uint64 cut_keys[MAX_RULES];             /* keys of arrays left out */
