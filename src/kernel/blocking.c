@@ -9,9 +9,8 @@
 /* Pairs gone over between two looks at the stop flag, where few of them are wanted. */
 #define BATCH_VISITS 4096
 
-/* Rows that the pairs of a unit come from, where a row has some three partners or more, and some five. */
-#define SHARED_ROWS (PAIR_UNIT_PAIRS / 3)
-#define WELL_SHARED_ROWS (PAIR_UNIT_PAIRS / 5)
+/* Partners of a row in a unit, from which on it pays to have much of it at hand. */
+#define MANY_PARTNERS 3
 
 /* Room in a batch that is not worth being filled. */
 #define LITTLE_ROOM 32
@@ -676,10 +675,7 @@ at_end(pair_cursor cursor, pair_cursor end)
     return cursor.block > end.block || (cursor.block == end.block && cursor.row >= end.row);
 }
 
-/*
- * How many profiles of a row a sieve is to look at: the more partners a row has, the more of it pays to be at
- * hand. 0: it is not worth one.
- */
+/* How many profiles of a row a sieve is to look at; 0: it is not worth one. */
 static int
 profiles_for_sieve(const pair_visit *visit, const pair_unit *unit)
 {
@@ -688,7 +684,7 @@ profiles_for_sieve(const pair_visit *visit, const pair_unit *unit)
     if (at_end(unit->next, unit->end) || !block_sieve_serves(visit))
         return 0;
     rows = last_entry(visit, unit->end) - visit->index->blocks[unit->next.block].first;
-    return rows <= WELL_SHARED_ROWS ? 2 : rows <= SHARED_ROWS ? 1 : 0;
+    return rows * MANY_PARTNERS <= PAIR_UNIT_PAIRS ? BLOCK_PROFILES : 0;
 }
 
 void
