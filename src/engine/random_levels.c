@@ -16,7 +16,7 @@
 #include "utils/memutils.h"
 
 #define RANDOM_PAIRS 400000
-#define RANDOM_UNITS 16
+#define RANDOM_UNITS 64
 #define RANDOM_SEED 20240917
 #define LEAST_U_SHARE 0.1 /* of what was seen, that taking out matches leaves */
 

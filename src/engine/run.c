@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 
 #define UNITS_A_REGION 32 /* so that a region takes some ten milliseconds */
+#define LEAST_UNIT_PAIRS 1024
 
 bool
 kernel_must_repeat(kernel_status status)
@@ -578,6 +579,9 @@ match_run_visit_blocks(match_run *run, int rule, const visit_options *options, p
     visit.entities = options->entities;
     visit.threads = run->thread_memory;
     visit.probe_count = run->store->probe_count;
+    /* Where pairs are few, threads are to end together all the same. */
+    visit.unit_pairs =
+        (uint32)Min(Max(run->statistics[rule].pairs / UNITS_A_REGION, LEAST_UNIT_PAIRS), PAIR_UNIT_PAIRS);
 
     for (;;) {
         int finished;
@@ -588,7 +592,7 @@ match_run_visit_blocks(match_run *run, int rule, const visit_options *options, p
             break;
         parallel_for(run->threads, unit_count, work_on_unit, &region);
         CHECK_FOR_INTERRUPTS();
-        pairs += (uint64)unit_count * PAIR_UNIT_PAIRS;
+        pairs += (uint64)unit_count * visit.unit_pairs;
         progress_done(Min(pairs, run->statistics[rule].pairs));
         finished = drain_units(run, rule, unit_count, consume, context);
         for (int u = 0; u < finished; u++)

@@ -288,19 +288,31 @@ next_row(const pair_visit *visit, const block *block, pair_cursor *cursor)
     }
 }
 
+static uint32_t
+unit_pairs(const pair_visit *visit)
+{
+    return visit->unit_pairs == 0 ? PAIR_UNIT_PAIRS : visit->unit_pairs;
+}
+
 bool
 pair_unit_next(const pair_visit *visit, pair_cursor *from, pair_unit *unit)
 {
-    uint64_t pairs = 0;
+    uint64_t pairs = 0, most = unit_pairs(visit);
 
     if (from->block >= visit->index->block_count)
         return false;
     unit->next = *from;
-    while (from->block < visit->index->block_count && pairs < PAIR_UNIT_PAIRS) {
+    while (from->block < visit->index->block_count && pairs < most) {
         const block *block = &visit->index->blocks[from->block];
+        uint64_t all = (uint64_t)block->count * (block->count - 1) / 2;
 
-        pairs += partners_end(visit, block, from->row) - from->row - 1;
-        next_row(visit, block, from);
+        if (from->row == 0 && all <= most - pairs) { /* or fewer, where some are not visited */
+            pairs += all;
+            from->block++;
+        } else {
+            pairs += partners_end(visit, block, from->row) - from->row - 1;
+            next_row(visit, block, from);
+        }
     }
     unit->end = *from;
     unit->done = false;
@@ -684,7 +696,7 @@ profiles_for_sieve(const pair_visit *visit, const pair_unit *unit)
     if (at_end(unit->next, unit->end) || !block_sieve_serves(visit))
         return 0;
     rows = last_entry(visit, unit->end) - visit->index->blocks[unit->next.block].first;
-    return rows * MANY_PARTNERS <= PAIR_UNIT_PAIRS ? BLOCK_PROFILES : 0;
+    return rows * MANY_PARTNERS <= unit_pairs(visit) ? BLOCK_PROFILES : 0;
 }
 
 void

@@ -169,7 +169,7 @@ typedef struct pair_counters {
     uint64_t found_new_true;
 } pair_counters;
 
-#define PAIR_UNIT_PAIRS 16384  /* visited by one unit of work, about */
+#define PAIR_UNIT_PAIRS 16384  /* visited by one unit of work, about, unless a visit says otherwise */
 #define PAIR_UNIT_OUTPUT 16384 /* pairs that a unit can hold */
 
 typedef struct pair_cursor {
@@ -202,6 +202,7 @@ typedef struct pair_visit {
     const uint32_t *entities; /* by record; 0: unknown; NULL: none given */
     comparison_thread *threads;
     uint32_t probe_count; /* only pairs with one of that many first records; 0: all pairs */
+    uint32_t unit_pairs;  /* visited by one unit of work, about; 0: PAIR_UNIT_PAIRS */
 } pair_visit;
 
 /* Marks off the next unit of work behind *from; false when there is none. Advances *from. */

@@ -6,7 +6,7 @@
 
 #include "kernel/blocking.h"
 
-#define RANDOM_PAIRS_UNIT 8192
+#define RANDOM_PAIRS_UNIT 2048
 #define RANDOM_RECORDS 16384
 
 typedef struct drawn_pair {

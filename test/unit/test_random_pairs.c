@@ -89,10 +89,10 @@ test_every_pair(void)
                 for (uint32_t b = 0; b < a; b++)
                     if (sources == 0 || a % sources != b % sources)
                         expected[a ^ b]++;
-            for (int part = 0; part < 4; part++) { /* in units that cross RANDOM_PAIRS_UNIT and the third */
-                uint64_t first = part == 0 ? 0 : cut + (all - cut) * (uint64_t)(part - 1) / 3;
-                uint64_t end = part == 0 ? cut : cut + (all - cut) * (uint64_t)part / 3;
-
+            for (uint64_t first = 0, end, part = 0; first < all;
+                 first = end, part++) { /* the first unit is smaller */
+                end = first + (part == 0 ? cut % RANDOM_PAIRS_UNIT : RANDOM_PAIRS_UNIT);
+                end = end < all ? end : all;
                 stop = part & 1;
                 calls = work(&pairs, first, end);
                 stopped &= calls == (stop ? end - first : end > first);
