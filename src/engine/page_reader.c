@@ -39,7 +39,9 @@
 #define VALUES_A_PAGE 768 /* of a part, of all columns, but the records of one page fit into any */
 #define LOOK_UPS 8        /* of one column between two steps of one */
 #define CACHE_LINE 64
-#define LONG_TEXT 65536 /* bytes of a value that does not wait for its turn */
+#define LONG_TEXT 65536     /* bytes of a value that does not wait for its turn */
+#define MEMORY_OF_A_PART 16 /* the part of a run's memory that values outside the pages of one may take */
+#define LEAST_BYTES_A_PART ((Size)1024 * 1024)
 #define MORE_THAN_EXPECTED 1.2
 #define MEMORY_EXPECTED 4 /* the part of it that values may take before they are there */
 #define MOST_COPIES 8     /* of values of a page: columns that share attributes */
@@ -107,6 +109,8 @@ typedef struct page_reader {
     int column_count;             /* those of the store, and the source behind them */
     Size copies_size;             /* of a page */
     uint32 most_pages, most_rows; /* of a part */
+    Size most_bytes;              /* of a part's values that are not in its pages */
+    Size long_bytes;              /* that are kept of a record with such values, at most; 0: there are none */
     uint64 records; /* taken so far: a record's number is its place since the store was emptied */
     BlockNumber blocks_done;
     page_part parts[PARTS];
@@ -327,6 +331,7 @@ make_parts(page_reader *reader)
     /* Each part costs a change of threads. */
     reader->most_pages = mastering_memory_budget() < MUCH_MEMORY ? LEAST_PAGES_A_PART : MOST_PAGES_A_PART;
     reader->most_rows = Max(reader->most_pages * VALUES_A_PAGE / (uint32)columns, MaxHeapTuplesPerPage);
+    reader->most_bytes = Max(mastering_memory_budget() / MEMORY_OF_A_PART, LEAST_BYTES_A_PART);
     for (int p = 0; p < PARTS; p++) {
         page_part *part = &reader->parts[p];
 
@@ -345,24 +350,58 @@ make_parts(page_reader *reader)
 
 /* ---- the main thread: pages ---- */
 
-/* Takes a page with its visible tuples. */
-static void
+/* Of tables without values outside their pages nobody looks for them. */
+static Size
+bytes_of_long_values(const page_reader *reader, Relation table)
+{
+    Relation outside;
+    Size bytes = 0;
+
+    if (!OidIsValid(table->rd_rel->reltoastrelid))
+        return 0;
+    outside = table_open(table->rd_rel->reltoastrelid, AccessShareLock);
+    if (RelationGetNumberOfBlocks(outside) > 0)
+        for (int i = 0; i < reader->column_count; i++)
+            if (reader->attributes[reader->columns[i].attribute].length == -1)
+                bytes += COMPARED_CHARACTERS;
+    table_close(outside, AccessShareLock);
+    return bytes;
+}
+
+/* The records of a page that have values elsewhere. */
+static uint32
+count_long_records(Page page, const OffsetNumber *lines, uint32 count)
+{
+    uint32 found = 0;
+
+    for (uint32 i = 0; i < count; i++)
+        found += (((HeapTupleHeader)PageGetItem(page, PageGetItemId(page, lines[i])))->t_infomask &
+                  HEAP_HASEXTERNAL) != 0;
+    return found;
+}
+
+/* Takes a page with its visible tuples. Returns what is kept, at most, of values that are elsewhere. */
+static Size
 take_page(page_reader *reader, page_part *part, BlockNumber block)
 {
     HeapScanDesc scan = (HeapScanDesc)reader->scan;
     uint32 rows = part->row_count;
+    char *page = part->pages + (Size)part->page_count * BLCKSZ;
 
     heapgetpage(reader->scan, block);
     if (scan->rs_ntuples == 0)
-        return;
+        return 0;
     /* The pin keeps the tuples where they are, and what is in them stays as it is. */
-    memcpy(part->pages + (Size)part->page_count * BLCKSZ, BufferGetPage(scan->rs_cbuf), BLCKSZ);
+    memcpy(page, BufferGetPage(scan->rs_cbuf), BLCKSZ);
     memcpy(part->lines + rows, scan->rs_vistuples, scan->rs_ntuples * sizeof(OffsetNumber));
     part->facts[part->page_count] = (page_facts){.first_row = rows};
     part->row_count += (uint32)scan->rs_ntuples;
     part->facts[++part->page_count].first_row = part->row_count;
     if (pgstat_should_count_relation(reader->scan->rs_rd))
         reader->scan->rs_rd->pgstat_info->t_counts.t_tuples_returned += scan->rs_ntuples;
+    return reader->long_bytes == 0
+               ? 0
+               : reader->long_bytes * count_long_records(page, part->lines + rows, (uint32)scan->rs_ntuples);
 }
 
 /* Fills a part with the next pages; no rows: there are no more. */
@@ -370,14 +409,16 @@ static void
 fill_part(page_reader *reader, page_part *part)
 {
     HeapScanDesc scan = (HeapScanDesc)reader->scan;
+    Size bytes = 0;
 
     part->page_count = part->row_count = 0;
     MemoryContextReset(part->others);
     while (reader->blocks_done < scan->rs_nblocks && part->page_count < reader->most_pages &&
-           part->row_count + MaxHeapTuplesPerPage <= reader->most_rows) {
+           part->row_count + MaxHeapTuplesPerPage <= reader->most_rows && bytes < reader->most_bytes) {
         CHECK_FOR_INTERRUPTS();
-        take_page(reader, part,
-                  (BlockNumber)(((uint64)scan->rs_startblock + reader->blocks_done) % scan->rs_nblocks));
+        bytes +=
+            take_page(reader, part,
+                      (BlockNumber)(((uint64)scan->rs_startblock + reader->blocks_done) % scan->rs_nblocks));
         reader->blocks_done++;
     }
 }
@@ -658,7 +699,7 @@ read_value(page_reader *reader, page_part *part, int i, page_value *value, Size 
         return;
     }
     size = (Size)text.length * text.width;
-    if (size > LONG_TEXT) {
+    if (size > LONG_TEXT || MemoryContextMemAllocated(part->others, false) + size > reader->most_bytes) {
         *value = (page_value){NULL, 0, 0, dictionary_add(dictionary_of(reader, i), text)};
         return;
     }
@@ -817,6 +858,7 @@ page_reader_read(const page_reading *reading, QueryDesc *query)
     abandon_with(reader);
     reader->scan = table_beginscan(((SeqScanState *)query->planstate)->ss.ss_currentRelation,
                                    query->estate->es_snapshot, 0, NULL);
+    reader->long_bytes = bytes_of_long_values(reader, reader->scan->rs_rd);
     ereport(DEBUG1,
             (errmsg_internal("table \"%s\" is read by pages", RelationGetRelationName(reader->scan->rs_rd))));
     read_pages(reader);

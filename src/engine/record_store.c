@@ -30,6 +30,10 @@
 #define ID_SLICE (256 * 1024)
 #define MOST_EXPECTED 1e8 /* records that an estimate alone makes room for */
 
+/* Whether memory is full is asked again after so many records, or so many characters. */
+#define RECORDS_A_LOOK 4096
+#define BYTES_A_LOOK ((Size)1024 * 1024)
+
 typedef struct store_receiver {
     DestReceiver receiver;
     value_batch *batch;
@@ -45,6 +49,8 @@ typedef struct store_receiver {
     Size id_slice_left;
     char *id_slice;
     MemoryContext row_context;
+    Size id_bytes;    /* of all ids */
+    Size bytes_asked; /* of ids and values, when it was asked whether memory is full */
     uint64 cut_lists;
     bool sources_too; /* may go into the spool */
     Size limit;       /* of memory, beyond which records go into the spool; 0: none */
@@ -113,6 +119,7 @@ keep_id(store_receiver *state, const char *text)
     Size size = strlen(text) + 1;
     char *kept;
 
+    state->id_bytes += size;
     if (size > ID_SLICE / 4)
         return MemoryContextStrdup(state->store->data, text);
     if (size > state->id_slice_left) {
@@ -276,6 +283,21 @@ spill(void *caller)
     grow_records(state);
 }
 
+/* Told of after each record. */
+static void
+look_at_memory(store_receiver *state)
+{
+    record_store *store = state->store;
+    Size bytes = value_batch_bytes(state->batch) + state->id_bytes;
+
+    if (store->records.count % RECORDS_A_LOOK != 0 && bytes - state->bytes_asked < BYTES_A_LOOK)
+        return;
+    state->bytes_asked = bytes;
+    progress_done(store->records.count + (store->spool == NULL ? 0 : store->spool->count));
+    if (is_full(state))
+        spill(state);
+}
+
 static bool
 receive_record(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -317,11 +339,7 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
                                                 DatumGetBool(slot->tts_values[state->probe_attribute]);
     MemoryContextSwitchTo(before);
     store->records.count++;
-    if ((store->records.count & 0xfff) == 0) {
-        progress_done(store->records.count + (store->spool == NULL ? 0 : store->spool->count));
-        if (is_full(state))
-            spill(state);
-    }
+    look_at_memory(state);
     return true;
 }
 

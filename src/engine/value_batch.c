@@ -54,6 +54,7 @@ struct value_batch {
     Size most_characters; /* in a part */
     batch_part parts[2];
     int filling; /* the part that takes values */
+    Size bytes;  /* of all values that were added */
 };
 
 /* After an error: no thread may go on with memory that is about to be freed. */
@@ -224,6 +225,7 @@ value_batch_add(value_batch *batch, value_reader *reader, int i, uint32 record, 
             return;
     }
     size = (Size)text.length * text.width;
+    batch->bytes += size;
     if (size > batch->most_characters / 4) {
         add_at_once(batch, i, record, text);
         return;
@@ -242,4 +244,10 @@ value_batch_add(value_batch *batch, value_reader *reader, int i, uint32 record, 
     *waiting = (waiting_value){.text = text, .record = record, .plain = plain};
     /* Of a long text more is kept than its beginning. */
     column->bytes += Min(size, (Size)COMPARED_CHARACTERS * text.width) + KEPT_BESIDE(text.length);
+}
+
+Size
+value_batch_bytes(const value_batch *batch)
+{
+    return batch->bytes;
 }

@@ -23,6 +23,9 @@ extern value_batch *value_batch_create(MemoryContext context, record_store *stor
 /* Reads a value that is not NULL and puts it on its way; the code goes to the record's row. */
 extern void value_batch_add(value_batch *batch, value_reader *reader, int column, uint32 record, Datum value);
 
+/* The characters of all values that were added so far. */
+extern Size value_batch_bytes(const value_batch *batch);
+
 /* Returns when no thread touches rows and dictionaries. */
 extern void value_batch_wait(value_batch *batch);
 
