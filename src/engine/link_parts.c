@@ -180,6 +180,21 @@ deal_labels(match_run *run, const dealing *dealing, const label_list *verdicts)
 
 /* ---- members ---- */
 
+/* Two places a link and a label, but no part has more members than there are records. */
+static void
+make_places(match_run *run, link_parts *parts)
+{
+    uint64 records = run->store->records.count;
+
+    for (int p = 0; p < parts->count; p++) {
+        uint64 named =
+            parts->starts[p + 1] - parts->starts[p] + parts->label_starts[p + 1] - parts->label_starts[p];
+
+        parts->firsts[p + 1] = parts->firsts[p] + Min(2 * named, records);
+    }
+    parts->members = big_alloc(run->context, mul_size(Max(link_parts_places(parts), 1), sizeof(uint32)));
+}
+
 static inline uint32
 member_number(const dealing *dealing, uint32 record, uint32 *members, uint32 *count)
 {
@@ -265,7 +280,7 @@ link_parts_deal(match_run *run, const keyed_record *links, uint64 count, const l
         parts->starts[1] = count;
     }
     deal_labels(run, &dealing, verdicts);
-    parts->members = big_alloc(run->context, mul_size(Max(link_parts_places(parts), 1), sizeof(uint32)));
+    make_places(run, parts);
     for (int p = 0; p < parts->count; p++)
         number_labels(&dealing, p);
     if (parts->count > 1)

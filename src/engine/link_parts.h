@@ -26,6 +26,7 @@ typedef struct link_parts {
     label *labels;                      /* the same of the labels; NULL: there are none */
     uint64 label_starts[MOST_LINK_PARTS + 1];
     uint32 *members; /* by part and number: their records; of the places between parts some are not used */
+    uint64 firsts[MOST_LINK_PARTS + 1]; /* places where the parts' members begin, and the end */
     uint32 member_counts[MOST_LINK_PARTS];
 } link_parts;
 
@@ -42,7 +43,7 @@ extern void link_parts_free(link_parts *parts);
 static inline uint64
 link_parts_first(const link_parts *parts, int part)
 {
-    return 2 * (parts->starts[part] + parts->label_starts[part]);
+    return parts->firsts[part];
 }
 
 static inline uint64

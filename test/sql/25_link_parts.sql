@@ -36,5 +36,18 @@ SELECT split_part(facts, ' ', 1)::int > 4096 AS many FROM mastering.last_run() W
 SELECT link_parts_hash(:'model', 2, 'given, family, city', 0.5, NULL) <> link_parts_hash(:'model', 2, 'given, family, city', 0.5, 'SELECT id_a, id_b, is_match FROM link_parts_label') AS labels,
     link_parts_hash(:'model', 2, 'given, family, city', 0.01, NULL) <> link_parts_hash(:'model'::jsonb || '{"one_per_source": "always"}', 2, 'source, given, family, city', 0.01, NULL) AS sources;
 SELECT count(*) AS split_by_sources FROM (SELECT cluster_id, source FROM mastering.match_clusters('SELECT id, source, given, family, city FROM link_parts_record', :'model'::jsonb || '{"one_per_source": "always"}', 0.01) JOIN link_parts_record ON link_parts_record.id::text = match_clusters.id GROUP BY 1, 2 HAVING count(*) > 1) AS x;
-DROP TABLE link_parts_record, link_parts_label;
+-- Many links among few records: of two threads and more each part has room for all records and not for two a link.
+CREATE TABLE link_parts_dense AS
+SELECT r AS id, 'town ' || r / 300 AS town, 'name ' || link_parts_pick(r, 3) AS name FROM generate_series(0, 1199) AS r;
+SELECT mastering.train_model('SELECT id, town, name FROM link_parts_dense', '{"blocking": ["town"], "comparisons": [{"column": "name", "method": "exact"}], "linkage": "single"}')
+    || '{"prior": 0.9, "threshold": 0.01}' AS model \gset
+SELECT count(DISTINCT content) AS results, min(links) > 50000 AS many, max(clusters) AS clusters
+FROM unnest(ARRAY[1, 2, 7]) AS threads,
+    LATERAL (SELECT set_config('mastering.threads', threads::text, false)) AS setting,
+    LATERAL (SELECT md5(string_agg(concat_ws(',', id, cluster_id, size, weakest_link), ';' ORDER BY id)) AS content, count(DISTINCT cluster_id) AS clusters
+        FROM mastering.match_clusters('SELECT id, town, name FROM link_parts_dense WHERE ' || threads || ' > 0', :'model', 0.01,
+            'SELECT 0 AS id_a, 301 AS id_b, true AS is_match UNION ALL SELECT 600, 603, false')) AS made,
+    LATERAL (SELECT split_part(facts, ' ', 1)::bigint AS links FROM mastering.last_run() WHERE phase = 'clustering' OFFSET 0 * clusters) AS summary;
+RESET mastering.threads;
+DROP TABLE link_parts_record, link_parts_label, link_parts_dense;
 DROP FUNCTION link_parts_pick, link_parts_hash;
