@@ -20,4 +20,4 @@ RETURNS TABLE (step integer, phase text, facts text, milliseconds double precisi
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'mastering_last_run';
 COMMENT ON FUNCTION mastering.last_run() IS
-'What the phases of this session''s last run did and took: records, blocks and pairs by rule, links; what is seen of each source, where records have one; wall-clock time, processor time of all threads, and the memory of the run at the end of the phase.';
+'What the phases of this session''s last run did and took: records, blocks and pairs by rule, links; what is seen of each source, where records have one; wall-clock time, processor time of all threads, and the memory of the run at the end of the phase. A phase "tried ..." is of what was looked at and not taken: weights before those that the model has, sources before links were known for good.';

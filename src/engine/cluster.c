@@ -123,9 +123,11 @@ find_unique_sources(cluster_maker *maker)
         memset(maker->unique + 1, true, store->sources->count - 1);
     else if (spec->unique_sources.known)
         recall_unique_sources(maker, &spec->unique_sources);
-    else
+    else {
+        summary_tried(0, summary_count(), "source"); /* what is seen now replaces what was seen before */
         find_evident_sources(run, maker->list->links, maker->list->count, sources, maker->unique,
                              maker->copies);
+    }
     for (uint32 source = 1; source < store->sources->count; source++)
         any |= maker->unique[source];
     if (any)

@@ -291,77 +291,50 @@ passes_load_marked(match_run *run, const marked_records *marked)
     load_end(&loader);
 }
 
-void
-passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
-{
-    uint64 most = records_that_fit(run);
-    marked_records marked;
+/* ---- the records of pairs ---- */
 
-    marked_records_open(&marked, run->context, run->store->spool->count);
-    for (uint64 first = 0, next = 0; first < count; first = next) {
-        marked_records_clear(&marked);
-        for (; next < count && marked.count + 2 <= most; next++) {
-            mark_record(&marked, pairs[next].a);
-            mark_record(&marked, pairs[next].b);
-        }
-        marked_records_rank_all(&marked);
-        passes_load_marked(run, &marked);
-        for (uint64 i = first; i < next; i++)
-            weights[i] = match_run_pair_weight(run, marked_rank(&marked, pairs[i].a),
-                                               marked_rank(&marked, pairs[i].b));
-        CHECK_FOR_INTERRUPTS();
-    }
-    passes_unload(run);
-    marked_records_close(&marked);
-}
-
-/* ---- the records of random pairs ---- */
-
-#define MOST_RANDOM_PARTS 512
+#define MOST_PAIR_PARTS 512
 
 /* Numbered records that the pairs of each part name, in files. */
-struct random_parts {
+struct pair_parts {
     uint64 pairs_each;
     uint32 part_count;
     BufFile **files;
     uint32 *counts;
 };
 
-/* What is drawn, as the number of a record and the part that wants it, in order; each once. */
+/* The records of pairs, as a number and the part that wants it, in order; each once. */
 static uint64 *
-draw_records(match_run *run, const random_pairs *pairs, const random_parts *parts, uint64 *count)
+wanted_records(match_run *run, const named_pair *pairs, uint64 total, const pair_parts *parts, uint64 *count)
 {
-    uint64 *drawn = big_alloc(run->context, mul_size(Max(pairs->total, 1), 2 * sizeof(uint64)));
+    uint64 *wanted = big_alloc(run->context, mul_size(Max(total, 1), 2 * sizeof(uint64)));
 
-    for (uint64 i = 0; i < pairs->total; i++) {
-        uint32 a, b;
-
-        random_pairs_draw(pairs, i, &a, &b);
-        drawn[2 * i] = (uint64)a << 32 | i / parts->pairs_each;
-        drawn[2 * i + 1] = (uint64)b << 32 | i / parts->pairs_each;
+    for (uint64 i = 0; i < total; i++) {
+        wanted[2 * i] = (uint64)pairs[i].a << 32 | i / parts->pairs_each;
+        wanted[2 * i + 1] = (uint64)pairs[i].b << 32 | i / parts->pairs_each;
     }
     CHECK_FOR_INTERRUPTS();
-    *count = sort_distinct(drawn, pairs->total * 2);
-    return drawn;
+    *count = sort_distinct(wanted, total * 2);
+    return wanted;
 }
 
-random_parts *
-passes_deal_random(match_run *run, const random_pairs *pairs)
+pair_parts *
+passes_deal_pairs(match_run *run, const named_pair *pairs, uint64 total)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
-    random_parts *parts = palloc0(sizeof(random_parts));
-    uint64 *drawn, count, next = 0;
+    pair_parts *parts = palloc0(sizeof(pair_parts));
+    uint64 *wanted, count, next = 0;
     spool_scan scan;
 
-    parts->pairs_each = Max(Max(records_that_fit(run) / 2, pairs->total / MOST_RANDOM_PARTS + 1), (uint64)1);
-    parts->part_count = (uint32)(pairs->total / parts->pairs_each + 1);
+    parts->pairs_each = Max(Max(records_that_fit(run) / 2, total / MOST_PAIR_PARTS + 1), (uint64)1);
+    parts->part_count = (uint32)(total / parts->pairs_each + 1);
     parts->files = palloc0(parts->part_count * sizeof(BufFile *));
     parts->counts = palloc0(parts->part_count * sizeof(uint32));
-    drawn = draw_records(run, pairs, parts, &count);
+    wanted = wanted_records(run, pairs, total, parts, &count);
     spool_scan_open(&scan, run->store->spool, NULL);
     while (next < count && spool_scan_next(&scan))
-        for (; next < count && drawn[next] >> 32 == scan.record.number; next++) {
-            uint32 part = (uint32)drawn[next];
+        for (; next < count && wanted[next] >> 32 == scan.record.number; next++) {
+            uint32 part = (uint32)wanted[next];
 
             if (parts->files[part] == NULL)
                 parts->files[part] = BufFileCreateTemp(false);
@@ -369,13 +342,13 @@ passes_deal_random(match_run *run, const random_pairs *pairs)
             parts->counts[part]++;
         }
     spool_scan_close(&scan);
-    pfree(drawn);
+    pfree(wanted);
     MemoryContextSwitchTo(before);
     return parts;
 }
 
 uint64
-passes_load_random(match_run *run, random_parts *parts, uint64 first)
+passes_load_pairs(match_run *run, pair_parts *parts, uint64 first)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
     uint32 part = (uint32)(first / parts->pairs_each);
@@ -386,6 +359,43 @@ passes_load_random(match_run *run, random_parts *parts, uint64 first)
     run->pass_count++;
     MemoryContextSwitchTo(before);
     return (part + 1) * parts->pairs_each;
+}
+
+/* Where a record that was loaded is, by its number in the spool. */
+static uint32
+place_of(const record_table *records, uint32 number)
+{
+    uint32 low = 0, high = records->count;
+
+    while (low < high) {
+        uint32 middle = low + (high - low) / 2;
+
+        if (records->numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void
+passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
+{
+    pair_parts *parts = passes_deal_pairs(run, pairs, count);
+    const record_table *records = &run->store->records;
+
+    for (uint64 first = 0, next; first < count; first = next) {
+        next = passes_load_pairs(run, parts, first);
+        next = Min(next, count);
+        for (uint64 i = first; i < next; i++)
+            weights[i] =
+                match_run_pair_weight(run, place_of(records, pairs[i].a), place_of(records, pairs[i].b));
+        CHECK_FOR_INTERRUPTS();
+    }
+    passes_unload(run);
+    pfree(parts->files);
+    pfree(parts->counts);
+    pfree(parts);
 }
 
 /* ---- the records of ranges of keys ---- */

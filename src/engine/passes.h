@@ -20,7 +20,6 @@
 #include "engine/marked_records.h"
 #include "engine/run.h"
 #include "engine/spool.h"
-#include "kernel/random_pairs.h"
 
 /* Whether all that a specification asks for can be done in passes: no nearest neighbours, no TF-IDF. */
 extern bool passes_can(const match_spec *spec);
@@ -39,13 +38,19 @@ extern void passes_close(match_run *run);
 extern void passes_visit_rule(match_run *run, int rule, const visit_options *options, pair_consumer consume,
                               void *context);
 
+/* Two records, by their numbers in the spool. */
+typedef struct named_pair {
+    uint32 a, b;
+} named_pair;
+
 /*
- * Deals the records that random pairs name into files, for as many pairs at a time as fit; then loads those
- * of the pairs from first on, in turn. Returns where these pairs end, which may be beyond the last one.
+ * Deals the records that pairs name into files, in one reading of the spool, for as many pairs at a time as
+ * fit; then loads those of the pairs from first on, in turn. Returns where these pairs end, which may be
+ * beyond the last one.
  */
-typedef struct random_parts random_parts;
-extern random_parts *passes_deal_random(match_run *run, const random_pairs *pairs);
-extern uint64 passes_load_random(match_run *run, random_parts *parts, uint64 first);
+typedef struct pair_parts pair_parts;
+extern pair_parts *passes_deal_pairs(match_run *run, const named_pair *pairs, uint64 total);
+extern uint64 passes_load_pairs(match_run *run, pair_parts *parts, uint64 first);
 
 /* Lets go of what was loaded. */
 extern void passes_unload(match_run *run);
@@ -53,10 +58,7 @@ extern void passes_unload(match_run *run);
 /* Loads the records of the run's spool that are marked, in the order of their numbers: with their ids. */
 extern void passes_load_marked(match_run *run, const marked_records *marked);
 
-/* The weights of pairs of records, by their numbers in the spool, which are loaded for it. */
-typedef struct named_pair {
-    uint32 a, b;
-} named_pair;
+/* The weights of pairs of records, which are loaded for it. */
 extern void passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights);
 
 #endif

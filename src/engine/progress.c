@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #define MOST_PHASES 256
+#define TRIED "tried "
 
 typedef struct progress_slot {
     slock_t lock;
@@ -187,4 +188,25 @@ summary_list(int *count)
 {
     *count = phase_count;
     return phases;
+}
+
+int
+summary_count(void)
+{
+    return phase_count;
+}
+
+void
+summary_tried(int first, int end, const char *phase)
+{
+    for (int i = first; i < end; i++) {
+        char *name = phases[i].phase;
+
+        if (strncmp(name, TRIED, strlen(TRIED)) != 0 && (phase == NULL || strcmp(name, phase) == 0)) {
+            char *plain = pstrdup(name);
+
+            snprintf(name, sizeof phases[i].phase, TRIED "%s", plain);
+            pfree(plain);
+        }
+    }
 }

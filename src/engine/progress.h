@@ -51,4 +51,11 @@ extern void summary_add(const char *phase, const char *facts, double millisecond
                         double processor_milliseconds, uint64 megabytes);
 extern const phase_summary *summary_list(int *count);
 
+/*
+ * Of what a run tries and does not take, the phases are called so, "tried weights": those from one number of
+ * phases to another, of that name, or of any (NULL).
+ */
+extern int summary_count(void);
+extern void summary_tried(int first, int end, const char *phase);
+
 #endif

@@ -45,6 +45,20 @@ draw_all(match_run *run, const random_pairs *pairs)
     return drawn;
 }
 
+/* In passes: the records that are drawn, in files. */
+static pair_parts *
+deal_random(match_run *run, const random_pairs *pairs)
+{
+    named_pair *drawn = big_alloc(run->context, mul_size(Max(pairs->total, 1), sizeof(named_pair)));
+    pair_parts *parts;
+
+    for (uint64 i = 0; i < pairs->total; i++)
+        random_pairs_draw(pairs, i, &drawn[i].a, &drawn[i].b);
+    parts = passes_deal_pairs(run, drawn, pairs->total);
+    pfree(drawn);
+    return parts;
+}
+
 /* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
 static uint64
 count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MAX_LEVELS],
@@ -56,7 +70,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     uint64 records = run->store->records.count, all = records < 2 ? 0 : records * (records - 1) / 2;
     uint64 next = 0, loaded = 0, taken = 0;
     pattern_counts counts;
-    random_parts *parts = NULL;
+    pair_parts *parts = NULL;
     drawn_pair *drawn = NULL;
     size_t pattern_total;
     pattern_count *patterns;
@@ -71,7 +85,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     pairs.total = pairs.every_pair ? all : RANDOM_PAIRS;
     pairs.threads = run->thread_memory;
     if (run->store->spool != NULL)
-        parts = passes_deal_random(run, &pairs);
+        parts = deal_random(run, &pairs);
     else if (!pairs.every_pair)
         pairs.drawn = drawn = draw_all(run, &pairs);
 
@@ -80,7 +94,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
         bool unfinished = true;
 
         if (next == loaded)
-            loaded = parts == NULL ? pairs.total : passes_load_random(run, parts, next);
+            loaded = parts == NULL ? pairs.total : passes_load_pairs(run, parts, next);
         loaded = Min(loaded, pairs.total);
         for (; unit_count < RANDOM_UNITS && next < loaded; unit_count++) {
             units[unit_count].next = next;

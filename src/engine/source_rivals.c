@@ -55,8 +55,8 @@ typedef struct rival_counts {
     double apart; /* the same, that these are no link */
 } rival_counts;
 
-static bool
-sources_fit(const record_store *store)
+bool
+source_rivals_fit(const record_store *store)
 {
     return store->sources->count <= MOST_SOURCES &&
            (Size)store->records.count * store->sources->count <= MOST_PLACES;
@@ -205,7 +205,7 @@ count_rivals(match_run *run, int64 least_weight, bool look_at_open, rival_counts
             partners.best = big_alloc(run->context, mul_size(places, sizeof(uint32)));
             partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
         }
-        if (run->store->source_slot >= 0 && sources_fit(run->store))
+        if (run->store->source_slot >= 0 && source_rivals_fit(run->store))
             partners.seen = big_alloc_zero(run->context, mul_size(places, run->store->sources->count));
         for (uint32 source = 1;
              partners.seen != NULL && counts->links->unique != NULL && source < run->store->sources->count;
@@ -320,7 +320,7 @@ look_at_links(match_run *run, const source_links *links, int64 least_weight, boo
 {
     rival_counts *counts;
 
-    if (links->sources != NULL && !sources_fit(run->store))
+    if (links->sources != NULL && !source_rivals_fit(run->store))
         return NULL;
     counts = palloc0(sizeof(rival_counts));
     counts->links = links;

@@ -24,6 +24,9 @@
 /* Records, that all links are looked at where sources do not hold each thing once. */
 #define RIVALS_MOST_RECORDS 100000
 
+/* Whether sources and records are few enough for what follows, which says nothing of sources otherwise. */
+extern bool source_rivals_fit(const record_store *store);
+
 /*
  * What the weight of all pairs is to be lowered by, so that links are right: 0 where most are, or nothing
  * better is seen. links: from least_weight on; of sources that all hold each thing once, or sources is NULL:

@@ -29,6 +29,7 @@
 #include "engine/rarity.h"
 #include "engine/run.h"
 #include "engine/source_pairs.h"
+#include "engine/source_rivals.h"
 #include "engine/split.h"
 #include "engine/supervise.h"
 #include "engine/text_alone.h"
@@ -223,6 +224,8 @@ typedef struct training {
     uint32 one_sided;        /* comparisons of what records of one source alone say, as bits */
     uint32 left_out;         /* these, and others that EM was not shown */
     bool without_copies;     /* frequencies of values are those of things */
+    int first_phase;         /* of learning */
+    int weighing[2];         /* phases: those in which weights were set, and the end */
 } training;
 
 /* Where a session begins, with m and the u of random pairs as they are. */
@@ -534,6 +537,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, const training *counted
 
     *learnt = *counted;
     learnt->left_out = counted->one_sided | left_out;
+    learnt->first_phase = summary_count();
     run->relatives_apart = false;
     progress_phase("learning", 0);
     for (int r = 0; r < spec->rule_count; r++) {
@@ -606,6 +610,7 @@ set_weights(match_run *run, match_spec *spec, training *learnt, verdict_cases *v
                              learnt->random_count};
     uint32 unknown = label_comparisons_mask(spec) | learnt->left_out;
 
+    learnt->weighing[0] = summary_count();
     verdicts->cases = distillation_cases(run, &rarities->layout, &pairs, learnt->sessions,
                                          &learnt->parameters, &verdicts->candidates, &verdicts->count);
     for (int c = 0; c < spec->comparison_count; c++)
@@ -616,6 +621,7 @@ set_weights(match_run *run, match_spec *spec, training *learnt, verdict_cases *v
     if (learnt->without_copies)
         model_leave_out_copies(run, spec, rarities, learnt->prior * learnt->sample.all_pairs);
     expected_weigh(run, spec, verdicts->cases, verdicts->candidates);
+    learnt->weighing[1] = summary_count();
     match_run_set_weights(run, spec);
 }
 
@@ -628,9 +634,14 @@ within_groups_or_not(match_run *run, const match_spec *spec, training *learnt)
 {
     training *ways[2] = {learnt->groups, learnt};
     double surplus[2];
+    int first = summary_count();
 
     if (learnt->groups == NULL)
         return learnt;
+    if (!source_rivals_fit(run->store)) {
+        run->relatives_apart = true;
+        return learnt;
+    }
     for (int way = 0; way < 2; way++) {
         match_spec tried = *spec;
         verdict_cases verdicts;
@@ -639,6 +650,7 @@ within_groups_or_not(match_run *run, const match_spec *spec, training *learnt)
         pfree(verdicts.cases);
         surplus[way] = cluster_links_surplus(run, &tried);
     }
+    summary_tried(first, summary_count(), NULL);
     match_run_phase(run, "groups", "%.0f more links right than wrong; within groups %.0f", surplus[0],
                     surplus[1]);
     if (surplus[1] < LEAST_KEPT * surplus[0]) {
@@ -664,10 +676,12 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
     match_spec kept = *spec;
     verdict_cases others;
     training *other;
+    int first;
 
     if (repeats == 0 || run->store->records.count < 2 || !cluster_estimate_links(run, spec, &with) ||
         link_estimate_f1(&with) >= MOST_ESTIMATED)
         return learnt;
+    first = summary_count();
     other = within_groups_or_not(run, spec, learn_from_pairs(run, spec, counted, across, repeats));
     set_weights(run, spec, other, &others);
     if (cluster_estimate_links(run, spec, &without) && without.of_sources == with.of_sources &&
@@ -676,9 +690,11 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
         match_run_phase(run, "repeats",
                         "%.0f of %.0f links right without texts of whole records, %.0f of %.0f with",
                         without.right, without.links, with.right, with.links);
+        summary_tried(learnt->first_phase, first, NULL);
         *verdicts = others;
         return other;
     }
+    summary_tried(first, summary_count(), NULL);
     *spec = kept;
     run->relatives_apart = apart;
     match_run_set_weights(run, spec);
@@ -698,6 +714,7 @@ leave_out_copies(match_run *run, match_spec *spec, training *learnt, verdict_cas
         !cluster_estimate_links(run, spec, &links) || links.right < MOSTLY_RIGHT * links.links)
         return;
     learnt->without_copies = true;
+    summary_tried(learnt->weighing[0], learnt->weighing[1], NULL);
     pfree(verdicts->cases);
     set_weights(run, spec, learnt, verdicts);
 }
@@ -728,13 +745,16 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     training *counted, *learnt;
     verdict_cases verdicts;
     char *lesson = NULL;
+    int first;
 
     value_summaries_make(run);
     rarities = rarities_of(run);
+    first = summary_count();
     counted = count_pairs(run, spec, rarities, across);
     learnt = learn_from_pairs(run, spec, counted, across, 0);
     if (across && !spec->across_sources && !sources_share_things(run, learnt)) {
         across = false;
+        summary_tried(first, summary_count(), NULL);
         counted = count_pairs(run, spec, rarities, across);
         learnt = learn_from_pairs(run, spec, counted, across, 0);
     }

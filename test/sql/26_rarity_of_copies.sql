@@ -23,4 +23,7 @@ FROM rarity.namesakes;
 SELECT count(*) FILTER (WHERE a.thing = b.thing) AS right, count(*) FILTER (WHERE a.thing <> b.thing) AS wrong
 FROM mastering.dedupe('SELECT id, source, name, town, kind FROM rarity.places') AS x JOIN mastering.dedupe('SELECT id, source, name, town, kind FROM rarity.places') AS y USING (cluster_id)
 JOIN rarity.places AS a ON a.id = x.id::int JOIN rarity.places AS b ON b.id = y.id::int AND b.id > a.id;
+-- Where links were looked at for that, and weights set once more, what was said before is of a model that was tried: each phase tells once what the model has.
+SELECT count(*) > 0 AS tried FROM mastering.last_run() WHERE phase LIKE 'tried %';
+SELECT phase, count(*), count(DISTINCT split_part(facts, ':', 1)) AS sources FROM mastering.last_run() WHERE phase IN ('weights', 'expected', 'learning', 'source', 'threshold') GROUP BY 1 ORDER BY 1;
 DROP SCHEMA rarity CASCADE;
