@@ -19,6 +19,31 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.decisions_in_force(text, text) IS 'The numbers of the decisions about clusters that are in force.';
 
+CREATE FUNCTION mastering.not_local(model jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT lower(left(n, 1)) || rtrim(substr(n, 2), '.') FROM unnest(mastering.model_not_local(model)) n LIMIT 1
+$$;
+COMMENT ON FUNCTION mastering.not_local(jsonb) IS 'The first reason why each run under a model goes over all records; NULL: there is none.';
+
+-- Rules that suggest made may be such, and nobody who took them as they are knows.
+CREATE FUNCTION mastering.tell_of_full_run(env_name text, entity_name text, tree jsonb, because text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stage text := mastering.training_stage(env_name);
+    rules jsonb := mastering.artifact_at(tree, mastering.path('entity', entity_name, 'blocking'));
+    by_keys jsonb := (SELECT jsonb_agg(r.value ORDER BY r.ordinality) FROM jsonb_array_elements(rules) WITH ORDINALITY r WHERE jsonb_typeof(r.value) <> 'object' OR NOT r.value ? 'top_k');
+BEGIN
+    IF because IS DISTINCT FROM mastering.not_local(mastering.model_of(tree, env_name, entity_name)) OR by_keys = rules THEN
+        RETURN;
+    END IF;
+    RAISE NOTICE 'every run of entity "%" goes over all records, however little changed', entity_name
+        USING DETAIL = format('%s.', upper(left(because, 1)) || substr(because, 2)),
+              HINT = 'With rules by keys alone a run goes over what changed, and may miss pairs that nearest neighbours find: '
+                  || format('SELECT mastering.set_blocking(%L, %L, %L), mastering.train(%1$L, %2$L)', stage, entity_name, coalesce(by_keys, '["<attribute>"]'));
+END
+$$;
+COMMENT ON FUNCTION mastering.tell_of_full_run(text, text, jsonb, text) IS 'Says what to do where a run went over all records because of rules of nearest neighbours.';
+
 -- NULL: it may be incremental, unless the change turns out to be large.
 CREATE FUNCTION mastering.why_full(env mastering.environment, entity_name text, inputs jsonb, model jsonb, old jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -54,7 +79,7 @@ BEGIN
     ELSIF EXISTS (SELECT FROM jsonb_array_elements_text(shown -> 'increment' -> 'decisions') d WHERE NOT EXISTS (SELECT FROM mastering.curation c WHERE c.curation_id = d::bigint)) THEN
         RETURN 'decisions that the last run followed are not kept any more';
     END IF;
-    RETURN (SELECT lower(left(n, 1)) || rtrim(substr(n, 2), '.') FROM unnest(mastering.model_not_local(model)) n LIMIT 1);
+    RETURN mastering.not_local(model);
 END
 $$;
 COMMENT ON FUNCTION mastering.why_full(mastering.environment, text, jsonb, jsonb, jsonb) IS 'Why a run has to go over all records; NULL where what changed may be enough.';

@@ -378,6 +378,7 @@ BEGIN
         PERFORM mastering.audit(env_name, 'run', summary || jsonb_build_object('run', outputs -> 'run'));
         PERFORM mastering.notify('run', env_name, summary);
     END IF;
+    PERFORM mastering.tell_of_full_run(env_name, entity_name, config.tree, outputs -> 'how' ->> 'because') WHERE outputs -> 'how' ->> 'run' = 'full';
     RETURN summary;
 END
 $$;

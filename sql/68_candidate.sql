@@ -35,9 +35,10 @@ COMMENT ON FUNCTION mastering.record_runs(text, text, jsonb, jsonb, jsonb, bigin
 CREATE FUNCTION mastering.counter_values(counters jsonb) RETURNS TABLE (counter text, value numeric)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.key, c.value::numeric FROM jsonb_each_text(counters - 'filled') c
-    UNION ALL SELECT 'filled.' || f.key, f.value::numeric FROM jsonb_each_text(counters -> 'filled') f
+    -- Golden records with a value are kept as a number, which an increment can add to; two that become one are no loss of values.
+    UNION ALL SELECT 'filled.' || f.key, round(f.value::numeric / nullif((counters ->> 'clusters')::numeric, 0), 6) FROM jsonb_each_text(counters -> 'filled') f
 $$;
-COMMENT ON FUNCTION mastering.counter_values(jsonb) IS 'Counters as rows.';
+COMMENT ON FUNCTION mastering.counter_values(jsonb) IS 'Counters as rows; filled.<attribute> is the share of golden records that have a value.';
 
 -- The counters of two outputs and what their bounds say. No verdict where a bound needs what was before and nothing was.
 CREATE FUNCTION mastering.judge_counters(bounds jsonb, before jsonb, after jsonb)
@@ -66,7 +67,7 @@ BEGIN
         IF item.key NOT IN ('records', 'clusters', 'largest', 'singletons', 'pairs', 'born', 'split', 'merged', 'died')
            AND item.key NOT LIKE 'drift.%' AND NOT (item.key LIKE 'filled.%' AND entity -> 'attributes' @> jsonb_build_array(jsonb_build_object('name', substr(item.key, 8)))) THEN
             RAISE EXCEPTION 'unknown counter "%"', item.key USING ERRCODE = '22023', DETAIL = format('At $.%s.', item.key),
-                HINT = 'The counters are records, clusters, largest, singletons, pairs, born, split, merged, died, and filled.<attribute>; of increments, drift.<kind>.<name>.';
+                HINT = 'The counters are records, clusters, largest, singletons, pairs, born, split, merged, died, and filled.<attribute> (a share); of increments, drift.<kind>.<name>.';
         END IF;
         IF jsonb_typeof(item.value) <> 'object' OR item.value - 'severity' = '{}' THEN
             RAISE EXCEPTION 'the bound of counter "%" is no object of min, max, max_drop and max_rise', item.key USING ERRCODE = '22023', DETAIL = format('At $.%s.', item.key);
@@ -77,6 +78,9 @@ BEGIN
                         WHEN part.key = 'severity' THEN part.value IN ('"warn"', '"error"') ELSE false END) THEN
                 RAISE EXCEPTION 'invalid bound of counter "%": %: %', item.key, part.key, part.value USING ERRCODE = '22023', DETAIL = format('At $.%s.%s.', item.key, part.key),
                     HINT = 'min and max are numbers; max_drop and max_rise shares of what was before, such as 0.1; severity is warn or error.';
+            ELSIF item.key LIKE 'filled.%' AND part.key IN ('min', 'max') AND NOT part.value BETWEEN '0' AND '1' THEN
+                RAISE EXCEPTION 'invalid bound of counter "%": %: %', item.key, part.key, part.value USING ERRCODE = '22023', DETAIL = format('At $.%s.%s.', item.key, part.key),
+                    HINT = 'It is the share of golden records that have a value, from 0 to 1.';
             END IF;
         END LOOP;
     END LOOP;

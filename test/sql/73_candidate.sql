@@ -54,7 +54,12 @@ SELECT set_bounds('c_dev', 'person', '{"cluster": {"max": 1}}');
 SELECT set_bounds('c_dev', 'person', '{"clusters": {"max": "1"}}');
 SELECT set_bounds('c_dev', 'person', '{"clusters": {"severity": "warn"}}');
 SELECT set_bounds('c_dev', 'person', '{"filled.mail": {"min": 1}}');
+SELECT set_bounds('c_dev', 'person', '{"filled.email": {"min": 100}}');
 SELECT set_bounds('c_dev', 'person', '[]');
+-- Golden records with a value are judged by their share: two that become one take none away, values that are lost do.
+SELECT counter, before_value, after_value, within FROM mastering.judge_counters('{"filled.email": {"max_drop": 0}, "filled.name": {"max_drop": 0}}',
+    '{"clusters": 4, "filled": {"email": 4, "name": 4}}', '{"clusters": 3, "filled": {"email": 3, "name": 2}}') WHERE bound IS NOT NULL;
+SELECT counter, after_value FROM mastering.judge_counters('{}', '{}', '{"clusters": 0, "filled": {"email": 0}}');
 SELECT set_bounds('c_dev', 'person', '{"clusters": {"max_rise": 0.1, "max_drop": 0.1}, "largest": {"max": 2, "severity": "warn"}, "filled.email": {"max_drop": 0}}');
 CREATE TABLE input.kept AS SELECT * FROM input.crm;
 INSERT INTO input.crm SELECT 1000 + i, 'New' || md5(i::text), 'new' || i || '@example.org' FROM generate_series(1, 30) i;

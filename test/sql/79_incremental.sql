@@ -101,7 +101,10 @@ SELECT master('i1', 'p') #>> '{how,because}' AS because;
 UPDATE inc.crm SET city = 'Kiel' WHERE id = 33;
 SELECT count(*) FROM load('i1', 'p');
 SELECT master('i1', 'p', dry_run => true);
+-- Which is said, with what to do about it.
+SET client_min_messages = notice;
 SELECT master('i1', 'p') #>> '{how,because}' AS because;
+SET client_min_messages = error;
 -- because a block has become too large.
 SELECT set_blocking('i1', 'p', '[{"keys": ["city"], "max_block": 60}, "email"]'), train('i1', 'p') IS NOT NULL AS trained;
 SELECT master('i1', 'p') #>> '{how,because}' AS because;
