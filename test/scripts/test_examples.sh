@@ -4,7 +4,8 @@
 . "$TREE/scripts/place.sh"
 
 PAGES=(README.md doc/matching.md doc/golden.md doc/labels.md doc/lookup.md doc/charts.md doc/governance.md
-    doc/environments.md doc/loading.md doc/schedule.md doc/samples.md doc/incremental.md doc/comparisons.md doc/engine.md doc/other-databases.md)
+    doc/environments.md doc/loading.md doc/schedule.md doc/samples.md doc/incremental.md doc/comparisons.md doc/engine.md doc/other-databases.md
+    doc/upgrade.md doc/models.md doc/architecture.md)
 [ $# -eq 0 ] || PAGES=("$@")
 
 number=0
