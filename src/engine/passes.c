@@ -231,16 +231,23 @@ load_end(loader *loader)
 
 /* Loads a file of numbered records. */
 static void
-load_numbered(match_run *run, BufFile *file, uint32 count)
+load_all(loader *loader, BufFile *file)
 {
     spool_scan scan;
+
+    spool_scan_open(&scan, loader->run->store->spool, file);
+    while (spool_scan_next(&scan))
+        load_record(loader, &scan.record);
+    spool_scan_close(&scan);
+}
+
+static void
+load_numbered(match_run *run, BufFile *file, uint32 count)
+{
     loader loader;
 
     load_begin(&loader, run, count);
-    spool_scan_open(&scan, run->store->spool, file);
-    while (spool_scan_next(&scan))
-        load_record(&loader, &scan.record);
-    spool_scan_close(&scan);
+    load_all(&loader, file);
     load_end(&loader);
 }
 
@@ -296,12 +303,12 @@ passes_load_marked(match_run *run, const marked_records *marked)
 #define MOST_PAIR_PARTS 512
 
 /* Numbered records that the pairs of each part name, in files. */
-struct pair_parts {
+typedef struct pair_parts {
     uint64 pairs_each;
     uint32 part_count;
     BufFile **files;
     uint32 *counts;
-};
+} pair_parts;
 
 /* The records of pairs, as a number and the part that wants it, in order; each once. */
 static uint64 *
@@ -318,8 +325,10 @@ wanted_records(match_run *run, const named_pair *pairs, uint64 total, const pair
     return wanted;
 }
 
-pair_parts *
-passes_deal_pairs(match_run *run, const named_pair *pairs, uint64 total)
+/* Deals the records that pairs name into files, in one reading of the spool, for as many pairs at a time as
+ * fit. */
+static pair_parts *
+deal_pairs(match_run *run, const named_pair *pairs, uint64 total)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
     pair_parts *parts = palloc0(sizeof(pair_parts));
@@ -347,8 +356,10 @@ passes_deal_pairs(match_run *run, const named_pair *pairs, uint64 total)
     return parts;
 }
 
-uint64
-passes_load_pairs(match_run *run, pair_parts *parts, uint64 first)
+/* Loads the records of the pairs from first on, part by part. Returns where these pairs end, or beyond the
+ * last one. */
+static uint64
+load_pairs(match_run *run, pair_parts *parts, uint64 first)
 {
     MemoryContext before = MemoryContextSwitchTo(run->context);
     uint32 part = (uint32)(first / parts->pairs_each);
@@ -378,24 +389,89 @@ place_of(const record_table *records, uint32 number)
     return low;
 }
 
-void
-passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
+/* Weighs pairs whose records are dealt at once. */
+static void
+weigh_dealt(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
 {
-    pair_parts *parts = passes_deal_pairs(run, pairs, count);
+    pair_parts *parts = deal_pairs(run, pairs, count);
     const record_table *records = &run->store->records;
 
     for (uint64 first = 0, next; first < count; first = next) {
-        next = passes_load_pairs(run, parts, first);
+        next = load_pairs(run, parts, first);
         next = Min(next, count);
         for (uint64 i = first; i < next; i++)
             weights[i] =
                 match_run_pair_weight(run, place_of(records, pairs[i].a), place_of(records, pairs[i].b));
         CHECK_FOR_INTERRUPTS();
     }
-    passes_unload(run);
     pfree(parts->files);
     pfree(parts->counts);
     pfree(parts);
+}
+
+/* So many that their files take no more than the spool does. */
+void
+passes_weigh_pairs(match_run *run, const named_pair *pairs, uint64 count, int64 *weights)
+{
+    uint64 most = Max(run->store->spool->count / 2, 1);
+
+    for (uint64 first = 0; first < count; first += most)
+        weigh_dealt(run, pairs + first, Min(most, count - first), weights + first);
+    passes_unload(run);
+}
+
+/* ---- the first records, some at a time ---- */
+
+#define MOST_BLOCKS 64
+
+record_blocks *
+passes_deal_blocks(match_run *run, uint32 records)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    record_blocks *blocks = palloc0(sizeof(record_blocks));
+    spool_scan scan;
+
+    blocks->each = (uint32)Min(Max(records_that_fit(run) / 2, records / MOST_BLOCKS + 1), PG_INT32_MAX);
+    blocks->count = records / blocks->each + 1;
+    blocks->files = palloc(blocks->count * sizeof(BufFile *));
+    blocks->records = palloc0(blocks->count * sizeof(uint32));
+    for (uint32 block = 0; block < blocks->count; block++)
+        blocks->files[block] = BufFileCreateTemp(false);
+    spool_scan_open(&scan, run->store->spool, NULL);
+    while (spool_scan_next(&scan) && scan.record.number < records) {
+        uint32 block = scan.record.number / blocks->each;
+
+        (void)spool_write_numbered(blocks->files[block], &scan.record);
+        blocks->records[block]++;
+    }
+    spool_scan_close(&scan);
+    MemoryContextSwitchTo(before);
+    return blocks;
+}
+
+void
+passes_load_blocks(match_run *run, const record_blocks *blocks, uint32 a, uint32 b)
+{
+    MemoryContext before = MemoryContextSwitchTo(run->context);
+    loader loader;
+
+    load_begin(&loader, run, blocks->records[a] + (a == b ? 0 : blocks->records[b]));
+    load_all(&loader, blocks->files[a]);
+    if (a != b)
+        load_all(&loader, blocks->files[b]);
+    load_end(&loader);
+    run->pass_count++;
+    MemoryContextSwitchTo(before);
+}
+
+void
+passes_free_blocks(record_blocks *blocks)
+{
+    for (uint32 block = 0; block < blocks->count; block++)
+        BufFileClose(blocks->files[block]);
+    pfree(blocks->files);
+    pfree(blocks->records);
+    pfree(blocks);
 }
 
 /* ---- the records of ranges of keys ---- */

@@ -44,13 +44,17 @@ typedef struct named_pair {
 } named_pair;
 
 /*
- * Deals the records that pairs name into files, in one reading of the spool, for as many pairs at a time as
- * fit; then loads those of the pairs from first on, in turn. Returns where these pairs end, which may be
- * beyond the last one.
+ * The first records of the spool, in files of so many each that two of them fit into memory. Loads one, or
+ * two (a < b).
  */
-typedef struct pair_parts pair_parts;
-extern pair_parts *passes_deal_pairs(match_run *run, const named_pair *pairs, uint64 total);
-extern uint64 passes_load_pairs(match_run *run, pair_parts *parts, uint64 first);
+typedef struct record_blocks {
+    uint32 each, count;
+    uint32 *records; /* by block */
+    BufFile **files;
+} record_blocks;
+extern record_blocks *passes_deal_blocks(match_run *run, uint32 records);
+extern void passes_load_blocks(match_run *run, const record_blocks *blocks, uint32 a, uint32 b);
+extern void passes_free_blocks(record_blocks *blocks);
 
 /* Lets go of what was loaded. */
 extern void passes_unload(match_run *run);

@@ -33,7 +33,7 @@ work_on_random_pairs(void *context, int64_t item, int thread)
     random_pairs_work(region->pairs, &region->units[item], thread);
 }
 
-/* In memory; in passes records are loaded for pairs in the order in which they are drawn. */
+/* In memory. */
 static drawn_pair *
 draw_all(match_run *run, const random_pairs *pairs)
 {
@@ -45,18 +45,58 @@ draw_all(match_run *run, const random_pairs *pairs)
     return drawn;
 }
 
-/* In passes: the records that are drawn, in files. */
-static pair_parts *
-deal_random(match_run *run, const random_pairs *pairs)
-{
-    named_pair *drawn = big_alloc(run->context, mul_size(Max(pairs->total, 1), sizeof(named_pair)));
-    pair_parts *parts;
+/* In passes: pairs in the order of the blocks of records that they are of, and where those of two end. */
+typedef struct random_blocks {
+    record_blocks *records;
+    uint64 *ends; /* by lower block * count + higher block */
+} random_blocks;
 
+static inline uint32
+two_blocks(const record_blocks *records, drawn_pair pair)
+{
+    uint32 a = pair.a / records->each, b = pair.b / records->each;
+
+    return Min(a, b) * records->count + Max(a, b);
+}
+
+static drawn_pair *
+draw_by_blocks(match_run *run, const random_pairs *pairs, random_blocks *blocks)
+{
+    Size size = mul_size(Max(pairs->total, 1), sizeof(drawn_pair));
+    drawn_pair *drawn = big_alloc(run->context, size), *scratch = big_alloc(run->context, size);
+    uint64 place = 0;
+    uint32 bins;
+
+    blocks->records = passes_deal_blocks(run, pairs->record_count);
+    bins = blocks->records->count * blocks->records->count;
+    blocks->ends = MemoryContextAllocZero(run->context, bins * sizeof(uint64));
+    for (uint64 i = 0; i < pairs->total; i++) {
+        uint32 a, b;
+
+        random_pairs_draw(pairs, i, &a, &b);
+        scratch[i] = (drawn_pair){(uint16)a, (uint16)b};
+        blocks->ends[two_blocks(blocks->records, scratch[i])]++;
+    }
+    for (uint32 bin = 0; bin < bins; bin++) {
+        uint64 count = blocks->ends[bin];
+
+        blocks->ends[bin] = place;
+        place += count;
+    }
     for (uint64 i = 0; i < pairs->total; i++)
-        random_pairs_draw(pairs, i, &drawn[i].a, &drawn[i].b);
-    parts = passes_deal_pairs(run, drawn, pairs->total);
-    pfree(drawn);
-    return parts;
+        drawn[blocks->ends[two_blocks(blocks->records, scratch[i])]++] = scratch[i];
+    pfree(scratch);
+    return drawn;
+}
+
+/* Loads the records of pair number next. Returns where the pairs of their blocks end. */
+static uint64
+load_blocks_of(match_run *run, const random_blocks *blocks, drawn_pair pair)
+{
+    uint32 bin = two_blocks(blocks->records, pair);
+
+    passes_load_blocks(run, blocks->records, bin / blocks->records->count, bin % blocks->records->count);
+    return blocks->ends[bin];
 }
 
 /* Counts the levels of random pairs (of all pairs where they are few): seen[comparison][level]. */
@@ -70,7 +110,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     uint64 records = run->store->records.count, all = records < 2 ? 0 : records * (records - 1) / 2;
     uint64 next = 0, loaded = 0, taken = 0;
     pattern_counts counts;
-    pair_parts *parts = NULL;
+    random_blocks blocks = {0};
     drawn_pair *drawn = NULL;
     size_t pattern_total;
     pattern_count *patterns;
@@ -85,7 +125,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     pairs.total = pairs.every_pair ? all : RANDOM_PAIRS;
     pairs.threads = run->thread_memory;
     if (run->store->spool != NULL)
-        parts = deal_random(run, &pairs);
+        pairs.drawn = drawn = draw_by_blocks(run, &pairs, &blocks);
     else if (!pairs.every_pair)
         pairs.drawn = drawn = draw_all(run, &pairs);
 
@@ -94,8 +134,7 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
         bool unfinished = true;
 
         if (next == loaded)
-            loaded = parts == NULL ? pairs.total : passes_load_pairs(run, parts, next);
-        loaded = Min(loaded, pairs.total);
+            loaded = blocks.records == NULL ? pairs.total : load_blocks_of(run, &blocks, drawn[next]);
         for (; unit_count < RANDOM_UNITS && next < loaded; unit_count++) {
             units[unit_count].next = next;
             next = Min(next + RANDOM_PAIRS_UNIT, loaded);
@@ -120,8 +159,11 @@ count_random_levels(match_run *run, bool across, uint64 seen[MAX_COMPARISONS][MA
     }
     if (drawn != NULL)
         pfree(drawn);
-    if (run->store->spool != NULL)
+    if (blocks.records != NULL) {
+        passes_free_blocks(blocks.records);
+        pfree(blocks.ends);
         passes_unload(run);
+    }
     patterns = pattern_counts_sorted(&counts, false, 1.0, &pattern_total);
     for (size_t i = 0; i < pattern_total; i++)
         for (int c = 0; c < run->scorer.comparison_count; c++)

@@ -24,7 +24,13 @@ SELECT count(*) AS spills FROM mastering.last_run() WHERE phase = 'spill';
 SET client_min_messages = error;
 SET mastering.work_mem = '16MB';
 SELECT content = :'by_pages' AS same, long_values_megabytes() < 100 AS little FROM long_values_clusters(' WHERE id > 0', :'model');
+-- Random pairs name each record many times: of those that are drawn there is one copy in files, not one for each part of the pairs.
+SET temp_file_limit = '48MB';
+SELECT md5(mastering.train_model('SELECT id, name, body FROM long_values', '{"blocking": ["name"], "comparisons": [{"column": "body", "method": "exact"}]}')::text) AS in_passes \gset
+SELECT pg_size_bytes(substring(facts FROM 'in ([0-9]+ kB)')) > 15 * 1024 * 1024 AS spilt FROM mastering.last_run() WHERE phase = 'spill';
+RESET temp_file_limit;
 SET mastering.work_mem = '1GB';
+SELECT md5(mastering.train_model('SELECT id, name, body FROM long_values', '{"blocking": ["name"], "comparisons": [{"column": "body", "method": "exact"}]}')::text) = :'in_passes' AS same_model;
 SELECT content = :'by_pages' AS same FROM long_values_clusters('', :'model');
 DROP TABLE long_values;
 DROP FUNCTION long_values_clusters, long_values_megabytes;
