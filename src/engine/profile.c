@@ -352,6 +352,28 @@ column_kind_name(column_kind kind)
     return names[kind];
 }
 
+int
+value_words(text_view text, uint64 words[WORDS_COMPARED])
+{
+    uint64 hash = 0;
+    bool in_word = false;
+    int count = 0;
+
+    for (uint32 i = 0; i <= text.length && count < WORDS_COMPARED; i++) {
+        uint32 c = i < text.length ? word_character(text_view_at(text, i)) : 0;
+
+        if (c != 0) {
+            hash = hash_combine(hash, c);
+            in_word = true;
+        } else if (in_word) {
+            words[count++] = hash;
+            hash = 0;
+            in_word = false;
+        }
+    }
+    return count;
+}
+
 column_profile *
 profile_query_with(MemoryContext context, const char *query, const char *const *expressions,
                    const char *const *names, int expression_count, int *count, record_store **store)
@@ -383,7 +405,7 @@ profile_query_with(MemoryContext context, const char *query, const char *const *
         profiles[*count].is_group = true;
         (void)record_store_column(columns, count, expressions[i], FORM_NONE, "$", false);
     }
-    *store = record_store_read(context, shape, columns, *count, false, NULL, 1);
+    *store = record_store_read(context, shape, columns, *count, shape->has_source, NULL, 1);
     for (int i = 0; i < *count; i++) {
         if (((int)(*store)->columns[i].form & FORM_ELEMENTS) != 0)
             profile_list(&profiles[i], context, &(*store)->columns[i], (*store)->records.count);

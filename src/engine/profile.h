@@ -54,6 +54,7 @@ typedef struct column_profile {
     int part_of;              /* 1 + the place of the group that has the column as a part; 0: of none */
     bool completes_names;     /* names records in which no column names a person (name_columns.h) */
     bool in_own_script;       /* the same, mostly in letters that are not Latin */
+    bool left_of_whole;       /* no part of the text of the whole record; set when one is suggested */
     bool repeats;             /* says again what other columns say; set when a specification is suggested */
     const dictionary *values; /* of an array its elements, which no row has codes of */
 } column_profile;
@@ -66,6 +67,11 @@ word_character(uint32 c)
         return c + ('a' - 'A');
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c > 127 ? c : 0;
 }
+
+#define WORDS_COMPARED 32 /* of one value */
+
+/* The hashes of a value's words: letters and digits, ASCII in lower case. Returns their number. */
+extern int value_words(text_view text, uint64 words[WORDS_COMPARED]);
 
 /* Profiles every column of the query but id and source. */
 extern column_profile *profile_query(MemoryContext context, const char *query, int *count,

@@ -10,6 +10,7 @@
 
 #include "engine/column_groups.h"
 #include "engine/name_columns.h"
+#include "engine/one_sided.h"
 #include "engine/profile.h"
 #include "engine/quantities.h"
 #include "engine/suggest_evidence.h"
@@ -57,33 +58,9 @@ usefulness(const column_profile *profile)
 
 /* ---- columns that say again what others say ---- */
 
-#define WORDS_COMPARED 32     /* of one value */
 #define RECORDS_COMPARED 2000 /* for that */
 #define MOSTLY 0.8            /* of the records, that words of one column stand in another */
 #define MOST_UNCOVERED 0.4    /* of the words of a column, that its parts do not have */
-
-/* The hashes of a value's words: letters and digits, ASCII in lower case. */
-static int
-value_words(text_view text, uint64 *words)
-{
-    uint64 hash = 0;
-    bool in_word = false;
-    int count = 0;
-
-    for (uint32 i = 0; i <= text.length && count < WORDS_COMPARED; i++) {
-        uint32 c = i < text.length ? word_character(text_view_at(text, i)) : 0;
-
-        if (c != 0) {
-            hash = hash_combine(hash, c);
-            in_word = true;
-        } else if (in_word) {
-            words[count++] = hash;
-            hash = 0;
-            in_word = false;
-        }
-    }
-    return count;
-}
 
 static int
 words_within(const uint64 *words, int count, const uint64 *others, int other_count)
@@ -470,7 +447,8 @@ key_form(const column_profile *profile)
 static bool
 in_whole(const column_profile *profile)
 {
-    return usefulness(profile) > 0 && !is_row_number(profile) && !profile->is_group &&
+    return usefulness(profile) > 0 && !profile->left_of_whole && !is_row_number(profile) &&
+           !profile->is_group &&
            (profile->kind == KIND_TEXT || profile->kind == KIND_NAME || profile->kind == KIND_CODE ||
             profile->kind == KIND_EMAIL || profile->kind == KIND_PHONE ||
             (profile->kind == KIND_QUANTITY && !profile->is_money));
@@ -489,6 +467,27 @@ whole_columns(const column_profile *profiles, int count)
     for (int i = 0; i < count; i++)
         used += in_whole(&profiles[i]);
     return used;
+}
+
+/*
+ * What one source alone says makes its records alike, and what they have in common with those of others less:
+ * it is no part of the text, where two columns are left that are.
+ */
+static void
+leave_one_sided(const record_store *store, column_profile *profiles, int count)
+{
+    bool *in_text = palloc0(Max(count, 1) * sizeof(bool)), *own = palloc0(Max(count, 1) * sizeof(bool));
+    int left = 0;
+
+    for (int i = 0; i < count; i++)
+        in_text[i] = in_whole(&profiles[i]);
+    one_sided_find(store, profiles, count, in_text, own);
+    for (int i = 0; i < count; i++)
+        left += in_text[i] && !own[i];
+    for (int i = 0; i < count && left > 1; i++)
+        profiles[i].left_of_whole = own[i];
+    pfree(in_text);
+    pfree(own);
 }
 
 static char *
@@ -764,6 +763,7 @@ suggest_spec(const char *query)
     name_columns_find(store, profiles, count);
     mark_repeating(store, profiles, count);
     bring_to_form(profiles, count);
+    leave_one_sided(store, profiles, count);
     swapped_count = swapped_columns_find(store, profiles, count, swapped);
     chosen = palloc0(count * sizeof(bool));
     left_out = palloc0(count * sizeof(bool));

@@ -66,5 +66,18 @@ CREATE VIEW things AS SELECT id, thing FROM painters;
 SELECT * FROM pairs_of('SELECT id, name FROM painters');
 SELECT c ->> 'method' AS method, coalesce(c ->> 'column', c ->> 'name') AS of_what FROM jsonb_array_elements(suggest('SELECT id, name FROM painters') -> 'comparisons') AS c;
 DROP VIEW things;
-DROP TABLE schools, lands, painters;
+-- ---- what one list alone says is no part of the text of a whole record, unless the others say it within theirs: who owns a thing, but not who made it ----
+CREATE TABLE machines AS
+SELECT row_number() OVER (ORDER BY md5('r' || machine || list))::int AS id, list AS source,
+    concat_ws(' ', CASE list WHEN 'a' THEN maker END, word('t' || machine), word('u' || machine), word('v' || machine % 50), (ARRAY['mill', 'press', 'lathe', 'drill', 'saw'])[1 + pick('k' || machine, 5)],
+        'with', word('w' || machine % 70), word('x' || machine % 90)) AS title,
+    concat_ws(' ', 'for', word('y' || machine), 'and', word('z' || machine), 'by', word('p' || machine % 80), word('q' || machine % 60)) AS purpose,
+    CASE list WHEN 'a' THEN initcap(word('owner' || machine % 200) || word('owns' || machine % 200)) || ' Holding of ' || initcap(word('town' || machine % 90) || 'holm') END AS owner,
+    CASE list WHEN 'b' THEN maker END AS maker
+FROM generate_series(1, 400) AS machine, (VALUES ('a'), ('b')) AS lists (list), LATERAL (SELECT initcap(word('maker' || machine % 40) || word('makes' || machine % 40)) AS maker) AS m
+WHERE pick('in' || machine || list, 10) < 8;
+SELECT c ->> 'expression' AS whole FROM jsonb_array_elements(suggest('SELECT id, source, title, purpose, owner, maker FROM machines') -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
+SELECT c ->> 'expression' AS whole_without_sources FROM jsonb_array_elements(suggest('SELECT id, title, purpose, owner, maker FROM machines') -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
+
+DROP TABLE schools, lands, painters, machines;
 DROP FUNCTION pairs_of(text), word(text), pick(text, int);

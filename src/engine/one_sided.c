@@ -1,0 +1,158 @@
+/*
+ * one_sided.c: see one_sided.h. Two shops call a thing by maker and name; one has the maker in a column, the
+ * other within the name: that column is none of the shop's own.
+ */
+#include "compat.h"
+
+#include "engine/one_sided.h"
+#include "kernel/radix_sort.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define RECORDS_COMPARED 2000 /* of the source */
+#define RECORDS_READ 100000   /* of all, for the words that there are */
+#define MOSTLY 0.8            /* of the values, whose words others have */
+#define WORDS_KEPT 2          /* of one hash: of any source there is then one that is of another */
+
+/* Words of the texts of all records with their sources, ascending. */
+typedef struct source_words {
+    keyed_record *words; /* key: the hash; record: the source */
+    size_t count;
+} source_words;
+
+/* By column the source that alone fills it; 0: there is none. */
+static void
+find_sources(const record_store *store, int count, uint32 *sources)
+{
+    bool *several = palloc0(Max(count, 1) * sizeof(bool));
+    uint32 *first = palloc0(Max(count, 1) * sizeof(uint32)); /* the source, plus 1: 0 is a source, too */
+
+    for (uint32 record = 0; record < store->records.count; record++) {
+        const uint32 *row = record_row(&store->records, record);
+        uint32 source = row[store->source_slot] + 1;
+
+        for (int i = 0; i < count; i++) {
+            if (row[i] == 0)
+                continue;
+            if (first[i] == 0)
+                first[i] = source;
+            several[i] |= first[i] != source;
+        }
+    }
+    for (int i = 0; i < count; i++)
+        sources[i] = several[i] ? 0 : first[i];
+    pfree(first);
+    pfree(several);
+}
+
+static source_words
+read_words(const record_store *store, const column_profile *profiles, int count, const bool *in_text)
+{
+    uint32 step = store->records.count / RECORDS_READ + 1;
+    size_t allocated = 1024, used = 0;
+    source_words read = {0};
+    keyed_record *words = palloc(allocated * sizeof(keyed_record)), *scratch;
+
+    for (uint32 record = 0; record < store->records.count; record += step) {
+        const uint32 *row = record_row(&store->records, record);
+
+        for (int i = 0; i < count; i++) {
+            uint64 hashes[WORDS_COMPARED];
+            int found =
+                !in_text[i] || row[i] == 0 ? 0 : value_words(profiles[i].values->texts[row[i]], hashes);
+
+            if (used + WORDS_COMPARED > allocated) {
+                allocated *= 2;
+                words = repalloc_huge(words, mul_size(allocated, sizeof(keyed_record)));
+            }
+            for (int k = 0; k < found; k++)
+                words[used++] = (keyed_record){hashes[k], row[store->source_slot] + 1, 0};
+        }
+        if ((record & 0xfff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    scratch = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(allocated, sizeof(keyed_record)));
+    radix_sort_hashed(words, scratch, used);
+    pfree(scratch);
+    read.words = words;
+    for (size_t i = 0, kept = 0; i < used; i++) { /* kept: of this hash */
+        bool known = false;
+
+        if (i > 0 && read.words[read.count - 1].key != words[i].key)
+            kept = 0;
+        for (size_t k = 0; k < kept; k++)
+            known |= read.words[read.count - 1 - k].record == words[i].record;
+        if (known || kept == WORDS_KEPT)
+            continue;
+        read.words[read.count++] = words[i];
+        kept++;
+    }
+    return read;
+}
+
+/* Whether a source other than the given one has the word. */
+static bool
+others_have(const source_words *words, uint64 hash, uint32 source)
+{
+    size_t low = 0, high = words->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (words->words[middle].key < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < words->count && words->words[low].key == hash; low++)
+        if (words->words[low].record != source)
+            return true;
+    return false;
+}
+
+/* Whether others say in their texts what most of the values say. */
+static bool
+others_say(const record_store *store, const column_profile *profile, int slot, const source_words *words,
+           uint32 source)
+{
+    uint64 step = profile->filled / RECORDS_COMPARED + 1, filled = 0;
+    uint32 looked_at = 0, said = 0;
+
+    for (uint32 record = 0; record < store->records.count; record++) {
+        uint64 hashes[WORDS_COMPARED];
+        uint32 code = record_row(&store->records, record)[slot];
+        int count, there = 0;
+
+        if (code == 0 || filled++ % step != 0)
+            continue;
+        count = value_words(profile->values->texts[code], hashes);
+        for (int i = 0; i < count; i++)
+            there += others_have(words, hashes[i], source);
+        looked_at++;
+        said += there == count;
+    }
+    return said >= MOSTLY * looked_at;
+}
+
+void
+one_sided_find(const record_store *store, const column_profile *profiles, int count, const bool *in_text,
+               bool *own)
+{
+    uint32 *sources = palloc0(Max(count, 1) * sizeof(uint32));
+    source_words words = {0};
+
+    memset(own, 0, count * sizeof(bool));
+    if (store->source_slot < 0 || store->sources->count <= 2)
+        return;
+    find_sources(store, count, sources);
+    for (int i = 0; i < count; i++) {
+        if (in_text[i] && sources[i] != 0 && profiles[i].part_of == 0) {
+            if (words.words == NULL)
+                words = read_words(store, profiles, count, in_text);
+            own[i] = !others_say(store, &profiles[i], i, &words, sources[i]);
+        }
+    }
+    if (words.words != NULL)
+        pfree(words.words);
+    pfree(sources);
+}
