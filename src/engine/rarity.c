@@ -133,7 +133,8 @@ classes_by_code(match_run *run, const rarity *rarity, int place)
     for (uint32 code = 0; code < values->count; code++)
         weights[code] = LEVEL_EXACT << (RARITY_BITS * place);
     for (uint32 i = 0; i < summary->frequent_count; i++) {
-        uint32 code = dictionary_find(values, summary->frequent[i].text);
+        uint32 code = run->store->spool == NULL ? summary->frequent[i].code
+                                                : dictionary_find(values, summary->frequent[i].text);
 
         if (code != 0)
             weights[code] = class_of(rarity, summary->frequent[i].records) << (RARITY_BITS * place);

@@ -108,9 +108,9 @@ keep_frequent(match_run *run, value_summary *summary, const dictionary *values,
     list = big_alloc(run->context,
                      mul_size(add_size(candidates, summary->frequent_count) + 1, sizeof(value_frequency)));
     candidates = 0;
-    for (uint32 code = 1; code < values->count; code++)
+    for (uint32 code = 1; code < values->count && candidates < counted->count; code++)
         if (values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS)
-            list[candidates++] = (value_frequency){values->texts[code], values->records[code]};
+            list[candidates++] = (value_frequency){values->texts[code], values->records[code], code};
     if (summary->frequent_count > 0)
         memcpy(list + candidates, summary->frequent, summary->frequent_count * sizeof(value_frequency));
     candidates += summary->frequent_count;

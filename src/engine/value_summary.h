@@ -15,6 +15,7 @@
 typedef struct value_frequency {
     text_view text;
     uint32 records;
+    uint32 code; /* in the store's dictionary, where that has all values */
 } value_frequency;
 
 typedef struct value_summary {
