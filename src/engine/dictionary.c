@@ -68,7 +68,9 @@ set_allocated(dictionary *dictionary, Size codes)
 static void
 grow(dictionary *dictionary, Size least)
 {
-    Size codes = Max(dictionary->forecast, mul_size(dictionary->allocated, 2));
+    Size codes = dictionary->forecast > dictionary->allocated
+                     ? Max(dictionary->forecast, (Size)dictionary->allocated / 4 * 5)
+                     : mul_size(dictionary->allocated, 2);
 
     while (codes < least)
         codes = mul_size(codes, 2);
@@ -87,7 +89,8 @@ dictionary_forecast(dictionary *dictionary, uint32 values)
 void
 dictionary_trim(dictionary *dictionary)
 {
-    if (dictionary->allocated / 8 * 7 > dictionary->count)
+    dictionary->forecast = 0;
+    if (dictionary->allocated / 8 * 7 > Max(dictionary->count, FIRST_CODES))
         set_allocated(dictionary, Max(dictionary->count, FIRST_CODES));
 }
 

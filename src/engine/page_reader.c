@@ -44,6 +44,7 @@
 #define LEAST_BYTES_A_PART ((Size)1024 * 1024)
 #define MORE_THAN_EXPECTED 1.2
 #define MEMORY_EXPECTED 4 /* the part of it that values may take before they are there */
+#define CODES_EXPECTED 8  /* the same of what is kept by code, until as much is there */
 #define MOST_COPIES 8     /* of values of a page: columns that share attributes */
 
 /* What the code of a value says before it is looked up; otherwise the width of its characters. */
@@ -301,7 +302,7 @@ forecast_values(const page_reader *reader, int i, const page_part *part)
 {
     const read_column *column = &reader->columns[i];
     double count = dictionary_of(reader, i)->count, left, forecast;
-    Size share = mastering_memory_budget() / MEMORY_EXPECTED / (Size)reader->column_count;
+    double share = (double)mastering_memory_budget() / CODES_EXPECTED / reader->column_count;
 
     if (reader->write == NULL || reader->reading->expected <= part->first_record ||
         count < column->had_values)
@@ -310,7 +311,7 @@ forecast_values(const page_reader *reader, int i, const page_part *part)
     forecast = (count - column->had_values) * left * MORE_THAN_EXPECTED;
     if (column->expected > count)
         forecast = Min(forecast, column->expected * 2 - count);
-    return (uint32)Min(count + forecast + reader->most_rows, (double)(share / DICTIONARY_CODE_BYTES));
+    return (uint32)Min(count + forecast + reader->most_rows, Max(share / DICTIONARY_CODE_BYTES, 2 * count));
 }
 
 /* Nothing is left for others to do before they look something up, and no room for what will not come. */
