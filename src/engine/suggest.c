@@ -239,6 +239,10 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
     }
     /* Words of several columns, in any order. */
     if (profile->is_group && !alone && profile->kind == KIND_NAME) {
+        if (profile->given_names >= SOME_GIVEN_NAMES) {
+            appendStringInfoString(out, WHOLE_NAMES "}");
+            return;
+        }
         appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.8,0.6,0.4,0.2]}");
         return;
     }
@@ -687,6 +691,26 @@ rank_columns(const record_store *store, const column_profile *profiles, int coun
     return any;
 }
 
+/*
+ * A name that one source has whole and another in parts, and nothing else: what the parts say the whole says
+ * again, and only the whole is there of every record.
+ */
+static void
+leave_parts_of_all(const column_profile *profiles, int count, bool *left_out)
+{
+    int whole = -1;
+
+    for (int i = 0; i < count; i++) {
+        if (!can_compare(&profiles[i]) || profiles[i].part_of > 0)
+            continue;
+        if (whole >= 0 || !profiles[i].is_group)
+            return;
+        whole = i;
+    }
+    for (int i = 0; i < count; i++)
+        left_out[i] |= whole >= 0 && profiles[i].part_of == whole + 1;
+}
+
 /* The profiles once more, with the groups of columns that stand in for each other instead of their members.
  */
 static column_profile *
@@ -776,6 +800,7 @@ suggest_spec(const char *query)
     if (rank_columns(store, profiles, count, evidence, left_out, first) && swapped_count > 0 &&
         left_out[swapped[0][0]] && left_out[swapped[0][1]])
         swapped_parts = true; /* the whole name is compared in any order */
+    leave_parts_of_all(profiles, count, left_out);
     choose_comparisons(profiles, count, left_out, first, chosen);
 
     appendStringInfoString(&out, "{\"blocking\":[");

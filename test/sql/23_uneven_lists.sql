@@ -79,5 +79,22 @@ WHERE pick('in' || machine || list, 10) < 8;
 SELECT c ->> 'expression' AS whole FROM jsonb_array_elements(suggest('SELECT id, source, title, purpose, owner, maker FROM machines') -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
 SELECT c ->> 'expression' AS whole_without_sources FROM jsonb_array_elements(suggest('SELECT id, title, purpose, owner, maker FROM machines') -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
 
-DROP TABLE schools, lands, painters, machines;
+-- ---- one list has a person's name whole, another in parts: words of a name, however many letters others share with it ----
+CREATE TABLE players AS
+SELECT row_number() OVER (ORDER BY md5('r' || player || list))::int AS id, list AS source, player AS thing,
+    CASE list WHEN 'a' THEN given || ' ' || family END AS name,
+    CASE list WHEN 'b' THEN given || CASE WHEN pick('m' || player, 6) = 0 THEN ' ' || initcap(word('m' || player)) ELSE '' END END AS first_name, CASE list WHEN 'b' THEN family END AS last_name,
+    1950 + pick('born' || player, 50) AS birth_year
+FROM generate_series(1, 3000) AS player, (VALUES ('a'), ('b')) AS lists (list),
+    LATERAL (SELECT (ARRAY['William', 'Mary', 'Peter', 'Anna', 'James', 'Elizabeth', 'John', 'Margaret', 'Henry', 'Alice', 'Thomas', 'Ruth', 'George', 'Helen', 'Paul', 'Martha', 'Daniel', 'Laura', 'Mark', 'Susan'])[1 + pick('g' || player, 20)] AS given,
+        initcap(word('f' || pick('fam' || player, 1500)) || word('h' || pick('fam' || player, 1500))) AS family) AS n
+WHERE pick('in' || player || list, 10) < 6;
+CREATE VIEW things AS SELECT id, thing FROM players;
+SELECT c ->> 'method' AS method, coalesce(c ->> 'column', c ->> 'name') AS of_what FROM jsonb_array_elements(suggest('SELECT id, source, name, first_name, last_name, birth_year FROM players') -> 'comparisons') AS c;
+SELECT * FROM pairs_of('SELECT id, source, name, first_name, last_name FROM players');
+-- Where there is nothing else, the parts say nothing that the whole does not.
+SELECT c ->> 'method' AS method, c ->> 'name' AS of_what FROM jsonb_array_elements(suggest('SELECT id, source, name, first_name, last_name FROM players') -> 'comparisons') AS c;
+DROP VIEW things;
+
+DROP TABLE schools, lands, painters, machines, players;
 DROP FUNCTION pairs_of(text), word(text), pick(text, int);
