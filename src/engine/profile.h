@@ -54,6 +54,7 @@ typedef struct column_profile {
     int part_of;              /* 1 + the place of the group that has the column as a part; 0: of none */
     bool completes_names;     /* names records in which no column names a person (name_columns.h) */
     bool in_own_script;       /* the same, mostly in letters that are not Latin */
+    bool by_local_part;       /* e-mail addresses, compared without their domains; set then, too */
     bool left_of_whole;       /* no part of the text of the whole record; set when one is suggested */
     bool repeats;             /* says again what other columns say; set when a specification is suggested */
     const dictionary *values; /* of an array its elements, which no row has codes of */

@@ -211,17 +211,41 @@ write_pieces_of_names(StringInfo out, const column_profile *profile)
                            ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
 }
 
+static char *
+local_part_expression(const column_profile *profile)
+{
+    return psprintf("pg_catalog.split_part(%s::pg_catalog.text, '@', 1)", profile->expression);
+}
+
+/*
+ * A person has several e-mail addresses, strangers have one domain: of persons of whom little else is known
+ * than their names, addresses are compared by what stands before the @. How
+ * rare that is (info, mail) counts, too.
+ */
+static void
+find_local_parts(column_profile *profiles, int count, const evidence_kind *evidence)
+{
+    bool persons = false;
+
+    for (int i = 0; i < count; i++)
+        persons |= profiles[i].kind == KIND_NAME && profiles[i].given_names >= SOME_GIVEN_NAMES;
+    for (int i = 0; i < count; i++)
+        profiles[i].by_local_part = persons && profiles[i].kind == KIND_EMAIL && !profiles[i].is_list &&
+                                    !profiles[i].is_group && evidence[i] == EVIDENCE_NONE;
+}
+
 /* alone: it is the only column that is compared. */
 static void
 write_comparison(StringInfo out, const column_profile *profile, evidence_kind evidence, bool alone)
 {
     bool several = profile->mean_words >= 1.4 && profile->with_digits < LEAST_WITH_DIGITS;
 
-    if (profile->is_group || profile->in_form) {
+    if (profile->is_group || profile->in_form || profile->by_local_part) {
         appendStringInfoString(out, "{\"name\":");
         append_json_string(out, profile->name);
         appendStringInfoString(out, ",\"expression\":");
-        append_json_string(out, profile->expression);
+        append_json_string(out,
+                           profile->by_local_part ? local_part_expression(profile) : profile->expression);
     } else {
         appendStringInfoString(out, "{\"column\":");
         append_json_string(out, profile->name);
@@ -254,7 +278,8 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
     }
     switch (profile->kind) {
     case KIND_EMAIL:
-        appendStringInfoString(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.95,0.88]");
+        appendStringInfo(out, ",\"method\":\"jaro_winkler\",\"levels\":[0.95,0.88]%s",
+                         profile->by_local_part ? ",\"term_frequency\":true" : "");
         break;
     case KIND_PHONE:
         appendStringInfoString(out,
@@ -797,6 +822,7 @@ suggest_spec(const char *query)
         chosen[i] = can_compare(&profiles[i]);
     suggest_evidence(profiles, count, chosen, swapped_count > 0 ? swapped[0] : NULL, evidence,
                      &swapped_evidence);
+    find_local_parts(profiles, count, evidence);
     if (rank_columns(store, profiles, count, evidence, left_out, first) && swapped_count > 0 &&
         left_out[swapped[0][0]] && left_out[swapped[0][1]])
         swapped_parts = true; /* the whole name is compared in any order */

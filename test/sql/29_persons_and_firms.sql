@@ -69,4 +69,20 @@ FROM jsonb_array_elements(suggest('SELECT id, name, native_name, born, phone FRO
 SELECT count(*) FILTER (WHERE a.thing = b.thing) AS found, count(*) FILTER (WHERE a.thing <> b.thing) AS wrong
 FROM (SELECT * FROM dedupe_as(NULL::int, 'SELECT id, name, native_name, born, phone FROM scripts') JOIN scripts USING (id)) AS a
 JOIN (SELECT * FROM dedupe_as(NULL::int, 'SELECT id, name, native_name, born, phone FROM scripts') JOIN scripts USING (id)) AS b ON a.cluster_id = b.cluster_id AND a.id < b.id;
+-- ---- a person writes from several domains, and strangers from one: names and e-mail addresses are all that is known ----
+CREATE TABLE writers AS
+SELECT row_number() OVER (ORDER BY md5('r' || writer || domain))::int AS id, writer AS thing, given || ' ' || family AS name,
+    CASE pick('how' || writer || CASE WHEN pick('other' || writer || domain, 3) = 0 THEN domain ELSE 0 END, 4) WHEN 0 THEN given || '.' || family WHEN 1 THEN left(given, 1) || family WHEN 2 THEN family ELSE word('nick' || writer) || word('name' || writer) END
+        || '@' || (ARRAY['project', 'mail', 'post'])[1 + domain % 3] || CASE WHEN domain > 2 THEN word('at' || writer || domain) ELSE '' END || '.example.org' AS email
+FROM generate_series(1, 500) AS writer, generate_series(0, 5) AS domain,
+    LATERAL (SELECT (ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Margaret', 'William', 'Elizabeth', 'Richard', 'Thomas', 'Jennifer', 'Charles', 'Daniel', 'Anna', 'Peter', 'Laura', 'Michael'])[1 + pick('g' || writer, 16)] AS given,
+        initcap(word('f' || writer) || word('h' || writer)) AS family) AS n
+WHERE pick('in' || writer || domain, 10) < 6;
+SELECT c ->> 'expression' AS expression, c -> 'term_frequency' AS by_rarity FROM jsonb_array_elements(suggest('SELECT id, name, email FROM writers') -> 'comparisons') AS c WHERE c ->> 'name' = 'email';
+SELECT trunc(10.0 * count(*) FILTER (WHERE same AND together) / count(*) FILTER (WHERE together)) AS tenths_precise, trunc(10.0 * count(*) FILTER (WHERE same AND together) / count(*) FILTER (WHERE same)) AS tenths_complete
+FROM (SELECT a.thing = b.thing AS same, a.cluster_id = b.cluster_id AS together
+    FROM (SELECT * FROM dedupe_as(NULL::int, 'SELECT id, name, email FROM writers') JOIN writers USING (id)) AS a
+    JOIN (SELECT * FROM dedupe_as(NULL::int, 'SELECT id, name, email FROM writers') JOIN writers USING (id)) AS b ON a.id < b.id) AS pairs;
+-- Where more is known of them, an address is one of what speaks for a person, and is compared as it is written.
+SELECT c ->> 'column' AS whole FROM jsonb_array_elements(suggest('SELECT id, name, email, date ''1930-01-01'' + 7 * thing AS born, ''030 '' || 1000000 + thing * 7919 AS phone FROM writers') -> 'comparisons') AS c WHERE c ->> 'evidence' = 'contact' ORDER BY 1;
 DROP SCHEMA persons_and_firms CASCADE;
