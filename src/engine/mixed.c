@@ -38,7 +38,21 @@ typedef struct found_matches {
     double *of_rule[MAX_RULES];
 } found_matches;
 
-/* left_out: comparisons that say nothing. */
+/* Whether any comparison counts in a pattern, so that it is more than its rule that speaks of such pairs. */
+static bool
+is_decided(const scorer *layout, uint64 pattern, uint32 left_out)
+{
+    bool decided = false;
+
+    for (int c = 0; c < layout->comparison_count; c++)
+        decided |= !(left_out >> c & 1) && pattern_level(&layout->comparisons[c], pattern) != LEVEL_MISSING;
+    return decided;
+}
+
+/*
+ * left_out: comparisons that say nothing. Where that leaves none, each pair has its rule's share of matches,
+ * strangers, too: they would seem to be matches that differ in all that they differ in.
+ */
 static void
 find_matches(const match_run *run, const scorer *layout, const em_session *sessions,
              const em_parameters *parameters, uint32 left_out, found_matches *found)
@@ -52,7 +66,9 @@ find_matches(const match_run *run, const scorer *layout, const em_session *sessi
         em_match_probabilities(layout, parameters, &others, session->patterns, session->pattern_count,
                                matches);
         for (size_t k = 0; k < session->pattern_count; k++)
-            matches[k] = session->patterns[k].count * matches[k];
+            matches[k] = left_out == 0 || is_decided(layout, session->patterns[k].pattern, others.left_out)
+                             ? session->patterns[k].count * matches[k]
+                             : 0;
     }
 }
 

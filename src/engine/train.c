@@ -413,6 +413,30 @@ typedef enum within_result {
     WITHIN_TAKEN,
 } within_result;
 
+/*
+ * What related pairs may bring by chance alone, in bits a pair: each probability of theirs costs half the
+ * logarithm of its rule's pairs (Schwarz 1978). With rules that leave two or three attributes, or with few
+ * pairs, a further kind of pairs always explains something.
+ */
+static double
+bits_of_related(const match_run *run, const scorer *layout, const em_session *sessions)
+{
+    double bits = 0, all = 0;
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        double pairs = 0, probabilities = 1.0;
+
+        for (size_t k = 0; k < sessions[r].pattern_count; k++)
+            pairs += sessions[r].patterns[k].count;
+        for (int c = 0; c < layout->comparison_count; c++)
+            if (!(sessions[r].left_out >> c & 1))
+                probabilities += layout->comparisons[c].level_count - 1;
+        bits += 0.5 * probabilities * portable_log2(Max(pairs, 1.0));
+        all += pairs;
+    }
+    return all > 0 ? bits / all : 0;
+}
+
 /* EM begins within groups, with what is held in learnt->start; what it arrives at is taken or not. */
 static within_result
 try_within(match_run *run, training **learnt, uint32 differing, double share, double least, bool others)
@@ -430,7 +454,8 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
                     found, left, gain);
     for (int c = 0; c < run->spec->comparison_count; c++)
         untaught |= (differing >> c & 1) && (*learnt)->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
-    if ((others || gain >= CLEARLY_BETTER) && left >= LEAST_WITHIN * run->store->records.count && !untaught &&
+    if ((others || gain >= bits_of_related(run, layout, (*learnt)->sessions)) &&
+        left >= LEAST_WITHIN * run->store->records.count && !untaught &&
         !(differing &
           mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
         if (left >= least)

@@ -9,13 +9,13 @@ SET search_path = public, mastering;
 \set made_up :source '/include/made_up.sql'
 \i :made_up
 -- Precision and recall of the pairs within clusters, in tenths.
-CREATE FUNCTION pairs_of(query text) RETURNS TABLE (tenths_precise int, tenths_complete int) LANGUAGE plpgsql AS $$
+CREATE FUNCTION pairs_of(query text, spec jsonb DEFAULT NULL) RETURNS TABLE (tenths_precise int, tenths_complete int) LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY EXECUTE format('WITH t AS MATERIALIZED (SELECT thing, cluster_id FROM things JOIN mastering.dedupe_as(NULL::int, %L) USING (id)),
+    RETURN QUERY EXECUTE format('WITH t AS MATERIALIZED (SELECT thing, cluster_id FROM things JOIN mastering.dedupe_as(NULL::int, %L, %L) USING (id)),
         found AS (SELECT sum(n * (n - 1)) AS pairs FROM (SELECT count(*) AS n FROM t GROUP BY cluster_id) AS g),
         wanted AS (SELECT sum(n * (n - 1)) AS pairs FROM (SELECT count(*) AS n FROM t GROUP BY thing) AS g),
         shared AS (SELECT sum(n * (n - 1)) AS pairs FROM (SELECT count(*) AS n FROM t GROUP BY thing, cluster_id) AS g)
-        SELECT trunc(10 * shared.pairs / found.pairs)::int, trunc(10 * shared.pairs / wanted.pairs)::int FROM found, wanted, shared', query);
+        SELECT trunc(10 * shared.pairs / found.pairs)::int, trunc(10 * shared.pairs / wanted.pairs)::int FROM found, wanted, shared', query, spec);
 END $$;
 
 -- ---- a brewery has a dozen beers, and nothing says which list a record is from ----
@@ -43,5 +43,18 @@ CREATE VIEW things AS SELECT id, thing FROM moved;
 SELECT * FROM pairs_of('SELECT id, given, family, born, postcode, city FROM moved');
 SELECT facts FROM last_run() WHERE phase = 'repeating' ORDER BY facts;
 DROP VIEW things;
-DROP TABLE beers, moved;
-DROP FUNCTION pairs_of(text), word(text), pick(text, int);
+
+-- ---- rules by name and by telephone: beside the telephone nothing but name and town is left, which say different things ----
+CREATE TABLE rung AS
+SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing,
+    word('f' || person) || word('g' || person) || CASE WHEN pick('slip' || person || copy, 5) = 0 THEN 'x' ELSE '' END AS name,
+    'town ' || pick('t' || CASE WHEN pick('tm' || person || copy, 6) = 0 THEN 'm' || copy ELSE '' END || person, 900) AS town,
+    100000 + pick('p' || CASE WHEN pick('pm' || person || copy, 3) = 0 THEN 'm' || copy ELSE '' END || person, 6000) AS phone
+FROM generate_series(1, 2700) AS person, generate_series(0, 1) AS copy WHERE copy = 0 OR person % 2 = 0;
+CREATE VIEW things AS SELECT id, thing FROM rung;
+SELECT * FROM pairs_of('SELECT id, name, town, phone FROM rung', '{"blocking": ["name", "phone"], "comparisons": [{"column": "name", "method": "jaro_winkler", "levels": [0.9], "term_frequency": true},
+    {"column": "town", "method": "exact", "term_frequency": true}, {"column": "phone", "method": "exact", "term_frequency": true}]}');
+SELECT phase, facts FROM last_run() WHERE phase = 'repeating';
+DROP VIEW things;
+DROP TABLE beers, moved, rung;
+DROP FUNCTION pairs_of(text, jsonb), word(text), pick(text, int);
