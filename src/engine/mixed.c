@@ -28,6 +28,8 @@
 #define TEXTS_DIFFER 0.67          /* times as often as other attributes, to tell */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
 #define LEAST_PERSONAL 2           /* attributes of one person alone */
+#define LEAST_STRANGE 2            /* attributes in which matches are as strangers are */
+#define MOST_ALIKE 0.25            /* of the matches, that agree in each by more than chance */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
 #define LEAST_RELATED_SHARE                                                                                  \
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
@@ -260,9 +262,13 @@ mixed_given_names(match_run *run, uint32 comparisons)
 {
     uint32 found = 0;
 
-    for (int c = 0; c < label_comparisons_first(run->spec); c++)
-        if ((comparisons >> c & 1) && has_given_names(run, c))
+    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
+        evidence_kind evidence = run->spec->comparisons[c].evidence;
+
+        if ((comparisons >> c & 1) && has_given_names(run, c) && evidence != EVIDENCE_CONTACT &&
+            evidence != EVIDENCE_IDENTIFIER) /* an e-mail address has a name in it */
             found |= UINT32_C(1) << c;
+    }
     return found;
 }
 
@@ -298,6 +304,40 @@ mixed_other_people(const match_run *run, const em_parameters *parameters, double
         }
     }
     return personal >= LEAST_PERSONAL ? found : 0;
+}
+
+/*
+ * The share of the matches that agree by more than chance: what they have more of than strangers, over all
+ * levels. Where those that agree are next to none of the strangers' levels, it is that share.
+ */
+static double
+share_alike(const match_run *run, const em_parameters *parameters, int c)
+{
+    double share = 0;
+
+    for (int level = LEVEL_EXACT; level <= run->scorer.comparisons[c].level_count; level++)
+        share += Max(parameters->m[c][level] - parameters->u[c][level], 0);
+    return share;
+}
+
+uint32
+mixed_strangers(match_run *run, const rarities *rarities, const em_parameters *parameters)
+{
+    uint32 found = 0;
+    int strange = 0;
+    bool telling = false;
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
+        if (parameters->beside[c] != 0 || parameters->u[c][LEVEL_EXACT] > NAMES_U ||
+            share_alike(run, parameters, c) >= MOST_ALIKE ||
+            value_summary_of(run, run->comparison_slots[c])->filled <
+                MOSTLY_FILLED * run->store->records.count)
+            continue;
+        found |= UINT32_C(1) << c;
+        strange++;
+        telling |= is_telling(rarities, parameters, c);
+    }
+    return strange >= LEAST_STRANGE && telling ? found : 0;
 }
 
 /* ---- attributes that say the same ---- */

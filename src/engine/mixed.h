@@ -48,6 +48,12 @@ extern uint32 mixed_differing_names(match_run *run, const em_parameters *paramet
  */
 extern uint32 mixed_other_people(const match_run *run, const em_parameters *parameters, double share);
 
+/*
+ * The attributes in which matches agree hardly more often than strangers, who seldom do, whatever they are
+ * of; 0 unless there are two: then the matches have something else in common and are no copies.
+ */
+extern uint32 mixed_strangers(match_run *run, const rarities *rarities, const em_parameters *parameters);
+
 /* Where EM begins again when the matches were taken apart. */
 typedef struct mixed_start {
     double m[MAX_COMPARISONS][MAX_LEVELS], related[MAX_COMPARISONS][MAX_LEVELS];

@@ -455,7 +455,9 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
     for (int c = 0; c < run->spec->comparison_count; c++)
         untaught |= (differing >> c & 1) && (*learnt)->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
     if ((others || gain >= bits_of_related(run, layout, (*learnt)->sessions)) &&
-        left >= LEAST_WITHIN * run->store->records.count && !untaught &&
+        left >= (others ? LEAST_A_COMPARISON * label_comparisons_first(run->spec)
+                        : LEAST_WITHIN * run->store->records.count) &&
+        !untaught &&
         !(differing &
           mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
         if (left >= least)
@@ -484,6 +486,8 @@ learn_within_differing(match_run *run, training *learnt)
     within_result by_itself = WITHIN_REFUSED, held = WITHIN_REFUSED;
     uint32 others = mixed_other_people(run, &learnt->parameters, MOSTLY_DIFFERENT);
 
+    if (others == 0)
+        others = mixed_strangers(run, learnt->sample.rarities, &learnt->parameters);
     if ((differing | names) == 0 || (run->relatives_apart && others == 0) || found < LEAST_MATCHES_ACROSS)
         return learnt;
     if (others != 0)

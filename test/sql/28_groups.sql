@@ -44,6 +44,19 @@ SELECT * FROM pairs_of('SELECT id, given, family, born, postcode, city FROM move
 SELECT facts FROM last_run() WHERE phase = 'repeating' ORDER BY facts;
 DROP VIEW things;
 
+-- ---- homes of four, and fewer than two of a hundred persons with a second record: EM begins with the homes ----
+CREATE TABLE homes AS
+SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing,
+    CASE WHEN pick('ng' || person || copy, 4) > 0 THEN (ARRAY['James','Mary','John','Linda','Robert','Susan','Peter','Karen','Paul','Helen','Mark','Anna','Simon','Laura','Frank','Julia','George','Alice','Henry','Emma'])[1 + pick('g' || person, 20)] END AS given,
+    initcap(word('f' || home)) AS family, date '1950-01-01' + pick('born' || person, 15000) AS born,
+    20000 + pick('zip' || home, 500) AS postcode, 1 + pick('no' || home, 60) || ' ' || initcap(word('s' || home % 90)) || ' Road' AS street,
+    '0' || 100000 + pick('p' || home, 900000) || CASE WHEN copy = 1 AND pick('sl' || person, 5) = 0 THEN '1' ELSE '' END AS phone
+FROM generate_series(1, 1200) AS person, generate_series(0, 1) AS copy, LATERAL (SELECT person / 4 AS home) AS h
+WHERE copy = 0 OR pick('c' || person, 60) = 0;
+CREATE VIEW things AS SELECT id, thing FROM homes;
+SELECT * FROM pairs_of('SELECT id, given, family, born, postcode, street, phone FROM homes');
+DROP VIEW things;
+
 -- ---- rules by name and by telephone: beside the telephone nothing but name and town is left, which say different things ----
 CREATE TABLE rung AS
 SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing,
@@ -56,5 +69,5 @@ SELECT * FROM pairs_of('SELECT id, name, town, phone FROM rung', '{"blocking": [
     {"column": "town", "method": "exact", "term_frequency": true}, {"column": "phone", "method": "exact", "term_frequency": true}]}');
 SELECT phase, facts FROM last_run() WHERE phase = 'repeating';
 DROP VIEW things;
-DROP TABLE beers, moved, rung;
+DROP TABLE beers, moved, homes, rung;
 DROP FUNCTION pairs_of(text, jsonb), word(text), pick(text, int);
