@@ -45,8 +45,15 @@ find_sources(const record_store *store, int count, uint32 *sources)
     pfree(several);
 }
 
+/* Of an array all elements: a profile has the values of each. */
+static text_view
+value_of(const record_store *store, int slot, uint32 code)
+{
+    return store->columns[slot].values->texts[code];
+}
+
 static source_words
-read_words(const record_store *store, const column_profile *profiles, int count, const bool *in_text)
+read_words(const record_store *store, int count, const bool *in_text)
 {
     uint32 step = store->records.count / RECORDS_READ + 1;
     size_t allocated = 1024, used = 0;
@@ -58,8 +65,7 @@ read_words(const record_store *store, const column_profile *profiles, int count,
 
         for (int i = 0; i < count; i++) {
             uint64 hashes[WORDS_COMPARED];
-            int found =
-                !in_text[i] || row[i] == 0 ? 0 : value_words(profiles[i].values->texts[row[i]], hashes);
+            int found = !in_text[i] || row[i] == 0 ? 0 : value_words(value_of(store, i, row[i]), hashes);
 
             if (used + WORDS_COMPARED > allocated) {
                 allocated *= 2;
@@ -125,7 +131,7 @@ others_say(const record_store *store, const column_profile *profile, int slot, c
 
         if (code == 0 || filled++ % step != 0)
             continue;
-        count = value_words(profile->values->texts[code], hashes);
+        count = value_words(value_of(store, slot, code), hashes);
         for (int i = 0; i < count; i++)
             there += others_have(words, hashes[i], source);
         looked_at++;
@@ -148,7 +154,7 @@ one_sided_find(const record_store *store, const column_profile *profiles, int co
     for (int i = 0; i < count; i++) {
         if (in_text[i] && sources[i] != 0 && profiles[i].part_of == 0) {
             if (words.words == NULL)
-                words = read_words(store, profiles, count, in_text);
+                words = read_words(store, count, in_text);
             own[i] = !others_say(store, &profiles[i], i, &words, sources[i]);
         }
     }

@@ -78,6 +78,10 @@ FROM generate_series(1, 400) AS machine, (VALUES ('a'), ('b')) AS lists (list), 
 WHERE pick('in' || machine || list, 10) < 8;
 SELECT c ->> 'expression' AS whole FROM jsonb_array_elements(suggest('SELECT id, source, title, purpose, owner, maker FROM machines') -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
 SELECT c ->> 'expression' AS whole_without_sources FROM jsonb_array_elements(suggest('SELECT id, title, purpose, owner, maker FROM machines') -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
+-- Arrays, too, of which there are more than of what they are made of.
+SELECT c ->> 'expression' AS whole_with_arrays FROM jsonb_array_elements(suggest($$SELECT id, source, title, purpose,
+    CASE source WHEN 'b' THEN ARRAY[split_part(title, ' ', 6), split_part(title, ' ', 7)] END AS parts,
+    CASE source WHEN 'a' THEN string_to_array(owner, ' Holding of ') END AS owners FROM machines$$) -> 'comparisons') AS c WHERE c ->> 'name' = 'whole record';
 
 -- ---- one list has a person's name whole, another in parts: words of a name, however many letters others share with it ----
 CREATE TABLE players AS
