@@ -13,6 +13,7 @@
 #define RECORDS_READ 100000   /* of all, for the words that there are */
 #define MOSTLY 0.8            /* of the values, whose words others have */
 #define WORDS_KEPT 2          /* of one hash: of any source there is then one that is of another */
+#define WORDS_AT_FIRST 65536
 
 /* Words of the texts of all records with their sources, ascending. */
 typedef struct source_words {
@@ -52,13 +53,37 @@ value_of(const record_store *store, int slot, uint32 code)
     return store->columns[slot].values->texts[code];
 }
 
+/* Sorts them and keeps of each word what tells of every source whether another has it; returns how many. */
+static size_t
+keep_words(keyed_record *words, size_t used)
+{
+    keyed_record *scratch =
+        MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(used, 1), sizeof(keyed_record)));
+    size_t count = 0;
+
+    radix_sort_hashed(words, scratch, used);
+    pfree(scratch);
+    for (size_t i = 0, kept = 0; i < used; i++) { /* kept: of this hash */
+        bool known = false;
+
+        if (count > 0 && words[count - 1].key != words[i].key)
+            kept = 0;
+        for (size_t k = 0; k < kept; k++)
+            known |= words[count - 1 - k].record == words[i].record;
+        if (known || kept == WORDS_KEPT)
+            continue;
+        words[count++] = words[i];
+        kept++;
+    }
+    return count;
+}
+
 static source_words
 read_words(const record_store *store, int count, const bool *in_text)
 {
     uint32 step = store->records.count / RECORDS_READ + 1;
-    size_t allocated = 1024, used = 0;
-    source_words read = {0};
-    keyed_record *words = palloc(allocated * sizeof(keyed_record)), *scratch;
+    size_t allocated = WORDS_AT_FIRST;
+    source_words read = {palloc(allocated * sizeof(keyed_record)), 0};
 
     for (uint32 record = 0; record < store->records.count; record += step) {
         const uint32 *row = record_row(&store->records, record);
@@ -67,32 +92,20 @@ read_words(const record_store *store, int count, const bool *in_text)
             uint64 hashes[WORDS_COMPARED];
             int found = !in_text[i] || row[i] == 0 ? 0 : value_words(value_of(store, i, row[i]), hashes);
 
-            if (used + WORDS_COMPARED > allocated) {
-                allocated *= 2;
-                words = repalloc_huge(words, mul_size(allocated, sizeof(keyed_record)));
+            if (read.count + WORDS_COMPARED > allocated) {
+                read.count = keep_words(read.words, read.count);
+                if (read.count > allocated / 2) {
+                    allocated *= 2;
+                    read.words = repalloc_huge(read.words, mul_size(allocated, sizeof(keyed_record)));
+                }
             }
             for (int k = 0; k < found; k++)
-                words[used++] = (keyed_record){hashes[k], row[store->source_slot] + 1, 0};
+                read.words[read.count++] = (keyed_record){hashes[k], row[store->source_slot] + 1, 0};
         }
         if ((record & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
-    scratch = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(allocated, sizeof(keyed_record)));
-    radix_sort_hashed(words, scratch, used);
-    pfree(scratch);
-    read.words = words;
-    for (size_t i = 0, kept = 0; i < used; i++) { /* kept: of this hash */
-        bool known = false;
-
-        if (i > 0 && read.words[read.count - 1].key != words[i].key)
-            kept = 0;
-        for (size_t k = 0; k < kept; k++)
-            known |= read.words[read.count - 1 - k].record == words[i].record;
-        if (known || kept == WORDS_KEPT)
-            continue;
-        read.words[read.count++] = words[i];
-        kept++;
-    }
+    read.count = keep_words(read.words, read.count);
     return read;
 }
 
