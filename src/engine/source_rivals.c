@@ -6,6 +6,7 @@
 
 #include "engine/big_memory.h"
 #include "engine/cluster.h"
+#include "engine/compared_columns.h"
 #include "engine/passes.h"
 #include "engine/source_rivals.h"
 #include "miscadmin.h"
@@ -23,7 +24,8 @@
 #define LEAST_GAIN 0.1
 #define LEAST_F1 0.6
 #define LEAST_F1_WITHOUT 0.5
-/* Where sources hold things several times second partners may be right: more must seem wrong. */
+/* Where sources hold things several times, or several texts of a thing are one each, second partners may be
+   right: more must seem wrong. */
 #define LEAST_GAIN_REPEATING 0.15
 #define FEW_RIGHT 0.65 /* of the links: also, that nothing speaks for a lower threshold */
 
@@ -47,9 +49,12 @@ typedef struct rival_counts {
     const source_links *links;
     uint32 groups;  /* sources, or 1 */
     bool without;   /* records have no sources */
+    bool alike;     /* those that are the same to the weights are looked at as one */
     rivals *rivals; /* by source * groups + other */
     uint64 taken[STEPS];
-    double right[STEPS]; /* at that weight and above, as both below */
+    uint64 equal[STEPS];  /* of these: within what is looked at as one */
+    double apiece[STEPS]; /* and the others, each pair of two such once */
+    double right[STEPS];  /* at that weight and above, as both below */
     double reached[STEPS], paired[STEPS];
     double open; /* share of the records with two partners, that these differ from each other; if looked at */
     double apart; /* the same, that these are no link */
@@ -71,6 +76,7 @@ typedef struct partners {
     uint32 *best, *second; /* NULL: of sources */
     uint8 *seen;           /* by record * sources + source: has a partner there; NULL: no sources */
     const bool *unique;    /* by source: holds a thing once; NULL: of none it is known */
+    uint32 *same, *sizes;  /* by record: the first of those looked at as one, and by that how many; NULL */
 } partners;
 
 static uint32
@@ -116,6 +122,8 @@ count_end(const record_store *store, rivals *rivals, partners *partners, Size pl
     uint8 state = partners->states[place] & (HAS_BEST | HAS_SECOND);
     bool no_rival = is_no_rival(store, partners, (uint32)place, other);
 
+    if (partners->same != NULL && state == HAS_BEST && partners->best[place] == other)
+        return false;
     if (state == 0) {
         partners->states[place] |= HAS_BEST;
         rivals->best[step]++;
@@ -128,6 +136,68 @@ count_end(const record_store *store, rivals *rivals, partners *partners, Size pl
     if (partners->best != NULL && state != (HAS_BEST | HAS_SECOND))
         *(state == 0 ? &partners->best[place] : &partners->second[place]) = other;
     return state == 0 || !no_rival;
+}
+
+static uint32
+first_of_same(uint32 *same, uint32 record)
+{
+    while (same[record] != record)
+        record = same[record] = same[same[record]];
+    return record;
+}
+
+/* Joins the records of links that weigh as much as a record and itself do. */
+static void
+join_same(match_run *run, const source_links *links, partners *partners)
+{
+    uint32 count = run->store->records.count, room = Max(count, 1);
+    named_pair *pairs = big_alloc(run->context, mul_size(room, sizeof(named_pair)));
+    int64 *own = big_alloc(run->context, mul_size(room, sizeof(int64)));
+
+    partners->same = big_alloc(run->context, mul_size(room, sizeof(uint32)));
+    partners->sizes = big_alloc_zero(run->context, mul_size(room, sizeof(uint32)));
+    for (uint32 record = 0; record < count; record++) {
+        partners->same[record] = record;
+        pairs[record] = (named_pair){record, record};
+    }
+    if (run->store->spool != NULL)
+        passes_weigh_pairs(run, pairs, count, own);
+    else
+        for (uint32 record = 0; record < count; record++) {
+            own[record] = match_run_pair_weight(run, record, record);
+            CHECK_FOR_INTERRUPTS();
+        }
+    for (uint64 i = 0; i < links->count; i++) {
+        uint32 a = links->links[i].record, b = links->links[i].extra;
+
+        if (link_weight(&links->links[i]) < Max(own[a], own[b]))
+            continue;
+        a = first_of_same(partners->same, a);
+        b = first_of_same(partners->same, b);
+        partners->same[Max(a, b)] = Min(a, b);
+    }
+    for (uint32 record = 0; record < count; record++) {
+        partners->same[record] = first_of_same(partners->same, record);
+        partners->sizes[partners->same[record]]++;
+    }
+    pfree(pairs);
+    pfree(own);
+}
+
+/* A link of two records, as one of what each of them is looked at as. */
+static void
+count_alike(match_run *run, uint32 a, uint32 b, int64 step, rival_counts *counts, partners *partners)
+{
+    counts->taken[step]++;
+    a = partners->same[a];
+    b = partners->same[b];
+    if (a == b) {
+        counts->equal[step]++;
+        return;
+    }
+    counts->apiece[step] += 1.0 / ((double)partners->sizes[a] * partners->sizes[b]);
+    (void)count_end(run->store, counts->rivals, partners, a, b, step);
+    (void)count_end(run->store, counts->rivals, partners, b, a, step);
 }
 
 static void
@@ -148,6 +218,10 @@ count_links(match_run *run, int64 least_weight, rival_counts *counts, partners *
         if ((links->sources != NULL && source_a == source_b) || step < 0)
             continue;
         step = Min(step, STEPS - 1);
+        if (partners->same != NULL) {
+            count_alike(run, a, b, step, counts, partners);
+            continue;
+        }
         counts_a = count_end(run->store, &counts->rivals[(Size)source_a * groups + source_b], partners,
                              place_a, b, step);
         counts_b = count_end(run->store, &counts->rivals[(Size)source_b * groups + source_a], partners,
@@ -201,6 +275,8 @@ count_rivals(match_run *run, int64 least_weight, bool look_at_open, rival_counts
     partners partners = {.states = big_alloc_zero(run->context, places)};
 
     if (counts->links->sources == NULL) {
+        if (counts->alike)
+            join_same(run, counts->links, &partners);
         if (look_at_open) {
             partners.best = big_alloc(run->context, mul_size(places, sizeof(uint32)));
             partners.second = big_alloc(run->context, mul_size(places, sizeof(uint32)));
@@ -215,7 +291,8 @@ count_rivals(match_run *run, int64 least_weight, bool look_at_open, rival_counts
     }
     for (uint32 record = 0; record < run->store->records.count; record++)
         for (uint32 other = 0; other < counts->groups; other++)
-            counts->rivals[(Size)group_of(counts->links, record) * counts->groups + other].records++;
+            if (partners.same == NULL || partners.same[record] == record)
+                counts->rivals[(Size)group_of(counts->links, record) * counts->groups + other].records++;
     count_links(run, least_weight, counts, &partners);
     if (partners.best != NULL) {
         look_at_partners(run, &partners, least_weight, counts);
@@ -224,6 +301,10 @@ count_rivals(match_run *run, int64 least_weight, bool look_at_open, rival_counts
     }
     if (partners.seen != NULL)
         pfree(partners.seen);
+    if (partners.same != NULL) {
+        pfree(partners.same);
+        pfree(partners.sizes);
+    }
     pfree(partners.states);
 }
 
@@ -265,7 +346,7 @@ add_right(rival_counts *counts, const rivals *a, const rivals *b, bool generous)
 static void
 estimate_right(rival_counts *counts, bool generous)
 {
-    double reached = 0;
+    double reached = 0, equal = 0, apiece = 0;
 
     if (counts->links->sources == NULL)
         add_right(counts, counts->rivals, counts->rivals, generous);
@@ -277,6 +358,10 @@ estimate_right(rival_counts *counts, bool generous)
     for (int step = STEPS - 1; step >= 0; step--) {
         reached += counts->taken[step];
         counts->reached[step] = reached;
+        equal += counts->equal[step];
+        apiece += counts->apiece[step];
+        if (counts->alike)
+            counts->right[step] = equal + (apiece > 0 ? counts->right[step] / apiece * (reached - equal) : 0);
         counts->right[step] = Min(counts->right[step], reached);
     }
 }
@@ -285,7 +370,7 @@ estimate_right(rival_counts *counts, bool generous)
 static int
 choose_step(const rival_counts *counts)
 {
-    bool across = counts->links->sources != NULL, repeating = !across && !counts->without;
+    bool across = counts->links->sources != NULL, repeating = !across && (!counts->without || counts->alike);
     double f1[STEPS], best = 0;
     int chosen = 0;
 
@@ -313,10 +398,11 @@ choose_step(const rival_counts *counts)
 /*
  * What is seen of links of sources, or of all records; NULL: there are too many. for_threshold: to raise it,
  * which is not to happen while one source sees enough that are right; whether partners of one record differ
- * is looked at, too, for which pairs of them are compared.
+ * is looked at, too, for which pairs of them are compared. alike: of records without sources, those that are
+ * the same to the weights are one, and links of them right: things may have many records then, but one text.
  */
 static rival_counts *
-look_at_links(match_run *run, const source_links *links, int64 least_weight, bool for_threshold)
+look_at_links(match_run *run, const source_links *links, int64 least_weight, bool for_threshold, bool alike)
 {
     rival_counts *counts;
 
@@ -326,6 +412,7 @@ look_at_links(match_run *run, const source_links *links, int64 least_weight, boo
     counts->links = links;
     counts->groups = links->sources == NULL ? 1 : run->store->sources->count;
     counts->without = run->store->source_slot < 0;
+    counts->alike = alike;
     counts->rivals = palloc0((Size)counts->groups * counts->groups * sizeof(rivals));
     count_rivals(run, least_weight, for_threshold, counts);
     estimate_right(counts, for_threshold);
@@ -342,19 +429,27 @@ free_counts(rival_counts *counts)
 int32
 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight, bool *few_right)
 {
-    rival_counts *counts = look_at_links(run, links, least_weight, true);
+    rival_counts *counts = look_at_links(run, links, least_weight, true, false);
     int chosen;
 
     if (counts == NULL)
         return 0;
     chosen = choose_step(counts);
+    if (chosen == 0 && counts->without && counts->reached[0] >= LEAST_LINKS &&
+        compared_columns(run->spec) == 1) {
+        rival_counts *alike = look_at_links(run, links, least_weight, true, true);
+
+        chosen = choose_step(alike);
+        free_counts(chosen == 0 ? alike : counts);
+        counts = chosen == 0 ? counts : alike;
+    }
     *few_right = !counts->without && counts->reached[0] >= LEAST_LINKS &&
                  counts->right[0] < FEW_RIGHT * counts->reached[0];
     match_run_phase(
         run, "rivals",
-        "%.0f links, %.0f right, %.0f %% of second partners apart, %.0f %% no links; %.1f bits less",
-        counts->reached[0], counts->right[0], 100.0 * counts->open, 100.0 * counts->apart,
-        weight_to_bits(chosen * STEP));
+        "%.0f links, %.0f right%s, %.0f %% of second partners apart, %.0f %% no links; %.1f bits less",
+        counts->reached[0], counts->right[0], counts->alike ? " with equal ones as one" : "",
+        100.0 * counts->open, 100.0 * counts->apart, weight_to_bits(chosen * STEP));
     free_counts(counts);
     return chosen * STEP;
 }
@@ -362,7 +457,7 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
 double
 source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight)
 {
-    rival_counts *counts = look_at_links(run, links, least_weight, false);
+    rival_counts *counts = look_at_links(run, links, least_weight, false, false);
     double most = 0;
 
     if (counts == NULL)
@@ -377,7 +472,7 @@ void
 source_rivals_estimate(match_run *run, const source_links *links, int64 least_weight, double *reached,
                        double *right)
 {
-    rival_counts *counts = look_at_links(run, links, least_weight, false);
+    rival_counts *counts = look_at_links(run, links, least_weight, false, false);
 
     *reached = *right = 0;
     if (counts == NULL)

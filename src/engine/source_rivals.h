@@ -13,6 +13,10 @@
  * But copies stay linked to each other, and a higher threshold does not part them from each other before it
  * parts pairs. Where it does, or the best two partners of a record often are no link, second partners are
  * taken for wrong ones there, too.
+ *
+ * Where one column alone is compared, things may have many records of one text, all of which are the best
+ * partners of each other, and then so many second partners seem wrong that no weight promises more. There the
+ * same is asked once more of texts: links of equal ones are right, and partners of other texts are rivals.
  */
 #ifndef MASTERING_ENGINE_SOURCE_RIVALS_H
 #define MASTERING_ENGINE_SOURCE_RIVALS_H
