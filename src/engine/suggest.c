@@ -330,7 +330,8 @@ has_codes(const column_profile *profile)
 static char *
 codes_expression(const column_profile *profile)
 {
-    return psprintf("regexp_replace(regexp_replace(%s, '[^[:alnum:][:space:]]', '', 'g'), "
+    return psprintf("pg_catalog.regexp_replace(pg_catalog.regexp_replace(%s::pg_catalog.text, "
+                    "'[^[:alnum:][:space:]]', '', 'g'), "
                     "'(^|[[:space:]])[^0-9[:space:]]+(?=[[:space:]]|$)', ' ', 'g')",
                     profile->expression);
 }

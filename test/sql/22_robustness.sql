@@ -24,6 +24,13 @@ SELECT format('CREATE TABLE wide AS SELECT g AS id, %s FROM generate_series(1, 3
 SELECT count(*) FROM mastering.dedupe('SELECT * FROM wide');
 SELECT count(*) FROM mastering.profile('SELECT * FROM wide');
 
+-- Values of any type: what is suggested asks for their text.
+SELECT type, try(format('SELECT * FROM mastering.dedupe(%L)', format('SELECT g AS id, (%s)::%s AS thing, ''n'' || g %% 40 AS other FROM generate_series(1, 300) AS g', value, type)))
+FROM (VALUES ('jsonb', '''{"model": "x'' || g % 90 || '' lamp red '' || g % 7 || ''"}'''), ('json', '''["lamp '' || g % 90 || '' blue stand '' || g % 7 || ''"]'''), ('varchar(40)', '''lamp '' || g % 90 || '' of oak a'' || g % 7'),
+    ('char(40)', '''lamp '' || g % 90 || '' of oak a'' || g % 7'), ('name', '''lamp '' || g % 90 || '' of oak a'' || g % 7'),
+    ('tsvector', '''lamp '' || g % 90 || '' oak a'' || g % 7'), ('point', '''('' || g % 90 || '','' || g % 7 || '')'''), ('bytea', '''lamp '' || g % 90 || '' of oak a'' || g % 7'), ('interval', 'g % 90 || '' days 3 hours'''),
+    ('inet', '''10.0.0.'' || g % 90'), ('uuid', 'md5((g % 90)::text)'), ('money', 'g % 90'), ('bit varying', '(g % 90)::bit(9)'), ('int4range', '''['' || g % 90 || '',999)'''), ('boolean', 'g % 2')) AS v (type, value);
+
 -- Names of columns that need quotes, and queries that need care.
 SELECT count(*) FROM mastering.dedupe($$SELECT id, name AS "select", name || 'a' AS "a""b", name || 'b' AS "new
 line", name || 'c' AS "%s %n", name || 'd' AS "record", name || 'e' AS "user" FROM thing$$);
