@@ -30,6 +30,7 @@ dictionary_create(MemoryContext context)
 
     made->context = context;
     made->count = 1;
+    made->seen = 1;
     made->allocated = FIRST_CODES;
     made->texts = allocate(context, FIRST_CODES * sizeof(text_view));
     made->hashes = allocate(context, FIRST_CODES * sizeof(uint64));
@@ -153,6 +154,7 @@ dictionary_settle(dictionary *dictionary)
 void
 dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes)
 {
+    dictionary_see(dictionary);
     if (dictionary->allocated - dictionary->count < values)
         grow(dictionary, (Size)dictionary->count + values);
     while (!table_has_room(dictionary, values))
@@ -178,7 +180,13 @@ dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes)
 Size
 dictionary_untouched(const dictionary *dictionary)
 {
-    return (Size)(dictionary->allocated - dictionary->count) * DICTIONARY_CODE_BYTES;
+    return (Size)(dictionary->allocated - dictionary->seen) * DICTIONARY_CODE_BYTES;
+}
+
+void
+dictionary_see(dictionary *dictionary)
+{
+    dictionary->seen = dictionary->count;
 }
 
 /* Room that was reserved; behind it SHORT_TEXT_ROOM bytes are left. */

@@ -29,6 +29,7 @@ typedef struct dictionary_value {
 typedef struct dictionary {
     MemoryContext context;
     uint32 count; /* codes in use, with code 0 */
+    uint32 seen;  /* the same, when no thread was adding any */
     uint32 allocated;
     uint32 expected;  /* by somebody who knows; 0: nobody did */
     uint32 forecast;  /* codes to which to grow, if need be; 0: nobody knows */
@@ -140,8 +141,12 @@ dictionary_prefetch_values(const dictionary *dictionary, const uint64 *hashes, u
 
 extern void dictionary_reserve(dictionary *dictionary, uint32 values, Size bytes);
 
-/* Bytes of its arrays that no value has taken yet. */
+/*
+ * Bytes of its arrays that no value had taken when it was last seen with no thread adding any: how far
+ * threads have come meanwhile is nothing to decide by. Making room sees it, and so does dictionary_see.
+ */
 extern Size dictionary_untouched(const dictionary *dictionary);
+extern void dictionary_see(dictionary *dictionary);
 
 /* The two halves of dictionary_reserve: what allocates, and the rest, which a worker thread may do. */
 extern void dictionary_make_room(dictionary *dictionary, uint32 values, Size bytes);

@@ -273,6 +273,8 @@ spill(void *caller)
     record_store *store = state->store;
 
     value_batch_finish(state->batch);
+    for (int i = 0; i < store->column_count; i++)
+        dictionary_see(store->columns[i].values);
     if (store->spool == NULL)
         store->spool = spool_create(store->context, store->column_count, state->limit);
     store->spool->memory += memory_used(state);

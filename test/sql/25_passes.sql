@@ -127,3 +127,18 @@ SELECT count(*) AS records FROM mastering.dedupe('SELECT * FROM passes_untouched
 SELECT max(memory_mb) <= 40 AS fits, count(*) FILTER (WHERE phase = 'spill') AS spills FROM mastering.last_run();
 RESET mastering.work_mem;
 DROP TABLE passes_untouched;
+
+-- When a run goes into files, and how much at a time, is nothing that threads race for.
+CREATE TABLE passes_when AS SELECT g AS id, md5(g::text) AS a, md5((g * 7)::text) AS b, md5((g * 3)::text) AS c FROM generate_series(1, 20000) AS g;
+CREATE FUNCTION passes_spilled(query text, threads int, memory text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('mastering.threads', threads::text, true), set_config('mastering.work_mem', memory, true);
+    PERFORM FROM mastering.match_clusters(query, '{"prior": 0.001, "threshold": 0.5, "blocking": ["a"], "comparisons": [{"column": "b", "method": "exact", "trained": [{"weight": 8}, {"weight": -4}]},
+        {"column": "c", "method": "exact", "trained": [{"weight": 8}, {"weight": -4}]}]}');
+    RETURN coalesce((SELECT facts FROM mastering.last_run() WHERE phase = 'spill'), 'none');
+END $$;
+SELECT query, count(*) AS memories, bool_and(same) AS same FROM (SELECT query, memory, count(DISTINCT passes_spilled(query, threads, memory)) = 1 AS same
+    FROM unnest(ARRAY['SELECT * FROM passes_when', 'SELECT * FROM passes_when WHERE id > 0']) AS query, unnest(ARRAY['2384kB', '2557kB', '2730kB', '2903kB', '5152kB']) AS memory,
+        unnest(ARRAY[1, 2, 3]) AS threads GROUP BY query, memory) AS runs GROUP BY query ORDER BY query;
+DROP FUNCTION passes_spilled;
+DROP TABLE passes_when;
