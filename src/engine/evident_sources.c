@@ -23,6 +23,7 @@
 #define COPIES_WORTH 3     /* pairs inside that may be taken for one that is a copy */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000
+#define MOST_TOLD 40 /* sources of each of which something is said; of more, how many */
 
 /* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
 typedef struct best_links {
@@ -156,12 +157,22 @@ weight_of_lone_copies(const triangle *pairs, uint64 count, double twins, double 
     return weight;
 }
 
+static void
+tell_source(match_run *run, uint32 source, uint64 across, uint64 within, uint64 copies, const char *verdict)
+{
+    match_run_phase(run, "source",
+                    "%s: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
+                    " also with one inside, " UINT64_FORMAT " copies%s",
+                    text_to_cstring(text_view_to_text(run->store->sources->texts[source])), across, within,
+                    copies, verdict);
+}
+
 void
 find_evident_sources(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources,
                      bool *unique, int64 *copies_weight)
 {
     const record_store *store = run->store;
-    uint32 count = store->records.count, source_count = store->sources->count, step;
+    uint32 count = store->records.count, source_count = store->sources->count, step, unique_count = 0;
     uint64 *across, *within, *copies, *twins, *heavy_twins, *partners, *records;
     best_links best;
     int64 median;
@@ -241,15 +252,15 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
             unique[source] = copies_weight[source] != PG_INT64_MIN;
         }
         first_pair += source_pairs;
-        match_run_phase(run, "source",
-                        "%s: " UINT64_FORMAT " records with one outside, " UINT64_FORMAT
-                        " also with one inside, " UINT64_FORMAT " copies%s",
-                        text_to_cstring(text_view_to_text(store->sources->texts[source])), across[source],
-                        within[source], copies[source],
+        unique_count += unique[source];
+        if (source_count - 1 <= MOST_TOLD)
+            tell_source(run, source, across[source], within[source], copies[source],
                         !unique[source]                         ? ""
                         : copies_weight[source] == PG_INT64_MAX ? ", unique"
                                                                 : ", unique but for what is much alike");
     }
+    if (source_count - 1 > MOST_TOLD)
+        match_run_phase(run, "source", "%u sources, %u of them unique", source_count - 1, unique_count);
     pfree(triangles);
     pfree(pairs);
     pfree(best.within);

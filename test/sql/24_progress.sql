@@ -11,6 +11,11 @@ FROM mastering.last_run();
 -- What is seen of sources is said by their names.
 SELECT count(*) FROM mastering.dedupe('SELECT *, CASE WHEN id % 2 = 0 THEN ''crm'' ELSE ''shop'' END AS source FROM progress_people', :'spec');
 SELECT facts FROM mastering.last_run() WHERE phase = 'source' ORDER BY 1;
+-- Of many sources it says how many there are, and what the run did after that.
+CREATE TABLE progress_sources AS SELECT g AS id, 's' || g % 300 AS source, md5((g / 2)::text) AS name, 'city ' || g / 2 % 40 AS city FROM generate_series(1, 1500) AS g;
+SELECT count(DISTINCT cluster_id) AS clusters FROM mastering.dedupe('SELECT * FROM progress_sources', '{"blocking": ["name"], "comparisons": [{"column": "name", "method": "exact"}, {"column": "city", "method": "exact"}]}');
+SELECT phase, facts FROM mastering.last_run() WHERE phase IN ('source', 'result') ORDER BY step;
+DROP TABLE progress_sources;
 SELECT * FROM mastering.progress;
 -- anybody may look
 CREATE ROLE regress_progress;
