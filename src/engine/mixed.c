@@ -16,11 +16,12 @@
     0.5                       /* of differences in two attributes, from which matches are of several kinds   \
                                */
 #define LEAST_MIXED_SHARE 0.1 /* of the matches, that differ in each */
-#define LEAST_MIXED_PAIRS 20  /* matches that say so */
+#define LEAST_MIXED_PAIRS 20  /* pairs that say so */
 #define REPEATING_CORRELATION 0.95 /* of differences in two attributes that say the same */
 #define REPEATING_PLACES 0.75      /* the same, where neither is personal */
 #define REPEATING_LEAST 0.6        /* the same, where it is nearly all that there could be: */
 #define REPEATING_REACHED 0.915    /* so much of it */
+#define MOSTLY_SAID 0.5            /* of others alike in one attribute, that agree in the other */
 #define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
 #define MANY_FREQUENT 0.3          /* of the records, that have a frequent value */
 #define MOST_FREQUENT_GIVEN 0.4    /* of these, that have a given name */
@@ -399,6 +400,59 @@ repeat(repeat_search *search, const em_parameters *parameters, int i, int j)
     return others.all <= MOST_WITHOUT * sums.all && differ_together(run, &others, i, j);
 }
 
+/* Of pairs that are no matches: those that are alike in an attribute, and of these, that are in another. */
+typedef struct stranger_shares {
+    double alike, agree;
+} stranger_shares;
+
+/* last: the least alike level of the one that tells more that counts. */
+static stranger_shares
+strangers_alike(const repeat_search *search, int less, int more, int last)
+{
+    const match_run *run = search->run;
+    stranger_shares sums = {0};
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        const em_session *session = &search->sessions[r];
+
+        if ((session->left_out >> less & 1) || (session->left_out >> more & 1))
+            continue;
+        for (size_t k = 0; k < session->pattern_count; k++) {
+            uint64 pattern = session->patterns[k].pattern;
+            int level = pattern_level(&run->scorer.comparisons[less], pattern);
+            int alike = pattern_level(&run->scorer.comparisons[more], pattern);
+            double others = session->patterns[k].count - search->without.of_rule[r][k];
+
+            if (level == LEVEL_MISSING || alike == LEVEL_MISSING || alike > last)
+                continue;
+            sums.alike += others;
+            sums.agree += level < run->scorer.comparisons[less].level_count ? others : 0;
+        }
+    }
+    return sums;
+}
+
+/*
+ * Whether of those that the other attributes find to be no matches most that are equal in the one that tells
+ * more agree in the one that tells less, too: people of one postcode live in one city. Where EM took groups
+ * for matches as well, these differ in all that tells things apart, a number and a maker, and so in any two
+ * attributes together; but strangers of one number there are none, and those of like ones have any maker.
+ */
+static bool
+is_said_by(repeat_search *search, const em_parameters *parameters, int less, int more)
+{
+    match_run *run = search->run;
+    stranger_shares sums;
+
+    find_matches(run, &search->rarities->layout, search->sessions, parameters,
+                 rarities_mask(search->rarities, less) | rarities_mask(search->rarities, more),
+                 &search->without);
+    sums = strangers_alike(search, less, more, LEVEL_EXACT);
+    if (sums.alike < LEAST_MIXED_PAIRS)
+        sums = strangers_alike(search, less, more, run->scorer.comparisons[more].level_count - 1);
+    return sums.alike >= LEAST_MIXED_PAIRS && sums.agree >= MOSTLY_SAID * sums.alike;
+}
+
 bool
 mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
                 em_parameters *parameters)
@@ -415,7 +469,7 @@ mixed_repeating(match_run *run, const rarities *rarities, const em_session *sess
             int less = second_tells ? i : j, more = second_tells ? j : i;
 
             if (parameters->beside[less] != 0 || parameters->beside[more] != 0 ||
-                !repeat(&search, parameters, i, j))
+                !repeat(&search, parameters, i, j) || !is_said_by(&search, parameters, less, more))
                 continue;
             match_run_phase(run, "repeating", "\"%s\" says what \"%s\" says",
                             run->spec->comparisons[less].name, run->spec->comparisons[more].name);

@@ -69,5 +69,21 @@ SELECT * FROM pairs_of('SELECT id, name, town, phone FROM rung', '{"blocking": [
     {"column": "town", "method": "exact", "term_frequency": true}, {"column": "phone", "method": "exact", "term_frequency": true}]}');
 SELECT phase, facts FROM last_run() WHERE phase = 'repeating';
 DROP VIEW things;
-DROP TABLE beers, moved, homes, rung;
+
+-- ---- goods of one family differ in number and price, as a moved person does in town and postcode: but no two of one number have one price by it ----
+CREATE TABLE goods AS
+SELECT row_number() OVER (ORDER BY md5('r' || good || copy))::int AS id, good AS thing, 'list ' || copy AS source,
+    initcap(concat_ws(' ', word('b' || pick('bc' || family, 50)), CASE WHEN pick('ac' || family, 2) = 0 THEN word('adj' || pick('aa' || family, 9)) END, word('n' || pick('nc' || family, 24))
+        || CASE WHEN pick('halfc' || good, 2) = 0 THEN substr('abcdefg', 1 + pick('lc' || good, 7), 1) ELSE ' ' || word('w' || good) END)) AS title,
+    10000000 + pick('i' || CASE WHEN pick('newc' || good || copy, 20) = 0 THEN 'x' || copy ELSE '' END || good, 90000000) AS number,
+    CASE WHEN pick('mmc' || good || copy, 30) > 0 THEN
+        initcap(concat_ws(' ', word('m' || CASE WHEN pick('mc' || good || copy, 10) = 0 THEN 'x' || copy ELSE '' END || good), word('o' || good), 'trading')) END AS maker,
+    10 + pick('pc' || good, 5) - 0.01 AS price, word('k' || pick('kc' || family, 12)) AS category
+FROM generate_series(1, 860) AS good, generate_series(0, 1) AS copy, LATERAL (SELECT good / 12 AS family) AS f
+WHERE CASE WHEN pick('cc' || good, 16) = 0 THEN true ELSE copy = good % 2 END;
+CREATE VIEW things AS SELECT id, thing FROM goods;
+SELECT tenths_precise >= 9 AS precise, tenths_complete >= 9 AS complete FROM pairs_of('SELECT id, source, title, number, maker, price, category FROM goods');
+SELECT phase, facts FROM last_run() WHERE phase = 'repeating';
+DROP VIEW things;
+DROP TABLE beers, moved, homes, rung, goods;
 DROP FUNCTION pairs_of(text, jsonb), word(text), pick(text, int);
