@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #define HUGE_PAGE ((Size)2 * 1024 * 1024)
+#define LEAST_ARRAY (32 * HUGE_PAGE) /* that huge pages are asked for */
 
 #define DEAR_PAGE 1000000    /* nanoseconds that it takes to get one; most take a tenth of that */
 #define DEAR_TIME 1000000000 /* the same, for which no more are asked for */
@@ -41,7 +42,11 @@ huge_page_is_cheap(char *page)
     return nanoseconds(CLOCK_THREAD_CPUTIME_ID) - start < DEAR_PAGE;
 }
 
-/* The whole huge pages within an array; its ends, where other memory may lie too, are left alone. */
+/*
+ * The whole huge pages within an array; its ends, where other memory may lie too, are left alone. Those of
+ * smaller arrays save some ten milliseconds at best, and the first of them, made in vain, costs half of that:
+ * that it was cheap says little of the others, either.
+ */
 static void
 ask_for_huge_pages(void *array, Size size)
 {
@@ -50,7 +55,7 @@ ask_for_huge_pages(void *array, Size size)
     uintptr_t first = TYPEALIGN(HUGE_PAGE, (uintptr_t)array),
               end = TYPEALIGN_DOWN(HUGE_PAGE, (uintptr_t)array + size);
 
-    if (size < HUGE_PAGE || first >= end || nanoseconds(CLOCK_MONOTONIC) < dear_until)
+    if (size < LEAST_ARRAY || nanoseconds(CLOCK_MONOTONIC) < dear_until)
         return;
     (void)madvise((void *)first, HUGE_PAGE, MADV_HUGEPAGE);
     if (!huge_page_is_cheap((char *)first))

@@ -1,7 +1,7 @@
 /*
  * big_memory.h: the arrays of a run, which its threads read and write in no order. Where the system offers
- * pages of 2 MB to those who ask (madvise), they are asked for: one fault instead of 512, and a look-up in
- * an array of some ten megabytes no longer misses the processor's page table as well as its cache.
+ * pages of 2 MB to those who ask (madvise), they are asked for where an array has many: one fault instead of
+ * 512, and a look-up in it no longer misses the processor's page table as well as its cache.
  * It is a wish, and nothing depends on it.
  */
 #ifndef MASTERING_ENGINE_BIG_MEMORY_H
