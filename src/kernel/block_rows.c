@@ -48,7 +48,8 @@ block_rows_open(const pair_visit *visit, int for_sieve, block_rows *rows)
     if (visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX)
         return;
     rows->stride = (visit->records->stride + PROFILE_WORDS - 1) / PROFILE_WORDS * PROFILE_WORDS;
-    if (visit->mode == PAIRS_SCORED || visit->mode == PAIRS_SAMPLED)
+    /* Of small blocks most pairs of a later rule were found before, and nobody looks at their profiles. */
+    if ((visit->mode == PAIRS_SCORED || visit->mode == PAIRS_SAMPLED) && (for_sieve > 0 || visit->rule == 0))
         choose_profiles(visit, for_sieve > 0 ? for_sieve : 1, rows);
     rows->capacity = MOST_BYTES / (rows->stride * sizeof(uint32_t));
     if (for_sieve > 0)
