@@ -7,7 +7,7 @@
 #include "kernel/hash.h"
 
 /* Pairs gone over between two looks at the stop flag, where few of them are wanted. */
-#define BATCH_VISITS 4096
+#define BATCH_VISITS 16384
 
 /* Partners of a row in a unit, from which on it pays to have much of it at hand. */
 #define MANY_PARTNERS 3
@@ -522,6 +522,30 @@ met_in_earlier_block(const blocking_rule *rule, uint32_t a, uint32_t b, uint64_t
                       first_key_from(rule, b, key));
 }
 
+static inline bool
+is_sample(const pair_visit *visit)
+{
+    return visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX;
+}
+
+/* The first column from one on whose pair with the row is taken into a sample; end: none is. */
+static uint32_t
+next_sampled(const pair_visit *visit, const uint32_t *entries, uint32_t row, uint32_t column, uint32_t end)
+{
+    const record_table *records = visit->records;
+    uint32_t a = entries[row];
+    uint64_t limit = visit->sample_limit;
+
+    for (; column < end; column++) {
+        uint32_t b = entries[column];
+        uint64_t low = record_number(records, a < b ? a : b), high = record_number(records, a < b ? b : a);
+
+        if (hash_stream(low << 32 | high, 1) <= limit)
+            break;
+    }
+    return column;
+}
+
 /* Puts a pair into the batch, unless what is known without its rows decides against it. Rows are NULL where
  * they were not copied. */
 static inline void
@@ -531,10 +555,6 @@ add_to_batch(const pair_visit *visit, pair_batch *batch, uint32_t a, uint32_t b,
     const blocking_rule *rule = &visit->rules[visit->rule];
     uint32_t low = a < b ? a : b, high = a < b ? b : a, i = batch->count;
 
-    if (visit->mode == PAIRS_SAMPLED && visit->sample_limit != UINT64_MAX &&
-        hash_stream((uint64_t)record_number(visit->records, low) << 32 | record_number(visit->records, high),
-                    1) > visit->sample_limit)
-        return;
     if (!is_probe(visit, low))
         return;
     if (rule->list_starts != NULL && met_in_earlier_block(rule, a, b, key))
@@ -639,6 +659,7 @@ gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint
              kernel_workspace *memory, block_rows *rows, const block_sieve *sieve, pair_batch *batch)
 {
     uint32_t visited = 0;
+    bool sampled = is_sample(visit);
 
     batch->count = 0;
     batch->copied = batch->sieved = false;
@@ -668,6 +689,15 @@ gather_batch(const pair_visit *visit, pair_cursor *cursor, pair_cursor end, uint
             }
         }
         for (; column < last; column++, visited++) {
+            if (sampled) {
+                uint32_t stop = last - column < visits - visited ? last : column + (visits - visited);
+                uint32_t next = next_sampled(visit, entries, row, column, stop);
+
+                visited += next - column;
+                column = next;
+                if (column == last)
+                    break;
+            }
             if (batch->count == most || visited == visits) {
                 cursor->column = column;
                 return;
