@@ -66,6 +66,32 @@ look_at_value(value_summary *summary, text_view text)
     summary->given_names += value_has_given_name(text);
 }
 
+/* Values that are to be looked at: they lie anywhere, and are fetched while others are counted. */
+#define VALUES_AHEAD 16
+
+typedef struct values_ahead {
+    uint32 count;
+    text_view texts[VALUES_AHEAD];
+} values_ahead;
+
+static inline void
+look_at_later(value_summary *summary, values_ahead *ahead, text_view text)
+{
+    text_view *place = &ahead->texts[ahead->count % VALUES_AHEAD];
+
+    __builtin_prefetch(text.chars);
+    if (ahead->count++ >= VALUES_AHEAD)
+        look_at_value(summary, *place);
+    *place = text;
+}
+
+static void
+look_at_rest(value_summary *summary, const values_ahead *ahead)
+{
+    for (uint32 i = 0; i < Min(ahead->count, VALUES_AHEAD); i++)
+        look_at_value(summary, ahead->texts[i]);
+}
+
 /* The values of a dictionary that may be among those that are kept. */
 typedef struct frequent_candidates {
     uint32 least; /* records that such a value has at least */
@@ -79,6 +105,7 @@ count_values(value_summary *summary, const dictionary *values, frequent_candidat
     uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX, counted = 0;
     double filled = summary->filled, held = summary->held, equal_pairs = summary->equal_pairs;
     uint64 not_looked_at = summary->one_looked_at - 1; /* bits of a hash */
+    values_ahead ahead = {0};
 
     for (uint32 code = 1; code < values->count; code++) {
         double records = values->records[code];
@@ -87,9 +114,10 @@ count_values(value_summary *summary, const dictionary *values, frequent_candidat
         held += records;
         equal_pairs += records * (records - 1) / 2;
         if ((values->hashes[code] & not_looked_at) == 0)
-            look_at_value(summary, values->texts[code]);
+            look_at_later(summary, &ahead, values->texts[code]);
         counted += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
+    look_at_rest(summary, &ahead);
     summary->filled = filled;
     summary->held = held;
     summary->equal_pairs = equal_pairs;
@@ -326,6 +354,21 @@ count_column(void *context, int64_t item, int thread)
     count_values(job->summaries[item], job->store->columns[job->slots[item]].values, &job->candidates[item]);
 }
 
+/* The columns with most values come first, so that threads end together. */
+static void
+add_column(columns_job *job, int slot, value_summary *summary)
+{
+    const store_column *columns = job->store->columns;
+    int place = job->count++;
+
+    for (; place > 0 && columns[job->slots[place - 1]].values->count < columns[slot].values->count; place--) {
+        job->slots[place] = job->slots[place - 1];
+        job->summaries[place] = job->summaries[place - 1];
+    }
+    job->slots[place] = slot;
+    job->summaries[place] = summary;
+}
+
 void
 value_summaries_make(match_run *run)
 {
@@ -341,8 +384,7 @@ value_summaries_make(match_run *run)
             listed |= job.slots[i] == slot;
         if (listed)
             continue;
-        job.slots[job.count] = slot;
-        job.summaries[job.count++] = new_summary(run, slot);
+        add_column(&job, slot, new_summary(run, slot));
     }
     parallel_for(run->threads, job.count, count_column, &job);
     CHECK_FOR_INTERRUPTS();
