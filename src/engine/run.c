@@ -283,6 +283,23 @@ scaled_weight(double u, double share, double scale)
     return (int32)floor(weight_from_ratio(u, share) * scale + 0.5);
 }
 
+/* A text of a model as columns have it, in memory of its own; an empty one, which no column has, where it is
+ * none. */
+static text_view
+read_listed(value_reader *reader, const char *listed)
+{
+    text_view text = {"", 0, 1};
+    Size size;
+
+    if (value_reader_read(reader, CStringGetTextDatum(listed), &text) != VALUE_READ)
+        return (text_view){"", 0, 1};
+    size = (Size)text.length * text.width;
+    text.chars = memcpy(palloc(Max(size, 1)), text.chars, size);
+    return text;
+}
+
+#define VALUES_AT_ONCE 64 /* whose look-ups overlap */
+
 /* What a value's own frequency adds to the weight of an exact level: log2(u / frequency). */
 static int32 *
 value_weights(match_run *run, const comparison_spec *comparison, int slot)
@@ -296,15 +313,23 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
 
     for (uint32 code = 0; code < values->count; code++)
         weights[code] = other;
-    for (int i = 0; i < frequencies->count; i++) {
-        text_view text;
-        uint32 code;
+    for (int first = 0, end; first < frequencies->count; first = end) {
+        text_view texts[VALUES_AT_ONCE];
+        uint64 hashes[VALUES_AT_ONCE];
 
-        if (value_reader_read(reader, CStringGetTextDatum(frequencies->values[i]), &text) != VALUE_READ)
-            continue;
-        code = dictionary_find(values, text);
-        if (code != 0)
-            weights[code] = scaled_weight(u, frequencies->shares[i], frequencies->scale);
+        end = Min(first + VALUES_AT_ONCE, frequencies->count);
+        for (int i = first; i < end; i++) {
+            texts[i - first] = read_listed(reader, frequencies->values[i]);
+            hashes[i - first] = dictionary_hash(texts[i - first]);
+            dictionary_prefetch_place(values, hashes[i - first]);
+        }
+        dictionary_prefetch_values(values, hashes, (uint32)(end - first));
+        for (int i = first; i < end; i++) {
+            uint32 code = dictionary_find(values, texts[i - first]);
+
+            if (code != 0)
+                weights[code] = scaled_weight(u, frequencies->shares[i], frequencies->scale);
+        }
     }
     return weights;
 }
