@@ -44,7 +44,7 @@ typedef struct block_rows {
 } block_rows;
 
 /* Nothing is copied yet; what is to be copied is decided by what the visit wants. for_sieve: so many
- * profiles at most, and what is copied column by column, too; 0: rows and one profile. */
+ * profiles at most, and what is copied column by column, too; 0: rows, and of the first rule one profile. */
 void block_rows_open(const pair_visit *visit, int for_sieve, block_rows *rows);
 
 /*
