@@ -29,8 +29,7 @@ static bool
 may_name(const column_profile *profile)
 {
     return of_words(profile) && profile->with_digits <= MOST_WITH_DIGITS &&
-           profile->mean_length <= MOST_CHARACTERS &&
-           profile->distinct >= LEAST_DIFFERENT * (double)profile->filled;
+           profile->mean_length <= MOST_CHARACTERS && share_different(profile) >= LEAST_DIFFERENT;
 }
 
 /* The share of a column's values that have a letter beyond the Latin alphabets. */

@@ -14,6 +14,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+/* Whatever the settings, or what is suggested would depend on them. */
+#define MOST_BYTES_LOOKED_AT ((Size)64 * 1024 * 1024)
+
 #define FEW_VALUES 60
 #define SHORTEST_DATE 6 /* characters */
 #define LONGEST_DATE 40
@@ -237,8 +240,7 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
     /* Among few values the copies of a thing make equal ones frequent. */
     if (number > 0.9)
         return (profile->mean_length >= 4 && profile->equal_share < 0.02 && !varied) ||
-                       (profile->mean_digits >= LONG_NUMBER &&
-                        profile->distinct >= MANY_DIFFERENT * profile->filled)
+                       (profile->mean_digits >= LONG_NUMBER && share_different(profile) >= MANY_DIFFERENT)
                    ? KIND_CODE
                    : KIND_NUMBER;
     if (coded > 0.6 && profile->mean_words < 2.5)
@@ -266,16 +268,30 @@ note_frequent(column_profile *profile, uint32 code, uint32 records)
     profile->top_records[place] = records;
 }
 
+/*
+ * Distinct values of all records by those of a sample of them, once of which there are more, the fewer come
+ * once (Haas and Stokes 1998, as in ANALYZE).
+ */
+static double
+distinct_of_all(double share, double filled, double distinct, double once)
+{
+    double most = filled / share;
+
+    return share >= 1 || filled <= 0 ? distinct
+                                     : Min(filled * distinct / (filled - once + once * share), most);
+}
+
 static void
-profile_column(column_profile *profile, const dictionary *values, uint64 records)
+profile_column(column_profile *profile, const dictionary *values, const record_store *store)
 {
     double length = 0, whole = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, coded = 0;
-    double measured = 0;
+    double measured = 0, once = 0;
     number_lengths lengths = {0};
     bool wide;
 
     profile->values = values;
-    profile->records = records;
+    profile->records = store->records.count;
+    profile->share = (double)store->records.count / Max(store->whole_count, 1);
     profile->distinct = values->count - 1;
     for (uint32 code = 1; code < values->count; code++) {
         text_view text = values->texts[code];
@@ -289,6 +305,7 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         words += weight * look.words;
         digits += weight * look.digits;
         equal += weight * (weight - 1);
+        once += weight == 1;
         date += looks_like_date(text, &look) ? weight : 0;
         phone += looks_like_phone(text, &look) ? weight : 0;
         email += look.has_at && look.words <= look.ats * 2 - 1 ? weight : 0; /* several with words between */
@@ -304,6 +321,8 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
         if ((code & 0xffff) == 0)
             CHECK_FOR_INTERRUPTS();
     }
+    profile->of_all =
+        distinct_of_all(profile->share, (double)profile->filled, (double)profile->distinct, once);
     if (profile->filled > 0) {
         profile->mean_length = length / profile->filled;
         profile->mean_whole = whole / profile->filled;
@@ -327,12 +346,13 @@ profile_column(column_profile *profile, const dictionary *values, uint64 records
 
 /* An array by its elements; two records are equal in it when they share one. */
 static void
-profile_list(column_profile *profile, MemoryContext context, const store_column *column, uint64 records)
+profile_list(column_profile *profile, MemoryContext context, const store_column *column,
+             const record_store *store)
 {
     const element_index *index = element_index_create(context, column->values, column->form);
     double held, filled;
 
-    profile_column(profile, index->elements, records);
+    profile_column(profile, index->elements, store);
     held = profile->filled;
     profile->is_list = true;
     profile->filled = 0;
@@ -405,12 +425,13 @@ profile_query_with(MemoryContext context, const char *query, const char *const *
         profiles[*count].is_group = true;
         (void)record_store_column(columns, count, expressions[i], FORM_NONE, "$", false);
     }
-    *store = record_store_read(context, shape, columns, *count, shape->has_source, NULL, 1);
+    *store =
+        record_store_read_sample(context, shape, columns, *count, shape->has_source, MOST_BYTES_LOOKED_AT);
     for (int i = 0; i < *count; i++) {
         if (((int)(*store)->columns[i].form & FORM_ELEMENTS) != 0)
-            profile_list(&profiles[i], context, &(*store)->columns[i], (*store)->records.count);
+            profile_list(&profiles[i], context, &(*store)->columns[i], *store);
         else {
-            profile_column(&profiles[i], (*store)->columns[i].values, (*store)->records.count);
+            profile_column(&profiles[i], (*store)->columns[i].values, *store);
             quantities_find(context, &profiles[i]);
         }
     }

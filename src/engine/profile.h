@@ -32,6 +32,8 @@ typedef struct column_profile {
     uint64 records;
     uint64 filled;
     uint64 distinct;
+    double share;  /* of the query's records, that were looked at: what is counted here is counted of these */
+    double of_all; /* distinct values of all records, by those */
     double mean_length; /* characters of a filled value, of a long one those that are compared */
     double mean_whole;  /* the same, of all characters */
     double mean_words;
@@ -59,6 +61,13 @@ typedef struct column_profile {
     bool repeats;             /* says again what other columns say; set when a specification is suggested */
     const dictionary *values; /* of an array its elements, which no row has codes of */
 } column_profile;
+
+/* How many of the filled values are different ones, among all records. */
+static inline double
+share_different(const column_profile *profile)
+{
+    return profile->of_all * profile->share / Max(profile->filled, 1);
+}
 
 /* What columns are compared by: a character of a word, ASCII in lower case; 0 for what parts words. */
 static inline uint32

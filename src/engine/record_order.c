@@ -37,17 +37,24 @@ typedef struct order_job {
     bool *duplicates; /* by part: two of its entries have one id */
 } order_job;
 
-static uint64
-id_hash(const record_store *store, uint32 record)
+uint64
+record_order_hash(int64 integer, const char *text)
 {
     char buffer[HASH_SHORT_READ] = "";
     uint64 together;
 
-    if (store->integer_ids == NULL)
-        return hash_bytes(store->text_ids[record], strlen(store->text_ids[record]));
-    if ((uint64)store->integer_ids[record] < HASH_DECIMAL_END) /* and not below zero */
-        return hash_decimal((uint64)store->integer_ids[record]);
-    return hash_short(buffer, (Size)pg_lltoa(store->integer_ids[record], buffer), &together);
+    if (text != NULL)
+        return hash_bytes(text, strlen(text));
+    if ((uint64)integer < HASH_DECIMAL_END) /* and not below zero */
+        return hash_decimal((uint64)integer);
+    return hash_short(buffer, (Size)pg_lltoa(integer, buffer), &together);
+}
+
+static inline uint64
+id_hash(const record_store *store, uint32 record)
+{
+    return store->integer_ids == NULL ? record_order_hash(0, store->text_ids[record])
+                                      : record_order_hash(store->integer_ids[record], NULL);
 }
 
 static inline uint32

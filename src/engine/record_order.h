@@ -8,6 +8,9 @@
 
 #include "engine/record_store.h"
 
+/* The hash of an id: an integer where text is NULL. */
+extern uint64 record_order_hash(int64 integer, const char *text);
+
 /*
  * Numbers the records by the hashes of their ids, ties by the ids themselves; those that is_probe marks come
  * first, in the same order, and is_probe goes. Raises 21000 for an id that comes twice.

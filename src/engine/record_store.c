@@ -10,6 +10,7 @@
 #include "engine/page_reader.h"
 #include "engine/progress.h"
 #include "engine/record_order.h"
+#include "engine/record_sample.h"
 #include "engine/record_store.h"
 #include "engine/spool.h"
 #include "engine/value_batch.h"
@@ -52,8 +53,9 @@ typedef struct store_receiver {
     Size id_bytes;    /* of all ids */
     Size bytes_asked; /* of ids and values, when it was asked whether memory is full */
     uint64 cut_lists;
-    bool sources_too; /* may go into the spool */
-    Size limit;       /* of memory, beyond which records go into the spool; 0: none */
+    bool sources_too;      /* may go into the spool */
+    Size limit;            /* of memory, beyond which records go into the spool; 0: none */
+    record_sample *sample; /* that is made of the records; NULL: all are wanted */
 } store_receiver;
 
 int
@@ -132,20 +134,30 @@ keep_id(store_receiver *state, const char *text)
     return kept;
 }
 
-static void
+/* Takes a record's id; false when the record is not wanted. */
+static bool
 receive_id(store_receiver *state, Oid type, Datum value, bool is_null)
 {
     record_store *store = state->store;
     uint32 record = store->records.count;
+    int64 integer = 0;
+    char *text = NULL;
 
     if (is_null)
         record_store_null_id();
     if (store->integer_ids != NULL)
-        store->integer_ids[record] = type == INT2OID   ? DatumGetInt16(value)
-                                     : type == INT4OID ? DatumGetInt32(value)
-                                                       : DatumGetInt64(value);
+        integer = type == INT2OID   ? DatumGetInt16(value)
+                  : type == INT4OID ? DatumGetInt32(value)
+                                    : DatumGetInt64(value);
     else
-        store->text_ids[record] = keep_id(state, OutputFunctionCall(&state->id_output, value));
+        text = OutputFunctionCall(&state->id_output, value);
+    if (state->sample != NULL && !record_sample_takes(state->sample, integer, text))
+        return false;
+    if (text == NULL)
+        store->integer_ids[record] = integer;
+    else
+        store->text_ids[record] = keep_id(state, text);
+    return true;
 }
 
 /* Reads a value of a column; false when it is missing. */
@@ -285,6 +297,20 @@ spill(void *caller)
     grow_records(state);
 }
 
+/* Leaves so many records out of the sample that the others fit. */
+static void
+fit_sample(store_receiver *state)
+{
+    Size room;
+
+    value_batch_finish(state->batch);
+    room = record_sample_fit(state->sample, state->store);
+    if (room > 0) {
+        state->allocated = room;
+        state->id_slice_left = 0;
+    }
+}
+
 /* Told of after each record. */
 static void
 look_at_memory(store_receiver *state)
@@ -296,7 +322,9 @@ look_at_memory(store_receiver *state)
         return;
     state->bytes_asked = bytes;
     progress_done(store->records.count + (store->spool == NULL ? 0 : store->spool->count));
-    if (is_full(state))
+    if (state->sample != NULL)
+        fit_sample(state);
+    else if (is_full(state))
         spill(state);
 }
 
@@ -313,8 +341,11 @@ receive_record(TupleTableSlot *slot, DestReceiver *self)
 
     MemoryContextReset(state->row_context);
     before = MemoryContextSwitchTo(state->row_context);
-    receive_id(state, TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid, slot->tts_values[0],
-               slot->tts_isnull[0]);
+    if (!receive_id(state, TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid, slot->tts_values[0],
+                    slot->tts_isnull[0])) {
+        MemoryContextSwitchTo(before);
+        return true;
+    }
     row = (uint32 *)store->records.rows + (Size)store->records.count * store->records.stride;
     for (int i = 0; i < store->column_count; i++) {
         Datum value = slot->tts_values[i + 1];
@@ -659,18 +690,11 @@ read_by_pages(store_receiver *state, SPIPlanPtr plan, MemoryContext reading, int
     return fits;
 }
 
-record_store *
-record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
-                  int column_count, bool want_source, const char *const only_ids[2], int threads)
-{
-    return record_store_read_within(context, shape, columns, column_count, want_source, only_ids, threads, 0,
-                                    false);
-}
-
-record_store *
-record_store_read_within(MemoryContext context, const query_shape *shape, const store_column *columns,
-                         int column_count, bool want_source, const char *const only_ids[2], int threads,
-                         Size limit, bool sources_too)
+/* sample: NULL, or what the records are to be one of; then there is one thread. */
+static record_store *
+read_records(MemoryContext context, const query_shape *shape, const store_column *columns, int column_count,
+             bool want_source, const char *const only_ids[2], int threads, Size limit, bool sources_too,
+             record_sample *sample)
 {
     record_store *store = MemoryContextAllocZero(context, sizeof(record_store));
     MemoryContext reading;
@@ -697,6 +721,7 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
     state.store = store;
     state.limit = limit;
     state.sources_too = sources_too;
+    state.sample = sample;
     state.readers = MemoryContextAllocZero(context, sizeof(value_reader *) * Max(column_count, 1));
     state.source_attribute = column_count + 1;
     state.probe_attribute = shape->want_probes ? column_count + (store->source_slot >= 0 ? 2 : 1) : -1;
@@ -722,7 +747,8 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
         parameters->params[0].ptype = TEXTARRAYOID;
         options.params = parameters;
     }
-    if (only_ids != NULL || shape->want_probes || !read_by_pages(&state, plan, reading, threads)) {
+    if (only_ids != NULL || shape->want_probes || sample != NULL ||
+        !read_by_pages(&state, plan, reading, threads)) {
         int result = SPI_execute_plan_extended(plan, &options);
 
         if (result < 0)
@@ -732,6 +758,8 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
 
     if (store->spool != NULL)
         spill(&state);
+    if (sample != NULL)
+        fit_sample(&state);
     MemoryContextDelete(reading);
     report_columns(store, state.readers);
     if (store->spool != NULL) {
@@ -744,6 +772,7 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
         record_store_renumber(store, threads);
         record_store_finish_values(store);
     }
+    store->whole_count = store->records.count + (sample == NULL ? 0 : sample->left_out);
     if (limit > 0 && state.limit == 0 && MemoryContextMemAllocated(store->data, true) > limit * 2)
         ereport(WARNING, (errmsg("the records take more memory than mastering.work_mem allows"),
                           errdetail("They take about %zu MB. A query with arrays among its blocking keys, or "
@@ -755,6 +784,31 @@ record_store_read_within(MemoryContext context, const query_shape *shape, const 
                 (errmsg(UINT64_FORMAT " records have more than %d keys in an array; the rest is left out",
                         state.cut_lists, MAX_LIST_LENGTH)));
     return store;
+}
+
+record_store *
+record_store_read(MemoryContext context, const query_shape *shape, const store_column *columns,
+                  int column_count, bool want_source, const char *const only_ids[2], int threads)
+{
+    return record_store_read_within(context, shape, columns, column_count, want_source, only_ids, threads, 0,
+                                    false);
+}
+
+record_store *
+record_store_read_within(MemoryContext context, const query_shape *shape, const store_column *columns,
+                         int column_count, bool want_source, const char *const only_ids[2], int threads,
+                         Size limit, bool sources_too)
+{
+    return read_records(context, shape, columns, column_count, want_source, only_ids, threads, limit,
+                        sources_too, NULL);
+}
+
+record_store *
+record_store_read_sample(MemoryContext context, const query_shape *shape, const store_column *columns,
+                         int column_count, bool want_source, Size most)
+{
+    return read_records(context, shape, columns, column_count, want_source, NULL, 1, 0, false,
+                        record_sample_create(context, column_count, most));
 }
 
 value_table

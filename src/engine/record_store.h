@@ -38,6 +38,7 @@ typedef struct record_store {
     MemoryContext data;   /* of rows, ids, lists and dictionaries */
     struct spool *spool;  /* where the records are that did not fit; NULL: rows has them all */
     record_table records; /* rows of stride codes */
+    uint64 whole_count;   /* records of the query; records has fewer of them where they are a sample */
     int column_count;
     store_column *columns; /* column i is code i of a row */
     int source_slot;       /* of the column "source", or -1 */
@@ -77,6 +78,14 @@ extern record_store *record_store_read_within(MemoryContext context, const query
                                               const store_column *columns, int column_count, bool want_source,
                                               const char *const only_ids[2], int threads, Size limit,
                                               bool sources_too);
+
+/*
+ * The same for a look at what columns hold: of a query whose records do not fit into most bytes, a sample
+ * that does (see record_sample.h). No column may be an array with allow_list.
+ */
+extern record_store *record_store_read_sample(MemoryContext context, const query_shape *shape,
+                                              const store_column *columns, int column_count, bool want_source,
+                                              Size most);
 
 /* Empties the store: no records, fresh dictionaries. What was there is freed. */
 extern void record_store_clear(record_store *store);

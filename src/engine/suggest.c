@@ -366,6 +366,15 @@ code_of(const column_profile *profile, uint32 code)
     return profile->same == NULL ? code : profile->same[code];
 }
 
+/* Pairs of all records for each pair of the sample. */
+static double
+pairs_a_pair(const record_store *store)
+{
+    double share = (double)store->whole_count / Max(store->records.count, 1);
+
+    return share * share;
+}
+
 /* Pairs that records with equal values in one or two columns make. */
 static void
 count_rule_pairs(const record_store *store, const column_profile *profiles, keyed_record *entries,
@@ -391,6 +400,15 @@ count_rule_pairs(const record_store *store, const column_profile *profiles, keye
             ;
         rule->pairs += (double)(end - i) * (end - i - 1) / 2;
     }
+    rule->pairs *= pairs_a_pair(store);
+}
+
+/* Whether a rule gives pairs, and not too many. Of a sample none may be seen where there are some. */
+static bool
+gives_pairs(const record_store *store, const candidate_rule *rule)
+{
+    return rule->pairs <= (double)PAIRS_A_RECORD * store->whole_count &&
+           (rule->pairs > 0 || store->whole_count > store->records.count);
 }
 
 /* Fewer pairs for a record that has the key come first; ties by position. */
@@ -421,11 +439,11 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
         if (!can_block(&profiles[i]))
             continue;
         if (profiles[i].is_list) {
-            rule.pairs = list_pairs(&profiles[i]);
+            rule.pairs = list_pairs(&profiles[i]) * pairs_a_pair(store);
             rule.filled = (double)profiles[i].filled / records;
         } else
             count_rule_pairs(store, profiles, entries, scratch, &rule);
-        if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0) {
+        if (gives_pairs(store, &rule)) {
             rules[used++] = rule;
             single[i] = true;
         }
@@ -438,8 +456,7 @@ candidate_rules(const record_store *store, const column_profile *profiles, int c
             if (!can_block(&profiles[i]) || !can_block(&profiles[j]) || single[i] || single[j])
                 continue;
             count_rule_pairs(store, profiles, entries, scratch, &rule);
-            if (rule.pairs <= (double)PAIRS_A_RECORD * records && rule.pairs > 0 &&
-                rule.filled >= LEAST_FILLED)
+            if (gives_pairs(store, &rule) && rule.filled >= LEAST_FILLED)
                 rules[used++] = rule;
         }
     }
@@ -556,7 +573,7 @@ has_text(const column_profile *profiles, int count)
 static bool
 wants_whole(const record_store *store, const column_profile *profiles, int count)
 {
-    return store->records.count <= MOST_RECORDS_FOR_WHOLE || has_text(profiles, count);
+    return store->whole_count <= MOST_RECORDS_FOR_WHOLE || has_text(profiles, count);
 }
 
 /* Both values of columns that are swapped, the lesser first; "Mary" and "Smith" whoever is which. */
@@ -610,7 +627,7 @@ write_blocking(StringInfo out, const record_store *store, const column_profile *
         const column_profile *first = &profiles[rules[i].columns[0]];
         const column_profile *second = rules[i].columns[1] >= 0 ? &profiles[rules[i].columns[1]] : NULL;
 
-        if (pairs + rules[i].pairs > (double)ALL_PAIRS_A_RECORD * Max(store->records.count, 1))
+        if (pairs + rules[i].pairs > (double)ALL_PAIRS_A_RECORD * Max(store->whole_count, 1))
             break;
         pairs += rules[i].pairs;
         write_rule_start(out, &written);
@@ -705,7 +722,7 @@ static bool
 rank_columns(const record_store *store, const column_profile *profiles, int count,
              const evidence_kind *evidence, bool *left_out, bool *first)
 {
-    bool few = store->records.count <= FEW_RECORDS, any = false;
+    bool few = store->whole_count <= FEW_RECORDS, any = false;
 
     for (int i = 0; i < count; i++) {
         int whole = profiles[i].part_of - 1;
@@ -753,6 +770,7 @@ with_groups(MemoryContext context, const char *query, column_profile *profiles, 
         expressions[i] = column_group_expression(&groups[i], profiles);
         names[i] = column_group_name(&groups[i], profiles);
     }
+    MemoryContextDelete((*store)->data);
     profiles = profile_query_with(context, query, expressions, names, found, count, store);
     for (int i = 0; i < found; i++) {
         for (int k = 0; k < groups[i].count; k++) {

@@ -27,14 +27,14 @@ is_identifier(const column_profile *profile)
 {
     return profile->kind == KIND_CODE && !profile->is_list && !profile->is_group &&
            profile->mean_digits >= LEAST_DIGITS && profile->top_records[0] <= MOST_HOLDERS &&
-           profile->distinct >= LEAST_DIFFERENT * profile->filled;
+           share_different(profile) >= LEAST_DIFFERENT;
 }
 
 bool
 has_crowded_values(const column_profile *profile)
 {
-    return profile->top_records[0] >= CROWD &&
-           profile->top_records[0] * profile->distinct >= CROWD_TIMES * (double)profile->filled;
+    return profile->top_records[0] >= CROWD * profile->share &&
+           profile->top_records[0] * profile->of_all >= CROWD_TIMES * (double)profile->filled;
 }
 
 static int
@@ -125,7 +125,7 @@ evidence_of_places(const column_profile *profiles, int count, const bool *chosen
         if (profile->kind == KIND_NAME && !profile->is_list && !profile->is_group && !profile->in_form &&
             profile->mean_words >= LEAST_WORDS_OF_PLACES && profile->with_digits <= MOST_NUMBERED &&
             profile->filled >= LEAST_NAMED * (double)profile->records &&
-            profile->distinct >= LEAST_NAMES * (double)profile->filled &&
+            share_different(profile) >= LEAST_NAMES &&
             (name < 0 || profile->equal_share < profiles[name].equal_share))
             name = i;
     }

@@ -3,6 +3,8 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "engine/normalize.h"
 #include "engine/profile.h"
 #include "funcapi.h"
@@ -11,9 +13,16 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
+/* Of all records, by those that were looked at. */
+static int64
+of_all(const record_store *store, uint64 records)
+{
+    return (int64)rint((double)records * store->whole_count / Max(store->records.count, 1));
+}
+
 /* The most frequent values as {"value": records, ...}, in that order, as json (jsonb would sort them). */
 static Datum
-top_values(const column_profile *profile)
+top_values(const record_store *store, const column_profile *profile)
 {
     StringInfoData json;
 
@@ -24,7 +33,7 @@ top_values(const column_profile *profile)
 
         appendStringInfoString(&json, i > 0 ? ", " : "");
         append_json_string(&json, text_to_cstring(value));
-        appendStringInfo(&json, ": %u", profile->top_records[i]);
+        appendStringInfo(&json, ": " INT64_FORMAT, of_all(store, profile->top_records[i]));
     }
     appendStringInfoChar(&json, '}');
     return CStringGetTextDatum(json.data);
@@ -43,6 +52,12 @@ MASTERING_FUNCTION(mastering_profile)
     result = (ReturnSetInfo *)fcinfo->resultinfo;
     context = AllocSetContextCreate(CurrentMemoryContext, "mastering profile", ALLOCSET_DEFAULT_SIZES);
     profiles = profile_query(context, query, &count, &store);
+    if (store->whole_count > store->records.count)
+        ereport(NOTICE,
+                (errmsg("%u of " UINT64_FORMAT " records were looked at", store->records.count,
+                        store->whole_count),
+                 errdetail("Numbers of records and of distinct values are estimated by them; lengths and "
+                           "the most frequent values are theirs.")));
     for (int i = 0; i < count; i++) {
         const column_profile *profile = &profiles[i];
         Datum values[10];
@@ -50,14 +65,14 @@ MASTERING_FUNCTION(mastering_profile)
 
         values[0] = CStringGetTextDatum(profile->name);
         values[1] = CStringGetTextDatum(column_kind_name(profile->kind));
-        values[2] = Int64GetDatum(profile->records);
-        values[3] = Int64GetDatum(profile->records - profile->filled);
-        values[4] = Int64GetDatum(profile->distinct);
+        values[2] = Int64GetDatum(store->whole_count);
+        values[3] = Int64GetDatum(of_all(store, profile->records - profile->filled));
+        values[4] = Int64GetDatum((int64)rint(profile->of_all));
         nulls[5] = nulls[7] = profile->filled == 0;
         values[5] = Float8GetDatum(profile->mean_whole);
         values[6] = Int32GetDatum((int32)Min(profile->longest, PG_INT32_MAX));
         values[7] = Float8GetDatum(profile->equal_share);
-        values[8] = top_values(profile);
+        values[8] = top_values(store, profile);
         nulls[9] = profile->unit == NULL;
         if (profile->unit != NULL)
             values[9] = CStringGetTextDatum(profile->unit);
