@@ -477,13 +477,22 @@ COMMENT ON FUNCTION mastering.keep_model(text, text, text) IS 'Keeps the model t
 CREATE FUNCTION mastering.do_use_model(env_name text, entity_name text, model_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    tree jsonb;
     document jsonb;
 BEGIN
     PERFORM mastering.require_author(env_name);
-    document := mastering.artifact_at((mastering.configuration_of(env_name)).tree, mastering.path('entity', entity_name, 'models', model_name));
+    tree := (mastering.configuration_of(env_name)).tree;
+    document := mastering.artifact_at(tree, mastering.path('entity', entity_name, 'models', model_name));
     IF document IS NULL THEN
         RAISE EXCEPTION 'entity "%" has no model "%" in environment "%"', entity_name, model_name, env_name
             USING ERRCODE = '42704', HINT = format('SELECT * FROM mastering.models(%L, %L)', env_name, entity_name);
+    END IF;
+    -- Or the next run would refuse it (model_of).
+    IF document ->> 'spec' <> mastering.json_hash(mastering.spec_of(tree, entity_name)) THEN
+        RAISE EXCEPTION 'model "%" of entity "%" in environment "%" was trained with other rules', model_name, entity_name, env_name
+            USING ERRCODE = '55000', DETAIL = 'Blocking or comparisons were changed since it was trained.',
+                  HINT = format('Set them back with mastering.set_blocking and mastering.set_comparisons first, or train one with those in force: SELECT mastering.train(%L, %L)',
+                                mastering.training_stage(env_name), entity_name);
     END IF;
     PERFORM mastering.set_artifact(env_name, mastering.path('entity', entity_name, 'model'), document);
 END
@@ -491,7 +500,7 @@ $$;
 COMMENT ON FUNCTION mastering.do_use_model(text, text, text) IS 'Behind use_model.';
 CREATE FUNCTION mastering.use_model(env text, entity text, name text) RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
-COMMENT ON FUNCTION mastering.use_model(text, text, text) IS 'Makes a model that was kept under a name the one that runs use.';
+COMMENT ON FUNCTION mastering.use_model(text, text, text) IS 'Makes a model that was kept under a name the one that runs use. The rules in force must be those it was trained with.';
 
 CREATE FUNCTION mastering.do_drop_model(env_name text, entity_name text, model_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

@@ -143,6 +143,13 @@ SELECT name, in_force, threshold FROM models('l1', 'person');
 SELECT use_model('l1', 'person', 'with labels');
 SELECT name, in_force FROM models('l1', 'person');
 SELECT use_model('l1', 'person', 'another');
+-- One of other rules is refused at once, not by the next run; with the rules it was trained with it is taken.
+RESET ROLE;
+SELECT artifact_at((configuration_of('l1')).tree, 'entity/person/comparisons') AS rules \gset
+SELECT set_comparisons('l1', 'person', '[{"column": "last_name", "method": "exact"}]');
+SELECT use_model('l1', 'person', 'with labels');
+SELECT set_comparisons('l1', 'person', :'rules');
+SELECT use_model('l1', 'person', 'with labels');
 SELECT drop_model('l1', 'person', 'with labels');
 SELECT drop_model('l1', 'person', 'with labels');
 SELECT count(*) FROM models('l1', 'person');
