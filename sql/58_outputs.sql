@@ -224,12 +224,16 @@ END
 $$;
 COMMENT ON FUNCTION mastering.training_stage(text) IS 'The stage in which an environment''s models are trained: itself, or the first of those that are promoted to it.';
 
--- Attributes are defined anew, and rules name one that is no more. Of expressions the engine says so.
+-- Attributes are defined anew, and rules name one that is no more.
 CREATE FUNCTION mastering.require_attributes(tree jsonb, env_name text, entity_name text, spec jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     attributes text[] := ARRAY(SELECT a.value ->> 'name' FROM jsonb_array_elements(mastering.require_entity(tree, env_name, entity_name) -> 'attributes') WITH ORDINALITY a ORDER BY a.ordinality);
+    anew text := format('SELECT mastering.set_blocking(%1$L, %2$L, NULL), mastering.set_comparisons(%1$L, %2$L, NULL), mastering.train(%1$L, %2$L) lets others be suggested and learnt.',
+                        mastering.training_stage(env_name), entity_name);
     missing record;
+    message text;
+    detail text;
 BEGIN
     SELECT m.* INTO missing FROM (
         SELECT 'comparisons' AS kind, c.value ->> 'column' AS name, c.ordinality FROM jsonb_array_elements(spec -> 'comparisons') WITH ORDINALITY c
@@ -242,9 +246,20 @@ BEGIN
      ORDER BY m.kind DESC, m.ordinality LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'entity "%" in environment "%" has no attribute "%", which its % name%', entity_name, env_name, missing.name, missing.kind, CASE missing.kind WHEN 'blocking' THEN 's' ELSE '' END
-            USING ERRCODE = '42703', DETAIL = format('Its attributes are: %s.', mastering.quoted_list(attributes)),
-                  HINT = format('SELECT mastering.set_blocking(%1$L, %2$L, NULL), mastering.set_comparisons(%1$L, %2$L, NULL), mastering.train(%1$L, %2$L) lets others be suggested and learnt.', mastering.training_stage(env_name), entity_name);
+            USING ERRCODE = '42703', DETAIL = format('Its attributes are: %s.', mastering.quoted_list(attributes)), HINT = anew;
     END IF;
+    -- What expressions name the engine finds; what was learnt says nothing of that.
+    BEGIN
+        PERFORM mastering.require_rules(e, mastering.require_entity(tree, env_name, entity_name), s.key,
+                                        (SELECT jsonb_agg(CASE jsonb_typeof(x.value) WHEN 'object' THEN x.value - '{trained,frequencies,terms,split}'::text[] ELSE x.value END ORDER BY x.ordinality) FROM jsonb_array_elements(s.value) WITH ORDINALITY x))
+           FROM mastering.environment e
+          JOIN jsonb_each(spec) s ON s.key = 'blocking' AND jsonb_path_exists(s.value, '$[*].keys[*] ? (!(@ like_regex "^[[:alpha:]_][[:alnum:]_]*$"))')
+                                  OR s.key = 'comparisons' AND jsonb_path_exists(s.value, '$[*].expression')
+         WHERE e.name = env_name;
+    EXCEPTION WHEN invalid_parameter_value THEN
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION '%', message USING ERRCODE = '22023', DETAIL = detail, HINT = anew;
+    END;
 END
 $$;
 COMMENT ON FUNCTION mastering.require_attributes(jsonb, text, text, jsonb) IS 'Raises where blocking or comparisons name an attribute that the entity does not have.';

@@ -31,7 +31,19 @@ SELECT array_agg(DISTINCT c.value ->> 'column' ORDER BY c.value ->> 'column') AS
 SELECT master('at_dev', 'q') - 'born' - 'died' - 'split' - 'merged';
 SELECT promote('at_dev', 'at_prod') > 0 AS promoted;
 SELECT count(*) FROM at_prod.q;
--- Rules of SQL's own words and of expressions are left to the engine.
+-- Expressions that name one that is no more: the engine says where, and the hint what to call.
+SELECT define_entity('at_dev', 'q', '{"name": "text", "email": "text", "code": "text"}');
+SELECT set_blocking('at_dev', 'q', '["lower(email)"]'), set_comparisons('at_dev', 'q', '[{"column": "name", "method": "jaro_winkler"}, {"name": "mail", "expression": "upper(email)", "method": "exact"}]');
+SELECT train('at_dev', 'q') IS NOT NULL AS trained;
+SELECT master('at_dev', 'q') ? 'records' AS mastered;
+SELECT define_entity('at_dev', 'q', '{"name": "text", "code": "text"}');
+SELECT master('at_dev', 'q');
+SELECT train('at_dev', 'q');
+SELECT set_blocking('at_dev', 'q', '["name"]');
+SELECT train('at_dev', 'q');
+SELECT mastering.set_blocking('at_dev', 'q', NULL), mastering.set_comparisons('at_dev', 'q', NULL), mastering.train('at_dev', 'q') IS NOT NULL AS trained;
+SELECT master('at_dev', 'q') ? 'records' AS mastered;
+-- Rules of SQL's own words and of expressions are checked by the engine when they are set.
 SELECT set_blocking('at_dev', 'q', '["lower(nothing)"]');
 -- A slip of the hand.
 SELECT promote('at_dev', 'at_dev');
