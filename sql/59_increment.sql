@@ -649,28 +649,29 @@ COMMENT ON FUNCTION mastering.plan_run(mastering.environment, text, jsonb, jsonb
 
 -- ---- counters ------------------------------------------------------------------------------------------------------
 
--- Golden records by size and their values by attribute: sums, so that a change adds and takes away. golden: a FROM item s.
+-- Golden records by size, and by attribute the records of those that have a value: sums, so that a change adds and takes away. Records, because where
+-- two golden records become one there are fewer with a value and none is lost. golden: a FROM item s.
 CREATE FUNCTION mastering.tally(golden text, entity jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result jsonb;
 BEGIN
-    EXECUTE format($q$SELECT jsonb_build_object('sizes', coalesce(jsonb_object_agg(g.size, g.n), '{}'), 'filled', %s)
+    EXECUTE format($q$SELECT jsonb_build_object('sizes', coalesce(jsonb_object_agg(g.size, g.n), '{}'), 'covered', %s)
                         FROM (SELECT s."#records" AS size, count(*) AS n, %s FROM %s GROUP BY 1) g$q$,
-        (SELECT mastering.object_expression(array_agg(format('%L, coalesce(sum(g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality))) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
+        (SELECT mastering.object_expression(array_agg(format('%L, coalesce(sum(g.size * g.%I), 0)', a.value ->> 'name', 'a' || a.ordinality))) FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a),
         (SELECT string_agg(format('count(s.%I) AS %I', a.value ->> 'name', 'a' || a.ordinality), ', ') FROM jsonb_array_elements(entity -> 'attributes') WITH ORDINALITY a), golden) INTO result;
     RETURN result;
 END
 $$;
-COMMENT ON FUNCTION mastering.tally(text, jsonb) IS 'How many golden records there are of each number of records, and how many have a value, by attribute.';
+COMMENT ON FUNCTION mastering.tally(text, jsonb) IS 'How many golden records there are of each number of records, and by attribute how many records those have that have a value.';
 
 CREATE FUNCTION mastering.changed_tally(before jsonb, lost jsonb, gained jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_object_agg(part, coalesce((SELECT jsonb_object_agg(t.key, t.n) FROM (
                SELECT x.key, sum(x.sign * x.value::bigint)::bigint AS n
                  FROM (SELECT *, 1 AS sign FROM jsonb_each_text(before -> part) UNION ALL SELECT *, -1 FROM jsonb_each_text(lost -> part) UNION ALL SELECT *, 1 FROM jsonb_each_text(gained -> part)) x
-                GROUP BY 1) t WHERE part = 'filled' OR t.n <> 0), '{}'))
-      FROM unnest('{sizes,filled}'::text[]) part
+                GROUP BY 1) t WHERE part = 'covered' OR t.n <> 0), '{}'))
+      FROM unnest('{sizes,covered}'::text[]) part
 $$;
 COMMENT ON FUNCTION mastering.changed_tally(jsonb, jsonb, jsonb) IS 'A tally less one part and with another.';
 
@@ -678,7 +679,7 @@ CREATE FUNCTION mastering.tally_counters(tally jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('records', coalesce(sum(s.key::bigint * s.value::bigint), 0)::bigint, 'clusters', coalesce(sum(s.value::bigint), 0)::bigint, 'largest', coalesce(max(s.key::bigint), 0),
                               'singletons', coalesce(sum(s.value::bigint) FILTER (WHERE s.key = '1'), 0)::bigint, 'pairs', coalesce(sum(s.value::bigint * (s.key::bigint * (s.key::bigint - 1) / 2)), 0)::bigint,
-                              'filled', tally -> 'filled')
+                              'covered', tally -> 'covered')
       FROM jsonb_each_text(tally -> 'sizes') s
 $$;
-COMMENT ON FUNCTION mastering.tally_counters(jsonb) IS 'Counters of an output: records, clusters, the largest one, singletons, pairs of records in one cluster, golden values that are there by attribute.';
+COMMENT ON FUNCTION mastering.tally_counters(jsonb) IS 'Counters of an output: records, clusters, the largest one, singletons, pairs of records in one cluster, records whose golden record has a value by attribute.';

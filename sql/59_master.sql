@@ -228,7 +228,7 @@ BEGIN
         members := old -> '_members';
         history := old -> '_history';
         reused := true;
-        basis := (old -> '' -> 'increment') - 'filled';
+        basis := old -> '' -> 'increment';
         counters := '{}';
     ELSE
         reused := EXISTS (SELECT FROM mastering.output o WHERE o.run_key = work.run_key);
@@ -322,13 +322,13 @@ BEGIN
         'SELECT g."#cluster", g."#lineage" AS lineage, g.ctid AS "#place" FROM pg_temp.mastering_golden g', 's."#cluster", s.lineage', '{#cluster}', scope, false, NULL, sorted, true)
         ELSE mastering.replaced_version(old -> '_lineage', 'SELECT g."#cluster", g."#lineage" FROM pg_temp.mastering_golden g' || sorted, scope) END;
     counters := counters || CASE WHEN broken > 0 THEN jsonb_build_object('contradicted_locks', broken) ELSE '{}' END || jsonb_build_object('records', records -> 'rows', 'clusters', golden -> 'rows');
-    basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes'
-        THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('filled', old -> '' -> 'counters' -> 'filled'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))
+    basis := coalesce(basis, '{}') || CASE WHEN touched IS NOT NULL AND scope IS NOT NULL AND old -> '' -> 'increment' ? 'sizes' AND old -> '' -> 'counters' ? 'covered'
+        THEN mastering.changed_tally((old -> '' -> 'increment') || jsonb_build_object('covered', old -> '' -> 'counters' -> 'covered'), mastering.tally('pg_temp.mastering_before s', entity), mastering.tally('pg_temp.mastering_golden s', entity))
         WHEN scope IS NULL THEN mastering.tally('pg_temp.mastering_golden s', entity)
         ELSE mastering.tally(format('mastering.%I s WHERE %s', 'store_' || (golden ->> 'store'), mastering.version_condition(golden, 's')), entity) END;
     golden := golden || jsonb_build_object('run', run_key, 'golden', golden_key, 'rules', rules_key, 'overrides', marks, 'tree',
         (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(tree) t WHERE t.key = mastering.path('entity', entity_name)),
-        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis) || drift, 'increment', basis - 'filled');
+        'inputs', mastering.brief_inputs(inputs), 'counters', counters || mastering.tally_counters(basis) || drift, 'increment', basis - 'covered');
     PERFORM mastering.drop_work_tables();
     PERFORM set_config('work_mem', work_memory, true), set_config('random_page_cost', page_cost, true), set_config('effective_io_concurrency', read_ahead, true);
 

@@ -34,11 +34,11 @@ COMMENT ON FUNCTION mastering.record_runs(text, text, jsonb, jsonb, jsonb, bigin
 
 CREATE FUNCTION mastering.counter_values(counters jsonb) RETURNS TABLE (counter text, value numeric)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c.key, c.value::numeric FROM jsonb_each_text(counters - 'filled') c
-    -- Golden records with a value are kept as a number, which an increment can add to; two that become one are no loss of values.
-    UNION ALL SELECT 'filled.' || f.key, round(f.value::numeric / nullif((counters ->> 'clusters')::numeric, 0), 6) FROM jsonb_each_text(counters -> 'filled') f
+    SELECT c.key, c.value::numeric FROM jsonb_each_text(counters - '{covered,filled}'::text[]) c
+    -- A number is kept, which an increment can add to. (What versions before kept as filled were golden records: nothing to compare with.)
+    UNION ALL SELECT 'filled.' || f.key, round(f.value::numeric / nullif((counters ->> 'records')::numeric, 0), 6) FROM jsonb_each_text(counters -> 'covered') f
 $$;
-COMMENT ON FUNCTION mastering.counter_values(jsonb) IS 'Counters as rows; filled.<attribute> is the share of golden records that have a value.';
+COMMENT ON FUNCTION mastering.counter_values(jsonb) IS 'Counters as rows; filled.<attribute> is the share of records whose golden record has a value.';
 
 -- The counters of two outputs and what their bounds say. No verdict where a bound needs what was before and nothing was.
 CREATE FUNCTION mastering.judge_counters(bounds jsonb, before jsonb, after jsonb)
@@ -80,7 +80,7 @@ BEGIN
                     HINT = 'min and max are numbers; max_drop and max_rise shares of what was before, such as 0.1; severity is warn or error.';
             ELSIF item.key LIKE 'filled.%' AND part.key IN ('min', 'max') AND NOT part.value BETWEEN '0' AND '1' THEN
                 RAISE EXCEPTION 'invalid bound of counter "%": %: %', item.key, part.key, part.value USING ERRCODE = '22023', DETAIL = format('At $.%s.%s.', item.key, part.key),
-                    HINT = 'It is the share of golden records that have a value, from 0 to 1.';
+                    HINT = 'It is the share of records whose golden record has a value, from 0 to 1.';
             END IF;
         END LOOP;
     END LOOP;
@@ -343,7 +343,7 @@ BEGIN
     FOREACH entity_name IN ARRAY made.entities LOOP
         outputs := mastering.make_outputs(env, entity_name, state.tree, state.data, state.versions);
         made.versions := made.versions || (outputs -> 'versions');
-        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || CASE WHEN outputs -> 'how' <> '{}' THEN jsonb_build_object('how', outputs -> 'how') ELSE '{}' END || coalesce(outputs -> 'versions' -> entity_name -> 'counters', '{}') - 'filled');
+        runs := runs || (jsonb_build_object('entity', entity_name, 'reused', outputs -> 'reused') || CASE WHEN outputs -> 'how' <> '{}' THEN jsonb_build_object('how', outputs -> 'how') ELSE '{}' END || coalesce(outputs -> 'versions' -> entity_name -> 'counters', '{}') - '{covered,filled}'::text[]);
     END LOOP;
     DELETE FROM mastering.candidate c WHERE c.environment = env_name AND c.name = candidate_name;
     INSERT INTO mastering.candidate SELECT made.*;

@@ -56,10 +56,14 @@ SELECT set_bounds('c_dev', 'person', '{"clusters": {"severity": "warn"}}');
 SELECT set_bounds('c_dev', 'person', '{"filled.mail": {"min": 1}}');
 SELECT set_bounds('c_dev', 'person', '{"filled.email": {"min": 100}}');
 SELECT set_bounds('c_dev', 'person', '[]');
--- Golden records with a value are judged by their share: two that become one take none away, values that are lost do.
+-- Values are judged by the share of records whose golden record has one: golden records that become one take none away, also where some
+-- have none; values that are lost do.
 SELECT counter, before_value, after_value, within FROM mastering.judge_counters('{"filled.email": {"max_drop": 0}, "filled.name": {"max_drop": 0}}',
-    '{"clusters": 4, "filled": {"email": 4, "name": 4}}', '{"clusters": 3, "filled": {"email": 3, "name": 2}}') WHERE bound IS NOT NULL;
-SELECT counter, after_value FROM mastering.judge_counters('{}', '{}', '{"clusters": 0, "filled": {"email": 0}}');
+    '{"clusters": 4, "records": 4, "covered": {"email": 3, "name": 4}}', '{"clusters": 3, "records": 4, "covered": {"email": 3, "name": 2}}') WHERE bound IS NOT NULL;
+SELECT counter, before_value, after_value, within FROM mastering.judge_counters('{"filled.email": {"max_drop": 0}}', '{"clusters": 4, "records": 4, "filled": {"email": 3}}', '{"clusters": 3, "records": 4, "covered": {"email": 3}}')
+ WHERE bound IS NOT NULL;
+SELECT t.tally, tally_counters(t.tally) -> 'covered' AS covered FROM tally('(VALUES (2, ''a@x'', NULL), (1, NULL, ''A''), (3, ''b@x'', ''B'')) s ("#records", email, name)', '{"attributes": [{"name": "email"}, {"name": "name"}]}') AS t (tally);
+SELECT counter, after_value FROM mastering.judge_counters('{}', '{}', '{"clusters": 0, "records": 0, "covered": {"email": 0}}');
 SELECT set_bounds('c_dev', 'person', '{"clusters": {"max_rise": 0.1, "max_drop": 0.1}, "largest": {"max": 2, "severity": "warn"}, "filled.email": {"max_drop": 0}}');
 CREATE TABLE input.kept AS SELECT * FROM input.crm;
 INSERT INTO input.crm SELECT 1000 + i, 'New' || md5(i::text), 'new' || i || '@example.org' FROM generate_series(1, 30) i;

@@ -21,7 +21,7 @@ UPDATE public.wide SET a120 = NULL WHERE id <= 200;
 SELECT change, updated FROM load('dev', 'w');
 SELECT master('dev', 'w') -> 'how' ->> 'run' AS run;
 SELECT count(*) AS counters, max(value) FILTER (WHERE counter = 'drift.present.a120') AS a120 FROM (SELECT c.key, c.value FROM head h CROSS JOIN LATERAL jsonb_each_text(h.versions -> 'w' -> 'counters') c WHERE h.environment = 'dev') c (counter, value) WHERE counter LIKE 'drift.present.%';
-SELECT (SELECT count(*) FROM jsonb_object_keys(h.versions -> 'w' -> 'counters' -> 'filled')) AS filled, h.versions -> 'w' -> 'counters' -> 'filled' -> 'a119' AS a119 FROM head h WHERE h.environment = 'dev';
+SELECT (SELECT count(*) FROM jsonb_object_keys(h.versions -> 'w' -> 'counters' -> 'covered')) AS filled, h.versions -> 'w' -> 'counters' -> 'covered' -> 'a119' AS a119 FROM head h WHERE h.environment = 'dev';
 SELECT count(*) AS statistics FROM jsonb_object_keys(golden_statistics('dev', 'w', ARRAY(SELECT jsonb_array_elements_text(:'names'::jsonb))));
 SELECT count(*) AS statistics FROM configuration c CROSS JOIN LATERAL (SELECT a.content FROM artifact a WHERE a.hash = c.tree ->> path('entity', 'w', 'source', 's')) s (content)
  CROSS JOIN LATERAL jsonb_object_keys(attribute_statistics_of((SELECT e FROM environment e WHERE e.name = 'dev'), 'w', 's', s.content, c.tree, c.data -> 'w/s', ARRAY(SELECT jsonb_array_elements_text(:'names'::jsonb)))) k
