@@ -125,6 +125,7 @@ CREATE FUNCTION mastering.relation_name(given text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parts text[];
+    found text[];
 BEGIN
     BEGIN
         parts := parse_ident(given, true);
@@ -132,8 +133,10 @@ BEGIN
         parts := NULL;
     END;
     IF parts IS NULL OR cardinality(parts) <> 2 THEN
+        found := ARRAY(SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                        WHERE cardinality(parts) = 1 AND c.relname = parts[1] AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema');
         RAISE EXCEPTION 'invalid name of a relation: "%"', given
-            USING ERRCODE = '42602', HINT = 'Write schema.relation, each quoted where SQL needs it.';
+            USING ERRCODE = '42602', HINT = CASE WHEN cardinality(found) = 1 THEN format('Write its schema, too: %L.', found[1]) ELSE 'Write schema.relation, each quoted where SQL needs it.' END;
     END IF;
     RETURN format('%I.%I', parts[1], parts[2]);
 END

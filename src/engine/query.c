@@ -52,6 +52,23 @@ query_refuse_relation_name(const char *text)
                         errdetail("It is the name of a relation."), errhint("SELECT * FROM %s", text)));
 }
 
+/* The name of a column that may identify records by what it is called, or one for an example. */
+static const char *
+likely_id(TupleDesc columns)
+{
+    static const char *const endings[] = {"id", "key", "_no", "number"};
+
+    for (int e = 0; e < lengthof(endings); e++)
+        for (int i = 0; i < columns->natts; i++) {
+            const char *name = NameStr(TupleDescAttr(columns, i)->attname);
+            Size length = strlen(name), ending = strlen(endings[e]);
+
+            if (length >= ending && pg_strcasecmp(name + length - ending, endings[e]) == 0)
+                return name;
+        }
+    return "customer_no";
+}
+
 query_shape *
 query_describe(const char *text)
 {
@@ -92,7 +109,8 @@ query_describe(const char *text)
     if (query_column(shape, "id") < 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"id\""),
                         errdetail("Its columns are: %s.", join_names(column_names(shape->columns))),
-                        errhint("Name the column that identifies a record: SELECT customer_no AS id, ...")));
+                        errhint("Name the column that identifies a record: SELECT %s AS id, ...",
+                                quote_identifier(likely_id(shape->columns)))));
     return shape;
 }
 

@@ -66,6 +66,7 @@ SELECT mastering.train_model('SELECT * FROM t', NULL);
 SELECT mastering.suggest('SELECT id FROM t');
 SELECT mastering.suggest(NULL);
 SELECT * FROM mastering.profile('SELECT 1');
+SELECT * FROM mastering.profile('SELECT ''a'' AS name, 1 AS "Order key"');
 -- Too many levels in all.
 SELECT mastering.train_model('SELECT * FROM t', jsonb_build_object('blocking', '["city"]'::jsonb, 'comparisons',
     (SELECT jsonb_agg(jsonb_build_object('column', 'city', 'name', 'c' || i, 'levels', '[0.9, 0.8, 0.7, 0.6, 0.5, 0.4]'::jsonb)) FROM generate_series(1, 20) AS i)));

@@ -24,7 +24,7 @@ SELECT map_source('dev', 'customer', 'crm', 'input.crm', 'id', '{"name": "first_
 SELECT map_source('dev', 'customer', 'shop', 'input.shop', 'no, company', '{"name": "full_name", "email": "mail", "city": "town"}');
 SELECT map_source('dev', 'customer', 'news', 'input.news', 'mail', '{"name": "\"Full Name\"", "email": "mail"}');
 SELECT map_source('dev', 'customer', 'x', 'input.crm', 'no_such_column', '{"name": "first_name"}');
-SELECT map_source('dev', 'customer', 'x', 'crm', 'id', '{"name": "first_name"}');
+SELECT map_source('dev', 'customer', 'x', 'crm_nowhere', 'id', '{"name": "first_name"}');
 SELECT map_source('dev', 'customer', 'x', 'input.crm', 'id', '{"no_such_attribute": "first_name"}');
 SELECT map_source('dev', 'customer', 'x', 'input.crm', 'id', '{"name": "no_such_column"}');
 SELECT map_source('dev', 'customer', 'x', 'input.crm', 'id', '{"name": "random()::text"}');

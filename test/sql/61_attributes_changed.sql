@@ -47,6 +47,8 @@ SELECT master('at_dev', 'q') ? 'records' AS mastered;
 SELECT set_blocking('at_dev', 'q', '["lower(nothing)"]');
 -- A slip of the hand.
 SELECT promote('at_dev', 'at_dev');
+-- A relation without its schema.
+SELECT map_source('at_dev', 'q', 'b', 'people', 'id');
 -- No array.
 SELECT set_blocking('at_dev', 'q', '{}');
 SELECT set_comparisons('at_dev', 'q', '"name"');
