@@ -453,9 +453,20 @@ is_said_by(repeat_search *search, const em_parameters *parameters, int less, int
     return sums.alike >= LEAST_MIXED_PAIRS && sums.agree >= MOSTLY_SAID * sums.alike;
 }
 
+/* Whether there is a comparison that says nothing because this one says it. */
+static bool
+has_beside(const match_run *run, const em_parameters *parameters, int c)
+{
+    bool any = false;
+
+    for (int other = 0; other < run->scorer.comparison_count; other++)
+        any |= parameters->beside[other] == 1 + c;
+    return any;
+}
+
 bool
 mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
-                em_parameters *parameters)
+                em_parameters *parameters, bool joining)
 {
     repeat_search search = {.run = run, .rarities = rarities, .sessions = sessions};
     bool any = false;
@@ -469,7 +480,8 @@ mixed_repeating(match_run *run, const rarities *rarities, const em_session *sess
             int less = second_tells ? i : j, more = second_tells ? j : i;
 
             if (parameters->beside[less] != 0 || parameters->beside[more] != 0 ||
-                !repeat(&search, parameters, i, j) || !is_said_by(&search, parameters, less, more))
+                (joining && !has_beside(run, parameters, less)) || !repeat(&search, parameters, i, j) ||
+                !is_said_by(&search, parameters, less, more))
                 continue;
             match_run_phase(run, "repeating", "\"%s\" says what \"%s\" says",
                             run->spec->comparisons[less].name, run->spec->comparisons[more].name);

@@ -247,21 +247,23 @@ begin_session(const training *learnt, em_session *session, int rule, bool with_r
 }
 
 /*
- * EM from the start values, up to three times: each time the share of matches that was found is taken out of
- * u, unless it is what was taken out of it before. m is kept from one time to the next, and where there are
- * so many matches that EM ends at the same wherever it begins, all that the sessions have learnt, too.
- * with_related: non-matches of a rule may be of two kinds (kernel/em.h); apart: EM begins with matches that
- * were taken apart. Sets the share of matches among all pairs.
+ * EM from the start values, or from where it ended, up to three times: each time the share of matches that
+ * was found is taken out of u, unless it is what was taken out of it before. m is kept from one time to the
+ * next, and where there are so many matches that EM ends at the same wherever it begins, all that the
+ * sessions have learnt, too. with_related: non-matches of a rule may be of two kinds (kernel/em.h); apart: EM
+ * begins with matches that were taken apart. Sets the share of matches among all pairs.
  */
 static void
-learn(match_run *run, training *learnt, bool with_related, const mixed_start *apart)
+learn_from(match_run *run, training *learnt, bool from_start, bool with_related, const mixed_start *apart)
 {
     em_session *sessions = learnt->sessions;
-    em_parameters *parameters = &learnt->parameters;
-    bool all_known = false, anew = true;
+    em_parameters *parameters = &learnt->parameters, before = *parameters;
+    bool all_known = false, anew = from_start;
     double taken_out;
 
     *parameters = learnt->start;
+    if (!from_start)
+        memcpy(parameters->m, before.m, sizeof parameters->m);
     learnt->prior = 0;
     for (int round = 0; round < 3; round++) {
         random_levels_less_matches(&run->scorer, learnt->all, learnt->prior, parameters);
@@ -288,8 +290,21 @@ learn(match_run *run, training *learnt, bool with_related, const mixed_start *ap
         learnt->prior = match_prior(run, &learnt->sample, sessions, parameters);
         if (fabs(learnt->prior - taken_out) <= SAME_SHARE * taken_out)
             break;
-        anew = learnt->prior * learnt->sample.all_pairs < MANY_MATCHES;
+        anew = from_start && learnt->prior * learnt->sample.all_pairs < MANY_MATCHES;
     }
+}
+
+static void
+learn(match_run *run, training *learnt, bool with_related, const mixed_start *apart)
+{
+    learn_from(run, learnt, true, with_related, apart);
+}
+
+/* EM goes on from where it ended, with what was changed since. */
+static void
+learn_on(match_run *run, training *learnt)
+{
+    learn_from(run, learnt, false, false, NULL);
 }
 
 /* What EM arrived at, with the sessions' own. */
@@ -339,6 +354,24 @@ learn_with_related(match_run *run, training *learnt)
     }
     match_run_phase(run, "related", "begun with matches taken apart");
     return learnt;
+}
+
+/*
+ * Attributes that seemed to say the same were seen in what EM took for matches. Where many of these were
+ * people of one home, that is what a home shares: its surname and its street. With relatives apart it is
+ * looked at anew, who has moved among the rest, and EM goes on.
+ */
+static void
+find_repeating_anew(match_run *run, training *learnt)
+{
+    bool again = true;
+
+    memset(learnt->start.beside, 0, sizeof learnt->start.beside);
+    for (bool joining = false; again; joining = true) {
+        learn_on(run, learnt);
+        again = mixed_repeating(run, learnt->sample.rarities, learnt->sessions, &learnt->parameters, joining);
+        memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
+    }
 }
 
 /* The share of matches that agree by more than chance in the attributes whose m is held. */
@@ -583,12 +616,14 @@ learn_from_pairs(match_run *run, const match_spec *spec, const training *counted
     rarities_start(rarities, &learnt->start);
     learn(run, learnt, false, NULL);
     for (bool again = true; again;) {
-        again = mixed_repeating(run, rarities, learnt->sessions, &learnt->parameters);
+        again = mixed_repeating(run, rarities, learnt->sessions, &learnt->parameters, false);
         memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
         if (again)
             learn(run, learnt, false, NULL);
     }
     learnt = learn_with_related(run, learnt);
+    if (run->relatives_apart)
+        find_repeating_anew(run, learnt);
     if (across)
         learnt = learn_within_groups(run, learnt);
     return learnt->groups != NULL ? learnt : learn_within_differing(run, learnt);
