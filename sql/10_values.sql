@@ -135,7 +135,7 @@ CREATE FUNCTION mastering.names_similarity(a text, b text) RETURNS float8
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
     AS 'MODULE_PATHNAME', 'mastering_names_similarity';
 COMMENT ON FUNCTION mastering.names_similarity(text, text) IS
-'Names of persons, as normalize_text leaves them: words pair off in any order, at 1 where they are equal, 0.93 for a nickname (bob and robert, by a built-in English table), 0.85 for an initial, else by jaro_winkler_similarity from 0.8 on; their sum over the words of the shorter name, and 0.15 for each that the longer one has beyond.';
+'Names of persons, as normalize_text leaves them: words pair off in any order, at 1 where they are equal, 0.93 for a nickname (bob and robert, by a built-in English table), 0.85 for an initial, not at all for another generation (Jr., II, III), else by jaro_winkler_similarity from 0.8 on, or by jaro_similarity where more than two characters differ and neither begins the other (darla and darlene), 0.75 where one that the table has does (anna and annabelle); their sum over the words of the shorter name, and 0.15 for each that the longer one has beyond.';
 
 CREATE FUNCTION mastering.numeric_similarity(a float8, b float8, scale float8) RETURNS float8
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE

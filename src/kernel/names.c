@@ -2,6 +2,8 @@
  * names.c: how alike two names of persons are: nicknames, initials, any order of words, a missing middle
  * name.
  */
+#include <string.h>
+
 #include "kernel/nicknames.h"
 #include "kernel/pattern_masks.h"
 #include "kernel/similarity.h"
@@ -10,6 +12,9 @@
 #define NICKNAME_LIKE 0.93 /* of two words of one group of nicknames */
 #define INITIAL_LIKE 0.85  /* of a word and its first letter */
 #define LEAST_LIKE 0.8     /* of two words that pair off */
+#define OTHER_NAME 0.75    /* of a name that begins another one and is no nickname of it */
+#define LEAST_WHOLE 4      /* letters of such a name */
+#define MOST_SLIPS 2       /* characters that slips of the pen change in a word */
 #define UNPAIRED_COST 0.15 /* of a word of the longer name that has no partner, in words */
 
 static uint32_t
@@ -31,19 +36,80 @@ list_words(text_view text, text_view *words)
     return count;
 }
 
-/* Two words of names. */
+/* The generation that a word says, as a number: Jr., II, III; 0: none. A single I or V may be an initial. */
+static int
+generation(text_view word)
+{
+    static const struct {
+        const char *word;
+        int generation;
+    } words[] = {{"sr", 1},  {"senior", 1}, {"jr", 2},  {"junior", 2}, {"ii", 2},
+                 {"iii", 3}, {"iv", 4},     {"2nd", 2}, {"3rd", 3},    {"4th", 4}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        uint32_t length = (uint32_t)strlen(words[i].word), same = 0;
+
+        while (same < length && same < word.length &&
+               text_view_at(word, same) == (unsigned char)words[i].word[same])
+            same++;
+        if (same == length && same == word.length)
+            return words[i].generation;
+    }
+    return 0;
+}
+
+static bool
+begins(text_view start, text_view word)
+{
+    uint32_t same = 0;
+
+    while (same < start.length && same < word.length && text_view_at(start, same) == text_view_at(word, same))
+        same++;
+    return same == start.length;
+}
+
+/* Whether a word is a name that is not made shorter: Anna, and not Kat. */
+static bool
+is_whole_name(text_view word)
+{
+    return word.length >= LEAST_WHOLE && nickname_known(word);
+}
+
+/*
+ * Two words of names. That they begin alike says more where slips are all that they differ by (Winkler 1990),
+ * or where one is cut short (Raj of Rajkumar). Darla and Darlene are two names that begin alike, Anna and
+ * Annabelle two of which one begins the other, and the second and the third of one name are two persons.
+ */
 static kernel_status
 words_alike(text_view a, text_view b, kernel_workspace *workspace, double *result)
 {
     kernel_status status;
+    uint32_t slips;
+    int of_a = generation(a), of_b = generation(b);
 
+    if (of_a != 0 || of_b != 0) {
+        *result = of_a == of_b ? 1.0 : 0.0;
+        return KERNEL_OK;
+    }
     if ((a.length == 1 || b.length == 1) && text_view_at(a, 0) == text_view_at(b, 0)) {
         *result = a.length == b.length ? 1.0 : INITIAL_LIKE;
         return KERNEL_OK;
     }
     status = jaro_winkler_similarity(a, b, workspace, result);
-    if (status == KERNEL_OK && *result < NICKNAME_LIKE && nicknames_agree(a, b))
+    if (status != KERNEL_OK || *result >= NICKNAME_LIKE)
+        return status;
+    if (nicknames_agree(a, b)) {
         *result = NICKNAME_LIKE;
+        return status;
+    }
+    if (*result >= LEAST_LIKE)
+        status = damerau_distance(a, b, workspace, &slips);
+    if (status != KERNEL_OK || *result < LEAST_LIKE || slips <= MOST_SLIPS)
+        return status;
+    if (!begins(a, b) && !begins(b, a))
+        return jaro_similarity(a, b, workspace, result);
+    if (is_whole_name(a.length < b.length ? a : b))
+        *result = OTHER_NAME;
     return status;
 }
 
@@ -114,6 +180,7 @@ names_signature(text_view text)
 {
     text_view words[MOST_WORDS];
 
-    return list_words(text, words) == 1 && words[0].length == text.length ? nickname_bits(words[0], 11)
-                                                                          : NAMES_SEVERAL;
+    return list_words(text, words) == 1 && words[0].length == text.length && generation(words[0]) == 0
+               ? nickname_bits(words[0], 11)
+               : NAMES_SEVERAL;
 }

@@ -68,9 +68,10 @@ kernel_status initials_similarity(text_view a, text_view b, kernel_workspace *wo
 
 /*
  * Names of persons: words pair off in any order, the most alike first, at 1 where they are equal, 0.93 for
- * two of one group of nicknames, 0.85 for a word and its first letter, else by Jaro-Winkler from 0.8; their
- * sum over the number of words of the shorter name, and 0.15 for each that the longer one has beyond. At most
- * 8 words of each.
+ * two of one group of nicknames, 0.85 for a word and its first letter, 0 for two generations (II and III),
+ * else by Jaro-Winkler from 0.8, or by Jaro where more differs than slips of the pen change and neither is
+ * the other cut short; their sum over the number of words of the shorter name, and 0.15 for each that the
+ * longer one has beyond. At most 8 words of each.
  */
 kernel_status names_similarity(text_view a, text_view b, kernel_workspace *workspace, double *result);
 

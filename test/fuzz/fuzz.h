@@ -26,6 +26,8 @@ extern void expect(const char *what, double expected, double got);
 /* Of any two runs of characters, in the plainest way. */
 extern double naive_jaro_winkler_of(const uint32_t *x, uint32_t x_length, const uint32_t *y,
                                     uint32_t y_length);
+extern uint32_t naive_distance_of(const uint32_t *x, uint32_t x_length, const uint32_t *y, uint32_t y_length,
+                                  bool swaps);
 extern uint32_t naive_lcs_of(const uint32_t *x, uint32_t x_length, const uint32_t *y, uint32_t y_length);
 
 /* A measure of both texts: within [0, 1], the same the other way round, 1 with itself. */

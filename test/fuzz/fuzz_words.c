@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/naive_jaro.h"
 #include "../unit/naive_slice.h"
 #include "fuzz.h"
 #include "kernel/fixed_point.h"
@@ -233,15 +234,46 @@ slice_view(const fuzz_text *text, slice word)
                        text->view.width};
 }
 
+static bool
+naive_is(slice x, const char *word)
+{
+    uint32_t length = (uint32_t)strlen(word), same = 0;
+
+    while (same < length && same < x.length && x.points[same] == (unsigned char)word[same])
+        same++;
+    return same == length && same == x.length;
+}
+
+static int
+naive_generation(slice x)
+{
+    return naive_is(x, "sr") || naive_is(x, "senior")                                              ? 1
+           : naive_is(x, "jr") || naive_is(x, "junior") || naive_is(x, "ii") || naive_is(x, "2nd") ? 2
+           : naive_is(x, "iii") || naive_is(x, "3rd")                                              ? 3
+           : naive_is(x, "iv") || naive_is(x, "4th")                                               ? 4
+                                                                                                   : 0;
+}
+
 static double
 naive_words_alike(slice x, slice y)
 {
     double value;
 
+    if (naive_generation(x) != 0 || naive_generation(y) != 0)
+        return naive_generation(x) == naive_generation(y) ? 1.0 : 0.0;
     if ((x.length == 1 || y.length == 1) && x.points[0] == y.points[0])
         return x.length == y.length ? 1.0 : 0.85;
     value = naive_jaro_winkler_of(x.points, x.length, y.points, y.length);
-    return value < 0.93 && nicknames_agree(slice_view(&a, x), slice_view(&b, y)) ? 0.93 : value;
+    if (value >= 0.93)
+        return value;
+    if (nicknames_agree(slice_view(&a, x), slice_view(&b, y)))
+        return 0.93;
+    if (value < 0.8 || naive_distance_of(x.points, x.length, y.points, y.length, true) <= 2)
+        return value;
+    if (memcmp(x.points, y.points, fmin(x.length, y.length) * sizeof(uint32_t)) != 0)
+        return naive_jaro(x.points, x.length, y.points, y.length);
+    return x.length < y.length ? (x.length >= 4 && nickname_known(slice_view(&a, x)) ? 0.75 : value)
+                               : (y.length >= 4 && nickname_known(slice_view(&b, y)) ? 0.75 : value);
 }
 
 /* Pairs off, the most alike first; ties by the place in one text, then in the other. */

@@ -39,7 +39,8 @@ FROM (VALUES ('12 North Main Street, Apt. #4'), ('12 N. Main St Apartment 4'), (
 SELECT a, b, round(names_similarity(a, b)::numeric, 3) AS names
 FROM (VALUES ('bob', 'robert'), ('peggy', 'margaret'), ('bert', 'albert'), ('bert', 'herbert'), ('bob', 'bill'), ('r', 'robert'), ('r', 'bob'), ('r', 'r'),
     ('john smith', 'smith john'), ('john smith', 'john q smith'), ('j smith', 'john smith'), ('bob smith', 'smith robert'),
-    ('mary smith', 'john smith'), ('mary ann', 'maryann'), ('ann', 'mary ann'), ('', ''), ('', 'x'), ('Bob', 'Robert'), (NULL, 'x'),
+    ('mary smith', 'john smith'), ('darla', 'darlene'), ('anna', 'annabelle'), ('john smith ii', 'john smith iii'), ('john smith jr', 'john smith ii'),
+    ('mary ann', 'maryann'), ('ann', 'mary ann'), ('', ''), ('', 'x'), ('Bob', 'Robert'), (NULL, 'x'),
     ('a b c d e f g h i', 'a b c d e f g h j')) AS v(a, b);
 
 -- All of them are symmetric, 1 for equal texts, and within bounds.

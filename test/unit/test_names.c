@@ -28,8 +28,8 @@ alike(const char *a, const char *b)
 int
 main(void)
 {
-    static const char *const words[] = {"a",     "al", "bob", "robert", "smith",
-                                        "smyth", "j",  "ann", "anna",   "x"};
+    static const char *const words[] = {"a",     "al", "bob", "robert",  "smith",
+                                        "smyth", "jr", "ann", "annabel", "iii"};
     uint64_t seed = 7;
     bool sound = true;
 
@@ -58,6 +58,15 @@ main(void)
                 unit_near(alike("bob smith", "smith robert"), 1.93 / 2, 1e-12) &&
                 unit_near(alike("mary jones", "john jones"), 0.5, 1e-12),
             "words in any order, and those without a partner");
+    unit_ok(unit_near(alike("darla", "darlene"), 0.790476, 1e-6) && alike("darlene", "darlena") > 0.94 &&
+                alike("anna", "annabelle") == 0.75 && alike("vlad", "vladimir") > 0.89,
+            "names that begin alike, and slips");
+    unit_ok(unit_near(alike("morris klein ii", "morris klein iii"), 2.0 / 3, 1e-12) &&
+                unit_near(alike("john smith jr", "john smith sr"), 2.0 / 3, 1e-12) &&
+                unit_near(alike("john smith ii", "john i smith"), 2.0 / 3, 1e-12) &&
+                alike("john smith jr", "smith john ii") == 1 &&
+                unit_near(alike("john smith jr", "john smith"), 2 / 2.15, 1e-12),
+            "generations of one name");
     unit_ok(alike("maryann", "mary ann") > 0.9, "a name in one word and in two");
     unit_ok(alike("", "") == 1 && alike("", "x") == 0 && alike(" ", "") == 1, "nothing");
     for (int trial = 0; trial < 20000; trial++) {
