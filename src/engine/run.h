@@ -48,6 +48,7 @@ typedef struct match_run {
     struct term_index *term_indexes; /* made so far */
     struct link_list *kept_links;    /* of a clustering, for the next; or NULL */
     struct rarities *rarities;       /* of a training that counts them; else NULL */
+    bool names_known;                /* how often strangers have one name is known (equal_names.h) */
     bool relatives_apart;            /* training told related non-matches from matches */
     uint32 weights_set;              /* how often */
     uint32 *positions[MAX_RULES]; /* of runs in passes: of records in windowed blocks, by number; or NULL */

@@ -17,6 +17,7 @@
 #include "engine/cluster.h"
 #include "engine/compared_columns.h"
 #include "engine/distillation.h"
+#include "engine/equal_names.h"
 #include "engine/expected.h"
 #include "engine/label_comparisons.h"
 #include "engine/labels.h"
@@ -212,6 +213,7 @@ name_alone(match_run *run, const em_session *session)
 /* What one training holds. */
 typedef struct training {
     double all[MAX_COMPARISONS][MAX_LEVELS];
+    equal_names names;
     em_parameters parameters, start;
     em_session sessions[MAX_RULES];
     em_report report;
@@ -267,6 +269,7 @@ learn_from(match_run *run, training *learnt, bool from_start, bool with_related,
     learnt->prior = 0;
     for (int round = 0; round < 3; round++) {
         random_levels_less_matches(&run->scorer, learnt->all, learnt->prior, parameters);
+        equal_names_bound(run, &learnt->names, parameters);
         rarities_take_out_matches(learnt->sample.rarities, learnt->all, learnt->prior, parameters);
         if (apart != NULL && anew)
             memcpy(parameters->m, apart->m, sizeof parameters->m);
@@ -519,6 +522,11 @@ learn_within_differing(match_run *run, training *learnt)
     within_result by_itself = WITHIN_REFUSED, held = WITHIN_REFUSED;
     uint32 others = mixed_other_people(run, &learnt->parameters, MOSTLY_DIFFERENT);
 
+    /* Who has a rare name, and another address each time, is one person; and addresses are made of names. */
+    if (run->names_known) {
+        differing &= UINT32_C(1) << learnt->names.comparison;
+        names &= UINT32_C(1) << learnt->names.comparison;
+    }
     if (others == 0)
         others = mixed_strangers(run, learnt->sample.rarities, &learnt->parameters);
     if ((differing | names) == 0 || (run->relatives_apart && others == 0) || found < LEAST_MATCHES_ACROSS)
@@ -572,6 +580,8 @@ count_pairs(match_run *run, const match_spec *spec, rarities *rarities, bool acr
         pattern_counts_init(&learnt->sample.rules[r], run->context);
     learnt->sample.all_pairs = source_pairs_all(run, across);
     learnt->sample.rarities = rarities;
+    learnt->names = equal_names_find(run);
+    run->names_known = learnt->names.comparison >= 0;
     rarities_weigh(run, rarities, true);
     match_run_visit(run, &options, count_candidates, &learnt->sample);
     rarities_weigh(run, rarities, false);
@@ -579,6 +589,9 @@ count_pairs(match_run *run, const match_spec *spec, rarities *rarities, bool acr
     for (int r = 0; r < spec->rule_count; r++) {
         em_session *session = &learnt->sessions[r];
 
+        session->bounded = learnt->names.comparison + 1;
+        session->most_equal = learnt->names.share * learnt->sample.all_pairs *
+                              match_run_sample_share(run, r, options.sample_pairs);
         session->patterns =
             pattern_counts_sorted(&learnt->sample.rules[r], false, 1.0, &session->pattern_count);
         learnt->sample.found[r] = pattern_counts_sorted(

@@ -8,6 +8,7 @@
 #include "engine/passes.h"
 #include "engine/profile.h"
 #include "engine/value_summary.h"
+#include "kernel/hash.h"
 #include "kernel/parallel.h"
 #include "miscadmin.h"
 #include "settings.h"
@@ -92,6 +93,43 @@ look_at_rest(value_summary *summary, const values_ahead *ahead)
         look_at_value(summary, ahead->texts[i]);
 }
 
+/* The place of a text's first or last word; words end at blanks. one: it is all that there is. */
+static uint32
+place_of_word(text_view text, bool last, bool *one)
+{
+    uint32 from = 0, to = text.length;
+    uint64 hash = 0;
+
+    for (uint32 i = 0; i < text.length; i++) {
+        uint32 at = last ? text.length - 1 - i : i;
+
+        if (text_view_at(text, at) != ' ')
+            continue;
+        *(last ? &from : &to) = last ? at + 1 : at;
+        break;
+    }
+    *one = to - from == text.length;
+    for (uint32 i = from; i < to; i++)
+        hash = hash_combine(hash, text_view_at(text, i));
+    return (uint32)(hash_word(hash) & (WORD_PLACES - 1));
+}
+
+static void
+count_words(word_places *words, text_view text, uint32 records)
+{
+    bool one;
+    uint32 first = place_of_word(text, false, &one), last;
+
+    if (one) {
+        words->equal_of_word += (double)records * (records - 1.0) / 2;
+        return;
+    }
+    last = place_of_word(text, true, &one);
+    words->first[first] += records;
+    words->last[last] += records;
+    words->records += records;
+}
+
 /* The values of a dictionary that may be among those that are kept. */
 typedef struct frequent_candidates {
     uint32 least; /* records that such a value has at least */
@@ -115,6 +153,8 @@ count_values(value_summary *summary, const dictionary *values, frequent_candidat
         equal_pairs += records * (records - 1) / 2;
         if ((values->hashes[code] & not_looked_at) == 0)
             look_at_later(summary, &ahead, values->texts[code]);
+        if (summary->words != NULL && (values->hashes[code] & (summary->words->one_counted - 1)) == 0)
+            count_words(summary->words, values->texts[code], values->records[code]);
         counted += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
     look_at_rest(summary, &ahead);
@@ -315,6 +355,11 @@ new_summary(match_run *run, int slot)
     for (int c = 0; c < run->spec->comparison_count; c++)
         summary->wants_frequent |=
             run->comparison_slots[c] == slot && run->spec->comparisons[c].term_frequency;
+    for (int c = 0; c < run->spec->comparison_count && summary->words == NULL; c++)
+        if (run->comparison_slots[c] == slot && run->spec->comparisons[c].method == METHOD_NAMES) {
+            summary->words = MemoryContextAllocZero(run->context, sizeof(word_places));
+            summary->words->one_counted = run->store->records.count > MANY_RECORDS ? ONE_OF_MANY : 1;
+        }
     if (run->summaries == NULL)
         run->summaries =
             MemoryContextAllocZero(run->context, run->store->column_count * sizeof(value_summary *));

@@ -18,6 +18,19 @@ typedef struct value_frequency {
     uint32 code; /* in the store's dictionary, where that has all values */
 } value_frequency;
 
+/*
+ * First and last words of names, by places of their hashes: how many records have a name of two words or more
+ * with it. Of one of so many values, as many records as there are.
+ */
+#define WORD_PLACES 65536
+
+typedef struct word_places {
+    uint64 one_counted;
+    double records;       /* of names of two words or more */
+    double equal_of_word; /* pairs of records with the same name of one word */
+    uint32 first[WORD_PLACES], last[WORD_PLACES];
+} word_places;
+
 typedef struct value_summary {
     double filled;        /* records that have a value */
     double held;          /* values that they have: more of elements */
@@ -28,6 +41,7 @@ typedef struct value_summary {
     double dates;         /* those that are dates, */
     double given_names;   /* and those with a given name */
     bool wants_frequent;  /* a comparison has term frequencies */
+    word_places *words;   /* of names; NULL: not counted */
     uint32 frequent_count;
     value_frequency *frequent; /* values of more than two records, the most frequent first; of many of them
                                   LISTED_VALUES and one more */

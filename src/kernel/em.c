@@ -345,6 +345,31 @@ count_all(const scorer *layout, em_session *session)
     pattern_tables_sum_levels(&tables, layout, places, session->all);
 }
 
+/* Where all pairs are equal in the comparison, those beyond what strangers can be are matches. */
+static void
+bound_share(em_session *session)
+{
+    if (session->bounded > 0 && (session->left_out >> (session->bounded - 1) & 1))
+        session->match_share =
+            clamp_share(fmax(session->match_share, 1.0 - session->most_equal / session->pairs));
+}
+
+/* No more non-matches are equal in the comparison than there can be. */
+static void
+bound_equal(const scorer *layout, em_session *session, int c)
+{
+    double *u = session->u[c], most;
+
+    if (session->bounded != c + 1)
+        return;
+    most = session->most_equal / fmax(session->pairs * (1.0 - session->match_share), 1.0);
+    if (u[LEVEL_EXACT] <= most || u[LEVEL_EXACT] >= 1.0)
+        return;
+    for (int level = layout->comparisons[c].level_count; level > LEVEL_EXACT; level--)
+        u[level] *= (1.0 - most) / (1.0 - u[LEVEL_EXACT]);
+    u[LEVEL_EXACT] = most;
+}
+
 /* One E step over a session; its own share and u are settled at once, its matches are left in its sums. */
 static void
 visit_session(const scorer *layout, const em_parameters *parameters, em_session *session)
@@ -361,6 +386,7 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
     set_evidence(layout, parameters, session, &evidence);
     all = count_levels(&evidence, &sums);
     session->match_share = clamp_share(all.match / session->pairs);
+    bound_share(session);
     if (session->related != NULL)
         session->related_share = clamp_share(all.related / session->pairs);
     for (int c = 0; c < layout->comparison_count; c++) {
@@ -383,6 +409,7 @@ visit_session(const scorer *layout, const em_parameters *parameters, em_session 
                             session->u[c]);
         if (parameters->in_order)
             keep_order(&layout->comparisons[c], parameters->m[c], session->u[c]);
+        bound_equal(layout, session, c);
         if (session->related != NULL && !(parameters->held >> c & 1))
             (void)settle_levels(&layout->comparisons[c], relatives, halfway, U_PRIOR_PAIRS, 0,
                                 session->related[c]);

@@ -32,8 +32,10 @@ typedef struct em_session {
     double related_share; /* in and out; 0: there are none */
     double (
         *related)[MAX_LEVELS]; /* in and out, by comparison: levels among the related; NULL: there are none */
-    uint32_t u_known;          /* bit c: u of comparison c stays as it is */
-    double (*u)[MAX_LEVELS];   /* in and out, by comparison: levels among the non-matches of this rule */
+    int bounded;       /* 1 + a comparison of which it is known how many non-matches can be equal in it: */
+    double most_equal; /* so many; where the comparison is left out, all pairs are equal in it */
+    uint32_t u_known;  /* bit c: u of comparison c stays as it is */
+    double (*u)[MAX_LEVELS]; /* in and out, by comparison: levels among the non-matches of this rule */
     double pairs, all[MAX_COMPARISONS][MAX_LEVELS]; /* in all, and by level */
     double sums[MAX_COMPARISONS][MAX_LEVELS]; /* of an iteration: its matches, by how much they teach, */
     double taught[MAX_COMPARISONS];           /* and those that have a value on both sides */
