@@ -781,14 +781,17 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
 /*
  * That two records share a value because they are one thing says nothing of how frequent it is. Where EM took
  * relatives for matches, they share it by chance all the same; the links say that few of them are right then.
+ * Where strangers are known to have one name seldom, a name of many records is a person of many.
  */
 static void
 leave_out_copies(match_run *run, match_spec *spec, training *learnt, verdict_cases *verdicts)
 {
     link_estimate links;
 
-    if (run->store->records.count < 2 || !model_counts_copies(run, spec, learnt->sample.rarities) ||
-        !cluster_estimate_links(run, spec, &links) || links.right < MOSTLY_RIGHT * links.links)
+    if (run->store->records.count < 2 || !model_counts_copies(run, spec, learnt->sample.rarities))
+        return;
+    if (!run->names_known &&
+        (!cluster_estimate_links(run, spec, &links) || links.right < MOSTLY_RIGHT * links.links))
         return;
     learnt->without_copies = true;
     summary_tried(learnt->weighing[0], learnt->weighing[1], NULL);
