@@ -434,8 +434,8 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
 
     if (counts == NULL)
         return 0;
-    /* Names say better how many are strangers'; and of one with several addresses partners agree with it by one
-       attribute each, and not with each other. */
+    /* Names say better how many are strangers'; and of one with several addresses partners agree with it by
+       one attribute each, and not with each other. */
     chosen = run->names_known && counts->without ? 0 : choose_step(counts);
     if (chosen == 0 && counts->without && !run->names_known && counts->reached[0] >= LEAST_LINKS &&
         compared_columns(run->spec) == 1) {
