@@ -21,8 +21,7 @@
 #define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
 #define FEW_LABELS_GOOD 0.2    /* the same over the number of labels of the rarer kind */
 #define MOST_UNSEEN 0.2        /* of the pairs that a threshold below the default puts together */
-#define CLEARLY_BETTER 0.02    /* F1 that labels must promise for their model to be taken */
-#define MOSTLY 0.5             /* of the pairs that labels add are to be right */
+#define CERTAIN 2.0            /* standard errors that their model must be better by to be taken */
 #define WORTH_A_LOOK 0.5       /* precision of clusters that say how many matches there are */
 #define FEWEST_WITHIN                                                                                        \
     2 /* matches within a source that make it worth asking whether sources hold things once */
@@ -81,6 +80,7 @@ struct way_search {
      */
     const clustering *references[LOOSER];
     way_cell all[SCORE_PARTS][REFERENCES];
+    double rates[SCORE_PARTS][REFERENCES]; /* of matches */
     way_cell together[MOST_WAYS][SCORE_PARTS][REFERENCES];
 };
 
@@ -398,7 +398,6 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
 {
     visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
     double right[MOST_WAYS] = {0}, matches = 0, most_beyond = 0, most_right = 0, shifts[REFERENCES];
-    double rates[SCORE_PARTS][REFERENCES] = {{0}};
 
     match_run_visit(run, &options, count_cells, search);
     count_labels(run, labels, search);
@@ -408,9 +407,9 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
             const way_cell *cell = &search->all[part][reference];
 
             if (cell->pairs > 0)
-                rates[part][reference] =
+                search->rates[part][reference] =
                     match_rate(cell, cell_probability(cell, shifts[reference]), CELL_PRIOR);
-            matches += rates[part][reference] * cell->pairs;
+            matches += search->rates[part][reference] * cell->pairs;
         }
     }
     match_run_phase(run, "matches", "%.0f among candidates; shifts of %.1f to %.1f bits", matches, shifts[0],
@@ -423,7 +422,7 @@ judge_ways(match_run *run, const label_list *labels, way_search *search)
             for (int reference = 0; reference < REFERENCES; reference++) {
                 const way_cell *cell = &search->together[t][part][reference];
 
-                right[t] += cell->pairs * match_rate(cell, rates[part][reference], WAY_PRIOR);
+                right[t] += cell->pairs * match_rate(cell, search->rates[part][reference], WAY_PRIOR);
                 expected += cell->expected;
                 candidates += cell->pairs;
             }
@@ -487,32 +486,200 @@ best_of(const way_search *search, bool before, one_per_source usual, double equa
     return chosen;
 }
 
+/* ---- the best way before labels against the best after ---- */
+
+#define IN_FIRST 1  /* together in the first */
+#define IN_SECOND 2 /* in the second */
+#define IN_BOTH (IN_FIRST | IN_SECOND)
+#define MEMBERSHIPS 4
+
+/* Two ways beside each other: candidate pairs by cell and by which of the two puts them together. */
+typedef struct contest {
+    const way_search *search;
+    const way *first, *second;
+    way_cell cells[SCORE_PARTS][REFERENCES][MEMBERSHIPS];
+    double stands_for[MEMBERSHIPS]; /* pairs, candidates or not, by candidate */
+    double pairs[MEMBERSHIPS], right[MEMBERSHIPS];
+} contest;
+
+static int
+compare_words(const void *x, const void *y)
+{
+    uint64 a = *(const uint64 *)x, b = *(const uint64 *)y;
+
+    return (a > b) - (a < b);
+}
+
+static inline way_cell *
+contest_cell(contest *contest, int64 weight, uint32 a, uint32 b)
+{
+    return &contest->cells[score_part(weight)][reference_of(contest->search, a, b)]
+                          [(puts_together(contest->first->clusters, a, b) ? IN_FIRST : 0) |
+                           (puts_together(contest->second->clusters, a, b) ? IN_SECOND : 0)];
+}
+
+static void
+count_contest(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
+{
+    for (uint32 i = 0; i < count; i++)
+        contest_cell(context, pairs[i].weight, pairs[i].a, pairs[i].b)->pairs++;
+}
+
+/* Pairs of records that are together in both. */
+static double
+pairs_in_both(const match_run *run, const clustering *first, const clustering *second)
+{
+    uint32 count = run->store->records.count;
+    uint64 *both = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(count, 1), sizeof(uint64)));
+    double pairs = 0, members = 0;
+
+    for (uint32 record = 0; record < count; record++)
+        both[record] = (uint64)first->cluster[record] << 32 | second->cluster[record];
+    qsort(both, count, sizeof(uint64), compare_words);
+    for (uint32 i = 0; i < count; i++) {
+        members = i > 0 && both[i] == both[i - 1] ? members + 1 : 0;
+        pairs += members;
+    }
+    pfree(both);
+    return pairs;
+}
+
 /*
- * Whether what a way puts together beside what another does is mostly right. Where many matches are thought
- * to be missed, F1 would be had by half-wrong pairs, too: they are not worth the risk that the estimate is
+ * Pairs by what two ways do with them: candidates, what is within clusters for one of them, matches. Of pairs
+ * that are together without being candidates as many are right as of the candidates that are.
+ */
+static void
+count_memberships(match_run *run, contest *contest)
+{
+    const way_search *search = contest->search;
+    double candidates[MEMBERSHIPS] = {0}, within[MEMBERSHIPS] = {0};
+
+    for (int part = 0; part < SCORE_PARTS; part++)
+        for (int reference = 0; reference < REFERENCES; reference++)
+            for (int in = 0; in < MEMBERSHIPS; in++) {
+                const way_cell *cell = &contest->cells[part][reference][in];
+
+                candidates[in] += cell->pairs;
+                contest->right[in] +=
+                    cell->pairs * match_rate(cell, search->rates[part][reference], WAY_PRIOR);
+            }
+    if (!run->spec->across_sources) {
+        within[IN_BOTH] = pairs_in_both(run, contest->first->clusters, contest->second->clusters);
+        within[IN_FIRST] = contest->first->together - within[IN_BOTH];
+        within[IN_SECOND] = contest->second->together - within[IN_BOTH];
+    }
+    for (int in = 0; in < MEMBERSHIPS; in++) {
+        contest->stands_for[in] = candidates[in] > 0 ? Max(within[in] / candidates[in], 1.0) : 1.0;
+        contest->pairs[in] = candidates[in] * contest->stands_for[in];
+        contest->right[in] *= contest->stands_for[in];
+    }
+}
+
+/*
+ * The variance of a sum over the pairs, where a match that the ways do something with adds so much. The share
+ * of matches is thought of as in judge_ways: that of members is drawn from that of their cell (worth
+ * WAY_PRIOR labels), and that from what the model says (worth CELL_PRIOR). The variances are those of beta
+ * distributions.
+ */
+static double
+variance_of_sum(const contest *contest, const double slope[MEMBERSHIPS])
+{
+    double variance = 0;
+
+    for (int part = 0; part < SCORE_PARTS; part++)
+        for (int reference = 0; reference < REFERENCES; reference++) {
+            const way_cell *cell = &contest->search->all[part][reference];
+            double rate = contest->search->rates[part][reference], of_cell = 0;
+
+            for (int in = 0; in < MEMBERSHIPS; in++) {
+                const way_cell *members = &contest->cells[part][reference][in];
+                double share = match_rate(members, rate, WAY_PRIOR);
+                double effect = members->pairs * contest->stands_for[in] * slope[in];
+
+                variance += effect * effect * share * (1 - share) / (members->labels + WAY_PRIOR + 1);
+                of_cell += effect * WAY_PRIOR / (members->labels + WAY_PRIOR);
+            }
+            variance += of_cell * of_cell * rate * (1 - rate) / (cell->labels + CELL_PRIOR + 1);
+        }
+    return variance;
+}
+
+/* Whether a difference is more than chance makes of labels as few as these. */
+static bool
+beyond_doubt(const contest *contest, double difference, const double slope[MEMBERSHIPS])
+{
+    return difference > 0 && difference * difference > CERTAIN * CERTAIN * variance_of_sum(contest, slope);
+}
+
+/*
+ * Whether the second way is better than the first beyond doubt. The two are compared pair by pair: what both
+ * put together is as right in the one as in the other, and only what they differ in is in doubt. F1 is to be
+ * better by worth_it at least; and fewer pairs are to be wrong (McNemar 1947): where many matches are thought
+ * to be missed, F1 would be had by half-wrong pairs, too, which are not worth the risk that the estimate is
  * wrong.
  */
 static bool
-adds_matches(const way *way, const struct way *to)
+is_better(match_run *run, const label_list *labels, const way_search *search, const way *first,
+          const way *second, double worth_it)
 {
-    return way->right - to->right >= MOSTLY * (way->together - to->together);
+    static const double fewer_wrong[MEMBERSHIPS] = {0, -2.0, 2.0,
+                                                    0}; /* by a match: one more right, one less wrong */
+    contest *contest = MemoryContextAllocZero(run->context, sizeof *contest);
+    visit_options options = {.mode = PAIRS_SCORED, .least_weight = PG_INT64_MIN};
+    double all[2], f1[2], slope[MEMBERSHIPS], matches = 0, better, fewer;
+    bool found;
+
+    contest->search = search;
+    contest->first = first;
+    contest->second = second;
+    match_run_visit(run, &options, count_contest, contest);
+    for (size_t i = 0; i < labels->count; i++) {
+        const label *label = &labels->labels[i];
+        way_cell *cell = contest_cell(contest, label_weight(run, label), label->a, label->b);
+
+        cell->labels++;
+        cell->matches += label->is_match;
+    }
+    count_memberships(run, contest);
+    for (int in = 0; in < MEMBERSHIPS; in++)
+        matches += contest->right[in];
+    for (int i = 0; i < 2; i++) {
+        int only = i == 0 ? IN_FIRST : IN_SECOND;
+
+        all[i] = matches + contest->pairs[only] + contest->pairs[IN_BOTH];
+        f1[i] = 2 * (contest->right[only] + contest->right[IN_BOTH]) / all[i];
+    }
+    for (int in = 0; in < MEMBERSHIPS; in++) /* of a match more: it is one more to be found, too */
+        slope[in] = ((in & IN_SECOND ? 2 : 0) - f1[1]) / all[1] - ((in & IN_FIRST ? 2 : 0) - f1[0]) / all[0];
+    better = f1[1] - f1[0];
+    fewer = 2 * (contest->right[IN_SECOND] - contest->right[IN_FIRST]) -
+            (contest->pairs[IN_SECOND] - contest->pairs[IN_FIRST]);
+    found = better > worth_it && beyond_doubt(contest, better, slope) &&
+            beyond_doubt(contest, fewer, fewer_wrong);
+    match_run_phase(
+        run, "comparison",
+        "labels change %.0f pairs to together, %.0f right, and %.0f to apart, %.0f right; F1 better by %.4f "
+        "(standard error %.4f), %.0f (%.0f) fewer pairs wrong",
+        contest->pairs[IN_SECOND], contest->right[IN_SECOND], contest->pairs[IN_FIRST],
+        contest->pairs[IN_FIRST] - contest->right[IN_FIRST], better, sqrt(variance_of_sum(contest, slope)),
+        fewer, sqrt(variance_of_sum(contest, fewer_wrong)));
+    pfree(contest);
+    return found;
 }
 
 /*
  * The best way to cluster. Of those that are about as good the one that changes least is taken: what the
  * specification says of sources, a threshold near one half, and the model before labels unless that after is
- * clearly better.
+ * better beyond doubt.
  */
 static const way *
-best_way(const way_search *search, one_per_source usual, double equally_good)
+best_way(match_run *run, const label_list *labels, const way_search *search, one_per_source usual,
+         double equally_good)
 {
     const way *before = best_of(search, true, usual, equally_good);
     const way *after = best_of(search, false, usual, equally_good);
 
-    return after != NULL && after->f1 > before->f1 + Max(equally_good, CLEARLY_BETTER) &&
-                   adds_matches(after, before)
-               ? after
-               : before;
+    return after != NULL && is_better(run, labels, search, before, after, equally_good) ? after : before;
 }
 
 way_search *
@@ -568,7 +735,7 @@ ways_choose(match_run *run, match_spec *spec, const match_spec *unlabelled, cons
     }
     look_within(run, search);
     judge_ways(run, labels, search);
-    best = best_way(search, spec->one_per_source, Max(EQUALLY_GOOD, FEW_LABELS_GOOD / rarer));
+    best = best_way(run, labels, search, spec->one_per_source, Max(EQUALLY_GOOD, FEW_LABELS_GOOD / rarer));
     appendStringInfo(report, ",\"expected_f1\":%.3f,\"expected_f1_before\":%.3f", best->f1,
                      search->ways[DEFAULT_PLACE].f1);
     if (best->before && corrected) {
