@@ -21,7 +21,8 @@
 #define MOST_LABEL_WEIGHT 8.0  /* that a label counts as others of its score */
 #define FEW_LABELS_GOOD 0.2    /* the same over the number of labels of the rarer kind */
 #define MOST_UNSEEN 0.2        /* of the pairs that a threshold below the default puts together */
-#define CERTAIN 2.0            /* standard errors that their model must be better by to be taken */
+#define CERTAIN 2.0            /* standard errors of F1 that their model must be better by to be taken */
+#define LIKELY 1.0             /* and of the pairs that are wrong */
 #define WORTH_A_LOOK 0.5       /* precision of clusters that say how many matches there are */
 #define FEWEST_WITHIN                                                                                        \
     2 /* matches within a source that make it worth asking whether sources hold things once */
@@ -604,11 +605,11 @@ variance_of_sum(const contest *contest, const double slope[MEMBERSHIPS])
     return variance;
 }
 
-/* Whether a difference is more than chance makes of labels as few as these. */
+/* Whether a difference is more than so many standard errors. */
 static bool
-beyond_doubt(const contest *contest, double difference, const double slope[MEMBERSHIPS])
+beyond_doubt(const contest *contest, double difference, const double slope[MEMBERSHIPS], double errors)
 {
-    return difference > 0 && difference * difference > CERTAIN * CERTAIN * variance_of_sum(contest, slope);
+    return difference > 0 && difference * difference > errors * errors * variance_of_sum(contest, slope);
 }
 
 /*
@@ -654,8 +655,8 @@ is_better(match_run *run, const label_list *labels, const way_search *search, co
     better = f1[1] - f1[0];
     fewer = 2 * (contest->right[IN_SECOND] - contest->right[IN_FIRST]) -
             (contest->pairs[IN_SECOND] - contest->pairs[IN_FIRST]);
-    found = better > worth_it && beyond_doubt(contest, better, slope) &&
-            beyond_doubt(contest, fewer, fewer_wrong);
+    found = better > worth_it && beyond_doubt(contest, better, slope, CERTAIN) &&
+            beyond_doubt(contest, fewer, fewer_wrong, LIKELY);
     match_run_phase(
         run, "comparison",
         "labels change %.0f pairs to together, %.0f right, and %.0f to apart, %.0f right; F1 better by %.4f "
