@@ -31,7 +31,7 @@ CREATE TABLE spec AS SELECT suggest('SELECT id, name, born, street, phone, email
 SELECT coalesce(c ->> 'column', c ->> 'name') AS compared, c ->> 'method' AS method, c ->> 'evidence' AS evidence, c -> 'term_frequency' AS term_frequency
 FROM spec, jsonb_array_elements(spec -> 'comparisons') AS c WHERE c ? 'evidence' OR c ->> 'column' IN ('seen', 'status') ORDER BY 1;
 
--- Families stay apart, and second records are found; of so few records data alone do not tell the two.
+-- Families stay apart, and second records are found; without evidence the threshold rises until they do (23_few_in_common).
 CREATE FUNCTION quality(spec jsonb) RETURNS TABLE (precise boolean, complete boolean) LANGUAGE sql AS $$
     WITH c AS MATERIALIZED (SELECT * FROM mastering.dedupe_as(NULL::int, 'SELECT id, name, born, street, phone, email, licence, seen, status FROM people', spec)),
         t AS (SELECT * FROM people JOIN c USING (id))
