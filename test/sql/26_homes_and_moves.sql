@@ -40,4 +40,4 @@ FROM (register NATURAL JOIN clusters) AS a
 JOIN (register NATURAL JOIN clusters) AS b ON a.id < b.id AND (a.thing = b.thing OR a.cluster_id = b.cluster_id);
 
 DROP TABLE register, clusters;
-DROP FUNCTION pick, word, given_name;
+DROP FUNCTION given_name(text), word(text), pick(text, int);

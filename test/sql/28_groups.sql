@@ -83,7 +83,6 @@ FROM generate_series(1, 860) AS good, generate_series(0, 1) AS copy, LATERAL (SE
 WHERE CASE WHEN pick('cc' || good, 16) = 0 THEN true ELSE copy = good % 2 END;
 CREATE VIEW things AS SELECT id, thing FROM goods;
 SELECT tenths_precise >= 9 AS precise, tenths_complete >= 9 AS complete FROM pairs_of('SELECT id, source, title, number, maker, price, category FROM goods');
-SELECT phase, facts FROM last_run() WHERE phase = 'repeating';
 DROP VIEW things;
 DROP TABLE beers, moved, homes, rung, goods;
 DROP FUNCTION pairs_of(text, jsonb), word(text), pick(text, int);
