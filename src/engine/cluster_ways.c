@@ -659,28 +659,50 @@ is_better(match_run *run, const label_list *labels, const way_search *search, co
             beyond_doubt(contest, fewer, fewer_wrong, LIKELY);
     match_run_phase(
         run, "comparison",
-        "labels change %.0f pairs to together, %.0f right, and %.0f to apart, %.0f right; F1 better by %.4f "
-        "(standard error %.4f), %.0f (%.0f) fewer pairs wrong",
-        contest->pairs[IN_SECOND], contest->right[IN_SECOND], contest->pairs[IN_FIRST],
+        "%s labels, at %g, put %.0f pairs together, %.0f right, and %.0f apart, %.0f right; F1 better by "
+        "%.4f (standard error %.4f), %.0f (%.0f) fewer pairs wrong",
+        second->before ? "before" : "after", second->threshold, contest->pairs[IN_SECOND],
+        contest->right[IN_SECOND], contest->pairs[IN_FIRST],
         contest->pairs[IN_FIRST] - contest->right[IN_FIRST], better, sqrt(variance_of_sum(contest, slope)),
         fewer, sqrt(variance_of_sum(contest, fewer_wrong)));
     pfree(contest);
     return found;
 }
 
+/* What would be done without labels, as nearly as one of the ways does it. */
+static const way *
+usual_way(const way_search *search, one_per_source usual)
+{
+    const way *nearest = &search->ways[DEFAULT_PLACE];
+
+    for (int t = 0; t < search->count; t++) {
+        const way *way = &search->ways[t];
+
+        if (way->before && way->one_per_source == usual && can_be_judged(way) &&
+            fabs(way->threshold - search->usual) < fabs(nearest->threshold - search->usual))
+            nearest = way;
+    }
+    return nearest;
+}
+
 /*
  * The best way to cluster. Of those that are about as good the one that changes least is taken: what the
- * specification says of sources, a threshold near one half, and the model before labels unless that after is
- * better beyond doubt.
+ * specification says of sources, the usual threshold, and the model before labels; another one only where it
+ * is better beyond doubt.
  */
 static const way *
 best_way(match_run *run, const label_list *labels, const way_search *search, one_per_source usual,
          double equally_good)
 {
-    const way *before = best_of(search, true, usual, equally_good);
-    const way *after = best_of(search, false, usual, equally_good);
+    const way *best = usual_way(search, usual);
 
-    return after != NULL && is_better(run, labels, search, before, after, equally_good) ? after : before;
+    for (int labelled = 0; labelled < 2; labelled++) {
+        const way *other = best_of(search, labelled == 0, usual, equally_good);
+
+        if (other != NULL && other != best && is_better(run, labels, search, best, other, equally_good))
+            best = other;
+    }
+    return best;
 }
 
 way_search *
