@@ -133,7 +133,8 @@ BEGIN
         UNION ALL (SELECT 'cluster after its end: ' || h FROM prod.%7$I h WHERE h.event IN ('died', 'merged') AND EXISTS (SELECT FROM prod.%3$I g WHERE g.id = h.id) LIMIT 3)$q$,
         e || '_records', e || '_members', e, tree, e, e || '_lineage', e || '_history');
     EXECUTE format($q$SELECT jsonb_build_object('records', coalesce(sum(g.records), 0), 'clusters', count(*), 'largest', coalesce(max(g.records), 0), 'singletons', count(*) FILTER (WHERE g.records = 1),
-        'pairs', coalesce(sum(g.records * (g.records - 1) / 2), 0)::bigint, 'filled', jsonb_build_object('name', count(g.name), 'street', count(g.street), 'city', count(g.city), 'born', count(g.born))) FROM prod.%I g$q$, e) INTO counters;
+        'pairs', coalesce(sum(g.records * (g.records - 1) / 2), 0)::bigint, 'covered', jsonb_build_object('name', coalesce(sum(g.records) FILTER (WHERE g.name IS NOT NULL), 0)::bigint, 'street', coalesce(sum(g.records) FILTER (WHERE g.street IS NOT NULL), 0)::bigint,
+            'city', coalesce(sum(g.records) FILTER (WHERE g.city IS NOT NULL), 0)::bigint, 'born', coalesce(sum(g.records) FILTER (WHERE g.born IS NOT NULL), 0)::bigint)) FROM prod.%I g$q$, e) INTO counters;
     RETURN QUERY SELECT format('counters: %s and not %s', r.counters, x.counters) FROM (SELECT counters) x, (SELECT r.counters FROM mastering.run r WHERE r.entity = e ORDER BY r.run_id DESC LIMIT 1) r WHERE NOT r.counters @> x.counters;
     DROP TABLE pg_temp.mastering_partition;
 END $$;
