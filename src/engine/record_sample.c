@@ -14,7 +14,8 @@
  */
 #define VALUE_OVERHEAD (sizeof(dictionary_value) + DICTIONARY_CODE_BYTES + sizeof(uint64))
 
-/* Of a record beside its codes: its id, and two entries for the pairs that a rule gives. */
+/* Of a record beside its codes: its id or where its text is, and two entries for the pairs that a rule gives.
+ */
 #define RECORD_OVERHEAD (sizeof(int64) + 2 * sizeof(keyed_record))
 
 record_sample *
@@ -66,6 +67,8 @@ fits(record_sample *sample, const record_store *store)
                              KEPT_BESIDE(values->texts[code].length) + VALUE_OVERHEAD;
         sample->counted[c] = values->count;
     }
+    for (; store->text_ids != NULL && sample->counted_ids < store->records.count; sample->counted_ids++)
+        sample->bytes += strlen(store->text_ids[sample->counted_ids]) + 1;
     return sample->bytes +
                store->records.count * (store->records.stride * sizeof(uint32) + RECORD_OVERHEAD) <=
            sample->most;
@@ -129,6 +132,7 @@ leave_out(record_sample *sample, record_store *store)
         sample->counted[c] = 0;
     }
     sample->bytes = 0;
+    sample->counted_ids = 0;
     store->records.rows = rows;
     store->records.count = kept;
     MemoryContextDelete(before);

@@ -14,11 +14,12 @@
 #include "engine/record_store.h"
 
 typedef struct record_sample {
-    Size most;       /* bytes that fit */
-    int zeros;       /* bits that the hashes of ids begin with */
-    uint64 left_out; /* records */
-    uint32 *counted; /* by column: values whose bytes are known */
-    Size bytes;      /* theirs */
+    Size most;          /* bytes that fit */
+    int zeros;          /* bits that the hashes of ids begin with */
+    uint64 left_out;    /* records */
+    uint32 *counted;    /* by column: values whose bytes are known */
+    uint32 counted_ids; /* the same of ids that are texts: by record */
+    Size bytes;         /* theirs */
 } record_sample;
 
 extern record_sample *record_sample_create(MemoryContext context, int columns, Size most);
