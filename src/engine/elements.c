@@ -149,19 +149,10 @@ read_jsonb(element_reader *reader, Datum value, found_elements *found)
     }
 }
 
-/* By characters. */
 static int
 compare_texts(const void *a, const void *b)
 {
-    const text_view *x = a, *y = b;
-
-    for (uint32 i = 0; i < Min(x->length, y->length); i++) {
-        uint32 p = text_view_at(*x, i), q = text_view_at(*y, i);
-
-        if (p != q)
-            return p < q ? -1 : 1;
-    }
-    return x->length < y->length ? -1 : x->length > y->length;
+    return text_view_compare(*(const text_view *)a, *(const text_view *)b);
 }
 
 /* The elements' characters one behind the other, in the narrowest width. */

@@ -248,13 +248,16 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
     return profile->mean_words <= 3.0 && profile->mean_length <= 30 ? KIND_NAME : KIND_TEXT;
 }
 
+/* The first are those of most records, of as many by content. */
 static void
 note_frequent(column_profile *profile, uint32 code, uint32 records)
 {
+    const text_view *texts = profile->values->texts;
     uint32 place = profile->top_count;
 
-    /* Ties by code would depend on the order of reading: the caller sorts out equals by content. */
-    while (place > 0 && profile->top_records[place - 1] < records)
+    while (place > 0 && (profile->top_records[place - 1] < records ||
+                         (profile->top_records[place - 1] == records &&
+                          text_view_compare(texts[code], texts[profile->top_codes[place - 1]]) < 0)))
         place--;
     if (place >= lengthof(profile->top_codes))
         return;

@@ -9,12 +9,13 @@
 #include "engine/json_reader.h"
 #include "engine/quantities.h"
 #include "engine/value_reader.h"
+#include "kernel/hash.h"
 #include "kernel/quantity_value.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define VALUES_LOOKED_AT 5000  /* to see whether a column holds quantities */
+#define VALUES_LOOKED_AT 5000  /* at most, to see whether a column holds quantities */
 #define LEAST_WITH_DIGIT 0.3   /* of the values; the others are words for nothing */
 #define LEAST_QUANTITIES 0.8   /* of the values with a digit */
 #define LEAST_WITH_UNIT 0.1    /* of the quantities */
@@ -44,6 +45,37 @@ typedef struct measure_counts {
     int unit_count;
     unit_count units[MOST_UNITS];
 } measure_counts;
+
+/* Values of a column by their hashes, few enough to be read several times. */
+typedef struct looked_at {
+    const dictionary *values;
+    uint32 *codes;
+    uint32 count;
+} looked_at;
+
+static int
+compare_hashes(const void *a, const void *b, void *context)
+{
+    const dictionary *values = context;
+    uint64 x = values->hashes[*(const uint32 *)a], y = values->hashes[*(const uint32 *)b];
+
+    return (x > y) - (x < y);
+}
+
+/* Which ones, and in which order, is a matter of what they are, and not of the order of the records. */
+static looked_at
+choose_values(const dictionary *values)
+{
+    looked_at chosen = {.values = values};
+    uint64 most = PG_UINT64_MAX / (values->count / VALUES_LOOKED_AT + 1);
+
+    chosen.codes = palloc(values->count * sizeof(uint32));
+    for (uint32 code = 1; code < values->count; code++)
+        if (hash_word(values->hashes[code]) <= most)
+            chosen.codes[chosen.count++] = code;
+    qsort_arg(chosen.codes, chosen.count, sizeof(uint32), compare_hashes, unconstify(dictionary *, values));
+    return chosen;
+}
 
 static void
 count_unit(measure_counts *counts, const unit_entry *unit, double records)
@@ -124,15 +156,19 @@ enough(const measure_counts *counts, double with_digit)
            (counts->with_letter <= known / 2 || known >= LEAST_WITH_LETTER * counts->quantities);
 }
 
-/* The measures that values name, the most frequent first among few; seconds too, for clocks and "3m". */
+/*
+ * The measures that values name; seconds too, for clocks and "3m". Counts the records of the values, and of
+ * those with a digit.
+ */
 static int
-find_measures(const dictionary *values, uint32 step, double *with_digit, const char **bases)
+find_measures(const looked_at *looked_at, double *filled, double *with_digit, const char **bases)
 {
-    double records[MOST_MEASURES] = {0};
+    const dictionary *values = looked_at->values;
     int count = 1;
 
     bases[0] = "s";
-    for (uint32 code = 1; code < values->count; code += step) {
+    for (uint32 v = 0; v < looked_at->count; v++) {
+        uint32 code = looked_at->codes[v];
         text_view text = values->texts[code];
         quantity_value value;
         bool digit = false;
@@ -140,16 +176,14 @@ find_measures(const dictionary *values, uint32 step, double *with_digit, const c
 
         for (uint32 i = 0; i < text.length && !digit; i++)
             digit = text_view_at(text, i) >= '0' && text_view_at(text, i) <= '9';
+        *filled += values->records[code];
         *with_digit += digit ? values->records[code] : 0;
         if (!quantity_value_read(text, &(quantity_form){NULL, false}, &value) || value.unit == NULL)
             continue;
         while (b < count && strcmp(bases[b], value.unit->base) != 0)
             b++;
-        if (b == MOST_MEASURES)
-            continue;
-        if (b == count)
+        if (b == count && count < MOST_MEASURES)
             bases[count++] = value.unit->base;
-        records[b] += values->records[code];
     }
     return count;
 }
@@ -314,7 +348,7 @@ word_of_count(text_view text, char word[LONGEST_WORD + 1])
 
 /* A column whose numbers all count the same is one of numbers. */
 static void
-find_counts(column_profile *profile, uint32 step, double with_digit)
+find_counts(column_profile *profile, const looked_at *looked_at, double with_digit)
 {
     const dictionary *values = profile->values;
     char words[MOST_WORDS][LONGEST_WORD + 1], word[LONGEST_WORD + 1];
@@ -325,7 +359,8 @@ find_counts(column_profile *profile, uint32 step, double with_digit)
     if ((profile->kind != KIND_CODE && profile->kind != KIND_NAME && profile->kind != KIND_TEXT) ||
         profile->mean_digits >= MOST_DIGITS)
         return;
-    for (uint32 code = 1; code < values->count; code += step) {
+    for (uint32 v = 0; v < looked_at->count; v++) {
+        uint32 code = looked_at->codes[v];
         int w = 0;
 
         if (!word_of_count(values->texts[code], word))
@@ -360,31 +395,34 @@ quantities_find(MemoryContext context, column_profile *profile)
     const char *bases[MOST_MEASURES];
     measure_counts best = {0};
     const unit_entry *unit = NULL;
-    double with_digit = 0, most = 0;
+    double filled = 0, with_digit = 0, most = 0;
+    looked_at looked_at;
     amount_code *amounts;
-    uint32 step = values->count / VALUES_LOOKED_AT + 1, count;
+    uint32 count;
     int measures;
 
     if (profile->kind == KIND_EMPTY || profile->kind == KIND_EMAIL || profile->kind == KIND_DATE ||
         profile->distinct < LEAST_VALUES)
         return;
-    measures = find_measures(values, step, &with_digit, bases);
-    if (with_digit * step < LEAST_WITH_DIGIT * profile->filled)
+    looked_at = choose_values(values);
+    measures = find_measures(&looked_at, &filled, &with_digit, bases);
+    if (with_digit < LEAST_WITH_DIGIT * filled)
         return;
     for (int m = 1; m <= measures; m++) {
         measure_counts counts = {.base = bases[m % measures]}; /* seconds last: "5m" alone are meters */
 
-        for (uint32 code = 1; code < values->count; code += step)
-            count_value(&counts, values->texts[code], values->records[code]);
+        for (uint32 v = 0; v < looked_at.count; v++)
+            count_value(&counts, values->texts[looked_at.codes[v]], values->records[looked_at.codes[v]]);
         if (enough(&counts, with_digit) && (best.base == NULL || counts.quantities > best.quantities))
             best = counts;
     }
     if (best.base == NULL) {
-        find_counts(profile, step, with_digit);
+        find_counts(profile, &looked_at, with_digit);
         return;
     }
     for (int u = 0; u < best.unit_count; u++) {
-        if (best.units[u].records > most) {
+        if (best.units[u].records > most ||
+            (best.units[u].records == most && unit != NULL && best.units[u].unit->factor > unit->factor)) {
             most = best.units[u].records;
             unit = best.units[u].unit;
         }

@@ -30,13 +30,7 @@ compare_frequencies(const void *a, const void *b)
 
     if (x->records != y->records)
         return x->records > y->records ? -1 : 1;
-    for (uint32 i = 0; i < Min(x->text.length, y->text.length); i++) {
-        uint32 p = text_view_at(x->text, i), q = text_view_at(y->text, i);
-
-        if (p != q)
-            return p < q ? -1 : 1;
-    }
-    return x->text.length < y->text.length ? -1 : x->text.length > y->text.length;
+    return text_view_compare(x->text, y->text);
 }
 
 /* A value of so many records may be among those that are kept, and fewer may not. */

@@ -73,4 +73,19 @@ text_view_at(text_view text, uint32_t i)
     return text.width == 1 ? ((const uint8_t *)text.chars)[i] : ((const uint32_t *)text.chars)[i];
 }
 
+/* Below, at or above 0: by characters, a text before those that go on. */
+static inline int
+text_view_compare(text_view a, text_view b)
+{
+    uint32_t shorter = a.length < b.length ? a.length : b.length;
+
+    for (uint32_t i = 0; i < shorter; i++) {
+        uint32_t x = text_view_at(a, i), y = text_view_at(b, i);
+
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    return a.length < b.length ? -1 : a.length > b.length;
+}
+
 #endif

@@ -41,3 +41,12 @@ SELECT name, records, distinct_values FROM mastering.profile('SELECT id, maker, 
 SELECT name, records > distinct_values AS records_are_all FROM mastering.profile('SELECT id, d FROM sampled_texts');
 DROP TABLE sampled_texts;
 DROP FUNCTION sampled_megabytes;
+-- Which values are told as the most frequent, and whether a column holds quantities, depends on what they are, and not on the order in which
+-- they are met: of many different ones some are looked at.
+CREATE TABLE sampled_order AS
+SELECT no AS id, 'color ' || no % 300 AS color, CASE no % 3 WHEN 1 THEN no || ' kg' ELSE 'item ' || no END AS weight FROM generate_series(1, 10000) AS no;
+SELECT name, top_values FROM mastering.profile('SELECT id, color FROM sampled_order ORDER BY id');
+SELECT name, top_values FROM mastering.profile('SELECT id, color FROM sampled_order ORDER BY id DESC');
+SELECT name, kind FROM mastering.profile('SELECT id, weight FROM sampled_order ORDER BY id');
+SELECT name, kind FROM mastering.profile('SELECT id, weight FROM sampled_order ORDER BY id % 3 = 1, id');
+DROP TABLE sampled_order;
