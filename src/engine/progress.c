@@ -13,7 +13,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define MOST_PHASES 256
+#define FIRST_PHASES 256
+#define MOST_PHASES 65536 /* with labels many ways are tried, and each says what it sees of sources */
 #define TRIED "tried "
 
 typedef struct progress_slot {
@@ -157,13 +158,15 @@ progress_list(progress_entry **entries, int *count)
 /* ---- the session's last run ---- */
 
 static phase_summary *phases = NULL;
-static int phase_count = 0;
+static int phase_count = 0, phases_allocated = 0;
 
 void
 summary_begin(void)
 {
-    if (phases == NULL)
-        phases = MemoryContextAlloc(TopMemoryContext, MOST_PHASES * sizeof(phase_summary));
+    if (phases == NULL) {
+        phases = MemoryContextAlloc(TopMemoryContext, FIRST_PHASES * sizeof(phase_summary));
+        phases_allocated = FIRST_PHASES;
+    }
     phase_count = 0;
 }
 
@@ -175,6 +178,10 @@ summary_add(const char *phase, const char *facts, double milliseconds, double pr
 
     if (phases == NULL || phase_count == MOST_PHASES)
         return;
+    if (phase_count == phases_allocated) {
+        phases = repalloc(phases, 2 * phases_allocated * sizeof(phase_summary));
+        phases_allocated *= 2;
+    }
     summary = &phases[phase_count++];
     strlcpy(summary->phase, phase, sizeof summary->phase);
     strlcpy(summary->facts, facts, sizeof summary->facts);

@@ -15,7 +15,11 @@ SELECT facts FROM mastering.last_run() WHERE phase = 'source' ORDER BY 1;
 CREATE TABLE progress_sources AS SELECT g AS id, 's' || g % 300 AS source, md5((g / 2)::text) AS name, 'city ' || g / 2 % 40 AS city FROM generate_series(1, 1500) AS g;
 SELECT count(DISTINCT cluster_id) AS clusters FROM mastering.dedupe('SELECT * FROM progress_sources', '{"blocking": ["name"], "comparisons": [{"column": "name", "method": "exact"}, {"column": "city", "method": "exact"}]}');
 SELECT phase, facts FROM mastering.last_run() WHERE phase IN ('source', 'result') ORDER BY step;
-DROP TABLE progress_sources;
+-- Labels make it look at sources many times over: however much there is to tell, the end is told.
+CREATE TABLE progress_labels AS SELECT g::text AS id_a, (g + 1)::text AS id_b, g % 2 = 0 AS is_match FROM generate_series(1, 600) AS g;
+SELECT count(DISTINCT cluster_id) AS clusters FROM mastering.dedupe('SELECT id, ''s'' || id % 40 AS source, name, city FROM progress_sources', labels => 'SELECT * FROM progress_labels');
+SELECT count(*) > 256 AS many, count(*) = max(step) AS numbered, (array_agg(phase ORDER BY step DESC))[1] AS last, count(*) FILTER (WHERE phase = 'source') AS sources FROM mastering.last_run();
+DROP TABLE progress_sources, progress_labels;
 SELECT * FROM mastering.progress;
 -- anybody may look
 CREATE ROLE regress_progress;
