@@ -49,7 +49,7 @@ equal_names_find(match_run *run)
         /* Of names of one word nothing is known: any may be two persons'. */
         found.share = (MORE_THAN_CHANCE * share_of_pairs(words->first, several) *
                            share_of_pairs(words->last, several) * several * several / 2 +
-                       words->equal_of_word / words->one_counted) /
+                       (double)words->equal_of_word / (double)words->one_counted) /
                       (filled * filled / 2);
         found.share = Max(found.share, 2.0 / (values->filled * values->filled));
     }

@@ -201,7 +201,7 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
 static void
 leave_out_copies(const value_summary *values, double equal_matches, term_frequencies *frequencies)
 {
-    double by_chance = Max(1.0 - equal_matches / values->equal_pairs, LEAST_BY_CHANCE);
+    double by_chance = Max(1.0 - equal_matches / (double)values->equal_pairs, LEAST_BY_CHANCE);
     double listed = 0;
 
     for (int i = 0; i < frequencies->count; i++)

@@ -223,7 +223,7 @@ static double
 exact_share(match_run *run, int slot, bool across)
 {
     const value_summary *values = value_summary_of(run, slot);
-    double equal = values->equal_pairs, filled = pairs_of(values->filled);
+    double equal = (double)values->equal_pairs, filled = pairs_of(values->filled);
     double equal_within = 0, filled_within = 0;
 
     if (across)

@@ -41,7 +41,7 @@ make_classes(match_run *run, int c, rarity *rarity)
     const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
     double most = values->frequent_count == 0 ? 0 : values->frequent[0].records, range,
            sums[MAX_LEVELS] = {0};
-    double rest_pairs = values->equal_pairs, rest_held = values->held;
+    double rest_pairs = (double)values->equal_pairs, rest_held = values->held;
 
     memset(rarity, 0, sizeof *rarity);
     rarity->comparison = c;

@@ -87,6 +87,12 @@ look_at_rest(value_summary *summary, const values_ahead *ahead)
         look_at_value(summary, ahead->texts[i]);
 }
 
+static inline uint64
+pairs_of(uint64 records)
+{
+    return records > 0 ? records * (records - 1) / 2 : 0;
+}
+
 /* The place of a text's first or last word; words end at blanks. one: it is all that there is. */
 static uint32
 place_of_word(text_view text, bool last, bool *one)
@@ -115,7 +121,7 @@ count_words(word_places *words, text_view text, uint32 records)
     uint32 first = place_of_word(text, false, &one), last;
 
     if (one) {
-        words->equal_of_word += (double)records * (records - 1.0) / 2;
+        words->equal_of_word += pairs_of(records);
         return;
     }
     last = place_of_word(text, true, &one);
@@ -135,7 +141,8 @@ static void
 count_values(value_summary *summary, const dictionary *values, frequent_candidates *candidates)
 {
     uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX, counted = 0;
-    double filled = summary->filled, held = summary->held, equal_pairs = summary->equal_pairs;
+    double filled = summary->filled, held = summary->held;
+    uint64 equal_pairs = summary->equal_pairs;
     uint64 not_looked_at = summary->one_looked_at - 1; /* bits of a hash */
     values_ahead ahead = {0};
 
@@ -144,7 +151,7 @@ count_values(value_summary *summary, const dictionary *values, frequent_candidat
 
         filled += records;
         held += records;
-        equal_pairs += records * (records - 1) / 2;
+        equal_pairs += pairs_of(values->records[code]);
         if ((values->hashes[code] & not_looked_at) == 0)
             look_at_later(summary, &ahead, values->texts[code]);
         if (summary->words != NULL && (values->hashes[code] & (summary->words->one_counted - 1)) == 0)

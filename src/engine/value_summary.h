@@ -27,7 +27,7 @@ typedef struct value_frequency {
 typedef struct word_places {
     uint64 one_counted;
     double records;       /* of names of two words or more */
-    double equal_of_word; /* pairs of records with the same name of one word */
+    uint64 equal_of_word; /* pairs of records with the same name of one word */
     uint32 first[WORD_PLACES], last[WORD_PLACES];
 } word_places;
 
@@ -35,7 +35,7 @@ typedef struct value_summary {
     double filled;        /* records that have a value */
     double held;          /* values that they have: more of elements */
     double values;        /* distinct ones */
-    double equal_pairs;   /* of records that have the same value */
+    uint64 equal_pairs;   /* of records that have the same value: sums are exact, in whatever order */
     uint64 one_looked_at; /* of so many distinct values */
     double looked_at;     /* those that were, and of these, */
     double dates;         /* those that are dates, */
