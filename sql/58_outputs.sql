@@ -224,6 +224,36 @@ END
 $$;
 COMMENT ON FUNCTION mastering.training_stage(text) IS 'The stage in which an environment''s models are trained: itself, or the first of those that are promoted to it.';
 
+-- Whether SQL expressions of blocking and comparisons can be read with an entity's attributes. The engine is not asked: each run would ask it, and
+-- last_run would tell of that.
+CREATE FUNCTION mastering.expressions_hold(tree jsonb, env_name text, entity_name text, spec jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    expressions text := (SELECT string_agg(format(E'(%s\n)', x.expression), ', ') FROM (
+        SELECT k.value AS expression FROM jsonb_array_elements(spec -> 'blocking') r
+         CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(r.value) WHEN 'object' THEN r.value -> 'keys' ELSE r.value END AS keys) w
+         CROSS JOIN LATERAL jsonb_array_elements_text(CASE jsonb_typeof(w.keys) WHEN 'array' THEN w.keys ELSE jsonb_build_array(w.keys) END) k
+         WHERE k.value !~ '^[[:alpha:]_][[:alnum:]_]*$'
+        UNION ALL SELECT c ->> 'expression' FROM jsonb_path_query(spec -> 'comparisons', '$[*] ? (exists(@.expression))') c) x);
+    columns text := (SELECT string_agg(format('NULL::%s AS %I', a.value ->> 'type', a.value ->> 'name'), ', ' ORDER BY a.ordinality)
+                       FROM jsonb_array_elements(mastering.require_entity(tree, env_name, entity_name) -> 'attributes') WITH ORDINALITY a);
+BEGIN
+    IF expressions IS NULL THEN
+        RETURN true;
+    END IF;
+    BEGIN
+        PERFORM FROM mastering.environment e
+               CROSS JOIN LATERAL mastering.query_as(e.owner::name, format('SELECT count(*) FROM (SELECT %s FROM (SELECT NULL::text AS id, NULL::text AS source, %s WHERE false) q) x', expressions, columns),
+                                                     mastering.artifact_path(env_name), true) AS t (n bigint)
+         WHERE e.name = env_name;
+        RETURN true;
+    EXCEPTION WHEN OTHERS THEN
+        RETURN false;
+    END;
+END
+$$;
+COMMENT ON FUNCTION mastering.expressions_hold(jsonb, text, text, jsonb) IS 'Whether expressions of blocking and comparisons name attributes that there are.';
+
 -- Attributes are defined anew, and rules name one that is no more.
 CREATE FUNCTION mastering.require_attributes(tree jsonb, env_name text, entity_name text, spec jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -248,14 +278,14 @@ BEGIN
         RAISE EXCEPTION 'entity "%" in environment "%" has no attribute "%", which its % name%', entity_name, env_name, missing.name, missing.kind, CASE missing.kind WHEN 'blocking' THEN 's' ELSE '' END
             USING ERRCODE = '42703', DETAIL = format('Its attributes are: %s.', mastering.quoted_list(attributes)), HINT = anew;
     END IF;
-    -- What expressions name the engine finds; what was learnt says nothing of that.
-    BEGIN
+    IF mastering.expressions_hold(tree, env_name, entity_name, spec) THEN
+        RETURN;
+    END IF;
+    BEGIN    -- The engine says which and where; what was learnt says nothing of that.
         PERFORM mastering.require_rules(e, mastering.require_entity(tree, env_name, entity_name), s.key,
                                         (SELECT jsonb_agg(CASE jsonb_typeof(x.value) WHEN 'object' THEN x.value - '{trained,frequencies,terms,split}'::text[] ELSE x.value END ORDER BY x.ordinality) FROM jsonb_array_elements(s.value) WITH ORDINALITY x))
-           FROM mastering.environment e
-          JOIN jsonb_each(spec) s ON s.key = 'blocking' AND jsonb_path_exists(s.value, '$[*].keys[*] ? (!(@ like_regex "^[[:alpha:]_][[:alnum:]_]*$"))')
-                                  OR s.key = 'comparisons' AND jsonb_path_exists(s.value, '$[*].expression')
-         WHERE e.name = env_name;
+           FROM mastering.environment e JOIN jsonb_each(spec) s ON s.key IN ('blocking', 'comparisons')
+          WHERE e.name = env_name;
     EXCEPTION WHEN invalid_parameter_value THEN
         GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
         RAISE EXCEPTION '%', message USING ERRCODE = '22023', DETAIL = detail, HINT = anew;

@@ -27,7 +27,7 @@ BEGIN
                     'run_inputs', 'golden_keys', 'brief_inputs', 'decisions_in_force', 'not_local', 'tell_of_full_run', 'why_full', 'note_changes', 'note_decided', 'scope_query', 'read_rows', 'read_wanted', 'leave_unchanged', 'read_clusters', 'note_near', 'scope_of_parts', 'links_query', 'regroup', 'increment', 'plan_run', 'neighbours', 'key_neighbours', 'present_shares', 'note_levels', 'run_basis', 'hand_over', 'find_links', 'measure_drift', 'elements_of', 'key_spec', 'large_block', 'tally', 'changed_tally', 'tally_counters', 'record_runs', 'counter_values', 'judge_counters', 'bounds_document', 'check_bounds', 'schemas_of',
                     'revoke_views', 'candidate_named', 'show_candidate', 'create_candidate_schema', 'remove_candidate', 'check_candidate', 'live_key', 'explain_run',
                     'last_backup', 'explain_backup', 'require_backup', 'set_restore_point', 'entity_document', 'check_document', 'clustering_document', 'source_document',
-                    'pipeline_document', 'require_rules', 'require_attributes', 'training_stage', 'valid_artifact', 'is_bindable', 'is_own_label']))
+                    'pipeline_document', 'require_rules', 'require_attributes', 'expressions_hold', 'training_stage', 'valid_artifact', 'is_bindable', 'is_own_label']))
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, f.name);
     END LOOP;

@@ -36,6 +36,7 @@ SELECT define_entity('at_dev', 'q', '{"name": "text", "email": "text", "code": "
 SELECT set_blocking('at_dev', 'q', '["lower(email)"]'), set_comparisons('at_dev', 'q', '[{"column": "name", "method": "jaro_winkler"}, {"name": "mail", "expression": "upper(email)", "method": "exact"}]');
 SELECT train('at_dev', 'q') IS NOT NULL AS trained;
 SELECT master('at_dev', 'q') ? 'records' AS mastered;
+SELECT phase, facts FROM last_run() WHERE phase IN ('read', 'result') ORDER BY step;    -- of the run, and not of what looked at its expressions
 SELECT define_entity('at_dev', 'q', '{"name": "text", "code": "text"}');
 SELECT master('at_dev', 'q');
 SELECT train('at_dev', 'q');
