@@ -65,121 +65,210 @@ pair_bytes_of_single(const void *a, size_t size_a, const void *b, size_t size_b,
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <tmmintrin.h>
 
-#define SSSE3 __attribute__((target("ssse3")))
+#define SSSE3 __attribute__((target("ssse3,popcnt")))
 #define MOST_PARTS (PAIR_BYTES_LONGEST / 16)
-
-/* A text in registers, zeros behind it. */
-typedef struct text_parts {
-    __m128i parts[MOST_PARTS];
-    int count;
-} text_parts;
 
 /* How many bits a number below 16 has, four bits each. */
 #define BITS_OF_FOUR UINT64_C(0x4332322132212110)
 #define BITS(x) ((BITS_OF_FOUR >> 4 * ((x)&15) & 15) + (BITS_OF_FOUR >> 4 * ((x) >> 4) & 15))
 
-/* Which bytes to take of eight, so that those whose bits are set come first. */
+/* Which bytes to take of eight, so that those whose bits are set come first, and zeros behind them. */
 #define TAKEN(bits, i) (((bits) >> (i)&1) * (UINT64_C(i) << 8 * BITS((bits) & ((1 << (i)) - 1))))
+#define NONE(bits) ((bits) == 255 ? 0 : UINT64_C(0x8080808080808080) << 8 * (BITS(bits) & 7))
 #define KEPT(bits)                                                                                           \
     (TAKEN(bits, 1) | TAKEN(bits, 2) | TAKEN(bits, 3) | TAKEN(bits, 4) | TAKEN(bits, 5) | TAKEN(bits, 6) |   \
-     TAKEN(bits, 7))
+     TAKEN(bits, 7) | NONE(bits))
 #define KEPT_4(bits) KEPT(bits), KEPT((bits) + 1), KEPT((bits) + 2), KEPT((bits) + 3)
 #define KEPT_16(bits) KEPT_4(bits), KEPT_4((bits) + 4), KEPT_4((bits) + 8), KEPT_4((bits) + 12)
 #define KEPT_64(bits) KEPT_16(bits), KEPT_16((bits) + 16), KEPT_16((bits) + 32), KEPT_16((bits) + 48)
 
 static const uint64_t kept_of_eight[256] = {KEPT_64(0), KEPT_64(64), KEPT_64(128), KEPT_64(192)};
 
-/* The bytes from FIRST_BYTE on: as signed numbers, those from -64 to -1. */
+/* From place 16 on the bytes as they are; from an earlier one they move up, from a later one down. */
+static const uint8_t moved[48] = {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
+                                  128, 128, 128, 128, 0,   1,   2,   3,   4,   5,   6,   7,
+                                  8,   9,   10,  11,  12,  13,  14,  15,  128, 128, 128, 128,
+                                  128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128};
+
+/* Places from 0 to 16; zeros where nothing comes from. */
+SSSE3 static inline __m128i
+move_up(__m128i bytes, uint32_t places)
+{
+    return _mm_shuffle_epi8(bytes, _mm_loadu_si128((const __m128i *)(const void *)(moved + 16 - places)));
+}
+
+SSSE3 static inline __m128i
+move_down(__m128i bytes, uint32_t places)
+{
+    return _mm_shuffle_epi8(bytes, _mm_loadu_si128((const __m128i *)(const void *)(moved + 16 + places)));
+}
+
+/* The bytes from FIRST_BYTE on. */
 static inline __m128i
 first_bytes(__m128i bytes)
 {
-    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8(-65)),
-                         _mm_cmplt_epi8(bytes, _mm_setzero_si128()));
+    return _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8((char)FIRST_BYTE)), bytes);
 }
 
-static inline void
-load_parts(const uint8_t *text, size_t size, text_parts *to)
+/* The bytes of a text from place i on, at most 16, zeros behind them. */
+SSSE3 static inline __m128i
+load_part(const uint8_t *text, size_t size, size_t i)
 {
-    size_t i = 0;
-
-    to->count = 0;
-    for (; i + 16 <= size; i += 16)
-        to->parts[to->count++] = _mm_loadu_si128((const __m128i *)(const void *)(text + i));
-    if (i < size)
-        to->parts[to->count++] = load_bytes(text + i, (uint32_t)(size - i));
+    if (i + 16 <= size)
+        return _mm_loadu_si128((const __m128i *)(const void *)(text + i));
+    if (size < 16)
+        return load_bytes(text, (uint32_t)size);
+    /* The last bytes are read again with some before them. */
+    return move_down(_mm_loadu_si128((const __m128i *)(const void *)(text + size - 16)),
+                     (uint32_t)(i + 16 - size));
 }
 
-/* Takes note of the first bytes of a text; the bits of those that are neither of two. */
-static inline uint32_t
-note_parts(const text_parts *text, const uint8_t *at, __m128i firsts[2], int *count)
+/* The first bytes of two texts: greatest and least are in every byte, the same where there is but one. */
+typedef struct first_range {
+    __m128i greatest, least;
+} first_range;
+
+/* As long as parts are looked at, least is the complement, 0 for none. No byte of valid UTF-8 is greater than
+ * a first one. */
+SSSE3 static inline void
+note_part(first_range *range, __m128i bytes)
 {
-    uint32_t more = 0;
+    range->greatest = _mm_max_epu8(range->greatest, bytes);
+    range->least = _mm_max_epu8(range->least, _mm_andnot_si128(bytes, first_bytes(bytes)));
+}
 
-    for (int p = 0; p < text->count; p++) {
-        __m128i bytes = text->parts[p];
-        __m128i known = _mm_or_si128(_mm_cmpeq_epi8(bytes, firsts[0]), _mm_cmpeq_epi8(bytes, firsts[1]));
-        uint32_t unknown = (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(known, first_bytes(bytes)));
+SSSE3 static inline __m128i
+greatest_everywhere(__m128i bytes)
+{
+    bytes = _mm_max_epu8(bytes, _mm_alignr_epi8(bytes, bytes, 8));
+    bytes = _mm_max_epu8(bytes, _mm_alignr_epi8(bytes, bytes, 4));
+    bytes = _mm_max_epu8(bytes, _mm_alignr_epi8(bytes, bytes, 2));
+    return _mm_max_epu8(bytes, _mm_alignr_epi8(bytes, bytes, 1));
+}
 
-        for (; unknown != 0 && *count < 2; ++*count) {
-            firsts[*count] = _mm_set1_epi8((char)at[p * 16 + (int)lowest_bit(unknown)]);
-            unknown &= ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, firsts[*count]));
-        }
-        more |= unknown;
+SSSE3 static inline void
+finish_range(first_range *range)
+{
+    range->greatest = greatest_everywhere(range->greatest);
+    range->least = _mm_xor_si128(greatest_everywhere(range->least), _mm_set1_epi8(-1));
+}
+
+/* The first bytes that are neither. */
+SSSE3 static inline __m128i
+beside_range(const first_range *range, __m128i bytes)
+{
+    __m128i known = _mm_or_si128(_mm_cmpeq_epi8(bytes, range->greatest), _mm_cmpeq_epi8(bytes, range->least));
+
+    return _mm_andnot_si128(known, first_bytes(bytes));
+}
+
+SSSE3 static inline bool
+within_range(const first_range *range, __m128i beside)
+{
+    return _mm_movemask_epi8(beside) == 0 && (uint8_t)_mm_cvtsi128_si32(range->greatest) < THREE_BYTES;
+}
+
+/*
+ * Bytes are gathered in a register and stored sixteen at once, one store over another until they are full: a
+ * load of some of them then never waits until several stores are in memory.
+ */
+typedef struct byte_maker {
+    __m128i gathered, before; /* before: which bytes of the part before were the lesser first bytes */
+    uint8_t *to;
+    uint32_t count;
+} byte_maker;
+
+SSSE3 static inline void
+make_part(byte_maker *maker, const first_range *range, __m128i bytes)
+{
+    __m128i left_out = first_bytes(bytes);
+    __m128i other = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, range->greatest), left_out);
+    uint32_t kept = (uint32_t)_mm_movemask_epi8(left_out) ^ 0xffff, inside = maker->count & 15;
+    uint8_t *to = maker->to + (maker->count - inside);
+    __m128i order_low = _mm_loadl_epi64((const __m128i *)(const void *)&kept_of_eight[kept & 255]);
+    __m128i order_high = _mm_loadl_epi64((const __m128i *)(const void *)&kept_of_eight[kept >> 8]);
+    __m128i low, high, made;
+
+    /* What was found of each byte says something of the next one. */
+    made = _mm_or_si128(bytes,
+                        _mm_and_si128(_mm_alignr_epi8(other, maker->before, 15), _mm_set1_epi8(OTHER_FIRST)));
+    maker->before = other;
+    low = _mm_move_epi64(_mm_shuffle_epi8(made, order_low));
+    high = _mm_move_epi64(_mm_shuffle_epi8(_mm_srli_si128(made, 8), order_high));
+    made = _mm_or_si128(low, move_up(high, (uint32_t)__builtin_popcount(kept & 255)));
+    maker->gathered = _mm_or_si128(maker->gathered, move_up(made, inside));
+    _mm_storeu_si128((__m128i *)(void *)to, maker->gathered);
+    maker->count += (uint32_t)__builtin_popcount(kept);
+    if (maker->count - (uint32_t)(to - maker->to) >= 16) {
+        maker->gathered = move_down(made, 16 - inside);
+        _mm_storeu_si128((__m128i *)(void *)(to + 16), maker->gathered);
     }
-    return more;
 }
 
-SSSE3 static inline uint32_t
-make_bytes_of_parts(const text_parts *text, size_t size, __m128i first, uint8_t *to)
+/* Texts of at most 32 bytes. */
+SSSE3 static inline bool
+pair_bytes_of_two_parts(const uint8_t *a, size_t size_a, const uint8_t *b, size_t size_b, pair_bytes *to)
 {
-    __m128i before = _mm_setzero_si128();
-    uint32_t count = 0;
+    __m128i zero = _mm_setzero_si128();
+    __m128i a_0 = load_part(a, size_a, 0), a_1 = size_a > 16 ? load_part(a, size_a, 16) : zero;
+    __m128i b_0 = load_part(b, size_b, 0), b_1 = size_b > 16 ? load_part(b, size_b, 16) : zero;
+    first_range range = {zero, zero};
+    byte_maker maker_a = {zero, zero, to->bytes[0], 0}, maker_b = {zero, zero, to->bytes[1], 0};
 
-    for (int p = 0; p < text->count; p++) {
-        __m128i bytes = text->parts[p], left_out = first_bytes(bytes);
-        __m128i other = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, first), left_out);
-        uint32_t kept = (uint32_t)_mm_movemask_epi8(left_out) ^ 0xffff;
-        __m128i made;
-
-        if (size - (size_t)p * 16 < 16)
-            kept &= (UINT32_C(1) << (size - (size_t)p * 16)) - 1;
-        /* What was found of each byte says something of the next one. */
-        made = _mm_or_si128(bytes,
-                            _mm_and_si128(_mm_alignr_epi8(other, before, 15), _mm_set1_epi8(OTHER_FIRST)));
-        before = other;
-        for (int half = 0; half < 2; half++, kept >>= 8, made = _mm_srli_si128(made, 8)) {
-            __m128i order = _mm_loadl_epi64((const __m128i *)(const void *)&kept_of_eight[kept & 255]);
-
-            _mm_storel_epi64((__m128i *)(void *)(to + count), _mm_shuffle_epi8(made, order));
-            count += (uint32_t)BITS(kept & 255);
-        }
-    }
-    return count;
+    note_part(&range, a_0);
+    note_part(&range, a_1);
+    note_part(&range, b_0);
+    note_part(&range, b_1);
+    finish_range(&range);
+    if (!within_range(&range,
+                      _mm_or_si128(_mm_or_si128(beside_range(&range, a_0), beside_range(&range, a_1)),
+                                   _mm_or_si128(beside_range(&range, b_0), beside_range(&range, b_1)))))
+        return false;
+    make_part(&maker_a, &range, a_0);
+    make_part(&maker_a, &range, a_1);
+    make_part(&maker_b, &range, b_0);
+    make_part(&maker_b, &range, b_1);
+    to->lengths[0] = maker_a.count - (uint32_t)(32 - size_a);
+    to->lengths[1] = maker_b.count - (uint32_t)(32 - size_b);
+    return true;
 }
 
+/* Texts of at most PAIR_BYTES_LONGEST bytes. */
 SSSE3 static bool
 pair_bytes_of_parts(const void *a, size_t size_a, const void *b, size_t size_b, pair_bytes *to)
 {
-    text_parts parts[2];
-    __m128i firsts[2] = {_mm_setzero_si128(), _mm_setzero_si128()};
-    int count = 0;
+    const uint8_t *texts[2] = {a, b};
+    const size_t sizes[2] = {size_a, size_b};
+    __m128i beside = _mm_setzero_si128();
+    first_range range = {beside, beside};
 
-    load_parts(a, size_a, &parts[0]);
-    load_parts(b, size_b, &parts[1]);
-    if ((note_parts(&parts[0], a, firsts, &count) | note_parts(&parts[1], b, firsts, &count)) != 0)
+    if (size_a <= 32 && size_b <= 32)
+        return pair_bytes_of_two_parts(a, size_a, b, size_b, to);
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; i < sizes[t]; i += 16)
+            note_part(&range, load_part(texts[t], sizes[t], i));
+    finish_range(&range);
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; i < sizes[t]; i += 16)
+            beside = _mm_or_si128(beside, beside_range(&range, load_part(texts[t], sizes[t], i)));
+    if (!within_range(&range, beside))
         return false;
-    for (int f = 0; f < count; f++)
-        if ((uint8_t)_mm_cvtsi128_si32(firsts[f]) >= THREE_BYTES)
-            return false;
-    to->lengths[0] = make_bytes_of_parts(&parts[0], size_a, firsts[0], to->bytes[0]);
-    to->lengths[1] = make_bytes_of_parts(&parts[1], size_b, firsts[0], to->bytes[1]);
+    for (int t = 0; t < 2; t++) {
+        byte_maker maker = {_mm_setzero_si128(), _mm_setzero_si128(), to->bytes[t], 0};
+        size_t i = 0;
+
+        for (; i < sizes[t]; i += 16)
+            make_part(&maker, &range, load_part(texts[t], sizes[t], i));
+        /* The zeros behind the text were counted, too. */
+        to->lengths[t] = maker.count - (uint32_t)(i - sizes[t]);
+    }
     return true;
 }
 
 bool
 pair_bytes_of(const void *a, size_t size_a, const void *b, size_t size_b, pair_bytes *to)
 {
-    if (!__builtin_cpu_supports("ssse3"))
+    if (!__builtin_cpu_supports("ssse3") || !__builtin_cpu_supports("popcnt"))
         return pair_bytes_of_single(a, size_a, b, size_b, to);
     return size_a <= PAIR_BYTES_LONGEST && size_b <= PAIR_BYTES_LONGEST &&
            pair_bytes_of_parts(a, size_a, b, size_b, to);
