@@ -93,6 +93,13 @@ values_gram_length(int32 q)
     return (uint32)q;
 }
 
+/* Of texts of SQL_ASCII each says for itself what its bytes are. */
+static bool
+every_byte_is_a_character(void)
+{
+    return pg_database_encoding_max_length() == 1 && GetDatabaseEncoding() != PG_SQL_ASCII;
+}
+
 void
 values_pair(text *a, text *b, text_view *of_a, text_view *of_b)
 {
@@ -100,12 +107,15 @@ values_pair(text *a, text *b, text_view *of_a, text_view *of_b)
     const char *bytes_a = VARDATA_ANY(a), *bytes_b = VARDATA_ANY(b);
     Size length_a = VARSIZE_ANY_EXHDR(a), length_b = VARSIZE_ANY_EXHDR(b);
 
-    if (likely(bytes_are_ascii(bytes_a, length_a) && bytes_are_ascii(bytes_b, length_b))) {
+    if (likely(bytes_are_ascii(bytes_a, length_a) && bytes_are_ascii(bytes_b, length_b)) ||
+        every_byte_is_a_character()) {
         *of_a = (text_view){bytes_a, (uint32)length_a, 1};
         *of_b = (text_view){bytes_b, (uint32)length_b, 1};
         return;
     }
-    if (GetDatabaseEncoding() == PG_UTF8 && pair_bytes_of(bytes_a, length_a, bytes_b, length_b, &bytes)) {
+    if (characters_encoding(bytes_a, length_a) == PG_UTF8 &&
+        characters_encoding(bytes_b, length_b) == PG_UTF8 &&
+        pair_bytes_of(bytes_a, length_a, bytes_b, length_b, &bytes)) {
         *of_a = (text_view){bytes.bytes[0], bytes.lengths[0], 1};
         *of_b = (text_view){bytes.bytes[1], bytes.lengths[1], 1};
         return;
