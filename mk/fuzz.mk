@@ -3,7 +3,7 @@
 
 INPUTS       ?= 1000000
 SEED         ?= 1
-FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token names terms minhash level profile phonetic lanes sort components bytes quantity forms
+FUZZ_KERNELS ?= jaro levenshtein damerau lcs qgram token names terms minhash level profile phonetic lanes sort components bytes quantity forms short dates digests
 FUZZ_FLAGS    = -std=gnu11 -Wall -Wextra -Werror -Isrc -Itest/fuzz -pthread -ffp-contract=off -O2 -g \
                 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_SOURCES  = $(wildcard test/fuzz/*.c) $(wildcard src/kernel/*.c)

@@ -47,4 +47,9 @@ extern void fuzz_bytes(void);
 extern void fuzz_quantity(void);
 extern void fuzz_forms(void);
 
+/* fuzz_values.c: what single values are made of. */
+extern void fuzz_short(void);
+extern void fuzz_dates(void);
+extern void fuzz_digests(void);
+
 #endif

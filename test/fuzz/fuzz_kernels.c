@@ -468,7 +468,7 @@ static const struct {
     {"lcs", fuzz_lcs, LETTERS},
     {"qgram", fuzz_qgram, LETTERS},
     {"token", fuzz_token, LETTERS},
-    {"names", fuzz_names, "aabdeiijlnorty  "},
+    {"names", fuzz_names, "aabdehiijlnorstv23y  "},
     {"terms", fuzz_terms, "aabeinst1   "},
     {"minhash", fuzz_minhash, LETTERS},
     {"level", fuzz_level, LETTERS},
@@ -480,6 +480,9 @@ static const struct {
     {"bytes", fuzz_bytes, LETTERS},
     {"quantity", fuzz_quantity, AMOUNTS},
     {"forms", fuzz_forms, "0123astrevnuol cdp   "},
+    {"short", fuzz_short, "abzABZ0189  -._'"},
+    {"dates", fuzz_dates, LETTERS},
+    {"digests", fuzz_digests, LETTERS},
 };
 
 static size_t
