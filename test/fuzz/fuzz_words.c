@@ -331,8 +331,8 @@ naive_names(void)
     return fewer == 1 && whole > result ? whole : result;
 }
 
-void
-fuzz_names(void)
+static void
+check_names(void)
 {
     naive_words(&a, &words_a);
     naive_words(&b, &words_b);
@@ -343,6 +343,51 @@ fuzz_names(void)
         words_b.items[0].length == b.length && (names_signature(a.view) & names_signature(b.view)) == 0 &&
         nicknames_agree(a.view, b.view))
         complain("signature of nicknames", 1, 0);
+}
+
+/* A name of up to four words that mean something, chosen by the first characters of a text. */
+static void
+choose_name(const fuzz_text *by, fuzz_text *name)
+{
+    static const char *const words[] = {"ii",      "iii",    "iv",        "jr",        "junior",   "sr",
+                                        "2nd",     "3rd",    "anna",      "annabelle", "ann",      "darla",
+                                        "darlene", "robert", "bob",       "raj",       "rajkumar", "mary",
+                                        "maryann", "k",      "katherine", "kate"};
+    char *chars;
+
+    name->length = 0;
+    for (uint32_t i = 0; i < by->length && i < 1 + by->length % 4; i++) {
+        const char *word = words[by->points[i] % (sizeof words / sizeof *words)];
+
+        if (i > 0)
+            name->points[name->length++] = ' ';
+        while (*word != '\0')
+            name->points[name->length++] = (unsigned char)*word++;
+    }
+    chars = malloc(name->length == 0 ? 1 : name->length);
+    if (chars == NULL)
+        abort();
+    for (uint32_t i = 0; i < name->length; i++)
+        chars[i] = (char)name->points[i];
+    name->view = (text_view){chars, name->length, 1};
+}
+
+/* The texts themselves, and names that they choose the words of. */
+void
+fuzz_names(void)
+{
+    static fuzz_text given_a, given_b;
+
+    check_names();
+    given_a = a;
+    given_b = b;
+    choose_name(&given_a, &a);
+    choose_name(&given_b, &b);
+    check_names();
+    free((void *)a.view.chars);
+    free((void *)b.view.chars);
+    a = given_a;
+    b = given_b;
 }
 
 /* ---- terms ---- */
