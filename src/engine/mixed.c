@@ -374,7 +374,7 @@ differ_together(match_run *run, const joint_shares *sums, int i, int j)
 typedef struct repeat_search {
     match_run *run;
     const rarities *rarities;
-    const em_session *sessions;
+    const em_session *sessions, *random;
     found_matches matches, without;
 } repeat_search;
 
@@ -405,49 +405,78 @@ typedef struct stranger_shares {
     double alike, agree;
 } stranger_shares;
 
-/* last: the least alike level of the one that tells more that counts. */
+/* matches: of each pattern; last: the least alike level of the one that tells more that counts. */
+static void
+add_strangers(const match_run *run, const em_session *session, const double *matches, int less, int more,
+              int last, stranger_shares *sums)
+{
+    if ((session->left_out >> less & 1) || (session->left_out >> more & 1))
+        return;
+    for (size_t k = 0; k < session->pattern_count; k++) {
+        uint64 pattern = session->patterns[k].pattern;
+        int level = pattern_level(&run->scorer.comparisons[less], pattern);
+        int alike = pattern_level(&run->scorer.comparisons[more], pattern);
+        double others = session->patterns[k].count - matches[k];
+
+        if (level == LEVEL_MISSING || alike == LEVEL_MISSING || alike > last)
+            continue;
+        sums->alike += others;
+        sums->agree += level < run->scorer.comparisons[less].level_count ? others : 0;
+    }
+}
+
 static stranger_shares
 strangers_alike(const repeat_search *search, int less, int more, int last)
 {
-    const match_run *run = search->run;
     stranger_shares sums = {0};
 
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        const em_session *session = &search->sessions[r];
+    for (int r = 0; r < search->run->spec->rule_count; r++)
+        add_strangers(search->run, &search->sessions[r], search->without.of_rule[r], less, more, last, &sums);
+    return sums;
+}
 
-        if ((session->left_out >> less & 1) || (session->left_out >> more & 1))
-            continue;
-        for (size_t k = 0; k < session->pattern_count; k++) {
-            uint64 pattern = session->patterns[k].pattern;
-            int level = pattern_level(&run->scorer.comparisons[less], pattern);
-            int alike = pattern_level(&run->scorer.comparisons[more], pattern);
-            double others = session->patterns[k].count - search->without.of_rule[r][k];
+/* The same of random pairs that neither all attributes nor all but the two find to be matches. */
+static stranger_shares
+random_alike(const repeat_search *search, const em_parameters *parameters, int less, int more)
+{
+    const scorer *layout = &search->rarities->layout;
+    em_session random = *search->random;
+    double *matches = palloc(2 * Max(random.pattern_count, 1) * sizeof(double));
+    double *without = matches + random.pattern_count;
+    stranger_shares sums = {0};
 
-            if (level == LEVEL_MISSING || alike == LEVEL_MISSING || alike > last)
-                continue;
-            sums.alike += others;
-            sums.agree += level < run->scorer.comparisons[less].level_count ? others : 0;
-        }
-    }
+    em_match_probabilities(layout, parameters, &random, random.patterns, random.pattern_count, matches);
+    random.left_out |= rarities_mask(search->rarities, less) | rarities_mask(search->rarities, more);
+    em_match_probabilities(layout, parameters, &random, random.patterns, random.pattern_count, without);
+    for (size_t k = 0; k < random.pattern_count; k++)
+        matches[k] = random.patterns[k].count * Max(matches[k], without[k]);
+    add_strangers(search->run, search->random, matches, less, more, LEVEL_EXACT, &sums);
+    pfree(matches);
     return sums;
 }
 
 /*
- * Whether of those that the other attributes find to be no matches most that are equal in the one that tells
- * more agree in the one that tells less, too: people of one postcode live in one city. Where EM took groups
- * for matches as well, these differ in all that tells things apart, a number and a maker, and so in any two
- * attributes together; but strangers of one number there are none, and those of like ones have any maker.
+ * Whether of strangers most that are equal in the one that tells more agree in the one that tells less, too:
+ * people of one postcode live in one city. Random pairs are asked first. Of candidates those that the other
+ * attributes find to be no matches are not all strangers: who has moved is among them, with one given name
+ * and one date of birth. Where EM took groups for matches as well, these differ in all that tells things
+ * apart, a number and a maker, and so in any two attributes together; but strangers of one number there are
+ * none, and those of like ones have any maker.
  */
 static bool
 is_said_by(repeat_search *search, const em_parameters *parameters, int less, int more)
 {
     match_run *run = search->run;
-    stranger_shares sums;
+    stranger_shares sums = random_alike(search, parameters, less, more);
 
-    find_matches(run, &search->rarities->layout, search->sessions, parameters,
-                 rarities_mask(search->rarities, less) | rarities_mask(search->rarities, more),
-                 &search->without);
-    sums = strangers_alike(search, less, more, LEVEL_EXACT);
+    if (sums.alike < LEAST_MIXED_PAIRS && (has_personal_values(run, less) || has_personal_values(run, more)))
+        return false;
+    if (sums.alike < LEAST_MIXED_PAIRS) {
+        find_matches(run, &search->rarities->layout, search->sessions, parameters,
+                     rarities_mask(search->rarities, less) | rarities_mask(search->rarities, more),
+                     &search->without);
+        sums = strangers_alike(search, less, more, LEVEL_EXACT);
+    }
     if (sums.alike < LEAST_MIXED_PAIRS)
         sums = strangers_alike(search, less, more, run->scorer.comparisons[more].level_count - 1);
     return sums.alike >= LEAST_MIXED_PAIRS && sums.agree >= MOSTLY_SAID * sums.alike;
@@ -466,9 +495,9 @@ has_beside(const match_run *run, const em_parameters *parameters, int c)
 
 bool
 mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
-                em_parameters *parameters, bool joining)
+                const em_session *random, em_parameters *parameters, bool joining)
 {
-    repeat_search search = {.run = run, .rarities = rarities, .sessions = sessions};
+    repeat_search search = {.run = run, .rarities = rarities, .sessions = sessions, .random = random};
     bool any = false;
 
     make_found(run, sessions, &search.matches);

@@ -27,10 +27,11 @@ extern bool mixed_find(match_run *run, const rarities *rarities, const em_sessio
 /*
  * Finds comparisons that differ together in nearly all matches that differ in either, as postcode and city of
  * who has moved: says in parameters->beside that the less telling one says nothing. True: there are new ones.
- * joining: it is only asked whether what says what others say is itself said by a further one.
+ * random: of random pairs. joining: it is only asked whether what says what others say is itself said by a
+ * further one.
  */
 extern bool mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
-                            em_parameters *parameters, bool joining);
+                            const em_session *random, em_parameters *parameters, bool joining);
 
 /* The telling attributes that matches differ in more often than such a share of them. */
 extern uint32 mixed_differing(match_run *run, const rarities *rarities, const em_parameters *parameters,

@@ -359,6 +359,19 @@ learn_with_related(match_run *run, training *learnt)
     return learnt;
 }
 
+static bool
+find_repeating(match_run *run, training *learnt, bool joining)
+{
+    em_session random = {.patterns = learnt->random,
+                         .pattern_count = learnt->random_count,
+                         .left_out = learnt->left_out | label_comparisons_mask(run->spec),
+                         .match_share = learnt->prior,
+                         .u = learnt->parameters.u};
+
+    return mixed_repeating(run, learnt->sample.rarities, learnt->sessions, &random, &learnt->parameters,
+                           joining);
+}
+
 /*
  * Attributes that seemed to say the same were seen in what EM took for matches. Where many of these were
  * people of one home, that is what a home shares: its surname and its street. With relatives apart it is
@@ -372,7 +385,7 @@ find_repeating_anew(match_run *run, training *learnt)
     memset(learnt->start.beside, 0, sizeof learnt->start.beside);
     for (bool joining = false; again; joining = true) {
         learn_on(run, learnt);
-        again = mixed_repeating(run, learnt->sample.rarities, learnt->sessions, &learnt->parameters, joining);
+        again = find_repeating(run, learnt, joining);
         memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
     }
 }
@@ -493,9 +506,7 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
     if ((others || gain >= bits_of_related(run, layout, (*learnt)->sessions)) &&
         left >= (others ? LEAST_A_COMPARISON * label_comparisons_first(run->spec)
                         : LEAST_WITHIN * run->store->records.count) &&
-        !untaught &&
-        !(differing &
-          mixed_differing(run, (*learnt)->sample.rarities, &(*learnt)->parameters, RARELY_DIFFERENT))) {
+        !untaught && come_to_agree(run, groups, *learnt, differing)) {
         if (left >= least)
             return WITHIN_TAKEN;
         result = WITHIN_FEW;
@@ -629,7 +640,7 @@ learn_from_pairs(match_run *run, const match_spec *spec, const training *counted
     rarities_start(rarities, &learnt->start);
     learn(run, learnt, false, NULL);
     for (bool again = true; again;) {
-        again = mixed_repeating(run, rarities, learnt->sessions, &learnt->parameters, false);
+        again = find_repeating(run, learnt, false);
         memcpy(learnt->start.beside, learnt->parameters.beside, sizeof learnt->start.beside);
         if (again)
             learn(run, learnt, false, NULL);
