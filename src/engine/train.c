@@ -39,6 +39,7 @@
 #include "kernel/em.h"
 #include "kernel/logistic.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -486,6 +487,20 @@ bits_of_related(const match_run *run, const scorer *layout, const em_session *se
     return all > 0 ? bits / all : 0;
 }
 
+/*
+ * Whether matches within groups agree in the attributes that those before differed in, or in more of them
+ * than they still differ in: a second name may be left out, or an initial, in half of one person's records.
+ */
+static bool
+come_to_agree(match_run *run, const training *groups, const training *within, uint32 differing)
+{
+    const rarities *rarities = within->sample.rarities;
+    uint32 still = differing & mixed_differing(run, rarities, &within->parameters, RARELY_DIFFERENT);
+    uint32 before = differing & mixed_differing(run, rarities, &groups->parameters, MOSTLY_DIFFERENT);
+
+    return still == 0 || pg_popcount32(before & ~still) > pg_popcount32(still);
+}
+
 /* EM begins within groups, with what is held in learnt->start; what it arrives at is taken or not. */
 static within_result
 try_within(match_run *run, training **learnt, uint32 differing, double share, double least, bool others)
@@ -527,6 +542,7 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
 static training *
 learn_within_differing(match_run *run, training *learnt)
 {
+    static const uint8 none_beside[MAX_COMPARISONS];
     uint32 differing = mixed_differing(run, learnt->sample.rarities, &learnt->parameters, MOSTLY_DIFFERENT);
     uint32 names = mixed_differing_names(run, &learnt->parameters, MOSTLY_DIFFERENT);
     double found = expected_matches(run, &learnt->sample, learnt->sessions, &learnt->parameters), agreeing;
@@ -559,6 +575,8 @@ learn_within_differing(match_run *run, training *learnt)
     if (by_itself == WITHIN_FEW && held != WITHIN_TAKEN)
         by_itself = try_within(run, &learnt, differing, WITHIN_DIFFERING, 0, others != 0);
     run->relatives_apart |= by_itself == WITHIN_TAKEN || held == WITHIN_TAKEN;
+    if (by_itself == WITHIN_TAKEN && memcmp(learnt->start.beside, none_beside, sizeof none_beside) != 0)
+        find_repeating_anew(run, learnt);
     return learnt;
 }
 
