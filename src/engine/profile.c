@@ -147,7 +147,7 @@ value_has_given_name(text_view text)
             length++;
             continue;
         }
-        if (length <= sizeof word && nickname_known((text_view){word, length, 1}))
+        if (length <= sizeof word && given_name_known((text_view){word, length, 1}))
             return true;
         length = 0;
     }

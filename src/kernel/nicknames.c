@@ -5,10 +5,11 @@
 
 #include <string.h>
 
+#include "kernel/given_names.h"
 #include "kernel/hash.h"
 
 #define LONGEST_NAME 16
-#define PLACES 4096 /* of the look-up, a power of two, at least twice the names */
+#define PLACES 8192 /* of the look-up, a power of two, at least twice the names */
 #define GROUPS_OF_A_NAME 6
 
 /* Names of one group stand together. */
@@ -352,24 +353,32 @@ find_place(uint64_t hash)
     return &places[place];
 }
 
+/* The names of a string; group: -1: they are in none. */
+static void
+enter(const char *names, int group)
+{
+    for (const char *word = names; *word != '\0';) {
+        size_t length = strcspn(word, " ");
+        uint64_t hash = name_hash((text_view){word, (uint32_t)length, 1});
+        nickname *entry = find_place(hash);
+
+        entry->name = hash;
+        if (group >= 0 && entry->count < GROUPS_OF_A_NAME &&
+            (entry->count == 0 || entry->groups[entry->count - 1] != group))
+            entry->groups[entry->count++] = (uint16_t)group;
+        word += length + (word[length] == ' ');
+    }
+}
+
 void
 nicknames_prepare(void)
 {
     if (prepared)
         return;
-    for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
-        for (const char *word = groups[g]; *word != '\0';) {
-            size_t length = strcspn(word, " ");
-            uint64_t hash = name_hash((text_view){word, (uint32_t)length, 1});
-            nickname *entry = find_place(hash);
-
-            entry->name = hash;
-            if (entry->count < GROUPS_OF_A_NAME &&
-                (entry->count == 0 || entry->groups[entry->count - 1] != g))
-                entry->groups[entry->count++] = (uint16_t)g;
-            word += length + (word[length] == ' ');
-        }
-    }
+    for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++)
+        enter(groups[g], (int)g);
+    for (size_t i = 0; i < given_names_count; i++)
+        enter(given_names[i], -1);
     prepared = true;
 }
 
@@ -386,6 +395,14 @@ look_up(text_view name)
 
 bool
 nickname_known(text_view name)
+{
+    const nickname *entry = look_up(name);
+
+    return entry != NULL && entry->count > 0;
+}
+
+bool
+given_name_known(text_view name)
 {
     return look_up(name) != NULL;
 }

@@ -12,8 +12,11 @@
 /* Builds the look-up once, before there are threads; until then no name is known. */
 void nicknames_prepare(void);
 
-/* Whether the table has the name. */
+/* Whether a group has the name. */
 bool nickname_known(text_view name);
+
+/* Whether it is a given name at all, of a group or of given_names.h. */
+bool given_name_known(text_view name);
 
 /* A bit for each group that has the name, of so many bits. */
 uint32_t nickname_bits(text_view name, uint32_t bits);

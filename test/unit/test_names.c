@@ -39,6 +39,10 @@ main(void)
     unit_ok(nickname_known(view("robert")) && nickname_known(view("bob")) && !nickname_known(view("zzyzx")) &&
                 !nickname_known(view("r")) && !nickname_known(view("")),
             "names are known, letters and nothing are not");
+    unit_ok(given_name_known(view("robert")) && given_name_known(view("rajesh")) &&
+                !nickname_known(view("rajesh")) && !nicknames_agree(view("rajesh"), view("rakesh")) &&
+                nickname_bits(view("rajesh"), 11) == 0 && !given_name_known(view("zzyzx")),
+            "given names that have no nicknames here");
     unit_ok(nicknames_agree(view("bob"), view("robert")) && nicknames_agree(view("rob"), view("bob")) &&
                 nicknames_agree(view("peggy"), view("margaret")) &&
                 nicknames_agree(view("liz"), view("elizabeth")) &&
