@@ -25,6 +25,7 @@
 #define MOSTLY_DATES 0.8           /* of the different values of an attribute of dates */
 #define MANY_FREQUENT 0.3          /* of the records, that have a frequent value */
 #define MOST_FREQUENT_GIVEN 0.4    /* of these, that have a given name */
+#define MOST_FREQUENT_OF_ALL 0.6   /* the same, with names of all countries */
 #define MOSTLY_FILLED 0.5          /* of the records, that have a value where it is persons' names */
 #define TEXTS_DIFFER 0.67          /* times as often as other attributes, to tell */
 #define MOST_WITHOUT 1.5           /* times the matches, that are found without two attributes */
@@ -133,6 +134,12 @@ is_personal(const match_run *run, int c)
     return method == METHOD_DATE || method == METHOD_NAMES;
 }
 
+static double
+given_names(const double *names, double values)
+{
+    return share_of_given_names(names[GIVEN_NAME_ENGLISH], names[GIVEN_NAME_OTHER], values);
+}
+
 /* The same by what the values are, however a specification compares them. */
 static bool
 has_personal_values(match_run *run, int c)
@@ -140,7 +147,7 @@ has_personal_values(match_run *run, int c)
     const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
 
     return is_personal(run, c) || values->dates > MOSTLY_DATES * values->looked_at ||
-           values->given_names > SOME_GIVEN_NAMES * values->looked_at;
+           given_names(values->names, values->looked_at) > SOME_GIVEN_NAMES * values->looked_at;
 }
 
 /* Years and amounts are none, and texts always have words in common. */
@@ -248,14 +255,16 @@ static bool
 has_given_names(match_run *run, int c)
 {
     const value_summary *values = value_summary_of(run, run->comparison_slots[c]);
-    double all = 0, given = 0;
+    double all = 0, given[GIVEN_NAME_ENGLISH + 1] = {0};
 
     for (uint32 i = 0; i < values->frequent_count; i++) {
         all += values->frequent[i].records;
-        given += value_has_given_name(values->frequent[i].text) ? values->frequent[i].records : 0;
+        given[value_given_name(values->frequent[i].text)] += values->frequent[i].records;
     }
-    return all < MANY_FREQUENT * values->filled ? values->given_names > SOME_GIVEN_NAMES * values->looked_at
-                                                : given > MOST_FREQUENT_GIVEN * all;
+    return all < MANY_FREQUENT * values->filled
+               ? given_names(values->names, values->looked_at) > SOME_GIVEN_NAMES * values->looked_at
+               : given[GIVEN_NAME_ENGLISH] > MOST_FREQUENT_GIVEN * all ||
+                     given[GIVEN_NAME_ENGLISH] + given[GIVEN_NAME_OTHER] > MOST_FREQUENT_OF_ALL * all;
 }
 
 uint32

@@ -132,9 +132,10 @@ looks_measured(text_view text)
            text_view_at(text, i - 2) >= '0' && text_view_at(text, i - 2) <= '9';
 }
 
-bool
-value_has_given_name(text_view text)
+given_name_kind
+value_given_name(text_view text)
 {
+    given_name_kind found = GIVEN_NAME_NONE;
     char word[32];
     uint32 length = 0;
 
@@ -147,11 +148,21 @@ value_has_given_name(text_view text)
             length++;
             continue;
         }
+        if (length <= sizeof word && nickname_known((text_view){word, length, 1}))
+            return GIVEN_NAME_ENGLISH;
         if (length <= sizeof word && given_name_known((text_view){word, length, 1}))
-            return true;
+            found = GIVEN_NAME_OTHER;
         length = 0;
     }
-    return false;
+    return found;
+}
+
+double
+share_of_given_names(double english, double others, double values)
+{
+    return english < SOME_GIVEN_NAMES * values && english + others >= MANY_GIVEN_NAMES * values
+               ? english + others
+               : english;
 }
 
 static bool
@@ -288,7 +299,7 @@ static void
 profile_column(column_profile *profile, const dictionary *values, const record_store *store)
 {
     double length = 0, whole = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, coded = 0;
-    double measured = 0, once = 0;
+    double measured = 0, once = 0, given_names[GIVEN_NAME_ENGLISH + 1] = {0};
     number_lengths lengths = {0};
     bool wide;
 
@@ -318,7 +329,7 @@ profile_column(column_profile *profile, const dictionary *values, const record_s
         profile->with_digits += look.has_digit && look.has_letter ? weight : 0;
         profile->with_models += look.has_digit && look.has_letter && has_model_number(text) ? weight : 0;
         if (look.words <= 4 && !look.has_digit && text.length <= 60)
-            profile->given_names += value_has_given_name(text) ? weight : 0;
+            given_names[value_given_name(text)] += weight;
         coded += look.has_digit && look.digits * 3 >= look.letters ? weight : 0;
         note_frequent(profile, code, values->records[code]);
         if ((code & 0xffff) == 0)
@@ -333,7 +344,9 @@ profile_column(column_profile *profile, const dictionary *values, const record_s
         profile->mean_digits = digits / profile->filled;
         profile->with_digits /= profile->filled;
         profile->with_models /= profile->filled;
-        profile->given_names /= profile->filled;
+        profile->given_names = share_of_given_names(given_names[GIVEN_NAME_ENGLISH],
+                                                    given_names[GIVEN_NAME_OTHER], (double)profile->filled) /
+                               profile->filled;
     }
     if (profile->filled > 1)
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));

@@ -94,8 +94,17 @@ extern column_profile *profile_query_with(MemoryContext context, const char *que
 
 #define SOME_GIVEN_NAMES 0.15 /* share of its values with a given name, from which a column names persons */
 
-/* Whether one of a value's words is a given name or a nickname of the table, and whether it is a date. */
-extern bool value_has_given_name(text_view text);
+#define MANY_GIVEN_NAMES 0.3 /* the same, with names of all countries: firms and songs have some, too */
+
+/* Whether one of a value's words is a given name: of the table of nicknames, English ones most of all, or
+ * another. */
+typedef enum given_name_kind { GIVEN_NAME_NONE, GIVEN_NAME_OTHER, GIVEN_NAME_ENGLISH } given_name_kind;
+
+extern given_name_kind value_given_name(text_view text);
+
+/* How many of so many values, or records, count as having one: the others only where they are many. */
+extern double share_of_given_names(double english, double others, double values);
+
 extern bool value_is_date(text_view text);
 
 extern const char *column_kind_name(column_kind kind);

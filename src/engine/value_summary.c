@@ -58,7 +58,7 @@ look_at_value(value_summary *summary, text_view text)
         return;
     summary->looked_at++;
     summary->dates += value_is_date(text);
-    summary->given_names += value_has_given_name(text);
+    summary->names[value_given_name(text)]++;
 }
 
 /* Values that are to be looked at: they lie anywhere, and are fetched while others are counted. */

@@ -8,6 +8,7 @@
 
 #include "compat.h"
 
+#include "engine/profile.h"
 #include "engine/run.h"
 
 #define LISTED_VALUES 5000 /* term frequencies kept of one attribute */
@@ -39,9 +40,9 @@ typedef struct value_summary {
     uint64 one_looked_at; /* of so many distinct values */
     double looked_at;     /* those that were, and of these, */
     double dates;         /* those that are dates, */
-    double given_names;   /* and those with a given name */
-    bool wants_frequent;  /* a comparison has term frequencies */
-    word_places *words;   /* of names; NULL: not counted */
+    double names[GIVEN_NAME_ENGLISH + 1]; /* and by what given names they have */
+    bool wants_frequent;                  /* a comparison has term frequencies */
+    word_places *words;                   /* of names; NULL: not counted */
     uint32 frequent_count;
     value_frequency *frequent; /* values of more than two records, the most frequent first; of many of them
                                   LISTED_VALUES and one more */
