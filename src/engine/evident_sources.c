@@ -77,6 +77,36 @@ median_across(const match_run *run, const keyed_record *links, uint64 link_count
     return PG_INT64_MIN;
 }
 
+typedef enum { SIBLINGS, COPIES, NOT_SAID } kind_of_twins;
+
+/*
+ * What a record and its twin inside are by a record outside: copies are about as much like it. Where the twin
+ * is less like it only because it lacks values that the record has, nothing is said: what both can be
+ * compared in may be of the thing or of what its siblings share.
+ */
+static kind_of_twins
+kind_by_third(match_run *run, uint32 record, uint32 twin, uint32 outside)
+{
+    uint64 levels = levels_of_pair(run, record, outside), twin_levels = levels_of_pair(run, twin, outside);
+    int64 all, twin_all, common, twin_common;
+
+    all = twin_all = common = twin_common = run->scorer.prior_weight;
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        const comparison *one = &run->scorer.comparisons[c];
+        int level = pattern_level(one, levels), twin_level = pattern_level(one, twin_levels);
+
+        all += one->weights[level];
+        twin_all += one->weights[twin_level];
+        if (level != LEVEL_MISSING && twin_level != LEVEL_MISSING) {
+            common += one->weights[level];
+            twin_common += one->weights[twin_level];
+        }
+    }
+    if (twin_all >= ABOUT_AS_ALIKE * all)
+        return COPIES;
+    return twin_common >= Min(common, ABOUT_AS_ALIKE * common) ? NOT_SAID : SIBLINGS;
+}
+
 /* A record with one inside and one outside; what it weighs with the one inside. */
 typedef struct triangle {
     int64 weight;
@@ -173,17 +203,19 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
 {
     const record_store *store = run->store;
     uint32 count = store->records.count, source_count = store->sources->count, step, unique_count = 0;
-    uint64 *across, *within, *copies, *twins, *heavy_twins, *partners, *records;
+    uint64 *across, *within, *said, *copies, *twins, *heavy_twins, *partners, *records;
     best_links best;
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
     triangle *triangles, *pairs;
     uint64 mutual = 0, tied = 0; /* records with a best one outside; whose weight is the median */
     uint64 triangle_count = 0, pair_count = 0, first, first_pair = 0; /* first: of a source's triangles */
-    double all_copies = 0, usual; /* usual: share of the triangles of all sources that are copies */
+    double all_copies = 0, all_said = 0,
+           usual; /* usual: share of the triangles of all sources that are copies */
 
     across = palloc0(source_count * sizeof(uint64));
     within = palloc0(source_count * sizeof(uint64));
+    said = palloc0(source_count * sizeof(uint64));
     copies = palloc0(source_count * sizeof(uint64));
     twins = palloc0(source_count * sizeof(uint64));
     heavy_twins = palloc0(source_count * sizeof(uint64));
@@ -196,6 +228,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     median = median_across(run, links, link_count, &best);
     for (uint32 a = 0; a < count; a += step) {
         uint32 b = best.across[a], twin = best.within[a];
+        kind_of_twins kind;
 
         records[sources[a]]++;
         if (b != PG_UINT32_MAX && best.across[b] == a) {
@@ -215,9 +248,10 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         if (twin == PG_UINT32_MAX)
             continue;
         within[sources[a]]++;
+        kind = kind_by_third(run, a, twin, b);
+        said[sources[a]] += kind != NOT_SAID;
         triangles[triangle_count] =
-            (triangle){match_run_pair_weight(run, a, twin), sources[a],
-                       weight_of_levels(run, twin, b) >= ABOUT_AS_ALIKE * weight_of_levels(run, a, b)};
+            (triangle){match_run_pair_weight(run, a, twin), sources[a], kind == COPIES};
         copies[sources[a]] += triangles[triangle_count++].are_copies;
         if ((a & 0xfff) == 0)
             CHECK_FOR_INTERRUPTS();
@@ -226,13 +260,18 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     qsort(pairs, pair_count, sizeof(triangle), compare_triangles);
     first = within[0];
     first_pair = twins[0] + partners[0];
-    for (uint32 source = 1; source < source_count; source++)
+    for (uint32 source = 1; source < source_count; source++) {
         all_copies += copies[source];
-    usual = triangle_count > within[0] ? all_copies / (double)(triangle_count - within[0]) : 0;
+        all_said += said[source];
+    }
+    usual = all_said > 0 ? all_copies / all_said : 0;
     for (uint32 source = 1; source < source_count; first += within[source++]) {
         bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source], few;
         double most = unique_share;
         uint64 source_pairs = twins[source] + partners[source];
+        /* of triangles that say nothing as many are copies as of the others */
+        double rarely =
+            RARELY * across[source] * (within[source] > 0 ? said[source] / (double)within[source] : 1);
 
         copies_weight[source] = weight_of_copies(
             triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
@@ -240,10 +279,9 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
             copies_weight[source] = PG_INT64_MAX;
         if (copies_weight[source] == PG_INT64_MAX && heavy_twins[source] > across[source])
             most = Min(most, UNIQUE_SHARE_REPEATING);
-        few = copies[source] + 0.5 < most * (within[source] + 2.0) &&
-              copies[source] + SOURCES_ALIKE * usual < most * (within[source] + SOURCES_ALIKE);
-        unique[source] =
-            across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < RARELY * across[source]);
+        few = copies[source] + 0.5 < most * (said[source] + 2.0) &&
+              copies[source] + SOURCES_ALIKE * usual < most * (said[source] + SOURCES_ALIKE);
+        unique[source] = across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < rarely);
         if (unique[source] && copies_weight[source] == PG_INT64_MAX && tied < COARSE * mutual &&
             repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
                           within[source])) {

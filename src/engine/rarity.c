@@ -235,8 +235,8 @@ rarities_mask(const rarities *rarities, int comparison)
     return mask;
 }
 
-int64
-weight_of_levels(match_run *run, uint32 a, uint32 b)
+uint64
+levels_of_pair(match_run *run, uint32 a, uint32 b)
 {
     const uint32 *row_a = record_row(&run->store->records, a), *row_b = record_row(&run->store->records, b);
     int64 weight;
@@ -246,10 +246,7 @@ weight_of_levels(match_run *run, uint32 a, uint32 b)
     while (kernel_must_repeat(scorer_score(&run->scorer, row_a, row_b, PG_INT64_MIN, &run->thread_memory[0],
                                            &qualifies, &weight, &pattern)))
         ;
-    weight = run->scorer.prior_weight;
-    for (int c = 0; c < run->scorer.comparison_count; c++)
-        weight += run->scorer.comparisons[c].weights[pattern_level(&run->scorer.comparisons[c], pattern)];
-    return weight;
+    return pattern;
 }
 
 /* ---- into the model ---- */

@@ -77,7 +77,7 @@ extern double rarities_typical_bits(const rarities *rarities, int comparison, do
 /* Bits of a comparison and its companion. */
 extern uint32 rarities_mask(const rarities *rarities, int comparison);
 
-/* What two records weigh but for how rare what they share is. */
-extern int64 weight_of_levels(match_run *run, uint32 a, uint32 b);
+/* The levels of two records as a pattern: what they say but for how rare what they share is. */
+extern uint64 levels_of_pair(match_run *run, uint32 a, uint32 b);
 
 #endif
