@@ -10,8 +10,10 @@
 #include "engine/big_memory.h"
 #include "engine/cluster.h"
 #include "engine/cluster_names.h"
+#include "engine/compared_columns.h"
 #include "engine/hash_sort.h"
 #include "engine/link_parts.h"
+#include "engine/partners.h"
 #include "engine/progress.h"
 #include "engine/evident_sources.h"
 #include "engine/source_odds.h"
@@ -774,8 +776,8 @@ raise_weights(match_run *run, match_spec *spec, int32 bits)
 }
 
 /*
- * Returns whether the threshold rose, so that fewer links say what sources hold; it does once. few_right:
- * whether sources say that few links are right.
+ * Returns whether the threshold rose, so that fewer links say what sources hold; it does once. That of a
+ * column alone may fall, too. few_right: whether sources say that few links are right.
  */
 static bool
 weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
@@ -784,7 +786,7 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
     bool sources = run->store->source_slot >= 0 && run->store->sources->count > 2, unique;
     bool few = run->store->records.count <= RIVALS_MOST_RECORDS;
     cluster_maker maker = {.run = run};
-    int32 less = 0;
+    int32 less = 0, more = 0;
 
     if (!sources && !few)
         return false;
@@ -800,8 +802,14 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
         if (may_rise)
             less = source_rivals_learn(run, &links, least_weight, few_right);
         *few_right &= sources;
-        if (less > 0)
-            raise_weights(run, spec, -less);
+        if (may_rise && less == 0 && run->store->source_slot < 0 && !run->names_known &&
+            compared_columns(spec) == 1) {
+            maker.list = cluster_find_links(run, least_weight - PARTNERS_DEPTH * WEIGHT_UNITS);
+            run->kept_links = (link_list *)maker.list;
+            more = partners_learn(run, maker.list, least_weight);
+        }
+        if (less > 0 || more != 0)
+            raise_weights(run, spec, more - less);
         else if (unique) {
             int32 odds = source_odds_learn(run, &links, least_weight);
 
