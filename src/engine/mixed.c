@@ -159,6 +159,21 @@ may_be_place(match_run *run, int c)
     return !method_weighs_terms(method) && method != METHOD_NUMERIC && !has_personal_values(run, c);
 }
 
+uint32
+mixed_places(match_run *run)
+{
+    uint32 found = 0;
+
+    for (int c = 0; c < label_comparisons_first(run->spec); c++) {
+        evidence_kind evidence = run->spec->comparisons[c].evidence;
+
+        if ((evidence == EVIDENCE_NONE || evidence == EVIDENCE_SHARED) &&
+            run->spec->comparisons[c].elements == ELEMENTS_NONE && may_be_place(run, c))
+            found |= UINT32_C(1) << c;
+    }
+    return found;
+}
+
 static bool
 is_telling(const rarities *rarities, const em_parameters *parameters, int c)
 {

@@ -33,6 +33,9 @@ extern bool mixed_find(match_run *run, const rarities *rarities, const em_sessio
 extern bool mixed_repeating(match_run *run, const rarities *rarities, const em_session *sessions,
                             const em_session *random, em_parameters *parameters, bool joining);
 
+/* Comparisons of what may change with the place where one lives: neither names and dates nor identifiers. */
+extern uint32 mixed_places(match_run *run);
+
 /* The telling attributes that matches differ in more often than such a share of them. */
 extern uint32 mixed_differing(match_run *run, const rarities *rarities, const em_parameters *parameters,
                               double share);

@@ -23,6 +23,7 @@
 #include "engine/labels.h"
 #include "engine/mixed.h"
 #include "engine/model_weights.h"
+#include "engine/moved.h"
 #include "engine/normalize.h"
 #include "engine/pattern_counts.h"
 #include "engine/progress.h"
@@ -715,6 +716,7 @@ set_weights(match_run *run, match_spec *spec, training *learnt, verdict_cases *v
     distilled_pairs pairs = {learnt->sample.found, learnt->sample.found_count, learnt->random,
                              learnt->random_count};
     uint32 unknown = label_comparisons_mask(spec) | learnt->left_out;
+    em_parameters parameters;
 
     learnt->weighing[0] = summary_count();
     verdicts->cases = distillation_cases(run, &rarities->layout, &pairs, learnt->sessions,
@@ -722,8 +724,9 @@ set_weights(match_run *run, match_spec *spec, training *learnt, verdict_cases *v
     for (int c = 0; c < spec->comparison_count; c++)
         if (unknown >> c & 1)
             memcpy(learnt->parameters.m[c], learnt->parameters.u[c], sizeof learnt->parameters.m[c]);
-    model_set_weights(run, spec, rarities, &learnt->parameters, verdicts->cases, verdicts->count,
-                      learnt->prior);
+    parameters = learnt->parameters;
+    moved_judge(run, rarities, verdicts->cases, verdicts->candidates, learnt->prior, &parameters);
+    model_set_weights(run, spec, rarities, &parameters, verdicts->cases, verdicts->count, learnt->prior);
     if (learnt->without_copies)
         model_leave_out_copies(run, spec, rarities, learnt->prior * learnt->sample.all_pairs);
     expected_weigh(run, spec, verdicts->cases, verdicts->candidates);
