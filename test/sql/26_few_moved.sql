@@ -16,7 +16,7 @@ Kevin Amanda Brian Melissa George Deborah Edward Stephanie Ronald Rebecca Timoth
 $$;
 
 -- One person in two has a second record, with a slip here and there; every twenty-fifth of these lives elsewhere since.
-CREATE TABLE register AS
+CREATE TABLE moved_register AS
 SELECT row_number() OVER (ORDER BY md5('r' || person || copy))::int AS id, person AS thing, moved,
     CASE WHEN pick('slip' || person || copy, 12) = 0 THEN overlay(given_name('given' || person) PLACING 'e' FROM 3 FOR 1) ELSE given_name('given' || person) END AS given,
     initcap(word('f' || family)) || 'son' AS family,
@@ -29,13 +29,13 @@ FROM generate_series(1, 3000) AS person, generate_series(0, 1) AS copy, LATERAL 
     LATERAL (SELECT pick('town' || home, 40) AS town) AS t
 WHERE copy = 0 OR pick('c' || person, 2) = 0;
 
-CREATE TABLE clusters AS
-SELECT id, cluster_id FROM dedupe_as(NULL::int, 'SELECT id, given, family, born, email, street, city, postcode FROM register');
+CREATE TABLE moved_clusters AS
+SELECT id, cluster_id FROM dedupe_as(NULL::int, 'SELECT id, given, family, born, email, street, city, postcode FROM moved_register');
 SELECT regexp_replace(facts, '[0-9.]+ %', '...') AS facts, substring(facts, '[0-9.]+')::numeric BETWEEN 2 AND 6 AS about_right FROM last_run() WHERE phase = 'moved';
-CREATE TABLE found AS SELECT * FROM register NATURAL JOIN clusters;
-SELECT count(*) FILTER (WHERE a.thing = b.thing) > 0.97 * count(*) AS precise FROM found AS a JOIN found AS b USING (cluster_id) WHERE a.id < b.id;
-SELECT count(*) FILTER (WHERE a.cluster_id = b.cluster_id) > 0.8 * count(*) AS moved FROM found AS a JOIN found AS b USING (thing)
+CREATE TABLE moved_found AS SELECT * FROM moved_register NATURAL JOIN moved_clusters;
+SELECT count(*) FILTER (WHERE a.thing = b.thing) > 0.97 * count(*) AS precise FROM moved_found AS a JOIN moved_found AS b USING (cluster_id) WHERE a.id < b.id;
+SELECT count(*) FILTER (WHERE a.cluster_id = b.cluster_id) > 0.8 * count(*) AS moved FROM moved_found AS a JOIN moved_found AS b USING (thing)
 WHERE a.id < b.id AND (a.moved OR b.moved) AND a.born = b.born AND a.email = b.email;
 
-DROP TABLE register, clusters, found;
+DROP TABLE moved_register, moved_clusters, moved_found;
 DROP FUNCTION given_name(text), word(text), pick(text, int);
