@@ -10,6 +10,9 @@
 #include "miscadmin.h"
 
 #define FIRST_SHARE 0.01
+#define LAST_SHARE 1e-6 /* less is nobody */
+#define MOST_PLACES 8   /* that are tried by two and three */
+#define MOST_STRANGE 1e100
 #define ROUNDS 100
 #define SETTLED 1e-4     /* of the share */
 #define LEAST_MOVED 20.0 /* matches */
@@ -24,7 +27,6 @@ typedef struct moved_search {
     size_t count;
     double
         *strange[MAX_COMPARISONS]; /* of a place and a case: strangers' share of its level by the matches' */
-    double *hushed[MAX_COMPARISONS]; /* of one that is silent beside another: what it would say; else NULL */
 } moved_search;
 
 typedef struct moved_kind {
@@ -55,10 +57,10 @@ strangeness_of(const moved_search *search, uint32 places, size_t i)
 {
     double product = 1.0;
 
-    for (int c = 0; places >> c != 0; c++)
+    for (int c = 0; c < MAX_COMPARISONS && places >> c != 0; c++)
         if (places >> c & 1)
             product *= search->strange[c][i];
-    return product;
+    return Min(Max(product, 1.0 / MOST_STRANGE), MOST_STRANGE);
 }
 
 /* Those who have moved, if these attributes change with the place. */
@@ -70,7 +72,8 @@ learn_share(const moved_search *search, uint32 places)
 
     for (size_t i = 0; i < search->count; i++)
         strange[i] = strangeness_of(search, places, i);
-    for (int round = 0; round < ROUNDS && change > SETTLED * kind.share; round++) {
+    for (int round = 0; round < ROUNDS && kind.share >= LAST_SHARE && change > SETTLED * kind.share;
+         round++) {
         double moved = 0, share;
 
         kind.matches = 0;
@@ -105,7 +108,7 @@ is_known_without(const moved_search *search, const moved_kind *kind)
 {
     double bits = search->all_equal + portable_log2(Max(kind->share, 1e-9));
 
-    for (int c = 0; kind->places >> c != 0; c++)
+    for (int c = 0; c < MAX_COMPARISONS && kind->places >> c != 0; c++)
         if (kind->places >> c & 1)
             bits -= search->equal[c];
     return bits >= CERTAIN;
@@ -131,7 +134,7 @@ find_kind(const moved_search *search, uint32 places)
 {
     moved_kind best = {0}, next;
 
-    for (int i = 0; places >> i != 0; i++)
+    for (int i = 0; i < MAX_COMPARISONS && places >> i != 0; i++)
         for (int j = 0; j < i; j++)
             for (int k = 0; k <= j; k++) {
                 uint32 tried = UINT32_C(1) << i | UINT32_C(1) << j | UINT32_C(1) << k;
@@ -141,7 +144,7 @@ find_kind(const moved_search *search, uint32 places)
             }
     do {
         next = best;
-        for (int i = 0; best.places != 0 && places >> i != 0; i++)
+        for (int i = 0; best.places != 0 && i < MAX_COMPARISONS && places >> i != 0; i++)
             if ((places & ~best.places) >> i & 1)
                 try_places(search, best.places | UINT32_C(1) << i, &next);
         if (next.gain < best.gain + LEAST_GAIN)
@@ -157,7 +160,7 @@ tell(match_run *run, const moved_kind *kind)
     StringInfoData names;
 
     initStringInfo(&names);
-    for (int c = 0; kind->places >> c != 0; c++)
+    for (int c = 0; c < MAX_COMPARISONS && kind->places >> c != 0; c++)
         if (kind->places >> c & 1)
             appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", run->spec->comparisons[c].name);
     match_run_phase(run, "moved", "%.1f %% of the matches, by %s", 100.0 * kind->share, names.data);
@@ -175,14 +178,15 @@ moved_judge(match_run *run, const rarities *rarities, logistic_case *candidates,
 
     for (int c = 0; c < run->spec->comparison_count; c++)
         texts |= (uint32)method_weighs_terms(run->scorer.comparisons[c].method) << c;
-    if (__builtin_popcount(places) < 2 || mixed_given_names(run, ~(places | texts)) == 0)
+    if (__builtin_popcount(places) < 2 || __builtin_popcount(places) > MOST_PLACES ||
+        mixed_given_names(run, ~(places | texts)) == 0)
         return;
     for (int c = 0; c < label_comparisons_first(run->spec); c++)
         if (parameters->beside[c] == 0) {
             search.equal[c] = portable_log2(parameters->m[c][LEVEL_EXACT] / parameters->u[c][LEVEL_EXACT]);
             search.all_equal += search.equal[c];
         }
-    for (int c = 0; places >> c != 0; c++) {
+    for (int c = 0; c < MAX_COMPARISONS && places >> c != 0; c++) {
         if (!(places >> c & 1))
             continue;
         search.strange[c] = palloc_extended(Max(count, 1) * sizeof(double), MCXT_ALLOC_HUGE);
@@ -200,7 +204,7 @@ moved_judge(match_run *run, const rarities *rarities, logistic_case *candidates,
             candidates[i].target = match / (match + 1.0 - p);
         }
         for (int c = 0; c < layout->comparison_count; c++)
-            for (int place = 0; kind.places >> place != 0; place++)
+            for (int place = 0; place < MAX_COMPARISONS && kind.places >> place != 0; place++)
                 if ((kind.places >> place & 1) && (rarities_mask(rarities, place) >> c & 1))
                     for (int level = LEVEL_EXACT; level <= layout->comparisons[c].level_count; level++)
                         parameters->m[c][level] = (1.0 - kind.share) * parameters->m[c][level] +

@@ -37,5 +37,10 @@ SELECT count(*) FILTER (WHERE a.thing = b.thing) > 0.97 * count(*) AS precise FR
 SELECT count(*) FILTER (WHERE a.cluster_id = b.cluster_id) > 0.8 * count(*) AS moved FROM moved_found AS a JOIN moved_found AS b USING (thing)
 WHERE a.id < b.id AND (a.moved OR b.moved) AND a.born = b.born AND a.email = b.email;
 
+-- As many comparisons as there can be, nearly all of what may be places.
+SELECT count(*) AS records FROM dedupe((SELECT 'SELECT id, given, ' || string_agg('left(md5(city || ' || n || '), 2) AS place' || n, ', ') || ' FROM moved_register' FROM generate_series(1, 31) AS n),
+    (SELECT jsonb_build_object('blocking', '["given"]'::jsonb, 'comparisons', jsonb_build_array('{"column": "given", "method": "exact"}'::jsonb) || jsonb_agg(jsonb_build_object('column', 'place' || n, 'method', 'exact')))
+     FROM generate_series(1, 31) AS n));
+
 DROP TABLE moved_register, moved_clusters, moved_found;
 DROP FUNCTION given_name(text), word(text), pick(text, int);
