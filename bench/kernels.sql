@@ -1,4 +1,4 @@
--- kernels.sql: what one call of a similarity function costs in SQL, over the cost of a = b: the least of several runs, by
+-- kernels.sql: what one call of a similarity function costs in SQL, over the cost of a = b: the least of fifteen runs, by
 -- pairs of names of about 16 characters of which every third pair is alike, and by such names in other letters. Used by kernels.sh.
 \set QUIET on
 SET client_min_messages = warning;
@@ -14,30 +14,35 @@ CREATE TEMP TABLE latin AS SELECT translate(a, 'aeioun', 'äéîöüñ') AS a, t
 CREATE TEMP TABLE greek AS
 SELECT translate(a, 'abcdefghijklmnopqrstuvwxyz', 'αβγδεζηθικλμνξοπρςστυφχψωϊ') AS a, translate(b, 'abcdefghijklmnopqrstuvwxyz', 'αβγδεζηθικλμνξοπρςστυφχψωϊ') AS b FROM pairs;
 VACUUM pairs, latin, greek;
-CREATE TEMP TABLE measured (name text, ns float8);
+CREATE TEMP TABLE measures (id int GENERATED ALWAYS AS IDENTITY, name text, condition text, names text DEFAULT 'pairs', ns float8 DEFAULT 'infinity');
+INSERT INTO measures (name, condition) VALUES ('a = b', 'a = b');
+INSERT INTO measures (name, condition)
+SELECT f, format('mastering.%I(a, b) < 0', f) FROM unnest(ARRAY['jaro_similarity', 'jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity', 'lcs_similarity']) AS f;
+INSERT INTO measures (name, condition, names) SELECT 'a = b, ' || kind, 'a = b', kind FROM unnest(ARRAY['latin', 'greek']) AS kind;
+INSERT INTO measures (name, condition, names)
+SELECT format('%s, %s', f, kind), format('mastering.%I(a, b) < 0', f), kind
+FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity']) AS f, unnest(ARRAY['latin', 'greek']) AS kind;
+INSERT INTO measures (name, condition)
+SELECT f || ', one against many', format('mastering.%I(''anderson ghijklmn'', b) < 0', f) FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity']) AS f;
 -- Nanoseconds this process has run: what others do on the machine is not counted, but for the caches.
 CREATE FUNCTION pg_temp.processor_ns() RETURNS bigint LANGUAGE sql AS $$ SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint $$;
-CREATE FUNCTION pg_temp.measure(name text, condition text, names text DEFAULT 'pairs') RETURNS void LANGUAGE plpgsql AS $$
+-- In turns, so that each meets the processor's quick and slow times.
+DO $$
 DECLARE
+    measure record;
     started bigint;
-    least float8 := 'infinity';
     rows bigint;
 BEGIN
-    FOR turn IN 1 .. 5 LOOP
-        started := pg_temp.processor_ns();
-        EXECUTE format('SELECT count(*) FROM %I WHERE %s', names, condition) INTO rows;
-        least := least(least, (pg_temp.processor_ns() - started) / 1000000.0);
+    FOR turn IN 1 .. 15 LOOP
+        FOR measure IN SELECT * FROM measures ORDER BY id LOOP
+            started := pg_temp.processor_ns();
+            EXECUTE format('SELECT count(*) FROM %I WHERE %s', measure.names, measure.condition) INTO rows;
+            UPDATE measures SET ns = least(ns, (pg_temp.processor_ns() - started) / 1000000.0) WHERE id = measure.id;
+        END LOOP;
     END LOOP;
-    INSERT INTO measured VALUES (name, least);
 END
 $$;
-SELECT pg_temp.measure('a = b', 'a = b') \g /dev/null
-SELECT pg_temp.measure(f, format('mastering.%I(a, b) < 0', f)) FROM unnest(ARRAY['jaro_similarity', 'jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity', 'lcs_similarity']) AS f \g /dev/null
-SELECT pg_temp.measure('a = b, ' || kind, 'a = b', kind) FROM unnest(ARRAY['latin', 'greek']) AS kind \g /dev/null
-SELECT pg_temp.measure(format('%s, %s', f, kind), format('mastering.%I(a, b) < 0', f), kind)
-FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity']) AS f, unnest(ARRAY['latin', 'greek']) AS kind \g /dev/null
-SELECT pg_temp.measure(f || ', one against many', format('mastering.%I(''anderson ghijklmn'', b) < 0', f)) FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity']) AS f \g /dev/null
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' '
-SELECT '  ' || rpad(name, 44), round(ns::numeric) || ' ns a row,', round((ns - (SELECT ns FROM measured WHERE name = 'a = b'))::numeric) || ' ns over a = b' FROM measured;
+SELECT '  ' || rpad(name, 44), round(ns::numeric) || ' ns a row,', round((ns - (SELECT ns FROM measures WHERE name = 'a = b'))::numeric) || ' ns over a = b' FROM measures ORDER BY id;
