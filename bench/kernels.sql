@@ -13,15 +13,19 @@ FROM (SELECT i, (ARRAY['anderson','bartholomew','castellano','dimitriadis','erik
 CREATE TEMP TABLE latin AS SELECT translate(a, 'aeioun', 'äéîöüñ') AS a, translate(b, 'aeioun', 'äéîöüñ') AS b FROM pairs;
 CREATE TEMP TABLE greek AS
 SELECT translate(a, 'abcdefghijklmnopqrstuvwxyz', 'αβγδεζηθικλμνξοπρςστυφχψωϊ') AS a, translate(b, 'abcdefghijklmnopqrstuvwxyz', 'αβγδεζηθικλμνξοπρςστυφχψωϊ') AS b FROM pairs;
-VACUUM pairs, latin, greek;
+-- Letters of three first bytes, and of three bytes.
+CREATE TEMP TABLE polish AS SELECT translate(a, 'aeinoslz', 'ąęiłóśźż') AS a, translate(b, 'aeinoslz', 'ąęiłóśźż') AS b FROM pairs;
+CREATE TEMP TABLE hangul AS
+SELECT translate(a, 'abcdefghijklmnopqrstuvwxyz', '가나다라마바사아자차카타파하거너더러머버서어저처커터') AS a, translate(b, 'abcdefghijklmnopqrstuvwxyz', '가나다라마바사아자차카타파하거너더러머버서어저처커터') AS b FROM pairs;
+VACUUM pairs, latin, greek, polish, hangul;
 CREATE TEMP TABLE measures (id int GENERATED ALWAYS AS IDENTITY, name text, condition text, names text DEFAULT 'pairs', ns float8 DEFAULT 'infinity');
 INSERT INTO measures (name, condition) VALUES ('a = b', 'a = b');
 INSERT INTO measures (name, condition)
 SELECT f, format('mastering.%I(a, b) < 0', f) FROM unnest(ARRAY['jaro_similarity', 'jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity', 'lcs_similarity']) AS f;
-INSERT INTO measures (name, condition, names) SELECT 'a = b, ' || kind, 'a = b', kind FROM unnest(ARRAY['latin', 'greek']) AS kind;
+INSERT INTO measures (name, condition, names) SELECT 'a = b, ' || kind, 'a = b', kind FROM unnest(ARRAY['latin', 'greek', 'polish', 'hangul']) AS kind;
 INSERT INTO measures (name, condition, names)
 SELECT format('%s, %s', f, kind), format('mastering.%I(a, b) < 0', f), kind
-FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity']) AS f, unnest(ARRAY['latin', 'greek']) AS kind;
+FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity', 'damerau_similarity']) AS f, unnest(ARRAY['latin', 'greek', 'polish', 'hangul']) AS kind;
 INSERT INTO measures (name, condition)
 SELECT f || ', one against many', format('mastering.%I(''anderson ghijklmn'', b) < 0', f) FROM unnest(ARRAY['jaro_winkler_similarity', 'levenshtein_similarity']) AS f;
 -- Nanoseconds this process has run: what others do on the machine is not counted, but for the caches.

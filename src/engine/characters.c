@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "engine/characters.h"
+#include "kernel/utf8.h"
 
 /* Source bytes converted at a time, so that a long text can be cancelled and needs no second copy. */
 #define PIECE_BYTES 8192
@@ -110,42 +111,11 @@ characters_encoding(const char *bytes, Size length)
     return encoding;
 }
 
-/* One character of valid UTF-8; a truncated one is taken byte by byte. */
-static inline uint32
-next_utf8(const unsigned char **at, const unsigned char *end)
-{
-    const unsigned char *p = *at;
-    uint32 c = *p;
-
-    if (c < 0x80) {
-        *at = p + 1;
-        return c;
-    }
-    if (c >= 0xC0 && c < 0xE0 && end - p >= 2) {
-        *at = p + 2;
-        return (c & 0x1F) << 6 | (p[1] & 0x3F);
-    }
-    if (c >= 0xE0 && c < 0xF0 && end - p >= 3) {
-        *at = p + 3;
-        return (c & 0x0F) << 12 | (uint32)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
-    }
-    if (c >= 0xF0 && end - p >= 4) {
-        *at = p + 4;
-        return (c & 0x07) << 18 | (uint32)(p[1] & 0x3F) << 12 | (uint32)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
-    }
-    *at = p + 1;
-    return c;
-}
-
 /* The narrowest width is always the one used: wide characters that are all below 256 become bytes. */
 static text_view
-narrowed(uint32 *wide, uint32 count)
+narrowed_by(uint32 *wide, uint32 count, uint32 bits)
 {
-    uint32 all = 0;
-
-    for (uint32 i = 0; i < count; i++)
-        all |= wide[i];
-    if (all < 256) {
+    if (bits < 256) {
         uint8 *narrow = (uint8 *)wide;
 
         for (uint32 i = 0; i < count; i++)
@@ -156,15 +126,22 @@ narrowed(uint32 *wide, uint32 count)
 }
 
 static text_view
+narrowed(uint32 *wide, uint32 count)
+{
+    uint32 bits = 0;
+
+    for (uint32 i = 0; i < count; i++)
+        bits |= wide[i];
+    return narrowed_by(wide, count, bits);
+}
+
+static text_view
 from_utf8(character_buffer *buffer, const char *bytes, Size length)
 {
-    const unsigned char *at = (const unsigned char *)bytes, *end = at + length;
-    uint32 *wide = character_buffer_reserve(buffer, length * sizeof(uint32));
-    uint32 count = 0;
+    uint32 *wide = character_buffer_reserve(buffer, (length + UTF8_ROOM) * sizeof(uint32)), bits;
+    Size count = utf8_code_points(bytes, length, wide, &bits);
 
-    while (at < end)
-        wide[count++] = next_utf8(&at, end);
-    return narrowed(wide, count);
+    return narrowed_by(wide, (uint32)count, bits);
 }
 
 /* Characters of a single-byte encoding, asked of PostgreSQL's conversion once a backend. */
@@ -187,7 +164,7 @@ single_byte_table(int encoding)
                                           true) == 1) {
             const unsigned char *at = target;
 
-            table[byte] = next_utf8(&at, target + strlen((char *)target));
+            table[byte] = utf8_next(&at, target + strlen((char *)target));
         }
     }
     table_of = encoding;
@@ -238,7 +215,7 @@ from_converted(character_buffer *buffer, int encoding, Oid conversion, const cha
 
         CHECK_FOR_INTERRUPTS();
         while (at < end)
-            wide[count++] = next_utf8(&at, end);
+            wide[count++] = utf8_next(&at, end);
         i += (Size)done;
         if (done < size) {
             int unknown = Max(pg_encoding_mblen(encoding, bytes + i), 1);

@@ -9,10 +9,8 @@
 
 #include <string.h>
 
-#include "kernel/pattern_masks.h"
+#include "kernel/byte_parts.h"
 
-#define FIRST_BYTE 0xC0 /* least first byte of a character of several */
-#define THREE_BYTES 0xE0
 #define OTHER_FIRST 0x40
 
 /* ---- byte by byte ---- */
@@ -22,10 +20,10 @@ static bool
 note_first_bytes(const uint8_t *text, size_t size, uint8_t firsts[2], int *count)
 {
     for (size_t i = 0; i < size; i++) {
-        if (text[i] < FIRST_BYTE || (*count > 0 && text[i] == firsts[0]) ||
+        if (text[i] < UTF8_FIRST || (*count > 0 && text[i] == firsts[0]) ||
             (*count > 1 && text[i] == firsts[1]))
             continue;
-        if (text[i] >= THREE_BYTES || *count == 2)
+        if (text[i] >= UTF8_THREE || *count == 2)
             return false;
         firsts[(*count)++] = text[i];
     }
@@ -39,8 +37,8 @@ make_bytes(const uint8_t *text, size_t size, uint8_t first, uint8_t *to)
     uint8_t before = 0;
 
     for (size_t i = 0; i < size; i++) {
-        to[count] = (uint8_t)(text[i] | (before >= FIRST_BYTE && before != first ? OTHER_FIRST : 0));
-        count += text[i] < FIRST_BYTE;
+        to[count] = (uint8_t)(text[i] | (before >= UTF8_FIRST && before != first ? OTHER_FIRST : 0));
+        count += text[i] < UTF8_FIRST;
         before = text[i];
     }
     return count;
@@ -62,67 +60,7 @@ pair_bytes_of_single(const void *a, size_t size_a, const void *b, size_t size_b,
 
 /* ---- sixteen at once ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <tmmintrin.h>
-
-#define SSSE3 __attribute__((target("ssse3,popcnt")))
-#define MOST_PARTS (PAIR_BYTES_LONGEST / 16)
-
-/* How many bits a number below 16 has, four bits each. */
-#define BITS_OF_FOUR UINT64_C(0x4332322132212110)
-#define BITS(x) ((BITS_OF_FOUR >> 4 * ((x)&15) & 15) + (BITS_OF_FOUR >> 4 * ((x) >> 4) & 15))
-
-/* Which bytes to take of eight, so that those whose bits are set come first, and zeros behind them. */
-#define TAKEN(bits, i) (((bits) >> (i)&1) * (UINT64_C(i) << 8 * BITS((bits) & ((1 << (i)) - 1))))
-#define NONE(bits) ((bits) == 255 ? 0 : UINT64_C(0x8080808080808080) << 8 * (BITS(bits) & 7))
-#define KEPT(bits)                                                                                           \
-    (TAKEN(bits, 1) | TAKEN(bits, 2) | TAKEN(bits, 3) | TAKEN(bits, 4) | TAKEN(bits, 5) | TAKEN(bits, 6) |   \
-     TAKEN(bits, 7) | NONE(bits))
-#define KEPT_4(bits) KEPT(bits), KEPT((bits) + 1), KEPT((bits) + 2), KEPT((bits) + 3)
-#define KEPT_16(bits) KEPT_4(bits), KEPT_4((bits) + 4), KEPT_4((bits) + 8), KEPT_4((bits) + 12)
-#define KEPT_64(bits) KEPT_16(bits), KEPT_16((bits) + 16), KEPT_16((bits) + 32), KEPT_16((bits) + 48)
-
-static const uint64_t kept_of_eight[256] = {KEPT_64(0), KEPT_64(64), KEPT_64(128), KEPT_64(192)};
-
-/* From place 16 on the bytes as they are; from an earlier one they move up, from a later one down. */
-static const uint8_t moved[48] = {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
-                                  128, 128, 128, 128, 0,   1,   2,   3,   4,   5,   6,   7,
-                                  8,   9,   10,  11,  12,  13,  14,  15,  128, 128, 128, 128,
-                                  128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128};
-
-/* Places from 0 to 16; zeros where nothing comes from. */
-SSSE3 static inline __m128i
-move_up(__m128i bytes, uint32_t places)
-{
-    return _mm_shuffle_epi8(bytes, _mm_loadu_si128((const __m128i *)(const void *)(moved + 16 - places)));
-}
-
-SSSE3 static inline __m128i
-move_down(__m128i bytes, uint32_t places)
-{
-    return _mm_shuffle_epi8(bytes, _mm_loadu_si128((const __m128i *)(const void *)(moved + 16 + places)));
-}
-
-/* The bytes from FIRST_BYTE on. */
-static inline __m128i
-first_bytes(__m128i bytes)
-{
-    return _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8((char)FIRST_BYTE)), bytes);
-}
-
-/* The bytes of a text from place i on, at most 16, zeros behind them. */
-SSSE3 static inline __m128i
-load_part(const uint8_t *text, size_t size, size_t i)
-{
-    if (i + 16 <= size)
-        return _mm_loadu_si128((const __m128i *)(const void *)(text + i));
-    if (size < 16)
-        return load_bytes(text, (uint32_t)size);
-    /* The last bytes are read again with some before them. */
-    return move_down(_mm_loadu_si128((const __m128i *)(const void *)(text + size - 16)),
-                     (uint32_t)(i + 16 - size));
-}
-
+#ifdef KERNEL_BYTE_PARTS
 /* The first bytes of two texts: greatest and least are in every byte, the same where there is but one. */
 typedef struct first_range {
     __m128i greatest, least;
@@ -165,7 +103,7 @@ beside_range(const first_range *range, __m128i bytes)
 SSSE3 static inline bool
 within_range(const first_range *range, __m128i beside)
 {
-    return _mm_movemask_epi8(beside) == 0 && (uint8_t)_mm_cvtsi128_si32(range->greatest) < THREE_BYTES;
+    return _mm_movemask_epi8(beside) == 0 && (uint8_t)_mm_cvtsi128_si32(range->greatest) < UTF8_THREE;
 }
 
 /*
@@ -185,16 +123,14 @@ make_part(byte_maker *maker, const first_range *range, __m128i bytes)
     __m128i other = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, range->greatest), left_out);
     uint32_t kept = (uint32_t)_mm_movemask_epi8(left_out) ^ 0xffff, inside = maker->count & 15;
     uint8_t *to = maker->to + (maker->count - inside);
-    __m128i order_low = _mm_loadl_epi64((const __m128i *)(const void *)&kept_of_eight[kept & 255]);
-    __m128i order_high = _mm_loadl_epi64((const __m128i *)(const void *)&kept_of_eight[kept >> 8]);
     __m128i low, high, made;
 
     /* What was found of each byte says something of the next one. */
     made = _mm_or_si128(bytes,
                         _mm_and_si128(_mm_alignr_epi8(other, maker->before, 15), _mm_set1_epi8(OTHER_FIRST)));
     maker->before = other;
-    low = _mm_move_epi64(_mm_shuffle_epi8(made, order_low));
-    high = _mm_move_epi64(_mm_shuffle_epi8(_mm_srli_si128(made, 8), order_high));
+    low = _mm_move_epi64(keep_of_eight(made, kept & 255));
+    high = _mm_move_epi64(keep_of_eight(_mm_srli_si128(made, 8), kept >> 8));
     made = _mm_or_si128(low, move_up(high, (uint32_t)__builtin_popcount(kept & 255)));
     maker->gathered = _mm_or_si128(maker->gathered, move_up(made, inside));
     _mm_storeu_si128((__m128i *)(void *)to, maker->gathered);
@@ -268,7 +204,7 @@ pair_bytes_of_parts(const void *a, size_t size_a, const void *b, size_t size_b, 
 bool
 pair_bytes_of(const void *a, size_t size_a, const void *b, size_t size_b, pair_bytes *to)
 {
-    if (!__builtin_cpu_supports("ssse3") || !__builtin_cpu_supports("popcnt"))
+    if (!byte_parts_supported())
         return pair_bytes_of_single(a, size_a, b, size_b, to);
     return size_a <= PAIR_BYTES_LONGEST && size_b <= PAIR_BYTES_LONGEST &&
            pair_bytes_of_parts(a, size_a, b, size_b, to);

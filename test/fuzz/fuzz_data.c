@@ -14,6 +14,7 @@
 #include "kernel/quantity_value.h"
 #include "kernel/radix_sort.h"
 #include "kernel/union_find.h"
+#include "kernel/utf8.h"
 #include "kernel/word_forms.h"
 
 /* ---- sorting ---- */
@@ -165,6 +166,21 @@ check_bytes(const char *what, const pair_bytes *bytes)
     }
 }
 
+/* Code points are those that were encoded. */
+static void
+check_code_points(const fuzz_text *text, const uint8_t *bytes, size_t size)
+{
+    static uint32_t points[3 * LONGEST + UTF8_ROOM];
+    uint32_t bits;
+    size_t count = utf8_code_points(bytes, size, points, &bits);
+
+    if (count != text->length)
+        complain("utf8_code_points", text->length, (double)count);
+    for (uint32_t i = 0; i < text->length; i++)
+        if (points[i] != (text->points[i] == 0x3BF ? 0x20AC : text->points[i]))
+            complain("utf8_code_points", i, points[i]);
+}
+
 void
 fuzz_bytes(void)
 {
@@ -173,6 +189,8 @@ fuzz_bytes(void)
     bool wanted = size_a <= PAIR_BYTES_LONGEST && size_b <= PAIR_BYTES_LONGEST && has_few_first_bytes();
     pair_bytes bytes, single;
 
+    check_code_points(&a, bytes_a, size_a);
+    check_code_points(&b, bytes_b, size_b);
     if (pair_bytes_of(bytes_a, size_a, bytes_b, size_b, &bytes) != wanted)
         complain("pair_bytes_of", wanted, !wanted);
     if (pair_bytes_of_single(bytes_a, size_a, bytes_b, size_b, &single) != wanted)

@@ -16,31 +16,6 @@ typedef struct sample_text {
     uint32_t points[MOST_CHARACTERS], length;
 } sample_text;
 
-static size_t
-encode(uint32_t c, uint8_t *to)
-{
-    if (c < 0x80) {
-        to[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        to[0] = (uint8_t)(0xC0 | c >> 6);
-        to[1] = (uint8_t)(0x80 | (c & 0x3F));
-        return 2;
-    }
-    if (c < 0x10000) {
-        to[0] = (uint8_t)(0xE0 | c >> 12);
-        to[1] = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-        to[2] = (uint8_t)(0x80 | (c & 0x3F));
-        return 3;
-    }
-    to[0] = (uint8_t)(0xF0 | c >> 18);
-    to[1] = (uint8_t)(0x80 | (c >> 12 & 0x3F));
-    to[2] = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-    to[3] = (uint8_t)(0x80 | (c & 0x3F));
-    return 4;
-}
-
 /* kind: 0 ASCII, 1 Latin-1, 2 Greek, 3 Cyrillic, 4 three first bytes of Latin, 5 anything. */
 static uint32_t
 random_point(uint64_t *seed, uint32_t kind)
@@ -71,7 +46,7 @@ random_text(uint64_t *seed, uint32_t kind, uint32_t most)
 
     for (uint32_t i = 0; i < text.length; i++) {
         text.points[i] = random_point(seed, kind);
-        text.size += encode(text.points[i], bytes + text.size);
+        text.size += unit_encode(text.points[i], bytes + text.size);
     }
     text.bytes = malloc(text.size + (text.size == 0));
     memcpy(text.bytes, bytes, text.size);

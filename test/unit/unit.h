@@ -54,6 +54,32 @@ unit_below(uint64_t *state, uint32_t bound)
     return (uint32_t)(unit_random(state) % bound);
 }
 
+/* A code point in UTF-8; returns how many bytes it takes, at most 4. */
+static inline size_t
+unit_encode(uint32_t c, uint8_t *to)
+{
+    if (c < 0x80) {
+        to[0] = (uint8_t)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        to[0] = (uint8_t)(0xC0 | c >> 6);
+        to[1] = (uint8_t)(0x80 | (c & 0x3F));
+        return 2;
+    }
+    if (c < 0x10000) {
+        to[0] = (uint8_t)(0xE0 | c >> 12);
+        to[1] = (uint8_t)(0x80 | (c >> 6 & 0x3F));
+        to[2] = (uint8_t)(0x80 | (c & 0x3F));
+        return 3;
+    }
+    to[0] = (uint8_t)(0xF0 | c >> 18);
+    to[1] = (uint8_t)(0x80 | (c >> 12 & 0x3F));
+    to[2] = (uint8_t)(0x80 | (c >> 6 & 0x3F));
+    to[3] = (uint8_t)(0x80 | (c & 0x3F));
+    return 4;
+}
+
 #define UNIT_LONGEST 10000
 
 /* A text as code points, and the same in the width that is to be tested. Allocated to size: overruns show. */
