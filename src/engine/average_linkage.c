@@ -70,6 +70,8 @@ least_inexact(const comparison *comparison)
 {
     int64 least = comparison->weights[2];
 
+    if (comparison->part_of != 0)
+        least = Min(least, Min(comparison->weights[LEVEL_EXACT], 0));
     for (int level = 3; level <= comparison->level_count; level++)
         least = Min(least, comparison->weights[level]);
     if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL)
@@ -92,7 +94,10 @@ add_pair(const scorer *scorer, const uint32 *a, const uint32 *b, pair_weights *w
             pair->missing |= (uint32)1 << c;
             continue;
         }
-        if (code_a == code_b)
+        if (comparison->part_of != 0) {
+            least = weights->least_inexact[c];
+            most = comparison->best_inexact;
+        } else if (code_a == code_b)
             least = most = (int64)comparison->weights[LEVEL_EXACT] +
                            comparison_rarity(comparison, code_a, code_b, LEVEL_EXACT);
         else {
@@ -127,7 +132,9 @@ measure_pair(const scorer *scorer, comparison_thread *thread, uint32 i, pair_wei
         int level = pattern_level(comparison, pattern);
         int64 says;
 
-        if (level == LEVEL_MISSING || level == LEVEL_EXACT)
+        if (comparison->part_of == 0 && (level == LEVEL_MISSING || level == LEVEL_EXACT))
+            continue;
+        if (code_a == 0 || code_b == 0)
             continue;
         says = (int64)comparison->weights[level] + comparison_rarity(comparison, code_a, code_b, level);
         weights->least[c] += says - weights->least_inexact[c];

@@ -55,12 +55,18 @@ bits_of(const match_spec *spec, const rarities *rarities, uint64 pattern)
     return bits;
 }
 
-double
-best_threshold(match_run *run, const match_spec *spec, const rarities *rarities, const logistic_case *cases,
-               size_t case_count)
+/* What there is to expect. */
+typedef struct expected_links {
+    double best, right; /* F1 at its best, and the share of the pairs that are right there */
+    double at_default;  /* the best F1 from one half on */
+} expected_links;
+
+static expected_links
+expect_links(const match_spec *spec, const rarities *rarities, const logistic_case *cases, size_t case_count)
 {
     weighed steps[2 * MOST_BITS * STEPS_A_BIT + 1] = {{0}};
-    double all = 0, pairs = 0, matches = 0, best = 0, at_default = 0, right = 0, threshold;
+    double all = 0, pairs = 0, matches = 0;
+    expected_links links = {0};
 
     for (size_t i = 0; i < case_count; i++) {
         double bits = bits_of(spec, rarities, cases[i].pattern);
@@ -74,16 +80,32 @@ best_threshold(match_run *run, const match_spec *spec, const rarities *rarities,
     for (int step = lengthof(steps) - 1; step >= 0; step--) {
         pairs += steps[step].pairs;
         matches += steps[step].matches;
-        if (pairs > 0 && 2.0 * matches / (pairs + all) > best) {
-            best = 2.0 * matches / (pairs + all);
-            right = matches / pairs;
+        if (pairs > 0 && 2.0 * matches / (pairs + all) > links.best) {
+            links.best = 2.0 * matches / (pairs + all);
+            links.right = matches / pairs;
         }
         if (step == MOST_BITS * STEPS_A_BIT)
-            at_default = best;
+            links.at_default = links.best;
     }
-    threshold = Max(floor(best / 2 * THOUSANDTHS + 0.5) / THOUSANDTHS, LEAST_THRESHOLD);
-    if (best < at_default + LEAST_GAIN || right < LEAST_RIGHT)
+    return links;
+}
+
+double
+best_expected_f1(const match_spec *spec, const rarities *rarities, const logistic_case *cases,
+                 size_t case_count)
+{
+    return expect_links(spec, rarities, cases, case_count).best;
+}
+
+double
+best_threshold(match_run *run, const match_spec *spec, const rarities *rarities, const logistic_case *cases,
+               size_t case_count)
+{
+    expected_links links = expect_links(spec, rarities, cases, case_count);
+    double threshold = Max(floor(links.best / 2 * THOUSANDTHS + 0.5) / THOUSANDTHS, LEAST_THRESHOLD);
+
+    if (links.best < links.at_default + LEAST_GAIN || links.right < LEAST_RIGHT)
         threshold = DEFAULT_THRESHOLD;
-    match_run_phase(run, "threshold", "an F1 of %.3f to expect; matches from %.3f on", best, threshold);
+    match_run_phase(run, "threshold", "an F1 of %.3f to expect; matches from %.3f on", links.best, threshold);
     return threshold;
 }

@@ -19,4 +19,8 @@
 extern double best_threshold(match_run *run, const match_spec *spec, const rarities *rarities,
                              const logistic_case *cases, size_t case_count);
 
+/* The F1 to expect there. */
+extern double best_expected_f1(const match_spec *spec, const rarities *rarities, const logistic_case *cases,
+                               size_t case_count);
+
 #endif

@@ -650,3 +650,22 @@ mixed_likelihood(const match_run *run, const scorer *layout, const em_session *s
     }
     return pairs > 0 ? bits / pairs : 0;
 }
+
+double
+mixed_bits_of_related(const match_run *run, const scorer *layout, const em_session *sessions)
+{
+    double bits = 0, all = 0;
+
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        double pairs = 0, probabilities = 1.0;
+
+        for (size_t k = 0; k < sessions[r].pattern_count; k++)
+            pairs += sessions[r].patterns[k].count;
+        for (int c = 0; c < layout->comparison_count; c++)
+            if (!(sessions[r].left_out >> c & 1))
+                probabilities += layout->comparisons[c].level_count - 1;
+        bits += 0.5 * probabilities * portable_log2(Max(pairs, 1.0));
+        all += pairs;
+    }
+    return all > 0 ? bits / all : 0;
+}

@@ -76,4 +76,11 @@ extern void mixed_take_apart(const match_run *run, const scorer *layout, const m
 extern double mixed_likelihood(const match_run *run, const scorer *layout, const em_session *sessions,
                                const em_parameters *parameters);
 
+/*
+ * What related pairs may bring by chance alone, in bits a pair: each probability of theirs costs half the
+ * logarithm of its rule's pairs (Schwarz 1978). With rules that leave two or three attributes, or with few
+ * pairs, a further kind of pairs always explains something.
+ */
+extern double mixed_bits_of_related(const match_run *run, const scorer *layout, const em_session *sessions);
+
 #endif

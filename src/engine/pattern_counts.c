@@ -58,6 +58,12 @@ compare_patterns(const void *a, const void *b)
     return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
 }
 
+void
+pattern_counts_sort(pattern_count *patterns, size_t count)
+{
+    qsort(patterns, count, sizeof(pattern_count), compare_patterns);
+}
+
 pattern_count *
 pattern_counts_sorted(const pattern_counts *counts, bool only_new, double scale, size_t *count)
 {
@@ -71,6 +77,6 @@ pattern_counts_sorted(const pattern_counts *counts, bool only_new, double scale,
         if (pairs > 0)
             patterns[(*count)++] = (pattern_count){entry->pattern, pairs * scale};
     }
-    qsort(patterns, *count, sizeof(pattern_count), compare_patterns);
+    pattern_counts_sort(patterns, *count);
     return patterns;
 }

@@ -52,6 +52,9 @@ pattern_counts_add(pattern_counts *counts, uint64 pattern, bool is_new)
         pattern_counts_grow(counts);
 }
 
+/* By pattern, ascending. */
+extern void pattern_counts_sort(pattern_count *patterns, size_t count);
+
 /* The patterns in ascending order; only_new: counts of new pairs. */
 extern pattern_count *pattern_counts_sorted(const pattern_counts *counts, bool only_new, double scale,
                                             size_t *count);

@@ -97,6 +97,7 @@ set_scorer(probe_model *model)
         to->measure = from->measure;
         to->scale = from->scale;
         to->inner = from->inner;
+        to->part_of = from->part_of;
         memcpy(to->weights, from->weights, sizeof to->weights);
         model->weighs_values[c] = from->term_frequency && from->frequencies.other > 0;
     }

@@ -398,9 +398,11 @@ match_run_set_weights(match_run *run, const match_spec *spec)
 
     run->weights_set++;
     run->scorer.prior_weight = weight_from_ratio(spec->prior, 1.0 - spec->prior);
-    for (int c = 0; c < spec->comparison_count; c++)
+    for (int c = 0; c < spec->comparison_count; c++) {
+        run->scorer.comparisons[c].part_of = spec->comparisons[c].part_of;
         memcpy(run->scorer.comparisons[c].weights, spec->comparisons[c].weights,
                sizeof spec->comparisons[c].weights);
+    }
     run->weights = spec;
     if (run->store->spool == NULL) {
         free_value_weights(run);

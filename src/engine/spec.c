@@ -325,7 +325,7 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     static const char *const members[] = {
         "name",     "column",    "expression",     "method",   "levels",      "normalize", "q",
         "measure",  "scale",     "term_frequency", "trained",  "frequencies", "terms",     "inner",
-        "elements", "separator", "with_labels",    "evidence", NULL};
+        "elements", "separator", "with_labels",    "evidence", "part_of",     NULL};
     json_node member, method;
     bool has_method;
 
@@ -416,6 +416,50 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
         read_term_statistics(&member, &comparison->terms);
 }
 
+static bool
+has_parts(const match_spec *spec, const comparison_spec *text)
+{
+    for (int c = 0; c < spec->comparison_count; c++)
+        if (spec->comparisons[c].part_of == 1 + (int)(text - spec->comparisons))
+            return true;
+    return false;
+}
+
+/* "part_of", when all comparisons are read. */
+static void
+read_part_of(const json_node *node, match_spec *spec, comparison_spec *part)
+{
+    char *name = json_string(node);
+
+    for (int c = 0; c < spec->comparison_count; c++) {
+        const comparison_spec *text = &spec->comparisons[c];
+        const char *problem = NULL;
+
+        if (strcmp(text->name, name) != 0)
+            continue;
+        if (text == part)
+            problem = psprintf("comparison \"%s\" is no part of itself", name);
+        else if (has_parts(spec, part))
+            problem = psprintf("comparison \"%s\" has parts itself", part->name);
+        else if (text->part_of != 0)
+            problem = psprintf("comparison \"%s\" is a part itself", name);
+        else if (spec_level_count(text) < 3)
+            problem = psprintf("comparison \"%s\" has no level between \"exact\" and \"else\"", name);
+        else if (part->term_frequency || part->elements != ELEMENTS_NONE)
+            problem = "a part has neither \"term_frequency\" nor elements";
+        else if (part->with_labels || text->with_labels)
+            problem = "labels alone do not tell a part from its text";
+        if (problem != NULL)
+            json_error(node, problem,
+                       "A part says something where its text is neither the same nor nothing alike.",
+                       "Leave \"part_of\" out.");
+        part->part_of = 1 + c;
+        return;
+    }
+    json_error(node, psprintf("there is no comparison \"%s\"", name), NULL,
+               "Give the \"name\" of the comparison that compares the whole text.");
+}
+
 static match_spec *
 read_document(Jsonb *document, const char *what, bool lists_stay)
 {
@@ -476,6 +520,13 @@ read_document(Jsonb *document, const char *what, bool lists_stay)
                 json_error(&comparison,
                            psprintf("there is a comparison \"%s\" already", spec->comparisons[i].name), NULL,
                            "Give one of them another \"name\".");
+    }
+
+    for (int i = 0; i < spec->comparison_count; i++) {
+        json_node comparison = json_element(&member, i), part;
+
+        if (!json_is_string(&comparison) && json_member(&comparison, "part_of", &part))
+            read_part_of(&part, spec, &spec->comparisons[i]);
     }
 
     spec->trained = json_member(&root, "prior", &member);
@@ -614,7 +665,7 @@ write_trained(StringInfo out, const comparison_spec *comparison)
 }
 
 static void
-write_comparison(StringInfo out, const comparison_spec *comparison)
+write_comparison(StringInfo out, const match_spec *spec, const comparison_spec *comparison)
 {
     appendStringInfoString(out, "{\"name\":");
     append_json_string(out, comparison->name);
@@ -656,6 +707,10 @@ write_comparison(StringInfo out, const comparison_spec *comparison)
     appendStringInfo(out, ",\"term_frequency\":%s", comparison->term_frequency ? "true" : "false");
     if (comparison->evidence != EVIDENCE_NONE)
         appendStringInfo(out, ",\"evidence\":\"%s\"", evidence_name(comparison->evidence));
+    if (comparison->part_of != 0) {
+        appendStringInfoString(out, ",\"part_of\":");
+        append_json_string(out, spec->comparisons[comparison->part_of - 1].name);
+    }
     if (comparison->with_labels)
         appendStringInfoString(out, ",\"with_labels\":true");
     if (comparison->trained)
@@ -692,7 +747,7 @@ spec_write(const match_spec *spec)
     for (int i = 0; i < spec->comparison_count; i++) {
         if (i > 0)
             appendStringInfoChar(&out, ',');
-        write_comparison(&out, &spec->comparisons[i]);
+        write_comparison(&out, spec, &spec->comparisons[i]);
     }
     appendStringInfoChar(&out, ']');
     write_source_list(&out, &spec->unique_sources);

@@ -104,6 +104,7 @@ typedef struct comparison_spec {
     double scale;
     double inner; /* METHOD_SOFT_TFIDF: from which on words are alike */
     bool term_frequency;
+    int part_of; /* 1 + the comparison of the text that this one's values are parts of; 0: of none */
     evidence_kind evidence;
     bool with_labels; /* labels alone give it a weight (label_comparisons.h) */
 

@@ -337,7 +337,7 @@ codes_expression(const column_profile *profile)
 }
 
 static void
-write_codes_comparison(StringInfo out, const column_profile *profile)
+write_codes_comparison(StringInfo out, const column_profile *profile, bool alone)
 {
     if (profile->with_models >= LEAST_WITH_MODELS) {
         write_models_comparison(out, profile);
@@ -347,7 +347,12 @@ write_codes_comparison(StringInfo out, const column_profile *profile)
     append_json_string(out, psprintf("words with digits in %s", profile->name));
     appendStringInfoString(out, ",\"expression\":");
     append_json_string(out, codes_expression(profile));
-    appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":0,\"levels\":[0.7,0.4,0.15]}");
+    appendStringInfoString(out, ",\"method\":\"tfidf\",\"q\":0,\"levels\":[0.7,0.4,0.15]");
+    if (!alone) {
+        appendStringInfoString(out, ",\"part_of\":");
+        append_json_string(out, profile->name);
+    }
+    appendStringInfoChar(out, '}');
 }
 
 /* ---- blocking ---- */
@@ -868,7 +873,7 @@ suggest_spec(const char *query)
         write_comparison(&out, &profiles[i], evidence[i], chosen_count == 1);
         if (has_codes(&profiles[i]) && codes < MOST_CODES_COMPARISONS) {
             write_rule_start(&out, &written);
-            write_codes_comparison(&out, &profiles[i]);
+            write_codes_comparison(&out, &profiles[i], chosen_count == 1);
             codes++;
         }
     }

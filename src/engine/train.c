@@ -24,7 +24,7 @@
 #include "engine/mixed.h"
 #include "engine/model_weights.h"
 #include "engine/moved.h"
-#include "engine/normalize.h"
+#include "engine/parts.h"
 #include "engine/pattern_counts.h"
 #include "engine/progress.h"
 #include "engine/random_levels.h"
@@ -36,6 +36,7 @@
 #include "engine/supervise.h"
 #include "engine/text_alone.h"
 #include "engine/train.h"
+#include "engine/training_notes.h"
 #include "engine/value_summary.h"
 #include "kernel/em.h"
 #include "kernel/logistic.h"
@@ -156,46 +157,6 @@ run_em(match_run *run, const scorer *layout, em_session *sessions, const em_para
         CHECK_FOR_INTERRUPTS();
     }
     return iterations;
-}
-
-/* ---- into the model ---- */
-
-static void
-describe_training(match_run *run, match_spec *spec, const em_session *sessions, int iterations,
-                  const char *lesson)
-{
-    StringInfoData text;
-
-    initStringInfo(&text);
-    appendStringInfo(&text, "{\"records\":%u,\"iterations\":%d,\"labels\":%s,\"result_revision\":3,\"text\":",
-                     run->store->records.count, iterations, lesson != NULL ? lesson : "false");
-    append_json_string(&text, normalize_versions());
-    if (spec->learnt_threshold > 0) {
-        appendStringInfoString(&text, ",\"threshold\":");
-        append_json_number(&text, spec->learnt_threshold);
-    }
-    appendStringInfoString(&text, ",\"rules\":[");
-    for (int r = 0; r < spec->rule_count; r++) {
-        appendStringInfo(&text, "%s{\"pairs\":" UINT64_FORMAT ",\"match_share\":", r > 0 ? "," : "",
-                         run->statistics[r].pairs);
-        append_json_number(&text, sessions[r].match_share);
-        appendStringInfoChar(&text, '}');
-    }
-    appendStringInfoString(&text, "]}");
-    spec->training = text.data;
-}
-
-static void
-warn_of_untaught(const match_spec *spec, const em_report *report, uint32 one_sided)
-{
-    for (int c = 0; c < spec->comparison_count; c++)
-        if (report->expected_matches[c] < 1.0 && !(one_sided >> c & 1))
-            ereport(WARNING,
-                    (errmsg("comparison \"%s\" was not learnt from the data and keeps its start values",
-                            spec->comparisons[c].name),
-                     errdetail("No candidate pair teaches it: the blocking keys find no likely match, or "
-                               "every key reads this column."),
-                     errhint("Add a blocking rule that does not read it.")));
 }
 
 /* The comparison of names of persons that is all that counts in a session, as a bit: 0: there is none. */
@@ -465,30 +426,6 @@ typedef enum within_result {
 } within_result;
 
 /*
- * What related pairs may bring by chance alone, in bits a pair: each probability of theirs costs half the
- * logarithm of its rule's pairs (Schwarz 1978). With rules that leave two or three attributes, or with few
- * pairs, a further kind of pairs always explains something.
- */
-static double
-bits_of_related(const match_run *run, const scorer *layout, const em_session *sessions)
-{
-    double bits = 0, all = 0;
-
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        double pairs = 0, probabilities = 1.0;
-
-        for (size_t k = 0; k < sessions[r].pattern_count; k++)
-            pairs += sessions[r].patterns[k].count;
-        for (int c = 0; c < layout->comparison_count; c++)
-            if (!(sessions[r].left_out >> c & 1))
-                probabilities += layout->comparisons[c].level_count - 1;
-        bits += 0.5 * probabilities * portable_log2(Max(pairs, 1.0));
-        all += pairs;
-    }
-    return all > 0 ? bits / all : 0;
-}
-
-/*
  * Whether matches within groups agree in the attributes that those before differed in, or in more of them
  * than they still differ in: a second name may be left out, or an initial, in half of one person's records.
  */
@@ -519,7 +456,7 @@ try_within(match_run *run, training **learnt, uint32 differing, double share, do
                     found, left, gain);
     for (int c = 0; c < run->spec->comparison_count; c++)
         untaught |= (differing >> c & 1) && (*learnt)->report.expected_matches[c] < LEAST_MATCHES_ACROSS;
-    if ((others || gain >= bits_of_related(run, layout, (*learnt)->sessions)) &&
+    if ((others || gain >= mixed_bits_of_related(run, layout, (*learnt)->sessions)) &&
         left >= (others ? LEAST_A_COMPARISON * label_comparisons_first(run->spec)
                         : LEAST_WITHIN * run->store->records.count) &&
         !untaught && come_to_agree(run, groups, *learnt, differing)) {
@@ -810,6 +747,63 @@ learn_without_repeats(match_run *run, match_spec *spec, const training *counted,
     return learnt;
 }
 
+/* The pairs that were counted, with parts silent where their texts say what they would say. */
+static training *
+silence_parts(const match_run *run, const training *counted, const text_parts *parts)
+{
+    const scorer *layout = &counted->sample.rarities->layout;
+    training *quiet = palloc(sizeof(training));
+
+    *quiet = *counted;
+    for (int r = 0; r < run->spec->rule_count; r++) {
+        em_session *session = &quiet->sessions[r];
+
+        session->patterns =
+            parts_silenced(parts, layout, session->patterns, session->pattern_count, &session->pattern_count);
+        quiet->sample.found[r] = parts_silenced(parts, layout, quiet->sample.found[r],
+                                                quiet->sample.found_count[r], &quiet->sample.found_count[r]);
+    }
+    quiet->random = parts_silenced(parts, layout, quiet->random, quiet->random_count, &quiet->random_count);
+    parts_count_levels(parts, layout, quiet->random, quiet->random_count, quiet->all);
+    return quiet;
+}
+
+/* Learns with parts silent, too, and takes that where it promises more (parts.h). */
+static training *
+learn_with_parts(match_run *run, match_spec *spec, const training *counted, bool across,
+                 const text_parts *parts, training *learnt, verdict_cases *verdicts)
+{
+    const rarities *rarities = counted->sample.rarities;
+    bool apart = run->relatives_apart;
+    match_spec kept = *spec;
+    verdict_cases others;
+    training *other;
+    double with, without;
+    int first;
+
+    if (parts->count == 0 || run->store->records.count < 2)
+        return learnt;
+    without = best_expected_f1(spec, rarities, verdicts->cases, verdicts->candidates);
+    first = summary_count();
+    other = learn_from_pairs(run, spec, silence_parts(run, counted, parts), across, 0);
+    other = within_groups_or_not(run, spec, other);
+    parts_put(parts, spec);
+    set_weights(run, spec, other, &others);
+    with = best_expected_f1(spec, rarities, others.cases, others.candidates);
+    match_run_phase(run, "parts", "an F1 of %.3f to expect with parts of texts apart, %.3f with them alike",
+                    without, with);
+    if (with > without) {
+        summary_tried(learnt->first_phase, first, NULL);
+        *verdicts = others;
+        return other;
+    }
+    summary_tried(first, summary_count(), NULL);
+    *spec = kept;
+    run->relatives_apart = apart;
+    match_run_set_weights(run, spec);
+    return learnt;
+}
+
 /*
  * That two records share a value because they are one thing says nothing of how frequent it is. Where EM took
  * relatives for matches, they share it by chance all the same; the links say that few of them are right then.
@@ -857,6 +851,7 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     training *counted, *learnt;
     verdict_cases verdicts;
     char *lesson = NULL;
+    text_parts parts = parts_take(spec);
     int first;
 
     value_summaries_make(run);
@@ -871,10 +866,11 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
         learnt = learn_from_pairs(run, spec, counted, across, 0);
     }
     if (labels == NULL && run->store->records.count > 1)
-        warn_of_untaught(spec, &learnt->report, learnt->one_sided);
+        training_warn_of_untaught(spec, &learnt->report, learnt->one_sided);
 
     learnt = within_groups_or_not(run, spec, learnt);
     set_weights(run, spec, learnt, &verdicts);
+    learnt = learn_with_parts(run, spec, counted, across, &parts, learnt, &verdicts);
     learnt = learn_without_repeats(run, spec, counted, across, learnt, &verdicts);
     leave_out_copies(run, spec, learnt, &verdicts);
     match_run_phase(run, "learning", "%d iterations, 1 match in %.0f pairs%s", learnt->iterations,
@@ -890,5 +886,5 @@ train_model(match_run *run, match_spec *spec, const label_list *labels)
     if (spec->learnt_threshold > 0)
         spec->threshold = spec->learnt_threshold;
     label_comparisons_drop_idle(spec);
-    describe_training(run, spec, learnt->sessions, learnt->iterations, lesson);
+    training_describe(run, spec, learnt->sessions, learnt->iterations, lesson);
 }

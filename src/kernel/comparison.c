@@ -66,12 +66,17 @@ fill_mask_tables(scorer *scorer)
         if (scorer->comparisons[c].value_weights != NULL)
             scorer->frequencies[scorer->frequency_count++] = c;
     }
+    scorer->part_count = 0;
     scorer->table_count = (int)(scorer->columns + 7) / 8;
     memset(scorer->tables, 0, (size_t)scorer->table_count * sizeof(mask_table));
     for (int k = 0; k < scorer->comparison_count; k++) {
         const comparison *comparison = &scorer->comparisons[scorer->order[k]];
         mask_table *table = &scorer->tables[comparison->slot / 8];
 
+        if (comparison->part_of != 0) {
+            scorer->parts[scorer->part_count++] = k;
+            continue;
+        }
         for (uint32_t bits = 0; bits < 256; bits++) {
             if ((bits >> (comparison->slot & 7) & 1) == 0)
                 continue;
@@ -81,6 +86,23 @@ fill_mask_tables(scorer *scorer)
             table->pending[bits] |= UINT32_C(1) << k;
         }
     }
+}
+
+/* Parts are looked at when it is known what their texts say. */
+static void
+put_parts_behind(scorer *scorer)
+{
+    int parts[MAX_COMPARISONS], count = 0, place = 0;
+
+    for (int k = 0; k < scorer->comparison_count; k++) {
+        int c = scorer->order[k];
+
+        if (scorer->comparisons[c].part_of != 0)
+            parts[count++] = c;
+        else
+            scorer->order[place++] = c;
+    }
+    memcpy(scorer->order + place, parts, (size_t)count * sizeof(int));
 }
 
 bool
@@ -107,6 +129,11 @@ scorer_prepare(scorer *scorer)
         if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL &&
             comparison->weights[2] + comparison->values.elements->best_weight > comparison->best_inexact)
             comparison->best_inexact = comparison->weights[2] + comparison->values.elements->best_weight;
+        /* Of a part the best that it can say at all. */
+        if (comparison->part_of != 0 && comparison->best_inexact < comparison->weights[LEVEL_EXACT])
+            comparison->best_inexact = comparison->weights[LEVEL_EXACT];
+        if (comparison->part_of != 0 && comparison->best_inexact < 0)
+            comparison->best_inexact = 0;
 
         for (; position > 0 &&
                decisiveness(&scorer->comparisons[scorer->order[position - 1]]) < decisiveness(comparison);
@@ -114,6 +141,7 @@ scorer_prepare(scorer *scorer)
             scorer->order[position] = scorer->order[position - 1];
         scorer->order[position] = c;
     }
+    put_parts_behind(scorer);
     fill_mask_tables(scorer);
     return true;
 }
@@ -370,6 +398,18 @@ comparison_rarity(const comparison *comparison, uint32_t a, uint32_t b, int leve
                : 0;
 }
 
+/* Whether it is a part of a text that says what it would say. */
+static inline bool
+part_is_silent(const scorer *scorer, const comparison *part, uint64_t levels)
+{
+    const comparison *text;
+
+    if (part->part_of == 0)
+        return false;
+    text = &scorer->comparisons[part->part_of - 1];
+    return level_says_of_parts(text, pattern_level(text, levels));
+}
+
 kernel_status
 scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t least_weight,
              comparison_thread *thread, bool *qualifies, int64_t *weight, uint64_t *pattern)
@@ -387,7 +427,7 @@ scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t
 
         if (code_a == 0 || code_b == 0)
             continue; /* missing: level 0, weight 0 */
-        if (code_a == code_b) {
+        if (code_a == code_b && comparison->part_of == 0) {
             sum += comparison->weights[LEVEL_EXACT];
             if (comparison->value_weights != NULL)
                 sum += comparison->value_weights[code_a];
@@ -406,8 +446,16 @@ scorer_score(const scorer *scorer, const uint32_t *a, const uint32_t *b, int64_t
 
         if (sum + bound < least_weight)
             return KERNEL_OK;
-        status = remembered_level(scorer, pending[i], a[comparison->slot], b[comparison->slot], thread,
-                                  &level, &extra);
+        if (part_is_silent(scorer, comparison, levels)) {
+            bound -= comparison->best_inexact;
+            continue;
+        }
+        status = KERNEL_OK;
+        level = LEVEL_EXACT;
+        extra = 0;
+        if (a[comparison->slot] != b[comparison->slot])
+            status = remembered_level(scorer, pending[i], a[comparison->slot], b[comparison->slot], thread,
+                                      &level, &extra);
         if (status != KERNEL_OK)
             return status;
         bound -= comparison->best_inexact;
@@ -477,6 +525,13 @@ batch_open(const scorer *scorer, const uint32_t *const *a, const row_mask *masks
 
             /* No branch: the waits for the weights of many pairs overlap. */
             sum += comparison->value_weights[a[i][comparison->slot] & equal] & (int32_t)equal;
+        }
+        for (int p = 0; p < scorer->part_count; p++) {
+            const comparison *comparison = &scorer->comparisons[scorer->order[scorer->parts[p]]];
+            bool there = masks[i].there >> comparison->slot & 1;
+
+            bound += there ? comparison->best_inexact : 0;
+            pending |= (uint32_t)there << scorer->parts[p];
         }
         state->sum[i] = sum;
         state->bound[i] = bound;
@@ -744,6 +799,29 @@ batch_measure(const scorer *scorer, int c, comparison_thread *thread, batch_stat
     return KERNEL_OK;
 }
 
+/* What is left is work where the text does not say what its part says, and the parts are not the same. */
+static void
+batch_leave_silent(const scorer *scorer, const comparison *part, batch_state *state)
+{
+    batch_work *work = &state->work;
+    uint32_t left = 0;
+
+    for (uint32_t n = 0; n < work->count; n++) {
+        uint32_t i = work->pair[n];
+
+        if (part_is_silent(scorer, part, state->levels[i]))
+            state->bound[i] -= part->best_inexact;
+        else if (work->a[n] == work->b[n])
+            settle(part, state, i, LEVEL_EXACT, 0);
+        else {
+            work->pair[left] = (uint16_t)i;
+            work->a[left] = work->a[n];
+            work->b[left++] = work->b[n];
+        }
+    }
+    work->count = left;
+}
+
 kernel_status
 scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_t *const *b,
                    const row_mask *masks, uint32_t count, int64_t least_weight, comparison_thread *thread,
@@ -760,6 +838,8 @@ scorer_score_batch(const scorer *scorer, const uint32_t *const *a, const uint32_
         kernel_status status;
 
         batch_collect(comparison, k, a, b, carried != 0, least_weight, &state);
+        if (comparison->part_of != 0)
+            batch_leave_silent(scorer, comparison, &state);
         if (comparison->level_count == 2) { /* exact or not, and these are not */
             for (uint32_t n = 0; n < state.work.count; n++)
                 settle(comparison, &state, state.work.pair[n], 2, 0);

@@ -7,6 +7,9 @@
  * level has a weight log2(m/u) (Fellegi & Sunter 1969); the weight of a missing value is 0. Where rare
  * values say more than common ones, the weight of an exact level has an adjustment for each value.
  *
+ * A comparison of parts of the texts of another one (numbers in an address) would say again that the texts
+ * are the same, or nothing alike: there it is missing.
+ *
  * The levels of all comparisons of a pair make its pattern, packed into 64 bits.
  *
  * All of it is immutable while threads read it; what a thread writes is in its comparison_thread.
@@ -69,8 +72,9 @@ typedef struct value_table {
 typedef struct comparison {
     comparison_method method;
     element_mode elements;
-    uint32_t slot;                     /* the code's place in a record's row */
-    int level_count;                   /* levels but the missing one: exact, thresholds, else */
+    uint32_t slot;   /* the code's place in a record's row */
+    int part_of;     /* 1 + the comparison of the texts that these values are parts of; 0: of none */
+    int level_count; /* levels but the missing one: exact, thresholds, else */
     double thresholds[MAX_THRESHOLDS]; /* of level 2, 3 ...; descending, for distances ascending */
     uint32_t q;                        /* METHOD_QGRAM; METHOD_TFIDF, where 0 is words */
     set_measure measure;               /* METHOD_QGRAM, METHOD_TOKEN */
@@ -107,6 +111,8 @@ typedef struct scorer {
     mask_table tables[MASK_TABLES];
     int frequency_count; /* comparisons with value_weights */
     int frequencies[MAX_COMPARISONS];
+    int part_count; /* comparisons of parts, as places in the order */
+    int parts[MAX_COMPARISONS];
 } scorer;
 
 /* Prepares pattern places, bounds and order, after levels and weights are set. False: more than 64 bits of
@@ -190,6 +196,13 @@ kernel_status scorer_score_batch(const scorer *scorer, const uint32_t *const *a,
                                  const row_mask *masks, uint32_t count, int64_t least_weight,
                                  comparison_thread *thread, uint16_t *chosen, uint32_t *chosen_count,
                                  int64_t *weights, uint64_t *patterns);
+
+/* Whether a text of that level says what its parts say. */
+static inline bool
+level_says_of_parts(const comparison *text, int level)
+{
+    return level == LEVEL_EXACT || level == text->level_count;
+}
 
 static inline int
 pattern_level(const comparison *comparison, uint64_t pattern)

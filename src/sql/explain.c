@@ -57,6 +57,26 @@ explain_elements(match_run *run, const comparison *comparison, uint32 a, uint32 
         values[2] = CStringGetTextDatum(element_list(index, b, best[1]));
 }
 
+/* The level of two records, and how it is called. */
+static int
+level_of_records(match_run *run, int c, uint32 a, uint32 b, char **label)
+{
+    const comparison *comparison = &run->scorer.comparisons[c];
+    const uint32 *row_a = record_row(&run->store->records, a), *row_b = record_row(&run->store->records, b);
+    int text = comparison->part_of - 1, level;
+
+    if (text >= 0 &&
+        level_says_of_parts(&run->scorer.comparisons[text], level_of_records(run, text, a, b, label))) {
+        *label = psprintf("as %s", run->spec->comparisons[text].name);
+        return LEVEL_MISSING;
+    }
+    while (kernel_must_repeat(comparison_level(&run->scorer, c, row_a[comparison->slot],
+                                               row_b[comparison->slot], &run->thread_memory[0], &level)))
+        ;
+    *label = spec_level_label(&run->spec->comparisons[c], level);
+    return level;
+}
+
 static void
 explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, uint32 b)
 {
@@ -69,21 +89,20 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
     bool nulls[8] = {false};
     double measure = 0;
     int32 rarity;
+    char *label;
 
     values[1] = value_text(run, slot, code_a, &nulls[1]);
     values[2] = value_text(run, slot, code_b, &nulls[2]);
     if (comparison->elements != ELEMENTS_NONE)
         explain_elements(run, comparison, code_a, code_b, values);
-    while (
-        kernel_must_repeat(comparison_level(&run->scorer, c, code_a, code_b, &run->thread_memory[0], &level)))
-        ;
+    level = level_of_records(run, c, a, b, &label);
     nulls[3] = level == LEVEL_MISSING;
     while (level != LEVEL_MISSING &&
            kernel_must_repeat(
                comparison_measure(comparison, code_a, code_b, &run->thread_memory[0].workspace, &measure)))
         ;
     values[3] = Float8GetDatum(measure);
-    put_step(explanation, spec->name, values, nulls, spec_level_label(spec, level),
+    put_step(explanation, spec->name, values, nulls, label,
              level == LEVEL_MISSING ? 0 : comparison->weights[level]);
     rarity = comparison_rarity(comparison, code_a, code_b, level);
     if ((level == LEVEL_EXACT && comparison->value_weights != NULL) || rarity != 0) {
