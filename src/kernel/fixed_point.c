@@ -12,7 +12,7 @@ portable_log2(double x)
 {
     uint64_t bits;
     int exponent;
-    double mantissa, z, square, power, sum;
+    double mantissa, z, square, power, sum, before;
 
     memcpy(&bits, &x, sizeof bits);
     exponent = (int)(bits >> 52 & 0x7ff);
@@ -29,13 +29,17 @@ portable_log2(double x)
         exponent++;
     }
 
-    /* ln(mantissa) = 2 artanh(z), |z| <= 0.172: 23 odd terms reach the last bit. */
+    /* ln(mantissa) = 2 artanh(z), |z| <= 0.172: 23 odd terms reach the last bit. They get smaller and have
+     * one sign: after one that adds nothing none does. */
     z = (mantissa - 1.0) / (mantissa + 1.0);
     square = z * z;
     power = z;
     sum = 0.0;
     for (int i = 1; i < 46; i += 2) {
+        before = sum;
         sum += power / i;
+        if (sum == before)
+            break;
         power *= square;
     }
     return exponent + 2.0 * sum / LN_2;
@@ -67,7 +71,7 @@ double
 odds_from_weight(int64_t weight)
 {
     int64_t whole, rest;
-    double x, term = 1.0, sum = 1.0, scale;
+    double x, term = 1.0, sum = 1.0, before, scale;
     uint64_t bits;
 
     weight = weight > POWER_LIMIT ? POWER_LIMIT : weight < -POWER_LIMIT ? -POWER_LIMIT : weight;
@@ -78,9 +82,12 @@ odds_from_weight(int64_t weight)
         whole--;
     }
     x = (double)rest / WEIGHT_UNITS * LN_2;
-    for (int i = 1; i < 24; i++) {
+    for (int i = 1; i < 24; i++) { /* as above: after a term that adds nothing none does */
         term *= x / i;
+        before = sum;
         sum += term;
+        if (sum == before)
+            break;
     }
     bits = (uint64_t)(whole + 1023) << 52;
     memcpy(&scale, &bits, sizeof scale);
