@@ -151,15 +151,16 @@ work_on_profiles(void *context, int64_t item, int thread)
 {
     const profile_job *job = context;
     dictionary *values = job->values;
-    uint32 first = (uint32)item * PROFILES_AT_ONCE, end = Min(values->count, first + PROFILES_AT_ONCE);
+    uint32 first = Max((uint32)item * PROFILES_AT_ONCE, 1),
+           end = Min(values->count, ((uint32)item + 1) * PROFILES_AT_ONCE);
 
-    for (uint32 code = Max(first, 1); code < end; code++) {
-        values->profiles[code] = text_profile_of(values->texts[code]);
-        if (job->with_names)
-            values->profiles[code].names = names_signature(values->texts[code]);
-        if (values->planes != NULL)
-            values->profiles[code].in_planes = lane_planes_of(values->texts[code], &values->planes[code]);
-    }
+    if (first >= end)
+        return;
+    text_profiles_make(&values->texts[first], end - first, &values->profiles[first]);
+    for (uint32 code = first; code < end && job->with_names; code++)
+        values->profiles[code].names = names_signature(values->texts[code]);
+    for (uint32 code = first; code < end && values->planes != NULL; code++)
+        values->profiles[code].in_planes = lane_planes_of(values->texts[code], &values->planes[code]);
 }
 
 /* None in two cache lines. */
