@@ -50,19 +50,18 @@ pattern_counts_grow(pattern_counts *counts)
     counts->mask = mask;
 }
 
-static int
-compare_patterns(const void *a, const void *b)
+static inline int
+compare_patterns(const pattern_count *a, const pattern_count *b)
 {
-    const pattern_count *x = a, *y = b;
-
-    return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
+    return a->pattern < b->pattern ? -1 : a->pattern > b->pattern;
 }
 
-void
-pattern_counts_sort(pattern_count *patterns, size_t count)
-{
-    qsort(patterns, count, sizeof(pattern_count), compare_patterns);
-}
+#define ST_SORT pattern_counts_sort
+#define ST_ELEMENT_TYPE pattern_count
+#define ST_COMPARE(a, b) compare_patterns(a, b)
+#define ST_SCOPE
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 pattern_count *
 pattern_counts_sorted(const pattern_counts *counts, bool only_new, double scale, size_t *count)

@@ -23,15 +23,20 @@
 #define LEAST_RECORDS 3 /* a value that comes once or twice is not worth a name */
 
 /* The most frequent first, ties by content. */
-static int
-compare_frequencies(const void *a, const void *b)
+static inline int
+compare_frequencies(const value_frequency *a, const value_frequency *b)
 {
-    const value_frequency *x = a, *y = b;
-
-    if (x->records != y->records)
-        return x->records > y->records ? -1 : 1;
-    return text_view_compare(x->text, y->text);
+    if (a->records != b->records)
+        return a->records > b->records ? -1 : 1;
+    return text_view_compare(a->text, b->text);
 }
+
+#define ST_SORT sort_frequencies
+#define ST_ELEMENT_TYPE value_frequency
+#define ST_COMPARE(a, b) compare_frequencies(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* A value of so many records may be among those that are kept, and fewer may not. */
 static uint32
@@ -141,16 +146,12 @@ static void
 count_values(value_summary *summary, const dictionary *values, frequent_candidates *candidates)
 {
     uint32 least = summary->wants_frequent ? least_records_kept(values) : PG_UINT32_MAX, counted = 0;
-    double filled = summary->filled, held = summary->held;
-    uint64 equal_pairs = summary->equal_pairs;
+    uint64 all_records = 0, equal_pairs = summary->equal_pairs;
     uint64 not_looked_at = summary->one_looked_at - 1; /* bits of a hash */
     values_ahead ahead = {0};
 
     for (uint32 code = 1; code < values->count; code++) {
-        double records = values->records[code];
-
-        filled += records;
-        held += records;
+        all_records += values->records[code];
         equal_pairs += pairs_of(values->records[code]);
         if ((values->hashes[code] & not_looked_at) == 0)
             look_at_later(summary, &ahead, values->texts[code]);
@@ -159,8 +160,8 @@ count_values(value_summary *summary, const dictionary *values, frequent_candidat
         counted += values->records[code] >= least && values->texts[code].length < COMPARED_CHARACTERS;
     }
     look_at_rest(summary, &ahead);
-    summary->filled = filled;
-    summary->held = held;
+    summary->filled += (double)all_records;
+    summary->held += (double)all_records;
     summary->equal_pairs = equal_pairs;
     summary->values += values->count - 1;
     *candidates = (frequent_candidates){least, counted};
@@ -183,7 +184,7 @@ keep_frequent(match_run *run, value_summary *summary, const dictionary *values,
     if (summary->frequent_count > 0)
         memcpy(list + candidates, summary->frequent, summary->frequent_count * sizeof(value_frequency));
     candidates += summary->frequent_count;
-    qsort(list, candidates, sizeof(value_frequency), compare_frequencies);
+    sort_frequencies(list, candidates);
     candidates = Min(candidates, LISTED_VALUES + 1);
 
     /* Of their own: the dictionary may go. */
