@@ -25,6 +25,7 @@
 #include "access/hio.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_type.h"
@@ -41,15 +42,17 @@
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "storage/proc.h"
+#include "storage/shmem.h"
 #include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #define PAGES_AT_ONCE 128
 #define PAGES_AN_ITEM 8
-#define PAGES_A_STEP 64   /* by which the table is extended at once, at most */
-#define MUCH_OF_BUFFERS 8 /* an eighth of them */
-#define RECORDS_AHEAD 32  /* whose clusters are fetched while others are written */
+#define MAPPED_AT_ONCE 65536 /* bytes around one that is read, on Linux */
+#define PAGES_A_STEP 64      /* by which the table is extended at once, at most */
+#define MUCH_OF_BUFFERS 8    /* an eighth of them */
+#define RECORDS_AHEAD 32     /* whose clusters are fetched while others are written */
 #define TUPLE_HEAD MAXALIGN(SizeofHeapTupleHeader + 1)
 #define MOST_COLUMNS 8
 
@@ -58,6 +61,7 @@ typedef struct made_page {
     char *page;
     char *log;
     Size log_size;
+    BlockNumber block; /* where its tuples say they are */
     int rows;
 } made_page;
 
@@ -72,11 +76,14 @@ typedef struct page_maker {
     int file;                 /* the table's, in which space is reserved; -1: none is open */
     BlockNumber segment;      /* which of them */
     uint32 first;             /* record of the first page that threads make */
+    BlockNumber block;        /* where that page is, if nobody else extends the table meanwhile */
     Size tuple_size;          /* of a row without NULLs */
     Size less_alone;          /* of that, in the row of a record alone: what has no weakest link */
     bool of_clusters;         /* it has columns for what is kept by cluster */
     HeapTupleHeaderData head; /* of a row without NULLs */
     bool logged;
+    const char *log_buffers; /* those of the server's log, where they are to be mapped; or NULL */
+    Size log_buffers_size;
     made_page *pages;                 /* that they make */
     made_page sets[2][PAGES_AT_ONCE]; /* these are one of two: the main thread adds the others meanwhile */
 } page_maker;
@@ -177,6 +184,7 @@ make_page(const page_maker *maker, uint32 p)
     LocationIndex upper;
 
     PageInit(made->page, BLCKSZ, 0);
+    made->block = maker->block + p;
     upper = header->pd_upper;
     for (uint32 record = first; record < end; record++) {
         bool alone = lacks_link(maker, record);
@@ -188,6 +196,7 @@ make_page(const page_maker *maker, uint32 p)
         upper -= size;
         tuple = (HeapTupleHeader)(made->page + upper);
         make_tuple(maker, record, alone, tuple);
+        ItemPointerSet(&tuple->t_ctid, made->block, (OffsetNumber)(record - first + 1));
         ItemIdSetNormal(&header->pd_linp[record - first], upper, size);
         if (maker->logged)
             log = log_tuple(log, tuple, size);
@@ -207,12 +216,33 @@ pages_from(const page_maker *maker, uint32 first)
     return Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
 }
 
+static inline int64
+items_of(uint32 pages)
+{
+    return (pages + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM;
+}
+
+/*
+ * Maps the buffers of the log into this process before the main thread writes to them, and maps each page by
+ * itself at a microsecond or two (see map_neighbours).
+ */
+static void
+map_log_buffers(const page_maker *maker)
+{
+    for (Size i = 0; i < maker->log_buffers_size; i += MAPPED_AT_ONCE)
+        (void)*(const volatile char *)(maker->log_buffers + i);
+}
+
 static void
 make_some_pages(void *context, int64_t item, int thread)
 {
     const page_maker *maker = context;
     uint32 pages = pages_from(maker, maker->first);
 
+    if (item == items_of(pages)) {
+        map_log_buffers(maker);
+        return;
+    }
     for (uint32 p = (uint32)item * PAGES_AN_ITEM; p < Min(((uint32)item + 1) * PAGES_AN_ITEM, pages); p++)
         make_page(maker, p);
 }
@@ -342,7 +372,7 @@ fill_page(const page_maker *maker, const made_page *made, Buffer buffer)
 
     START_CRIT_SECTION();
     memcpy(page, made->page, BLCKSZ);
-    for (int i = 0; i < made->rows; i++) {
+    for (int i = 0; i < made->rows && block != made->block; i++) {
         HeapTupleHeader tuple = (HeapTupleHeader)PageGetItem(page, PageGetItemId(page, i + 1));
 
         ItemPointerSet(&tuple->t_ctid, block, (OffsetNumber)(i + 1));
@@ -390,6 +420,19 @@ strategy_for(const page_maker *maker)
     return much ? GetAccessStrategy(BAS_BULKWRITE) : NULL;
 }
 
+/* Finds the buffers of the log, where all of them are going to be written to. */
+static void
+find_log_buffers(page_maker *maker, Size log_size)
+{
+    Size size = XLOGShmemSize();
+    bool found; /* it is: no server starts without */
+
+    if (!maker->logged || maker->store->records.count / maker->rows_a_page < size / Max(log_size, 1))
+        return;
+    maker->log_buffers = ShmemInitStruct("XLOG Ctl", size, &found);
+    maker->log_buffers_size = size;
+}
+
 static void
 prepare(page_maker *maker, const table_writer *writer)
 {
@@ -422,6 +465,7 @@ prepare(page_maker *maker, const table_writer *writer)
     maker->head.t_hoff = TUPLE_HEAD;
 
     log_size = MAXALIGN((maker->tuple_size + SizeOfMultiInsertTuple + 1) * maker->rows_a_page);
+    find_log_buffers(maker, log_size);
     for (int p = 0; p < 2 * PAGES_AT_ONCE; p++) {
         made_page *made = &maker->sets[p / PAGES_AT_ONCE][p % PAGES_AT_ONCE];
 
@@ -436,15 +480,18 @@ make_and_add(page_maker *maker, int threads, BufferAccessStrategy strategy)
 {
     uint32 count = maker->store->records.count, made = 0;
 
+    maker->block = RelationGetNumberOfBlocks(maker->relation);
     for (int turn = 0; made > 0 || maker->first < count; turn++) {
         const made_page *ready = maker->sets[1 - turn % 2];
         uint32 next = maker->first < count ? pages_from(maker, maker->first) : 0;
+        bool map = turn == 0 && maker->log_buffers != NULL;
 
         maker->pages = maker->sets[turn % 2];
-        parallel_begin(threads, (next + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM, make_some_pages, maker);
+        parallel_begin(threads, items_of(next) + map, make_some_pages, maker);
         add_pages(maker, ready, (int)made, strategy);
         parallel_end();
         made = next;
+        maker->block += next;
         maker->first += Min(next * maker->rows_a_page, count - maker->first);
     }
 }
