@@ -82,6 +82,7 @@ typedef struct page_maker {
     bool of_clusters;         /* it has columns for what is kept by cluster */
     HeapTupleHeaderData head; /* of a row without NULLs */
     bool logged;
+    XLogRecPtr logged_to;
     const char *log_buffers; /* those of the server's log, where they are to be mapped; or NULL */
     Size log_buffers_size;
     made_page *pages;                 /* that they make */
@@ -249,7 +250,7 @@ make_some_pages(void *context, int64_t item, int thread)
 
 /* ---- the main thread ---- */
 
-static void
+static XLogRecPtr
 log_page(const made_page *made, Buffer buffer)
 {
     xl_heap_multi_insert record = {.flags = XLH_INSERT_LAST_IN_MULTI, .ntuples = (uint16)made->rows};
@@ -262,6 +263,7 @@ log_page(const made_page *made, Buffer buffer)
     XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
     place = XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT | XLOG_HEAP_INIT_PAGE);
     PageSetLSN(BufferGetPage(buffer), place);
+    return place;
 }
 
 /*
@@ -365,7 +367,7 @@ extend_table(page_maker *maker, int pages, BufferAccessStrategy strategy, Buffer
 }
 
 static void
-fill_page(const page_maker *maker, const made_page *made, Buffer buffer)
+fill_page(page_maker *maker, const made_page *made, Buffer buffer)
 {
     Page page = BufferGetPage(buffer);
     BlockNumber block = BufferGetBlockNumber(buffer);
@@ -379,12 +381,15 @@ fill_page(const page_maker *maker, const made_page *made, Buffer buffer)
     }
     MarkBufferDirty(buffer);
     if (maker->logged)
-        log_page(made, buffer);
+        maker->logged_to = log_page(made, buffer);
     END_CRIT_SECTION();
     UnlockReleaseBuffer(buffer);
 }
 
-/* Extends the table by pages that were made. */
+/*
+ * Extends the table by pages that were made. The server's process for that writes the log meanwhile, which it
+ * would be asked to only when this transaction, or one that does not wait for it, ends.
+ */
 static void
 add_pages(page_maker *maker, const made_page *made, int count, BufferAccessStrategy strategy)
 {
@@ -395,6 +400,8 @@ add_pages(page_maker *maker, const made_page *made, int count, BufferAccessStrat
         pages = extend_table(maker, Min(count - first, maker->pages_a_step), strategy, buffers);
         for (int p = 0; p < pages; p++)
             fill_page(maker, &made[first + p], buffers[p]);
+        if (maker->logged)
+            XLogSetAsyncXactLSN(maker->logged_to);
     }
 }
 
