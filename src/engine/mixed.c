@@ -9,6 +9,7 @@
 #include "engine/mixed.h"
 #include "engine/profile.h"
 #include "engine/value_summary.h"
+#include "kernel/parallel.h"
 
 #define TELLING_U 0.03 /* two strangers are equal in a telling attribute less often than this */
 #define NAMES_U 0.15   /* the same of given names, of which few may be in use */
@@ -33,6 +34,7 @@
 #define LEAST_STRANGE 2            /* attributes in which matches are as strangers are */
 #define MOST_ALIKE 0.25            /* of the matches, that agree in each by more than chance */
 #define LEAST_REPEATED_SHARE 0.03  /* of the matches, that differ in both */
+#define FEW_PATTERNS 4096          /* that one thread goes over before another has woken */
 #define LEAST_RELATED_SHARE                                                                                  \
     0.12 /* of the matches, that differ in both, to be another kind: fewer may have moved, or have fields    \
             swapped */
@@ -53,6 +55,32 @@ is_decided(const scorer *layout, uint64 pattern, uint32 left_out)
     return decided;
 }
 
+typedef struct finding {
+    const scorer *layout;
+    const em_session *sessions;
+    const em_parameters *parameters;
+    uint32 left_out;
+    found_matches *found;
+} finding;
+
+static void
+find_matches_of_rule(void *context, int64_t r, int thread)
+{
+    const finding *finding = context;
+    const em_session *session = &finding->sessions[r];
+    em_session others = *session;
+    double *matches = finding->found->of_rule[r];
+
+    others.left_out |= finding->left_out;
+    em_match_probabilities(finding->layout, finding->parameters, &others, session->patterns,
+                           session->pattern_count, matches);
+    for (size_t k = 0; k < session->pattern_count; k++)
+        matches[k] = finding->left_out == 0 ||
+                             is_decided(finding->layout, session->patterns[k].pattern, others.left_out)
+                         ? session->patterns[k].count * matches[k]
+                         : 0;
+}
+
 /*
  * left_out: comparisons that say nothing. Where that leaves none, each pair has its rule's share of matches,
  * strangers, too: they would seem to be matches that differ in all that they differ in.
@@ -61,19 +89,13 @@ static void
 find_matches(const match_run *run, const scorer *layout, const em_session *sessions,
              const em_parameters *parameters, uint32 left_out, found_matches *found)
 {
-    for (int r = 0; r < run->spec->rule_count; r++) {
-        const em_session *session = &sessions[r];
-        em_session others = *session;
-        double *matches = found->of_rule[r];
+    finding finding = {layout, sessions, parameters, left_out, found};
+    size_t patterns = 0;
 
-        others.left_out |= left_out;
-        em_match_probabilities(layout, parameters, &others, session->patterns, session->pattern_count,
-                               matches);
-        for (size_t k = 0; k < session->pattern_count; k++)
-            matches[k] = left_out == 0 || is_decided(layout, session->patterns[k].pattern, others.left_out)
-                             ? session->patterns[k].count * matches[k]
-                             : 0;
-    }
+    for (int r = 0; r < run->spec->rule_count; r++)
+        patterns += sessions[r].pattern_count;
+    parallel_for(patterns < FEW_PATTERNS ? 1 : run->threads, run->spec->rule_count, find_matches_of_rule,
+                 &finding);
 }
 
 static void

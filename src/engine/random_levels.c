@@ -40,7 +40,7 @@ draw_all(match_run *run, const random_pairs *pairs)
     drawn_pair *drawn = big_alloc(run->context, pairs->total * sizeof(drawn_pair));
     drawn_pair *scratch = big_alloc(run->context, pairs->total * sizeof(drawn_pair));
 
-    random_pairs_draw_all(pairs, drawn, scratch);
+    random_pairs_draw_all(pairs, run->threads, drawn, scratch);
     pfree(scratch);
     return drawn;
 }

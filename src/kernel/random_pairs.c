@@ -3,7 +3,10 @@
  */
 #include "kernel/random_pairs.h"
 
+#include <string.h>
+
 #include "kernel/hash.h"
+#include "kernel/parallel.h"
 
 /* A number below count from a random word, without division (Lemire 2019). */
 static inline uint32_t
@@ -58,26 +61,67 @@ bin_of(drawn_pair pair)
            (pair.a >> NEIGHBOUR_BITS);
 }
 
-void
-random_pairs_draw_all(const random_pairs *pairs, drawn_pair *drawn, drawn_pair *scratch)
-{
-    uint32_t places[MOST_BINS] = {0}, place = 0;
+/* Threads take ranges of the pairs; where those of each bin go, by range, keeps their order. */
+#define DRAWN_RANGES 8
 
-    for (uint64_t i = 0; i < pairs->total; i++) {
+typedef struct drawing {
+    const random_pairs *pairs;
+    drawn_pair *drawn, *scratch;
+    uint32_t places[DRAWN_RANGES][MOST_BINS];
+} drawing;
+
+static inline uint64_t
+range_start(const drawing *drawing, int64_t range)
+{
+    return drawing->pairs->total * (uint64_t)range / DRAWN_RANGES;
+}
+
+static void
+draw_range(void *context, int64_t range, int thread)
+{
+    drawing *drawing = context;
+    uint32_t *places = drawing->places[range];
+
+    (void)thread;
+    memset(places, 0, sizeof drawing->places[range]);
+    for (uint64_t i = range_start(drawing, range); i < range_start(drawing, range + 1); i++) {
         uint32_t a, b;
 
-        random_pairs_draw(pairs, i, &a, &b);
-        scratch[i] = (drawn_pair){(uint16_t)a, (uint16_t)b};
-        places[bin_of(scratch[i])]++;
+        random_pairs_draw(drawing->pairs, i, &a, &b);
+        drawing->scratch[i] = (drawn_pair){(uint16_t)a, (uint16_t)b};
+        places[bin_of(drawing->scratch[i])]++;
     }
-    for (uint32_t bin = 0; bin < MOST_BINS; bin++) {
-        uint32_t count = places[bin];
+}
 
-        places[bin] = place;
-        place += count;
-    }
-    for (uint64_t i = 0; i < pairs->total; i++)
-        drawn[places[bin_of(scratch[i])]++] = scratch[i];
+static void
+order_range(void *context, int64_t range, int thread)
+{
+    drawing *drawing = context;
+    uint32_t *places = drawing->places[range];
+
+    (void)thread;
+    for (uint64_t i = range_start(drawing, range); i < range_start(drawing, range + 1); i++)
+        drawing->drawn[places[bin_of(drawing->scratch[i])]++] = drawing->scratch[i];
+}
+
+void
+random_pairs_draw_all(const random_pairs *pairs, int threads, drawn_pair *drawn, drawn_pair *scratch)
+{
+    drawing drawing;
+    uint32_t place = 0;
+
+    drawing.pairs = pairs;
+    drawing.drawn = drawn;
+    drawing.scratch = scratch;
+    parallel_for(threads, DRAWN_RANGES, draw_range, &drawing);
+    for (uint32_t bin = 0; bin < MOST_BINS; bin++)
+        for (int range = 0; range < DRAWN_RANGES; range++) {
+            uint32_t count = drawing.places[range][bin];
+
+            drawing.places[range][bin] = place;
+            place += count;
+        }
+    parallel_for(threads, DRAWN_RANGES, order_range, &drawing);
 }
 
 /* The row of a record that is there, by its number. */

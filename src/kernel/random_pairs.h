@@ -58,7 +58,7 @@ void random_pairs_draw(const random_pairs *pairs, uint64_t i, uint32_t *a, uint3
  * caches while all other records come by in their order. Not for every_pair; drawn and scratch have room for
  * all.
  */
-void random_pairs_draw_all(const random_pairs *pairs, drawn_pair *drawn, drawn_pair *scratch);
+void random_pairs_draw_all(const random_pairs *pairs, int threads, drawn_pair *drawn, drawn_pair *scratch);
 
 /* Goes on with a unit until it is done or a stop is requested; at least one pair is visited. */
 void random_pairs_work(const random_pairs *pairs, random_pairs_unit *unit, int thread);

@@ -163,7 +163,7 @@ test_drawn_all(void)
         random_pairs pairs = {.record_count = counts[k], .seed = 7, .total = PAIRS};
         bool same;
 
-        random_pairs_draw_all(&pairs, drawn, scratch);
+        random_pairs_draw_all(&pairs, 1 + k, drawn, scratch);
         for (uint64_t i = 0; i < PAIRS; i++) {
             uint32_t a, b;
 
@@ -185,7 +185,7 @@ test_drawn_all(void)
         (void)work(&pairs, 0, RANDOM_PAIRS_UNIT);
         count = unit.pattern_count;
         memcpy(kept, unit.patterns, sizeof kept);
-        random_pairs_draw_all(&pairs, drawn, scratch);
+        random_pairs_draw_all(&pairs, 2, drawn, scratch);
         pairs.drawn = drawn;
         (void)work(&pairs, 0, RANDOM_PAIRS_UNIT);
         qsort(kept, count, sizeof(uint64_t), compare_words);
