@@ -42,17 +42,15 @@
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #define PAGES_AT_ONCE 128
 #define PAGES_AN_ITEM 8
-#define MAPPED_AT_ONCE 65536 /* bytes around one that is read, on Linux */
-#define PAGES_A_STEP 64      /* by which the table is extended at once, at most */
-#define MUCH_OF_BUFFERS 8    /* an eighth of them */
-#define RECORDS_AHEAD 32     /* whose clusters are fetched while others are written */
+#define PAGES_A_STEP 64   /* by which the table is extended at once, at most */
+#define MUCH_OF_BUFFERS 8 /* an eighth of them */
+#define RECORDS_AHEAD 32  /* whose clusters are fetched while others are written */
 #define TUPLE_HEAD MAXALIGN(SizeofHeapTupleHeader + 1)
 #define MOST_COLUMNS 8
 
@@ -83,8 +81,6 @@ typedef struct page_maker {
     HeapTupleHeaderData head; /* of a row without NULLs */
     bool logged;
     XLogRecPtr logged_to;
-    const char *log_buffers; /* those of the server's log, where they are to be mapped; or NULL */
-    Size log_buffers_size;
     made_page *pages;                 /* that they make */
     made_page sets[2][PAGES_AT_ONCE]; /* these are one of two: the main thread adds the others meanwhile */
 } page_maker;
@@ -217,33 +213,12 @@ pages_from(const page_maker *maker, uint32 first)
     return Min(PAGES_AT_ONCE, (left + maker->rows_a_page - 1) / maker->rows_a_page);
 }
 
-static inline int64
-items_of(uint32 pages)
-{
-    return (pages + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM;
-}
-
-/*
- * Maps the buffers of the log into this process before the main thread writes to them, and maps each page by
- * itself at a microsecond or two (see map_neighbours).
- */
-static void
-map_log_buffers(const page_maker *maker)
-{
-    for (Size i = 0; i < maker->log_buffers_size; i += MAPPED_AT_ONCE)
-        (void)*(const volatile char *)(maker->log_buffers + i);
-}
-
 static void
 make_some_pages(void *context, int64_t item, int thread)
 {
     const page_maker *maker = context;
     uint32 pages = pages_from(maker, maker->first);
 
-    if (item == items_of(pages)) {
-        map_log_buffers(maker);
-        return;
-    }
     for (uint32 p = (uint32)item * PAGES_AN_ITEM; p < Min(((uint32)item + 1) * PAGES_AN_ITEM, pages); p++)
         make_page(maker, p);
 }
@@ -427,19 +402,6 @@ strategy_for(const page_maker *maker)
     return much ? GetAccessStrategy(BAS_BULKWRITE) : NULL;
 }
 
-/* Finds the buffers of the log, where all of them are going to be written to. */
-static void
-find_log_buffers(page_maker *maker, Size log_size)
-{
-    Size size = XLOGShmemSize();
-    bool found; /* it is: no server starts without */
-
-    if (!maker->logged || maker->store->records.count / maker->rows_a_page < size / Max(log_size, 1))
-        return;
-    maker->log_buffers = ShmemInitStruct("XLOG Ctl", size, &found);
-    maker->log_buffers_size = size;
-}
-
 static void
 prepare(page_maker *maker, const table_writer *writer)
 {
@@ -472,7 +434,6 @@ prepare(page_maker *maker, const table_writer *writer)
     maker->head.t_hoff = TUPLE_HEAD;
 
     log_size = MAXALIGN((maker->tuple_size + SizeOfMultiInsertTuple + 1) * maker->rows_a_page);
-    find_log_buffers(maker, log_size);
     for (int p = 0; p < 2 * PAGES_AT_ONCE; p++) {
         made_page *made = &maker->sets[p / PAGES_AT_ONCE][p % PAGES_AT_ONCE];
 
@@ -491,10 +452,9 @@ make_and_add(page_maker *maker, int threads, BufferAccessStrategy strategy)
     for (int turn = 0; made > 0 || maker->first < count; turn++) {
         const made_page *ready = maker->sets[1 - turn % 2];
         uint32 next = maker->first < count ? pages_from(maker, maker->first) : 0;
-        bool map = turn == 0 && maker->log_buffers != NULL;
 
         maker->pages = maker->sets[turn % 2];
-        parallel_begin(threads, items_of(next) + map, make_some_pages, maker);
+        parallel_begin(threads, (next + PAGES_AN_ITEM - 1) / PAGES_AN_ITEM, make_some_pages, maker);
         add_pages(maker, ready, (int)made, strategy);
         parallel_end();
         made = next;
