@@ -776,8 +776,9 @@ raise_weights(match_run *run, match_spec *spec, int32 bits)
 }
 
 /*
- * Returns whether the threshold rose, so that fewer links say what sources hold; it does once. That of a
- * column alone may fall, too. few_right: whether sources say that few links are right.
+ * Returns whether rivals raised the threshold, so that fewer links say what sources hold; they do once.
+ * Partners, too, may raise that of a column alone, or lower it, but only where there are no sources to look
+ * at again. few_right: whether sources say that few links are right.
  */
 static bool
 weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
