@@ -16,6 +16,7 @@
 #define FIRST_PHASES 256
 #define MOST_PHASES 65536 /* with labels many ways are tried, and each says what it sees of sources */
 #define TRIED "tried "
+#define SOURCE "source"
 
 typedef struct progress_slot {
     slock_t lock;
@@ -190,11 +191,32 @@ summary_add(const char *phase, const char *facts, double milliseconds, double pr
     summary->megabytes = megabytes;
 }
 
+/*
+ * What was seen of forty sources is told again and again while weights are tried, and replaced every time:
+ * how often is all that is listed of it. The phases themselves stay as they are, for a run may be amid them.
+ */
 const phase_summary *
 summary_list(int *count)
 {
-    *count = phase_count;
-    return phases;
+    phase_summary *list = palloc(Max(phase_count, 1) * sizeof(phase_summary));
+    int merged = 0;
+
+    *count = 0;
+    for (int i = 0; i < phase_count; i++) {
+        phase_summary *last = *count > 0 ? &list[*count - 1] : NULL;
+
+        if (last == NULL || strcmp(phases[i].phase, TRIED SOURCE) != 0 ||
+            strcmp(last->phase, TRIED SOURCE) != 0) {
+            list[(*count)++] = phases[i];
+            merged = 1;
+            continue;
+        }
+        snprintf(last->facts, sizeof last->facts, "%d looks at a source", ++merged);
+        last->milliseconds += phases[i].milliseconds;
+        last->processor_milliseconds += phases[i].processor_milliseconds;
+        last->megabytes = Max(last->megabytes, phases[i].megabytes);
+    }
+    return list;
 }
 
 int

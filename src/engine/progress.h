@@ -49,6 +49,8 @@ typedef struct phase_summary {
 extern void summary_begin(void);
 extern void summary_add(const char *phase, const char *facts, double milliseconds,
                         double processor_milliseconds, uint64 megabytes);
+
+/* In palloc'd memory. */
 extern const phase_summary *summary_list(int *count);
 
 /*

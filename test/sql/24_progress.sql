@@ -18,7 +18,10 @@ SELECT phase, facts FROM mastering.last_run() WHERE phase IN ('source', 'result'
 -- Labels make it look at sources many times over: however much there is to tell, the end is told.
 CREATE TABLE progress_labels AS SELECT g::text AS id_a, (g + 1)::text AS id_b, g % 2 = 0 AS is_match FROM generate_series(1, 600) AS g;
 SELECT count(DISTINCT cluster_id) AS clusters FROM mastering.dedupe('SELECT id, ''s'' || id % 40 AS source, name, city FROM progress_sources', labels => 'SELECT * FROM progress_labels');
-SELECT count(*) > 256 AS many, count(*) = max(step) AS numbered, (array_agg(phase ORDER BY step DESC))[1] AS last, count(*) FILTER (WHERE phase = 'source') AS sources FROM mastering.last_run();
+SELECT sum((regexp_match(facts, '^(\d+) looks'))[1]::int) FILTER (WHERE phase = 'tried source') > 256 AS many, count(*) = max(step) AS numbered, (array_agg(phase ORDER BY step DESC))[1] AS last,
+    count(*) FILTER (WHERE phase = 'source') AS sources FROM mastering.last_run();
+-- What was replaced is told in a row, however many sources were looked at.
+SELECT count(*) AS in_a_row FROM (SELECT phase, lag(phase) OVER (ORDER BY step) AS before FROM mastering.last_run()) AS t WHERE phase = 'tried source' AND before = phase;
 DROP TABLE progress_sources, progress_labels;
 SELECT * FROM mastering.progress;
 -- anybody may look
