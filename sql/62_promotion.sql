@@ -580,6 +580,7 @@ BEGIN
         END IF;
     END IF;
     before := mastering.snapshot_before(env_name, 'before rollback ' || id);
+    wanted.versions := mastering.versions_with_ends(wanted.versions, current.versions);
     PERFORM mastering.switch_state(env_name, wanted.tree, CASE what_text WHEN 'all' THEN wanted.bindings ELSE current.bindings END,
                                    CASE what_text WHEN 'all' THEN wanted.data ELSE current.data END, wanted.versions);
     after := mastering.take_snapshot(env_name, 'rollback ' || id, NULL, instead_of => before, like_state => wanted.snapshot);

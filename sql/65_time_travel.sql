@@ -46,6 +46,7 @@ BEGIN
         END IF;
     ELSE
         curation := mastering.own_curation(env_name, coalesce((SELECT s.created_at FROM mastering.snapshot s WHERE s.hash = like_state), 'infinity'));
+        wanted.versions := mastering.versions_with_ends(wanted.versions, current.versions);
     END IF;
     IF wanted.tree = current.tree AND wanted.data = current.data AND wanted.versions = current.versions AND curation = '{"ended": [], "taken": []}' THEN
         PERFORM mastering.audit(env_name, 'restore', jsonb_build_object('state', state_name, 'to', like_state, 'unchanged', true));    -- a release plan asks for it

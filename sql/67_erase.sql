@@ -412,6 +412,39 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION mastering.versions_without(jsonb, jsonb) IS 'Versions less the rows of deletions (segment -> deletion vector in base64).';
 
+-- A state from before an erasure has the history of that time, and no members of the cluster any more. That it ended is told by the
+-- history of the state that is left; only where rows of members were erased is there something to look for.
+CREATE FUNCTION mastering.versions_with_ends(versions jsonb, latest jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+    store text;
+    members jsonb;
+    ended jsonb;
+BEGIN
+    FOR item IN SELECT v.key, v.value AS history, l.value AS latest FROM jsonb_each(versions) v JOIN jsonb_each(latest) l ON l.key = v.key AND l.value -> 'store' = v.value -> 'store'
+                 WHERE v.key LIKE '%\_history' AND l.value <> v.value LOOP
+        members := versions -> (left(item.key, -length('_history')) || '_members');
+        CONTINUE WHEN NOT EXISTS (SELECT FROM mastering.erased_row r WHERE r.segment_id IN (SELECT g::int FROM jsonb_array_elements_text(members -> 'segments') g));
+        store := 'mastering.store_' || (item.history ->> 'store');
+        EXECUTE format($q$WITH gone AS (SELECT DISTINCT ON (s."#cluster") s."#cluster" AS cluster, s.records, CASE s.event WHEN 'died' THEN s.at ELSE now() END AS at
+                                          FROM %1$s s WHERE s.event IN ('died', 'merged') AND %2$s ORDER BY s."#cluster", s.at DESC),
+                               known AS (SELECT DISTINCT ON (s."#cluster") s."#cluster" AS cluster, s.event FROM %1$s s
+                                          WHERE s."#cluster" IN (SELECT g.cluster FROM gone g) AND %3$s ORDER BY s."#cluster", s.at DESC)
+                          SELECT jsonb_agg(jsonb_build_array(g.cluster, g.records, g.at) ORDER BY g.cluster) FROM gone g JOIN known k USING (cluster)
+                           WHERE k.event NOT IN ('died', 'merged') AND NOT EXISTS (SELECT FROM mastering.%4$I s WHERE s."#cluster" = g.cluster AND %5$s)$q$,
+            store, mastering.version_condition(jsonb_build_object('segments', (SELECT jsonb_agg(g) FROM jsonb_array_elements(item.latest -> 'segments') g WHERE NOT item.history -> 'segments' @> g)), 's'),
+            mastering.version_condition(item.history, 's'), 'store_' || (members ->> 'store'), mastering.version_condition(members, 's')) INTO ended;
+        IF ended IS NOT NULL THEN
+            versions := versions || jsonb_build_object(item.key, mastering.next_version((item.history ->> 'store')::int, item.history,
+                format('SELECT (e ->> 0)::bigint, ''died''::text, NULL::bigint, (e ->> 1)::bigint, (e ->> 2)::timestamptz FROM jsonb_array_elements(%L::jsonb) e', ended), NULL, NULL, NULL, true));
+        END IF;
+    END LOOP;
+    RETURN versions;
+END
+$$;
+COMMENT ON FUNCTION mastering.versions_with_ends(jsonb, jsonb) IS 'Versions of a state from before with the ends, from the latest state''s histories, of clusters that no record is left of by erasures.';
+
 CREATE FUNCTION mastering.erase(entity text, source text, key text, reason text) RETURNS TABLE (place text, touched bigint, note text)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mastering_guard';
 COMMENT ON FUNCTION mastering.erase(text, text, text, text) IS 'Removes a record from every version of every environment: loaded rows, mapped records, members, golden values and lineage that came from it, rows that checks have shown. Hashes still verify. Loads leave the record out from now on. For admins of all environments that have the entity; master each of them afterwards.';
@@ -448,4 +481,4 @@ COMMENT ON FUNCTION mastering.lift_erasure(text, text, text) IS 'Lets loads take
 REVOKE ALL ON FUNCTION mastering.erasure_hash(text, text, text), mastering.leave_out_erased(text, text), mastering.erasure_stamp(text), mastering.segment_hash(int),
     mastering.erase_in_store(int, bigint, text, text, text), mastering.lineage_without(jsonb, text), mastering.redacted(jsonb, text[]), mastering.erase_elsewhere(text, text[]),
     mastering.clusters_of_record(int, text, text), mastering.has_members(int, bigint), mastering.cluster_of_one(jsonb, text, text), mastering.versions_without(jsonb, jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION mastering.erase_curation(text, text, text, text[]), mastering.renew_statistics(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION mastering.erase_curation(text, text, text, text[]), mastering.renew_statistics(regclass), mastering.versions_with_ends(jsonb, jsonb) FROM PUBLIC;

@@ -116,6 +116,10 @@ SELECT count(*), count(*) FILTER (WHERE name IS NULL OR email IS NULL) AS reduce
 -- Back to a snapshot from before: it has the records no more, either.
 SELECT rollback('e_prod', 'e_prod@old', 'all', 'a look back') > 0 AS back;
 SELECT count(*), count(*) FILTER (WHERE email IN ('mail3@erase.example', 'mail5@erase.example')) AS erased FROM e_prod.erasable;
+-- Every cluster of its history has members or has ended.
+SELECT event, records, count(*) FROM e_prod.erasable_history WHERE event <> 'born' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT count(*) AS neither FROM (SELECT DISTINCT ON (id) id, event FROM e_prod.erasable_history ORDER BY id, at DESC) h
+ WHERE h.event NOT IN ('died', 'merged') AND NOT EXISTS (SELECT FROM e_prod.erasable_members m WHERE m.cluster_id = h.id);
 SELECT master('e_prod', 'erasable') - 'born' - 'died';
 SELECT count(*), count(*) FILTER (WHERE name IS NULL OR email IS NULL) AS reduced FROM e_prod.erasable;
 
