@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define VALUES_LOOKED_AT 5000  /* at most, to see whether a column holds quantities */
+#define VALUES_LOOKED_AT 5000  /* about, to see whether a column holds quantities */
 #define LEAST_WITH_DIGIT 0.3   /* of the values; the others are words for nothing */
 #define LEAST_QUANTITIES 0.8   /* of the values with a digit */
 #define LEAST_WITH_UNIT 0.1    /* of the quantities */
@@ -68,11 +68,16 @@ choose_values(const dictionary *values)
 {
     looked_at chosen = {.values = values};
     uint64 most = PG_UINT64_MAX / (values->count / VALUES_LOOKED_AT + 1);
+    Size allocated = VALUES_LOOKED_AT;
 
-    chosen.codes = palloc(values->count * sizeof(uint32));
-    for (uint32 code = 1; code < values->count; code++)
-        if (hash_word(values->hashes[code]) <= most)
-            chosen.codes[chosen.count++] = code;
+    chosen.codes = palloc(allocated * sizeof(uint32));
+    for (uint32 code = 1; code < values->count; code++) {
+        if (hash_word(values->hashes[code]) > most)
+            continue;
+        if (chosen.count == allocated)
+            chosen.codes = repalloc(chosen.codes, (allocated *= 2) * sizeof(uint32));
+        chosen.codes[chosen.count++] = code;
+    }
     qsort_arg(chosen.codes, chosen.count, sizeof(uint32), compare_hashes, unconstify(dictionary *, values));
     return chosen;
 }
