@@ -803,8 +803,7 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
         if (may_rise)
             less = source_rivals_learn(run, &links, least_weight, few_right);
         *few_right &= sources;
-        if (may_rise && less == 0 && run->store->source_slot < 0 && !run->names_known &&
-            compared_columns(spec) == 1) {
+        if (may_rise && less == 0 && run->store->source_slot < 0 && compared_columns(spec) == 1) {
             maker.list = cluster_find_links(run, least_weight - PARTNERS_DEPTH * WEIGHT_UNITS);
             run->kept_links = (link_list *)maker.list;
             more = partners_learn(run, maker.list, least_weight);

@@ -16,7 +16,7 @@
 #define DISTIL_ITERATIONS 50
 #define DISTIL_RIDGE 20.0
 #define MOST_EXACT_BITS 50.0
-#define HAIR (WEIGHT_UNITS / 128)
+#define APART WEIGHT_UNITS  /* steps of similarity of a text alone, at least */
 #define CLEARLY_MORE 4.0    /* values of so many records than copies account for */
 #define LEAST_BY_CHANCE 0.1 /* of the pairs with an equal value, as of u (random_levels.c) */
 
@@ -127,14 +127,41 @@ monotone_weights(const double *bits, const double *met, int levels, int32 *weigh
 }
 
 /*
- * Levels that were given one weight keep their order by a hair. Of a text alone nothing else says which of a
- * record's partners is the likelier one, where sources hold each thing once.
+ * Of one comparison alone the verdicts themselves are the odds of a level: there is nothing that others
+ * repeat.
  */
 static void
-keep_order(int levels, int32 *weights)
+weigh_alone(const comparison *comparison, const logistic_case *cases, size_t count, logistic_weights *weights)
 {
+    double met[MAX_LEVELS] = {0}, matches[MAX_LEVELS] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        int level = pattern_level(comparison, cases[i].pattern);
+
+        met[level] += cases[i].count;
+        matches[level] += cases[i].count * cases[i].target;
+    }
+    for (int level = LEVEL_EXACT; level <= comparison->level_count; level++)
+        weights->levels[0][level] =
+            portable_log2((matches[level] + 0.5) / (met[level] - matches[level] + 0.5)) - weights->intercept;
+}
+
+/*
+ * Levels that were given one weight keep their order, away from zero, the weight of a pair that is as likely
+ * as not. Of a text alone nothing else says which of a record's partners is the likelier one, where sources
+ * hold each thing once, and between which steps of similarity the threshold belongs.
+ */
+static void
+keep_order(int levels, double intercept, int32 *weights)
+{
+    int32 zero = (int32)floor(0.5 - intercept * WEIGHT_UNITS);
+
+    for (int level = levels - 1; level >= LEVEL_EXACT; level--)
+        if (weights[level] >= zero)
+            weights[level] = Min(Max(weights[level], weights[level + 1] + APART), WEIGHT_LIMIT);
     for (int level = LEVEL_EXACT + 1; level <= levels; level++)
-        weights[level] = Max(Min(weights[level], weights[level - 1] - HAIR), -WEIGHT_LIMIT);
+        if (weights[level] < zero)
+            weights[level] = Max(Min(weights[level], weights[level - 1] - APART), -WEIGHT_LIMIT);
 }
 
 void
@@ -153,6 +180,8 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
     count_levels(&run->scorer, cases, case_count, met);
     iterations =
         logistic_fit(layout, cases, case_count, DISTIL_RIDGE, DISTIL_ITERATIONS, run->threads, weights);
+    if (label_comparisons_first(spec) == 1 && method_weighs_terms(spec->comparisons[0].method))
+        weigh_alone(&run->scorer.comparisons[0], cases, case_count, weights);
     match_run_phase(run, "weights", "%zu patterns, %d iterations", case_count, iterations);
 
     spec->prior = probability_from_weight((int64)floor(weights->intercept * WEIGHT_UNITS + 0.5));
@@ -165,7 +194,7 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
         monotone_weights(weights->levels[c], met[c], run->scorer.comparisons[c].level_count,
                          comparison->weights);
         if (label_comparisons_first(spec) == 1 && method_weighs_terms(comparison->method))
-            keep_order(run->scorer.comparisons[c].level_count, comparison->weights);
+            keep_order(run->scorer.comparisons[c].level_count, weights->intercept, comparison->weights);
         comparison->trained = true;
         if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);

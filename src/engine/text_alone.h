@@ -15,11 +15,15 @@ extern void text_alone_start(double *m, int levels);
 
 /*
  * One text column alone: what of the pairs that a rule finds are non-matches is read off their similarity.
- * The number of non-matches falls by about the same factor from each step of similarity to the next; the
- * factor is seen where pairs are least alike, and what there is beyond it further up are matches. Where
- * nothing else is compared that is all there is to know, and the share of matches and m follow. Returns the
- * comparisons of which u is known.
+ * Of all pairs, the number of non-matches falls by about the same factor from each step of similarity to the
+ * next; the factor is seen where pairs are least alike, and what there is beyond it further up are matches.
+ * It cannot be seen in the pairs that a rule finds: the nearest neighbours of a record lack most of what is
+ * less alike than they are, and how many copies things have says where that begins. shares: of the levels
+ * among all pairs; pairs: of which there are so many in the measure of the session's. Where nothing else is
+ * compared that is all there is to know, and the share of matches and m follow. Returns the comparisons of
+ * which u is known.
  */
-extern uint32 text_alone_non_matches(const match_run *run, em_session *session, em_parameters *parameters);
+extern uint32 text_alone_non_matches(match_run *run, em_session *session, em_parameters *parameters,
+                                     const double *shares, double pairs);
 
 #endif

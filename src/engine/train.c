@@ -212,6 +212,16 @@ begin_session(const training *learnt, em_session *session, int rule, bool with_r
 }
 
 /*
+ * Pairs to take of each rule: what many rules find together teaches as much as many pairs of one rule do. A
+ * million persons cluster as well by 50,000 of each of eight rules as by 400,000.
+ */
+static uint64
+sample_pairs_of_rule(const match_spec *spec)
+{
+    return Max(Min(SAMPLE_PAIRS / Max(spec->rule_count, 1), MOST_SAMPLE_PAIRS), LEAST_SAMPLE_PAIRS);
+}
+
+/*
  * EM from the start values, or from where it ended, up to three times: each time the share of matches that
  * was found is taken out of u, unless it is what was taken out of it before. m is kept from one time to the
  * next, and where there are so many matches that EM ends at the same wherever it begins, all that the
@@ -244,7 +254,10 @@ learn_from(match_run *run, training *learnt, bool from_start, bool with_related,
                 if (sessions[r].u_known >> c & 1)
                     memcpy(sessions[r].u[c], parameters->u[c], sizeof parameters->u[c]);
             if (learnt->start.m_prior_share > 0)
-                sessions[r].u_known |= text_alone_non_matches(run, &sessions[r], parameters);
+                sessions[r].u_known |= text_alone_non_matches(
+                    run, &sessions[r], parameters, learnt->all[0],
+                    learnt->sample.all_pairs *
+                        match_run_sample_share(run, r, sample_pairs_of_rule(run->spec)));
             all_known |= sessions[r].u_known != 0 && label_comparisons_first(run->spec) == 1;
         }
         if (all_known)
@@ -516,16 +529,6 @@ learn_within_differing(match_run *run, training *learnt)
     if (by_itself == WITHIN_TAKEN && memcmp(learnt->start.beside, none_beside, sizeof none_beside) != 0)
         find_repeating_anew(run, learnt);
     return learnt;
-}
-
-/*
- * Pairs to take of each rule: what many rules find together teaches as much as many pairs of one rule do. A
- * million persons cluster as well by 50,000 of each of eight rules as by 400,000.
- */
-static uint64
-sample_pairs_of_rule(const match_spec *spec)
-{
-    return Max(Min(SAMPLE_PAIRS / Max(spec->rule_count, 1), MOST_SAMPLE_PAIRS), LEAST_SAMPLE_PAIRS);
 }
 
 /* Counts all candidates, or those across sources alone. */

@@ -18,7 +18,6 @@ SELECT row_number() OVER (ORDER BY md5('r' || n || copy)) AS id, n AS thing,
 FROM generate_series(1, 1500) AS n, generate_series(0, 1) AS copy WHERE copy = 0 OR pick('c' || n, 3) = 0;
 
 CREATE TABLE partner_clusters AS SELECT id::bigint, cluster_id FROM dedupe('SELECT id, name FROM partner_firms');
-SELECT substring(facts, '(-?[0-9.]+) bits more')::numeric > 1 AS raised FROM last_run() WHERE phase = 'partners';
 SELECT metric, value > CASE metric WHEN 'pair_precision' THEN 0.97 ELSE 0.7 END AS enough
 FROM evaluate_clusters('SELECT id, cluster_id FROM partner_clusters', 'SELECT id, thing AS entity_id FROM partner_firms')
 WHERE metric IN ('pair_precision', 'pair_recall') ORDER BY metric;
