@@ -66,19 +66,27 @@ run_lint() {
     count_tap lint "$status" "$RESULTS/lint.tap" >/dev/null
 }
 
-# Each program runs as shipped and under the sanitizers (mk/unit.mk).
+# unit_program PROGRAM: runs one and keeps its exit status beside its output.
+unit_program() {
+    local status=0
+    timeout 300 "$1" >"$1.tap" 2>&1 </dev/null || status=$?
+    echo "$status" >"$1.status"
+}
+
+# Each program runs as shipped and, beside that, under the sanitizers (mk/unit.mk).
 run_unit() {
-    local source program variant status
+    local source name variant
     compgen -G 'test/unit/test_*.c' >/dev/null || return 0
     heading unit
     build unit-programs || { fault 'the unit tests do not compile'; return 0; }
     for source in test/unit/test_*.c; do
+        name=$(basename "$source" .c)
+        name=${name#test_}
+        unit_program "$BUILD/unit/plain/$name" &
+        unit_program "$BUILD/unit/sanitized/$name"
+        wait $!
         for variant in plain sanitized; do
-            program=$(basename "$source" .c)
-            program=$BUILD/unit/$variant/${program#test_}
-            status=0
-            timeout 300 "$program" >"$program.tap" 2>&1 </dev/null || status=$?
-            count_tap "$source, $variant" "$status" "$program.tap"
+            count_tap "$source, $variant" "$(cat "$BUILD/unit/$variant/$name.status")" "$BUILD/unit/$variant/$name.tap"
         done
     done
 }
