@@ -811,7 +811,9 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
         if (less > 0 || more != 0)
             raise_weights(run, spec, more - less);
         else if (unique) {
-            int32 odds = source_odds_learn(run, &links, least_weight);
+            /* Rivals know the threshold by half a bit: what is less than one is not worth undoing it. */
+            int32 odds =
+                source_odds_learn(run, &links, least_weight, may_rise ? WEIGHT_UNITS / 4 : WEIGHT_UNITS);
 
             if (odds > 0)
                 raise_weights(run, spec, odds);

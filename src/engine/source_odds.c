@@ -18,8 +18,7 @@
 #define ROUNDS 50
 #define LEAST_LINKS 10 /* between two sources, that teach odds */
 #define MOST_ODDS (8 * WEIGHT_UNITS)
-#define LEAST_ODDS (1 * WEIGHT_UNITS) /* that another look at the pairs is worth */
-#define FURTHER 2                     /* times the odds so far: how far below the links already had to look */
+#define FURTHER 2 /* times the odds so far: how far below the links already had to look */
 
 typedef struct source_odds {
     uint32 source_count;
@@ -247,14 +246,14 @@ collect_light_links(match_run *run, const source_links *links, const source_odds
 }
 
 int32
-source_odds_learn(match_run *run, const source_links *links, int64 least_weight)
+source_odds_learn(match_run *run, const source_links *links, int64 least_weight, int32 least_odds)
 {
     source_odds *odds = odds_of_links(run, links);
     link_list all = {.context = run->context, .count = links->count};
     source_links more = *links;
     light_links light;
 
-    if (odds == NULL || odds->most < LEAST_ODDS)
+    if (odds == NULL || odds->most < least_odds)
         return 0;
     collect_light_links(run, links, odds, least_weight, &light);
     all.count += light.count;

@@ -25,7 +25,8 @@ typedef struct source_links {
 } source_links;
 
 /* What links of at least this weight say that pairs weigh more; of several pairs of sources the mean by
- * links. */
-extern int32 source_odds_learn(match_run *run, const source_links *links, int64 least_weight);
+ * links. least_odds: what another look at the pairs is worth; less is none. */
+extern int32 source_odds_learn(match_run *run, const source_links *links, int64 least_weight,
+                               int32 least_odds);
 
 #endif
