@@ -25,8 +25,9 @@
 #define LEAST_F1 0.6
 #define LEAST_F1_WITHOUT 0.5
 /* Where sources hold things several times, or several texts of a thing are one each, second partners may be
-   right: more must seem wrong. */
+   right: more must seem wrong, and of more links. */
 #define LEAST_GAIN_REPEATING 0.15
+#define LEAST_LINKS_REPEATING 100
 #define FEW_RIGHT 0.65 /* of the links: also, that nothing speaks for a lower threshold */
 
 /* Without sources a higher threshold must also leave so many of the records with a partner one, and so many
@@ -374,7 +375,8 @@ choose_step(const rival_counts *counts)
     double f1[STEPS], best = 0;
     int chosen = 0;
 
-    if (counts->reached[0] < LEAST_LINKS || (repeating && counts->right[0] >= FEW_RIGHT * counts->reached[0]))
+    if (counts->reached[0] < (repeating ? LEAST_LINKS_REPEATING : LEAST_LINKS) ||
+        (repeating && counts->right[0] >= FEW_RIGHT * counts->reached[0]))
         return 0;
     for (int step = 0; step < STEPS; step++) {
         f1[step] = counts->right[step] > 0
