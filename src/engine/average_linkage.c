@@ -74,8 +74,11 @@ least_inexact(const comparison *comparison)
         least = Min(least, Min(comparison->weights[LEVEL_EXACT], 0));
     for (int level = 3; level <= comparison->level_count; level++)
         least = Min(least, comparison->weights[level]);
-    if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL)
-        least -= PG_INT32_MAX; /* a common element takes off what it takes off */
+    /* A common element or word takes off what it takes off. */
+    if (comparison->values.words != NULL)
+        least += Min(comparison->values.words->least_weight, 0);
+    else if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL)
+        least += Min(comparison->values.elements->least_weight, 0);
     return least;
 }
 

@@ -252,7 +252,6 @@ fill_values(element_index *index, MemoryContext context, value_form form)
 {
     const dictionary *elements = index->elements;
 
-    index->table.values.texts = elements->texts;
     if (((int)form & ~FORM_ELEMENTS) == FORM_NUMBER) {
         double *numbers = big_alloc(context, mul_size(elements->count, sizeof(double)));
 
@@ -277,7 +276,7 @@ compare_codes(const void *a, const void *b)
 }
 
 element_index *
-element_index_create(MemoryContext context, const dictionary *values, value_form form)
+element_index_of_parts(MemoryContext context, const dictionary *values, part_of_value next_part)
 {
     element_index *index = MemoryContextAllocZero(context, sizeof(element_index));
     uint64 *starts = big_alloc(context, mul_size((Size)values->count + 1, sizeof(uint64)));
@@ -291,7 +290,7 @@ element_index_create(MemoryContext context, const dictionary *values, value_form
         uint32 place = 0;
         text_view element;
 
-        while (next_element(values->texts[value], &place, &element))
+        while (next_part(values->texts[value], &place, &element))
             all++;
         if ((value & 0xffff) == 0)
             CHECK_FOR_INTERRUPTS();
@@ -302,7 +301,7 @@ element_index_create(MemoryContext context, const dictionary *values, value_form
         uint32 place = 0;
         text_view element;
 
-        while (next_element(values->texts[value], &place, &element)) {
+        while (next_part(values->texts[value], &place, &element)) {
             uint32 code = dictionary_add(index->elements, narrow_element(element, buffer));
 
             index->elements->records[code] += values->records[value] - 1;
@@ -316,6 +315,15 @@ element_index_create(MemoryContext context, const dictionary *values, value_form
     pfree(buffer);
     index->table.starts = starts;
     index->table.codes = codes;
+    index->table.values.texts = index->elements->texts;
+    return index;
+}
+
+element_index *
+element_index_create(MemoryContext context, const dictionary *values, value_form form)
+{
+    element_index *index = element_index_of_parts(context, values, next_element);
+
     fill_values(index, context, form);
     return index;
 }
@@ -324,6 +332,22 @@ static int32
 rarity(double u, double share, double scale)
 {
     return (int32)floor(weight_from_ratio(u, share) * scale + 0.5);
+}
+
+/* What sharing an element adds, if one that such a share of the records has adds nothing. */
+static void
+take_weights(element_index *index, double usual, const double *shares, double scale, int32 *weights)
+{
+    element_table *table = &index->table;
+
+    table->best_weight = PG_INT32_MIN;
+    table->least_weight = PG_INT32_MAX;
+    for (uint32 code = 1; code < index->elements->count; code++) {
+        weights[code] = rarity(usual, shares[code], scale);
+        table->best_weight = Max(table->best_weight, weights[code]);
+        table->least_weight = Min(table->least_weight, weights[code]);
+    }
+    table->weights = index->elements->count > 1 ? weights : NULL;
 }
 
 int32 *
@@ -346,14 +370,18 @@ element_weights(element_index *index, MemoryContext context, const comparison_sp
     if (comparison->elements != ELEMENTS_BEST || comparison->threshold_count == 0 ||
         comparison->thresholds[0] != (method_is_distance(comparison->method) ? 0.0 : 1.0))
         return by_value;
-    table->best_weight = PG_INT32_MIN;
-    for (uint32 code = 1; code < index->elements->count; code++) {
-        by_element[code] = rarity(comparison->u[2], shares[code], scale);
-        table->best_weight = Max(table->best_weight, by_element[code]);
-    }
-    if (index->elements->count > 1)
-        table->weights = by_element;
+    take_weights(index, comparison->u[2], shares, scale, by_element);
     return by_value;
+}
+
+void
+element_index_weigh(element_index *index, MemoryContext context, const term_frequencies *frequencies,
+                    const double *shares)
+{
+    int32 *weights = big_alloc(context, mul_size(index->elements->count, sizeof(int32)));
+
+    weights[0] = 0;
+    take_weights(index, frequencies->usual, shares, frequencies->scale, weights);
 }
 
 char *

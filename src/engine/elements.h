@@ -40,7 +40,14 @@ typedef struct element_index {
 
 extern element_index *element_index_create(MemoryContext context, const dictionary *values, value_form form);
 
-/* The elements of a value, one by one: *place begins at 0; false: there is none left. */
+/* What a value consists of, part by part: *place begins at 0; false: there is none left. */
+typedef bool (*part_of_value)(text_view value, uint32 *place, text_view *part);
+
+/* The same of other parts of values, which are nothing but texts. */
+extern element_index *element_index_of_parts(MemoryContext context, const dictionary *values,
+                                             part_of_value next_part);
+
+/* The elements of a value, one by one. */
 extern bool next_element(text_view value, uint32 *place, text_view *element);
 
 /* An element in the narrowest width, as dictionaries have it; buffer: room for its characters. */
@@ -52,6 +59,10 @@ extern text_view narrow_element(text_view element, uint8 *buffer);
  */
 extern int32 *element_weights(element_index *index, MemoryContext context, const comparison_spec *comparison,
                               const double *shares);
+
+/* What sharing a part adds to the table, by the shares of the records that have them and the usual one. */
+extern void element_index_weigh(element_index *index, MemoryContext context,
+                                const term_frequencies *frequencies, const double *shares);
 
 /* The elements of a value as people read them, a certain one (or 0) first. */
 extern char *element_list(const element_index *index, uint32 value, uint32 first);

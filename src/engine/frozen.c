@@ -234,8 +234,10 @@ write_source_list(StringInfo out, const source_list *sources)
 void
 spec_forget_learnt(match_spec *spec)
 {
-    for (int c = 0; c < spec->comparison_count; c++)
+    for (int c = 0; c < spec->comparison_count; c++) {
         spec->comparisons[c].terms = (term_statistics){0};
+        spec->comparisons[c].words = (term_frequencies){0};
+    }
     for (int r = 0; r < spec->rule_count; r++)
         spec->rules[r].splits = (rule_splits){0};
     spec->unique_sources = (source_list){0};

@@ -8,6 +8,7 @@
 #include "engine/characters.h"
 #include "engine/label_comparisons.h"
 #include "engine/model_weights.h"
+#include "engine/name_words.h"
 #include "engine/term_index.h"
 #include "engine/value_summary.h"
 #include "utils/builtins.h"
@@ -52,38 +53,6 @@ records_of_common_names(const value_summary *values)
         least = records;
     }
     return least;
-}
-
-/*
- * The frequencies of a comparison's values: the most frequent ones by name, the others by their mean. A
- * value that comes once or twice is not worth a name. least: records that a value with a name has at least.
- */
-static void
-record_frequencies(const value_summary *values, double least, comparison_spec *comparison)
-{
-    term_frequencies *frequencies = &comparison->frequencies;
-    const value_frequency *list = values->frequent;
-    uint32 listed = Min(values->frequent_count, LISTED_VALUES);
-    double rest = values->held, rest_values = values->values;
-
-    /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
-    while (listed > 0 &&
-           ((listed < values->frequent_count && list[listed - 1].records == list[listed].records) ||
-            list[listed - 1].records < least))
-        listed--;
-    frequencies->count = (int)listed;
-    frequencies->listed = 0;
-    frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
-    frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
-    for (uint32 i = 0; i < listed; i++) {
-        frequencies->values[i] = text_to_cstring(text_view_to_text(list[i].text));
-        frequencies->shares[i] = list[i].records / values->filled;
-        rest -= list[i].records;
-        rest_values--;
-    }
-    frequencies->other = rest_values > 0      ? rest / rest_values / values->filled
-                         : values->filled > 0 ? 1.0 / values->filled
-                                              : 1.0;
 }
 
 /* How often a level is met among the cases. */
@@ -198,10 +167,12 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
         comparison->trained = true;
         if (method_weighs_terms(comparison->method))
             comparison->terms = *term_index_statistics(run, run->comparison_slots[c], comparison->q);
+        name_words_learn(run, spec, c);
         if (comparison->term_frequency) {
-            const value_summary *values = comparison->elements == ELEMENTS_NONE
-                                              ? value_summary_of(run, run->comparison_slots[c])
-                                              : value_summary_of_elements(run, run->comparison_slots[c]);
+            const value_summary *values =
+                comparison->elements == ELEMENTS_NONE
+                    ? value_summary_of(run, run->comparison_slots[c])
+                    : value_summary_of_parts(run, run->comparison_slots[c], next_element);
             double share = full > 0 ? weight_to_bits(comparison->weights[LEVEL_EXACT]) / full : 0, exact;
             bool by_classes, whole_text = method_weighs_terms(comparison->method);
 
@@ -211,8 +182,8 @@ model_set_weights(match_run *run, match_spec *spec, const rarities *rarities, co
             if (by_classes)
                 comparison->weights[LEVEL_EXACT] =
                     (int32)floor(Max(Min(exact, MOST_EXACT_BITS), -MOST_EXACT_BITS) * WEIGHT_UNITS + 0.5);
-            record_frequencies(values, whole_text && !by_classes ? records_of_common_names(values) : 0,
-                               comparison);
+            value_summary_list(values, whole_text && !by_classes ? records_of_common_names(values) : 0,
+                               &comparison->frequencies);
             /* Strangers seldom have the same text but for those. */
             if (whole_text && !by_classes)
                 comparison->frequencies.other =

@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "engine/elements.h"
+#include "engine/name_words.h"
 #include "engine/hash_sort.h"
 #include "engine/probe.h"
 #include "engine/run.h"
@@ -58,13 +59,13 @@ scaled_weight(double u, double share, double scale)
 
 /* The share of the records that have a value, as the model says it. */
 static double
-value_share(const comparison_spec *comparison, text_view value)
+value_share(const term_frequencies *frequencies, text_view value)
 {
     text *name = text_view_to_text(value);
-    double share = spec_listed_share(comparison, VARDATA_ANY(name), (int)VARSIZE_ANY_EXHDR(name));
+    double share = spec_listed_share(frequencies, VARDATA_ANY(name), (int)VARSIZE_ANY_EXHDR(name));
 
     pfree(name);
-    return share > 0 ? share : comparison->frequencies.other;
+    return share > 0 ? share : frequencies->other;
 }
 
 /* What a value's own frequency adds to the weight of an exact level; only that of the record that is asked
@@ -73,7 +74,7 @@ value_share(const comparison_spec *comparison, text_view value)
 static int32
 value_weight(const comparison_spec *comparison, text_view value)
 {
-    return scaled_weight(comparison->u[LEVEL_EXACT], value_share(comparison, value),
+    return scaled_weight(comparison->u[LEVEL_EXACT], value_share(&comparison->frequencies, value),
                          comparison->frequencies.scale);
 }
 
@@ -344,7 +345,8 @@ probe_expect(probe *probe, uint32 candidates)
         if (method_has_bound(comparison->method) && comparison->level_count > 2 &&
             comparison->elements == ELEMENTS_NONE && values->profiles == NULL)
             values->profiles = room_for(probe, sizeof(text_profile));
-        if ((method_weighs_terms(comparison->method) || comparison->elements != ELEMENTS_NONE) &&
+        if ((method_weighs_terms(comparison->method) || comparison->elements != ELEMENTS_NONE ||
+             model->spec->comparisons[c].words.usual > 0) &&
             values->dictionary == NULL)
             values->dictionary = dictionary_create(probe->context);
     }
@@ -407,8 +409,24 @@ set_elements(const probe *probe, int c, comparison *comparison)
     shares = palloc(sizeof(double) * index->elements->count);
     shares[0] = spec->frequencies.other;
     for (uint32 code = 1; code < index->elements->count; code++)
-        shares[code] = value_share(spec, index->elements->texts[code]);
+        shares[code] = value_share(&spec->frequencies, index->elements->texts[code]);
     comparison->value_weights = element_weights(index, probe->context, spec, shares);
+}
+
+/* The words of the names, and what sharing rare ones adds. */
+static void
+set_words(const probe *probe, int c, comparison *comparison)
+{
+    const probe_model *model = probe->model;
+    const term_frequencies *words = &model->spec->comparisons[c].words;
+    element_index *index = element_index_of_parts(
+        probe->context, probe->values[model->comparison_slots[c]].dictionary, next_name_word);
+    double *shares = palloc(sizeof(double) * index->elements->count);
+
+    for (uint32 code = 1; code < index->elements->count; code++)
+        shares[code] = value_share(words, index->elements->texts[code]);
+    element_index_weigh(index, probe->context, words, shares);
+    comparison->values.words = &index->table;
 }
 
 /* Gives the scorer the values, now that all are there. */
@@ -445,6 +463,8 @@ make_ready(probe *probe)
             weights[1] = value_weight(&model->spec->comparisons[c], values->whole);
             comparison->value_weights = weights;
         }
+        if (model->spec->comparisons[c].words.usual > 0)
+            set_words(probe, c, comparison);
         if (method_weighs_terms(comparison->method))
             comparison->values.vectors =
                 term_index_of(&run, &model->spec->comparisons[c], model->comparison_slots[c]);

@@ -10,6 +10,7 @@
 #include "engine/big_memory.h"
 #include "engine/blocks.h"
 #include "engine/elements.h"
+#include "engine/name_words.h"
 #include "engine/normalize.h"
 #include "engine/passes.h"
 #include "engine/progress.h"
@@ -264,9 +265,10 @@ forget_levels(match_run *run)
 void
 match_run_prepare_scorer(match_run *run)
 {
-    /* With the level of two lists is remembered what the weights said of the elements that they share. */
+    /* With the level is remembered what the weights said of the elements or words that two values share. */
     for (int c = 0; c < run->spec->comparison_count; c++)
-        if (run->scorer.comparisons[c].elements != ELEMENTS_NONE) {
+        if (run->scorer.comparisons[c].elements != ELEMENTS_NONE ||
+            run->scorer.comparisons[c].values.words != NULL) {
             forget_levels(run);
             break;
         }
@@ -335,23 +337,43 @@ value_weights(match_run *run, const comparison_spec *comparison, int slot)
     return weights;
 }
 
-/* The same of arrays, by how rare their elements are. */
-static int32 *
-weights_by_elements(match_run *run, const comparison_spec *comparison, element_index *index)
+/* By part of values (elements, words): the share of the records that have it. */
+static double *
+shares_of_parts(const term_frequencies *frequencies, const dictionary *parts)
 {
-    const term_frequencies *frequencies = &comparison->frequencies;
-    double *shares = big_alloc(CurrentMemoryContext, mul_size(index->elements->count, sizeof(double)));
+    double *shares = big_alloc(CurrentMemoryContext, mul_size(parts->count, sizeof(double)));
     value_reader *reader = value_reader_create(CurrentMemoryContext, TEXTOID, FORM_NONE);
 
-    for (uint32 code = 0; code < index->elements->count; code++)
+    for (uint32 code = 0; code < parts->count; code++)
         shares[code] = frequencies->other;
     for (int i = 0; i < frequencies->count; i++) {
         text_view text;
 
         if (value_reader_read(reader, CStringGetTextDatum(frequencies->values[i]), &text) == VALUE_READ)
-            shares[dictionary_find(index->elements, text)] = frequencies->shares[i];
+            shares[dictionary_find(parts, text)] = frequencies->shares[i];
     }
-    return element_weights(index, run->store->data, comparison, shares);
+    return shares;
+}
+
+/* The same of arrays, by how rare their elements are. */
+static int32 *
+weights_by_elements(match_run *run, const comparison_spec *comparison, element_index *index)
+{
+    return element_weights(index, run->store->data, comparison,
+                           shares_of_parts(&comparison->frequencies, index->elements));
+}
+
+/* The words of names, by how rare they are; what finds them stays as long as the values do. */
+static void
+set_word_weights(match_run *run, const comparison_spec *comparison, int slot, value_table *values)
+{
+    element_index *index = (element_index *)values->words;
+
+    if (index == NULL)
+        index = element_index_of_parts(run->store->data, run->store->columns[slot].values, next_name_word);
+    element_index_weigh(index, run->store->data, &comparison->words,
+                        shares_of_parts(&comparison->words, index->elements));
+    values->words = &index->table;
 }
 
 /* Adjustments of exact levels, of the values that the store has. In passes they are set in each of them, so
@@ -366,6 +388,8 @@ set_value_weights(match_run *run, const match_spec *spec)
     for (int c = 0; c < spec->comparison_count; c++) {
         const comparison_spec *comparison = &spec->comparisons[c];
 
+        if (comparison->words.usual > 0)
+            set_word_weights(run, comparison, run->comparison_slots[c], &run->scorer.comparisons[c].values);
         if (!comparison->term_frequency || comparison->frequencies.other <= 0)
             continue;
         if (comparison->elements != ELEMENTS_NONE)
@@ -385,10 +409,15 @@ free_value_weights(match_run *run)
 {
     for (int c = 0; c < run->scorer.comparison_count; c++) {
         comparison *comparison = &run->scorer.comparisons[c];
+        element_table *words = comparison->values.words;
 
         if (comparison->value_weights != NULL)
             pfree(unconstify(int32 *, comparison->value_weights));
         comparison->value_weights = NULL;
+        if (words != NULL && words->weights != NULL)
+            pfree(unconstify(int32 *, words->weights));
+        if (words != NULL)
+            words->weights = NULL;
     }
 }
 

@@ -208,13 +208,18 @@ read_levels(const json_node *node, comparison_spec *comparison)
 }
 
 static void
-read_frequencies(const json_node *node, bool lists_stay, comparison_spec *comparison)
+read_frequencies(const json_node *node, bool of_words, bool lists_stay, term_frequencies *frequencies)
 {
     static const char *const members[] = {"other", "values", "scale", "listed", NULL};
-    term_frequencies *frequencies = &comparison->frequencies;
+    static const char *const members_of_words[] = {"other", "values", "scale", "usual", NULL};
     json_node member;
 
-    json_expect_members(node, members);
+    json_expect_members(node, of_words ? members_of_words : members);
+    if (of_words && !json_member(node, "usual", &member))
+        json_error(node, "member \"usual\" is missing",
+                   "It is the share of the records that have a word which says no more than any.", NULL);
+    if (of_words)
+        frequencies->usual = json_number(&member, DBL_MIN, 1.0);
     if (!json_member(node, "other", &member))
         json_error(node, "member \"other\" is missing",
                    "It is the share of records that any value not listed has.", NULL);
@@ -234,12 +239,12 @@ read_frequencies(const json_node *node, bool lists_stay, comparison_spec *compar
 }
 
 double
-spec_listed_share(const comparison_spec *comparison, const char *value, int length)
+spec_listed_share(const term_frequencies *frequencies, const char *value, int length)
 {
     JsonbValue share;
 
-    if (comparison->frequencies.by_name == NULL ||
-        getKeyJsonValueFromContainer(comparison->frequencies.by_name, value, length, &share) == NULL)
+    if (frequencies->by_name == NULL ||
+        getKeyJsonValueFromContainer(frequencies->by_name, value, length, &share) == NULL)
         return 0;
     return json_number(&(json_node){share, "frequencies"}, DBL_MIN, 1.0);
 }
@@ -323,9 +328,9 @@ static void
 read_comparison(const json_node *node, const match_spec *spec, comparison_spec *comparison)
 {
     static const char *const members[] = {
-        "name",     "column",    "expression",     "method",   "levels",      "normalize", "q",
-        "measure",  "scale",     "term_frequency", "trained",  "frequencies", "terms",     "inner",
-        "elements", "separator", "with_labels",    "evidence", "part_of",     NULL};
+        "name",    "column",   "expression",     "method",      "levels",      "normalize", "q",
+        "measure", "scale",    "term_frequency", "trained",     "frequencies", "terms",     "inner",
+        "words",   "elements", "separator",      "with_labels", "evidence",    "part_of",   NULL};
     json_node member, method;
     bool has_method;
 
@@ -411,7 +416,14 @@ read_comparison(const json_node *node, const match_spec *spec, comparison_spec *
     if (json_member(node, "trained", &member))
         read_trained(&member, comparison);
     if (json_member(node, "frequencies", &member))
-        read_frequencies(&member, spec->lists_stay, comparison);
+        read_frequencies(&member, false, spec->lists_stay, &comparison->frequencies);
+    if (json_member(node, "words", &member) &&
+        (comparison->method != METHOD_NAMES || comparison->elements != ELEMENTS_NONE))
+        json_error(&member, psprintf("method \"%s\" does not look at words", method_name(comparison->method)),
+                   "How rare the words are that two values share is asked of names.",
+                   "Leave \"words\" out, or take \"method\": \"names\".");
+    else if (json_member(node, "words", &member))
+        read_frequencies(&member, true, spec->lists_stay, &comparison->words);
     if (json_member(node, "terms", &member))
         read_term_statistics(&member, &comparison->terms);
 }
@@ -445,7 +457,7 @@ read_part_of(const json_node *node, match_spec *spec, comparison_spec *part)
             problem = psprintf("comparison \"%s\" is a part itself", name);
         else if (spec_level_count(text) < 3)
             problem = psprintf("comparison \"%s\" has no level between \"exact\" and \"else\"", name);
-        else if (part->term_frequency || part->elements != ELEMENTS_NONE)
+        else if (part->term_frequency || part->words.usual > 0 || part->elements != ELEMENTS_NONE)
             problem = "a part has neither \"term_frequency\" nor elements";
         else if (part->with_labels || text->with_labels)
             problem = "labels alone do not tell a part from its text";
@@ -628,6 +640,32 @@ write_rule(StringInfo out, const rule_spec *rule)
 }
 
 static void
+write_frequencies(StringInfo out, const char *member, const term_frequencies *frequencies)
+{
+    appendStringInfo(out, ",\"%s\":{\"other\":", member);
+    append_json_number(out, frequencies->other);
+    appendStringInfoString(out, ",\"scale\":");
+    append_json_number(out, frequencies->scale);
+    if (frequencies->usual > 0) {
+        appendStringInfoString(out, ",\"usual\":");
+        append_json_number(out, frequencies->usual);
+    }
+    if (frequencies->listed > 0) {
+        appendStringInfoString(out, ",\"listed\":");
+        append_json_number(out, frequencies->listed);
+    }
+    appendStringInfoString(out, ",\"values\":{");
+    for (int i = 0; i < frequencies->count; i++) {
+        if (i > 0)
+            appendStringInfoChar(out, ',');
+        append_json_string(out, frequencies->values[i]);
+        appendStringInfoChar(out, ':');
+        append_json_number(out, frequencies->shares[i]);
+    }
+    appendStringInfoString(out, "}}");
+}
+
+static void
 write_trained(StringInfo out, const comparison_spec *comparison)
 {
     appendStringInfoString(out, ",\"trained\":[");
@@ -643,25 +681,10 @@ write_trained(StringInfo out, const comparison_spec *comparison)
         appendStringInfoChar(out, '}');
     }
     appendStringInfoChar(out, ']');
-    if (!comparison->term_frequency)
-        return;
-    appendStringInfoString(out, ",\"frequencies\":{\"other\":");
-    append_json_number(out, comparison->frequencies.other);
-    appendStringInfoString(out, ",\"scale\":");
-    append_json_number(out, comparison->frequencies.scale);
-    if (comparison->frequencies.listed > 0) {
-        appendStringInfoString(out, ",\"listed\":");
-        append_json_number(out, comparison->frequencies.listed);
-    }
-    appendStringInfoString(out, ",\"values\":{");
-    for (int i = 0; i < comparison->frequencies.count; i++) {
-        if (i > 0)
-            appendStringInfoChar(out, ',');
-        append_json_string(out, comparison->frequencies.values[i]);
-        appendStringInfoChar(out, ':');
-        append_json_number(out, comparison->frequencies.shares[i]);
-    }
-    appendStringInfoString(out, "}}");
+    if (comparison->term_frequency)
+        write_frequencies(out, "frequencies", &comparison->frequencies);
+    if (comparison->words.usual > 0)
+        write_frequencies(out, "words", &comparison->words);
 }
 
 static void

@@ -83,6 +83,7 @@ typedef struct term_frequencies {
         listed; /* where they are without copies: the share of records whose value is listed; 0: their sum */
     double other; /* the share of any value that is not listed */
     double scale; /* of what a value's frequency adds */
+    double usual; /* of words: the share that adds nothing; of values it is u */
     struct JsonbContainer
         *by_name; /* spec_read_to_ask: value -> share in the document, instead of the lists */
 } term_frequencies;
@@ -112,7 +113,8 @@ typedef struct comparison_spec {
     double m[MAX_LEVELS], u[MAX_LEVELS]; /* by level */
     int32 weights[MAX_LEVELS];
     term_frequencies frequencies;
-    term_statistics terms; /* where method_weighs_terms */
+    term_frequencies words; /* that names share which are not the same (name_words.h); usual 0: none */
+    term_statistics terms;  /* where method_weighs_terms */
 } comparison_spec;
 
 typedef struct match_spec {
@@ -143,7 +145,7 @@ extern match_spec *spec_read(Jsonb *document, const char *what);
 extern match_spec *spec_read_to_ask(Jsonb *document, const char *what);
 
 /* The share of the records that have a value, where the model lists it; else 0. */
-extern double spec_listed_share(const comparison_spec *comparison, const char *value, int length);
+extern double spec_listed_share(const term_frequencies *frequencies, const char *value, int length);
 
 /* Raises 22023 when the specification has no trained weights. */
 extern void spec_require_trained(const match_spec *spec);

@@ -12,6 +12,7 @@
 #include "kernel/parallel.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define SHARE_THAT_FITS 0.8 /* of the values that took the memory, next time: arrays double */
@@ -213,14 +214,15 @@ add_values(match_run *run, value_summary *summary, const dictionary *values)
     keep_frequent(run, summary, values, &candidates);
 }
 
-/* Adds the elements of a spooled array whose hashes are in a range. */
+/* Adds the parts of a spooled value whose hashes are in a range. */
 static void
-count_elements(dictionary *counted, text_view value, uint64 first, uint64 last, uint8 *buffer)
+count_parts(dictionary *counted, part_of_value next_part, text_view value, uint64 first, uint64 last,
+            uint8 *buffer)
 {
     uint32 place = 0;
     text_view element;
 
-    while (next_element(value, &place, &element)) {
+    while (next_part(value, &place, &element)) {
         uint64 hash;
 
         element = narrow_element(element, buffer);
@@ -277,8 +279,8 @@ count_value(waiting_values *waiting, const spool_value *value, uint64 hash)
  * range would ever fit.
  */
 static bool
-count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, waiting_values *waiting,
-            double *share)
+count_range(match_run *run, int slot, part_of_value next_part, uint64 first, uint64 last,
+            waiting_values *waiting, double *share)
 {
     uint8 buffer[ELEMENT_CHARACTERS];
     spool_scan scan;
@@ -298,8 +300,8 @@ count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, 
 
         if (value->text.length == 0)
             continue;
-        if (elements)
-            count_elements(waiting->counted, value->text, first, last, buffer);
+        if (next_part != NULL)
+            count_parts(waiting->counted, next_part, value->text, first, last, buffer);
         else {
             hash = spool_value_hash(value);
             if (hash < first || hash > last)
@@ -317,7 +319,7 @@ count_range(match_run *run, int slot, bool elements, uint64 first, uint64 last, 
 }
 
 static void
-count_in_passes(match_run *run, int slot, bool elements, value_summary *summary)
+count_in_passes(match_run *run, int slot, part_of_value next_part, value_summary *summary)
 {
     waiting_values *waiting = palloc(sizeof(waiting_values));
     uint64 first = 0, width = PG_UINT64_MAX;
@@ -326,7 +328,7 @@ count_in_passes(match_run *run, int slot, bool elements, value_summary *summary)
         uint64 last = PG_UINT64_MAX - first < width ? PG_UINT64_MAX : first + width;
         double share;
 
-        if (!count_range(run, slot, elements, first, last, waiting, &share)) {
+        if (!count_range(run, slot, next_part, first, last, waiting, &share)) {
             width = (uint64)((double)(last - first) * Min(share * SHARE_THAT_FITS, 0.5));
             continue;
         }
@@ -377,7 +379,7 @@ value_summary_of(match_run *run, int slot)
         return run->summaries[slot];
     summary = new_summary(run, slot);
     if (run->store->spool != NULL)
-        count_in_passes(run, slot, false, summary);
+        count_in_passes(run, slot, NULL, summary);
     else
         add_values(run, summary, run->store->columns[slot].values);
     run->summaries[slot] = summary;
@@ -442,19 +444,55 @@ value_summaries_make(match_run *run)
 }
 
 const value_summary *
-value_summary_of_elements(match_run *run, int slot)
+value_summary_of_parts(match_run *run, int slot, part_of_value next_part)
 {
-    value_summary *summary = empty_summary(run);
+    value_summary *whole = unconstify(value_summary *, value_summary_of(run, slot)), *summary;
 
+    if (whole->parts != NULL)
+        return whole->parts;
+    summary = empty_summary(run);
     summary->wants_frequent = true;
     if (run->store->spool != NULL)
-        count_in_passes(run, slot, true, summary);
+        count_in_passes(run, slot, next_part, summary);
     else {
-        const store_column *column = &run->store->columns[slot];
+        MemoryContext scratch =
+            AllocSetContextCreate(run->context, "mastering parts of values", ALLOCSET_DEFAULT_SIZES);
 
         add_values(run, summary,
-                   element_index_create(run->store->data, column->values, column->form)->elements);
+                   element_index_of_parts(scratch, run->store->columns[slot].values, next_part)->elements);
+        MemoryContextDelete(scratch);
     }
-    summary->filled = value_summary_of(run, slot)->filled;
+    summary->filled = whole->filled;
+    whole->parts = summary;
     return summary;
+}
+
+/* The most frequent ones by name, the others by their mean. A value that comes once or twice is not worth a
+ * name.
+ */
+void
+value_summary_list(const value_summary *values, double least, term_frequencies *frequencies)
+{
+    const value_frequency *list = values->frequent;
+    uint32 listed = Min(values->frequent_count, LISTED_VALUES);
+    double rest = values->held, rest_values = values->values;
+
+    /* A cut between equals would depend on nothing but their names: keep all or none of a frequency. */
+    while (listed > 0 &&
+           ((listed < values->frequent_count && list[listed - 1].records == list[listed].records) ||
+            list[listed - 1].records < least))
+        listed--;
+    frequencies->count = (int)listed;
+    frequencies->listed = 0;
+    frequencies->values = palloc(Max(listed, 1) * sizeof(char *));
+    frequencies->shares = palloc(Max(listed, 1) * sizeof(double));
+    for (uint32 i = 0; i < listed; i++) {
+        frequencies->values[i] = text_to_cstring(text_view_to_text(list[i].text));
+        frequencies->shares[i] = list[i].records / values->filled;
+        rest -= list[i].records;
+        rest_values--;
+    }
+    frequencies->other = rest_values > 0      ? rest / rest_values / values->filled
+                         : values->filled > 0 ? 1.0 / values->filled
+                                              : 1.0;
 }

@@ -8,6 +8,7 @@
 
 #include "compat.h"
 
+#include "engine/elements.h"
 #include "engine/profile.h"
 #include "engine/run.h"
 
@@ -43,6 +44,7 @@ typedef struct value_summary {
     double names[GIVEN_NAME_ENGLISH + 1]; /* and by what given names they have */
     bool wants_frequent;                  /* a comparison has term frequencies */
     word_places *words;                   /* of names; NULL: not counted */
+    struct value_summary *parts;          /* of elements, or of words of names; NULL: not counted */
     uint32 frequent_count;
     value_frequency *frequent; /* values of more than two records, the most frequent first; of many of them
                                   LISTED_VALUES and one more */
@@ -54,7 +56,10 @@ extern const value_summary *value_summary_of(match_run *run, int slot);
 /* Those of all comparisons at once, on all threads, where the store has all values. */
 extern void value_summaries_make(match_run *run);
 
-/* The same of the elements of a slot that has arrays; filled is the number of records with an array. */
-extern const value_summary *value_summary_of_elements(match_run *run, int slot);
+/* The same of what the values of a slot consist of; filled is the number of records with a value. */
+extern const value_summary *value_summary_of_parts(match_run *run, int slot, part_of_value next_part);
+
+/* The frequent values, those of at least so many records, and their shares; of a frequency all or none. */
+extern void value_summary_list(const value_summary *values, double least, term_frequencies *frequencies);
 
 #endif

@@ -44,6 +44,31 @@ method_cost(comparison_method method)
     return 1;
 }
 
+/* What a pair of unequal values shares may be rare, and says so at that level: what it is looked up in. */
+static inline const element_table *
+rare_shares(const comparison *comparison, int level)
+{
+    const element_table *shared = comparison->values.words;
+
+    /* Relatives have rare surnames, too: words count where the names are alike. */
+    if (shared != NULL)
+        return shared->weights != NULL && level < comparison->level_count && comparison->weights[level] > 0
+                   ? shared
+                   : NULL;
+    /* Weights of elements are there only where the first threshold asks for a shared one. */
+    shared = comparison->values.elements;
+    return level == 2 && shared != NULL && shared->weights != NULL ? shared : NULL;
+}
+
+/* The most that it can add; what shares nothing has nothing added. */
+static inline int32_t
+best_rarity(const comparison *comparison, int level)
+{
+    const element_table *shared = rare_shares(comparison, level);
+
+    return shared != NULL && shared->best_weight > 0 ? shared->best_weight : 0;
+}
+
 /* What evaluating a comparison can take off a pair's bound, for its cost. */
 static double
 decisiveness(const comparison *comparison)
@@ -122,13 +147,13 @@ scorer_prepare(scorer *scorer)
         if (shift > 64)
             return false;
 
-        comparison->best_inexact = comparison->weights[2];
-        for (int level = 3; level <= comparison->level_count; level++)
-            if (comparison->weights[level] > comparison->best_inexact)
-                comparison->best_inexact = comparison->weights[level];
-        if (comparison->values.elements != NULL && comparison->values.elements->weights != NULL &&
-            comparison->weights[2] + comparison->values.elements->best_weight > comparison->best_inexact)
-            comparison->best_inexact = comparison->weights[2] + comparison->values.elements->best_weight;
+        comparison->best_inexact = INT32_MIN;
+        for (int level = 2; level <= comparison->level_count; level++) {
+            int32_t best = comparison->weights[level] + best_rarity(comparison, level);
+
+            if (best > comparison->best_inexact)
+                comparison->best_inexact = best;
+        }
         /* Of a part the best that it can say at all. */
         if (comparison->part_of != 0 && comparison->best_inexact < comparison->weights[LEVEL_EXACT])
             comparison->best_inexact = comparison->weights[LEVEL_EXACT];
@@ -243,7 +268,7 @@ level_of(const comparison *comparison, double measure)
     return level;
 }
 
-/* The level of two unequal values that are both there, measured, and what a rare shared element adds. */
+/* The level of two unequal values that are both there, measured, and what they share that is rare adds. */
 static kernel_status
 measured_level(const comparison *comparison, uint32_t a, uint32_t b, kernel_workspace *workspace, int *level,
                int32_t *extra)
@@ -259,7 +284,7 @@ measured_level(const comparison *comparison, uint32_t a, uint32_t b, kernel_work
     if (status != KERNEL_OK)
         return status;
     *level = level_of(comparison, measure);
-    *extra = comparison->elements != ELEMENTS_NONE ? comparison_rarity(comparison, a, b, *level) : 0;
+    *extra = comparison_rarity(comparison, a, b, *level);
     return KERNEL_OK;
 }
 
@@ -388,14 +413,12 @@ comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison
 int32_t
 comparison_rarity(const comparison *comparison, uint32_t a, uint32_t b, int level)
 {
-    const element_table *elements = comparison->values.elements;
+    const element_table *shared;
 
     if (level == LEVEL_EXACT)
         return comparison->value_weights != NULL ? comparison->value_weights[a] : 0;
-    /* Weights of elements are there only where the first threshold asks for a shared one. */
-    return level == 2 && elements != NULL && elements->weights != NULL
-               ? elements_shared_weight(elements, a, b)
-               : 0;
+    shared = rare_shares(comparison, level);
+    return shared != NULL ? elements_shared_weight(shared, a, b) : 0;
 }
 
 /* Whether it is a part of a text that says what it would say. */

@@ -67,6 +67,7 @@ typedef struct value_table {
     const text_profile *profiles;       /* where method_has_bound, else and by default NULL */
     const lane_planes *planes;          /* where comparison_has_planes, by code; or NULL */
     struct element_table *elements;     /* of arrays (elements.h) only */
+    struct element_table *words;        /* of names whose shared words are weighed, else NULL */
 } value_table;
 
 typedef struct comparison {
@@ -85,7 +86,7 @@ typedef struct comparison {
     value_table values;
     int32_t weights[MAX_LEVELS];
     const int32_t *value_weights; /* by code, added at LEVEL_EXACT; NULL without term frequencies */
-    int32_t best_inexact; /* the largest weight of the levels 2 to level_count, and of a rare element */
+    int32_t best_inexact;         /* the largest weight of the levels 2 to level_count, and of what is rare */
 } comparison;
 
 /* What equality alone says of eight columns, by their bits in a row's masks. */
@@ -121,7 +122,7 @@ bool scorer_prepare(scorer *scorer);
 
 typedef struct level_cache_entry {
     uint64_t codes;
-    uint64_t level; /* 0: empty; in the upper half what a rare element adds */
+    uint64_t level; /* 0: empty; in the upper half what a rare element or word adds */
 } level_cache_entry;
 
 #define LEVEL_CACHE_SIZE 4096 /* entries a comparison */
@@ -164,7 +165,9 @@ kernel_status comparison_measure(const comparison *comparison, uint32_t a, uint3
 kernel_status comparison_level(const scorer *scorer, int c, uint32_t a, uint32_t b, comparison_thread *thread,
                                int *level);
 
-/* What a rare value adds to the weight of that level: a value at LEVEL_EXACT, a shared element at the next.
+/*
+ * What is rare adds to the weight of that level: a value at LEVEL_EXACT, a shared element at the next, and of
+ * names a shared word where the level speaks for a match. Of what is frequent it is less than nothing.
  */
 int32_t comparison_rarity(const comparison *comparison, uint32_t a, uint32_t b, int level);
 

@@ -86,19 +86,25 @@ elements_measure(const comparison *comparison, uint32_t a, uint32_t b, kernel_wo
     return best_pair(comparison, table, a, b, workspace, result, best);
 }
 
-int32_t
-elements_shared_weight(const element_table *table, uint32_t a, uint32_t b)
+uint32_t
+elements_rarest_shared(const element_table *table, uint32_t a, uint32_t b)
 {
     uint64_t i = table->starts[a], end_i = table->starts[a + 1];
     uint64_t j = table->starts[b], end_j = table->starts[b + 1];
-    uint32_t shared = next_common(table, &i, end_i, &j, end_j);
-    int32_t most;
+    uint32_t rarest = next_common(table, &i, end_i, &j, end_j), shared;
 
-    if (shared == 0)
-        return 0;
-    most = table->weights[shared];
     while ((shared = next_common(table, &i, end_i, &j, end_j)) != 0)
-        if (table->weights[shared] > most)
-            most = table->weights[shared];
-    return most;
+        if (table->weights[shared] > table->weights[rarest] ||
+            (table->weights[shared] == table->weights[rarest] &&
+             text_view_compare(table->values.texts[shared], table->values.texts[rarest]) < 0))
+            rarest = shared;
+    return rarest;
+}
+
+int32_t
+elements_shared_weight(const element_table *table, uint32_t a, uint32_t b)
+{
+    uint32_t rarest = elements_rarest_shared(table, a, b);
+
+    return rarest == 0 ? 0 : table->weights[rarest];
 }

@@ -21,7 +21,8 @@ typedef struct element_table {
     const uint32_t *codes;
     value_table values;     /* of the elements, by their codes */
     const int32_t *weights; /* by element: what sharing it adds where it is rare; NULL: nothing does */
-    int32_t best_weight;    /* the largest of them */
+    int32_t best_weight;    /* the largest of them, */
+    int32_t least_weight;   /* and the smallest */
 } element_table;
 
 /*
@@ -32,7 +33,10 @@ typedef struct element_table {
 kernel_status elements_measure(const comparison *comparison, uint32_t a, uint32_t b,
                                kernel_workspace *workspace, double *result, uint32_t best[2]);
 
-/* What the rarest element that two values share adds; 0 where they share none. */
+/* The element that two values share which adds most, the first by content of such; 0: they share none. */
+uint32_t elements_rarest_shared(const element_table *table, uint32_t a, uint32_t b);
+
+/* What it adds; 0 where they share none. */
 int32_t elements_shared_weight(const element_table *table, uint32_t a, uint32_t b);
 
 #endif

@@ -106,8 +106,14 @@ explain_comparison(match_run *run, explanation *explanation, int c, uint32 a, ui
              level == LEVEL_MISSING ? 0 : comparison->weights[level]);
     rarity = comparison_rarity(comparison, code_a, code_b, level);
     if ((level == LEVEL_EXACT && comparison->value_weights != NULL) || rarity != 0) {
+        const element_table *words = level == LEVEL_EXACT ? NULL : comparison->values.words;
+
         nulls[2] = nulls[3] = true;
-        put_step(explanation, spec->name, values, nulls, "term frequency", rarity);
+        if (words != NULL)
+            values[1] = PointerGetDatum(
+                text_view_to_text(words->values.texts[elements_rarest_shared(words, code_a, code_b)]));
+        put_step(explanation, spec->name, values, nulls, words != NULL ? "shared word" : "term frequency",
+                 rarity);
     }
 }
 

@@ -22,7 +22,8 @@ SET search_path = mastering, pg_catalog;
 SELECT create_environment('a1', owner => 'a_owner'), grant_role('a1', 'consumer', 'a_consumer');
 SELECT define_entity('a1', 'p', '{"name": "text", "born": "date", "score": "numeric", "city": "character varying(10)", "note": "text"}'), map_source('a1', 'p', 'one', 'looked.one', 'id'), map_source('a1', 'p', 'two', 'looked.two', 'code'),
        set_blocking('a1', 'p', '["born", {"keys": "mastering.tokens(name)"}, {"keys": ["city", "left(name, 2)"]}, {"keys": ["round(score)"]}]'),
-       set_comparisons('a1', 'p', '[{"column": "name", "method": "jaro_winkler", "levels": [0.95, 0.8], "term_frequency": true}, {"name": "words", "expression": "name || '' '' || coalesce(city, '''')", "method": "token", "levels": [0.5]},
+       set_comparisons('a1', 'p', '[{"column": "name", "method": "jaro_winkler", "levels": [0.95, 0.8], "term_frequency": true}, {"name": "both", "column": "name", "method": "names", "levels": [0.9, 0.6], "term_frequency": true},
+            {"name": "words", "expression": "name || '' '' || coalesce(city, '''')", "method": "token", "levels": [0.5]},
             {"column": "born", "method": "date", "levels": [0.9, 0.5]}, {"column": "score", "method": "numeric", "scale": 2, "levels": [0.9, 0.5]}, {"column": "city", "method": "exact", "term_frequency": true},
             {"name": "start", "expression": "left(note, 25)", "method": "levenshtein_distance", "levels": [1, 4]}, {"column": "note", "method": "qgram", "levels": [0.9, 0.6]}]');
 SELECT count(*) FROM load('a1', 'p');
@@ -56,9 +57,10 @@ BEGIN
 END $$;
 CREATE FUNCTION by_hand.differ() RETURNS TABLE (probes bigint, pairs bigint, different bigint) LANGUAGE sql AS $$
     SELECT count(DISTINCT n), count(*), count(*) FILTER (WHERE (l IS NULL OR w IS NULL) OR (l.weight, l.probability) IS DISTINCT FROM (w.weight, w.probability) OR l.found <> w.levels)
-      FROM (SELECT p.n, x.source, x.record_key, x.weight, x.probability, ARRAY[(e ->> 'name')::smallint, (e ->> 'words')::smallint, (e ->> 'born')::smallint, (e ->> 'score')::smallint, (e ->> 'city')::smallint, (e ->> 'start')::smallint, (e ->> 'note')::smallint] AS found
+      FROM (SELECT p.n, x.source, x.record_key, x.weight, x.probability, ARRAY[(e ->> 'name')::smallint, (e ->> 'both')::smallint, (e ->> 'words')::smallint, (e ->> 'born')::smallint, (e ->> 'score')::smallint, (e ->> 'city')::smallint, (e ->> 'start')::smallint, (e ->> 'note')::smallint] AS found
               FROM by_hand.probe p CROSS JOIN LATERAL mastering.lookup('a1', 'p', p.record, 100000) x CROSS JOIN LATERAL (SELECT x.explanation) y (e)) l
       FULL JOIN (SELECT p.n, x.* FROM by_hand.probe p CROSS JOIN LATERAL by_hand.pairs(p.record) x) w USING (n, source, record_key) $$;
+SELECT count(*) AS with_words FROM mastering.head AS h, jsonb_array_elements(mastering.model_of(h.versions -> 'p_keys' -> 'tree', 'a1', 'p') -> 'comparisons') AS c WHERE h.environment = 'a1' AND c ? 'words';
 SELECT probes, pairs > 1000 AS many, different FROM by_hand.differ();
 -- The best one is first, and its cluster is the one that the members say.
 SELECT count(*) AS probes, count(*) FILTER (WHERE b.weight <> (SELECT max(x.weight) FROM by_hand.pairs(p.record) x)) AS not_best,

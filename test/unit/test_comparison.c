@@ -3,6 +3,7 @@
  * measure and the thresholds, every weight added, nothing skipped and nothing remembered.
  */
 #include "kernel/comparison.h"
+#include "kernel/elements.h"
 #include "kernel/nicknames.h"
 #include "unit.h"
 
@@ -38,7 +39,31 @@ static double numbers[VALUES];
 static calendar_date dates[VALUES];
 static int32_t value_weights[MAX_COMPARISONS][VALUES];
 
+/* Words of the values, of which each has up to three, and what sharing one adds: by comparison. */
+#define WORDS 12
+static uint64_t word_starts[VALUES + 1];
+static uint32_t word_codes[3 * VALUES];
+static int32_t word_weights[MAX_COMPARISONS][WORDS];
+static text_view word_texts[WORDS];
+static element_table word_tables[MAX_COMPARISONS];
+
 static const char *const nicknames[] = {"bob", "robert", "bert", "al", "albert", "al smith"};
+
+static void
+make_words(uint64_t *seed)
+{
+    uint64_t used = 0;
+
+    for (uint32_t w = 1; w < WORDS; w++)
+        word_texts[w] = unit_view(text_bytes[w]);
+    for (int i = 1; i < VALUES; i++) {
+        word_starts[i] = used;
+        for (uint32_t w = 1; w < WORDS && used < word_starts[i] + 3; w++)
+            if (unit_below(seed, 5) == 0)
+                word_codes[used++] = w;
+    }
+    word_starts[VALUES] = used;
+}
 
 /* Distinct short texts of few letters, so that all levels occur, and a few nicknames. */
 static void
@@ -65,6 +90,36 @@ make_values(uint64_t *seed)
         dates[i] = (calendar_date){1980 + (int32_t)unit_below(seed, 20), (uint8_t)(1 + unit_below(seed, 12)),
                                    (uint8_t)(1 + unit_below(seed, 28))};
     }
+    make_words(seed);
+}
+
+static element_table *
+weigh_words(uint64_t *seed, int c)
+{
+    element_table *table = &word_tables[c];
+
+    *table = (element_table){word_starts,     word_codes, {.texts = word_texts},
+                             word_weights[c], INT32_MIN,  INT32_MAX};
+    for (uint32_t w = 1; w < WORDS; w++) {
+        int32_t weight = word_weights[c][w] = (int32_t)unit_below(seed, 60001) - 40000;
+
+        table->best_weight = weight > table->best_weight ? weight : table->best_weight;
+        table->least_weight = weight < table->least_weight ? weight : table->least_weight;
+    }
+    return table;
+}
+
+/* The most that a word which both values have adds; 0: they have none in common. */
+static int32_t
+naive_shared_word(int c, uint32_t a, uint32_t b)
+{
+    int32_t most = INT32_MIN;
+
+    for (uint64_t i = word_starts[a]; i < word_starts[a + 1]; i++)
+        for (uint64_t j = word_starts[b]; j < word_starts[b + 1]; j++)
+            if (word_codes[i] == word_codes[j] && word_weights[c][word_codes[i]] > most)
+                most = word_weights[c][word_codes[i]];
+    return most == INT32_MIN ? 0 : most;
 }
 
 static bool
@@ -100,6 +155,8 @@ make_model(uint64_t *seed, scorer *scorer)
             /* Any weights: bounds may not lean on an order among them. */
             for (int level = 1; level < MAX_LEVELS; level++)
                 comparison->weights[level] = (int32_t)unit_below(seed, 200001) - 100000;
+            if (comparison->method == METHOD_NAMES && unit_below(seed, 3) != 0)
+                comparison->values.words = weigh_words(seed, c);
             if (unit_below(seed, 3) == 0) {
                 for (int i = 0; i < VALUES; i++)
                     value_weights[c][i] = (int32_t)unit_below(seed, 100001) - 50000;
@@ -155,6 +212,9 @@ naive_weight(const scorer *scorer, const uint32_t *a, const uint32_t *b, int lev
             weight += comparison->weights[levels[c]];
         if (levels[c] == 1 && comparison->value_weights != NULL)
             weight += comparison->value_weights[code_a];
+        if (levels[c] > 1 && levels[c] < comparison->level_count && comparison->weights[levels[c]] > 0 &&
+            comparison->values.words != NULL)
+            weight += naive_shared_word(c, code_a, code_b);
     }
     return weight;
 }

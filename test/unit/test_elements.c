@@ -98,7 +98,7 @@ main(void)
     bool measured = true, symmetric = true, rare = true, alone = true, together = true, pruned = true;
 
     for (int round = 0; round < ROUNDS; round++) {
-        element_table table = {starts, codes, {.texts = texts}, weights, INT32_MIN};
+        element_table table = {starts, codes, {.texts = texts}, weights, INT32_MIN, INT32_MAX};
         scorer scorer = {.comparison_count = 1, .prior_weight = -300};
         comparison *comparison = &scorer.comparisons[0];
         comparison_thread thread = {.cache = calloc(LEVEL_CACHE_SIZE, sizeof(level_cache_entry))};
