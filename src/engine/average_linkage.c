@@ -5,7 +5,8 @@
  * A pair without a value to compare is no evidence, and one with few has little: its weight is next to the
  * prior, far below any threshold, though nothing speaks against it. Records of one group are taken for one
  * thing, and what one of them lacks another may have. So what a pair has no values for it takes from the
- * pairs of the two groups that have, their mean.
+ * pairs of the two groups that have, their mean. The first letters of a name that another record of the group
+ * has in full are such a lack: "J Muir" is as much like Jim as it is like Jane, whom it is known to be.
  */
 #include "compat.h"
 
@@ -28,20 +29,67 @@ filled_comparisons(const match_run *run, uint32 record)
     return filled;
 }
 
+/* Whether another comparison has the words of the same values weighed by how rare they are. */
+static bool
+words_are_weighed(const match_run *run, int c)
+{
+    for (int other = 0; other < run->scorer.comparison_count; other++)
+        if (run->scorer.comparisons[other].slot == run->scorer.comparisons[c].slot &&
+            method_weighs_terms(run->scorer.comparisons[other].method))
+            return true;
+    return false;
+}
+
+/*
+ * The comparisons of names in which a record has first letters of a name that another one of its group has in
+ * full, as bits: alone it would speak for any name that begins like it.
+ */
+static uint32
+abbreviated_comparisons(const match_run *run, const record_group *group, uint32 member)
+{
+    const uint32 *row = record_row(&run->store->records, group->members[member]);
+    uint32 abbreviated = 0;
+
+    for (int c = 0; c < run->scorer.comparison_count; c++) {
+        const comparison *comparison = &run->scorer.comparisons[c];
+        uint32 code = row[comparison->slot];
+
+        if (comparison->method != METHOD_NAMES || comparison->elements != ELEMENTS_NONE || code == 0 ||
+            words_are_weighed(run, c))
+            continue;
+        for (uint32 i = 0; i < group->count && !(abbreviated >> c & 1); i++) {
+            uint32 other = record_row(&run->store->records, group->members[i])[comparison->slot];
+
+            if (other != 0 && other != code &&
+                names_abbreviates(comparison->values.texts[code], comparison->values.texts[other]))
+                abbreviated |= (uint32)1 << c;
+        }
+    }
+    return abbreviated;
+}
+
+/* What each record of a group has values for, and does not have in full, as bits by comparison. */
+typedef struct group_values {
+    uint32 filled[MEMBERS_LOOKED_AT];
+} group_values;
+
 /* Whether pairs of the two groups differ in what they have values for. */
 static bool
-lack_values(const match_run *run, const record_group *a, const record_group *b)
+lack_values(const match_run *run, const record_group *a, const record_group *b, group_values *of_a,
+            group_values *of_b)
 {
     uint32 any_a = 0, any_b = 0, all_a = PG_UINT32_MAX, all_b = PG_UINT32_MAX;
 
     for (uint32 i = 0; i < a->count; i++) {
-        uint32 filled = filled_comparisons(run, a->members[i]);
+        uint32 filled = of_a->filled[i] =
+            filled_comparisons(run, a->members[i]) & ~abbreviated_comparisons(run, a, i);
 
         any_a |= filled;
         all_a &= filled;
     }
     for (uint32 i = 0; i < b->count; i++) {
-        uint32 filled = filled_comparisons(run, b->members[i]);
+        uint32 filled = of_b->filled[i] =
+            filled_comparisons(run, b->members[i]) & ~abbreviated_comparisons(run, b, i);
 
         any_b |= filled;
         all_b &= filled;
@@ -83,7 +131,7 @@ least_inexact(const comparison *comparison)
 }
 
 static void
-add_pair(const scorer *scorer, const uint32 *a, const uint32 *b, pair_weights *weights)
+add_pair(const scorer *scorer, const uint32 *a, const uint32 *b, uint32 filled, pair_weights *weights)
 {
     member_pair *pair = &weights->pairs[weights->count++];
 
@@ -93,7 +141,7 @@ add_pair(const scorer *scorer, const uint32 *a, const uint32 *b, pair_weights *w
         uint32 code_a = a[comparison->slot], code_b = b[comparison->slot];
         int64 least, most;
 
-        if (code_a == 0 || code_b == 0) {
+        if (!(filled >> c & 1)) {
             pair->missing |= (uint32)1 << c;
             continue;
         }
@@ -135,6 +183,12 @@ measure_pair(const scorer *scorer, comparison_thread *thread, uint32 i, pair_wei
         int level = pattern_level(comparison, pattern);
         int64 says;
 
+        if (pair->missing >> c & 1) { /* its first letters are taken back */
+            if (code_a != 0 && code_b != 0)
+                pair->least = pair->most -=
+                    (int64)comparison->weights[level] + comparison_rarity(comparison, code_a, code_b, level);
+            continue;
+        }
         if (comparison->part_of == 0 && (level == LEVEL_MISSING || level == LEVEL_EXACT))
             continue;
         if (code_a == 0 || code_b == 0)
@@ -173,8 +227,8 @@ completed_evidence(const scorer *scorer, const pair_weights *weights, int64 zero
  * Of many pairs the bounds are asked for when twice as many were measured.
  */
 static kernel_status
-alike_completed(match_run *run, const keyed_record *link, const record_group *a, const record_group *b,
-                int64 zero, int thread, bool *alike)
+alike_completed(match_run *run, const record_group *a, const record_group *b, const group_values *of_a,
+                const group_values *of_b, int64 zero, int thread, bool *alike)
 {
     const scorer *scorer = &run->scorer;
     pair_weights weights;
@@ -186,13 +240,10 @@ alike_completed(match_run *run, const keyed_record *link, const record_group *a,
         weights.least_inexact[c] = least_inexact(&scorer->comparisons[c]);
     }
     for (uint32 i = 0; i < a->count; i++)
-        for (uint32 j = 0; j < b->count; j++) {
+        for (uint32 j = 0; j < b->count; j++)
             add_pair(scorer, record_row(&run->store->records, a->members[i]),
-                     record_row(&run->store->records, b->members[j]), &weights);
-            if (a->members[i] == link->record && b->members[j] == link->extra)
-                weights.pairs[weights.count - 1].least = weights.pairs[weights.count - 1].most =
-                    link_weight(link);
-        }
+                     record_row(&run->store->records, b->members[j]), of_a->filled[i] & of_b->filled[j],
+                     &weights);
     for (uint32 measured = 0, next = 0;; measured++) {
         kernel_status status;
 
@@ -253,10 +304,12 @@ average_linkage_alike(match_run *run, const keyed_record *link, const record_gro
                       int64 least_weight, int thread, bool *alike)
 {
     int64 zero = least_weight - AVERAGE_SLACK;
+    group_values of_a, of_b;
 
     *alike = true;
     if (a->count == 1 && b->count == 1)
         return KERNEL_OK;
-    return lack_values(run, a, b) ? alike_completed(run, link, a, b, zero, thread, alike)
-                                  : alike_as_they_are(run, link, a, b, zero, thread, alike);
+    return lack_values(run, a, b, &of_a, &of_b)
+               ? alike_completed(run, a, b, &of_a, &of_b, zero, thread, alike)
+               : alike_as_they_are(run, link, a, b, zero, thread, alike);
 }

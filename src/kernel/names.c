@@ -184,3 +184,35 @@ names_signature(text_view text)
                ? nickname_bits(words[0], 11)
                : NAMES_SEVERAL;
 }
+
+bool
+names_abbreviates(text_view name, text_view fuller)
+{
+    text_view words[MOST_WORDS], others[MOST_WORDS];
+    uint32_t count = list_words(name, words), other_count, letters = 0, taken = 0;
+    bool fuller_than_letter = false;
+
+    for (uint32_t i = 0; i < count; i++)
+        letters += words[i].length == 1;
+    if (letters == 0)
+        return false;
+    other_count = list_words(fuller, others);
+    /* Whole words first, so that a letter does not take the place of one. */
+    for (int turn = 0; turn < 2; turn++) {
+        for (uint32_t i = 0; i < count; i++) {
+            bool letter = words[i].length == 1;
+            uint32_t j = 0;
+
+            if (letter != (turn == 1))
+                continue;
+            while (j < other_count && ((taken >> j & 1) || !begins(words[i], others[j]) ||
+                                       (!letter && words[i].length != others[j].length)))
+                j++;
+            if (j == other_count)
+                return false;
+            taken |= UINT32_C(1) << j;
+            fuller_than_letter |= letter && others[j].length > 1;
+        }
+    }
+    return fuller_than_letter;
+}

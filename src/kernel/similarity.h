@@ -83,6 +83,9 @@ kernel_status names_similarity(text_view a, text_view b, kernel_workspace *works
 #define NAMES_SEVERAL (1 << 11)
 uint32_t names_signature(text_view text);
 
+/* Whether each word of a name is one of the other's, or the first letter of one, which one of them is. */
+bool names_abbreviates(text_view name, text_view fuller);
+
 /* A scale: the lesser of two numbers as a share of the greater, by size; 0 where their signs differ. */
 #define RELATIVE_SCALE 0.0
 

@@ -1,4 +1,4 @@
--- Names that are not the same: how rare the word is that they share. Made-up persons, so what is right is known.
+-- Names that are not the same: how rare the word is that they share, and first letters of names in clusters. Made-up persons, so what is right is known.
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
@@ -78,4 +78,18 @@ SELECT train_model(:'query', '{"blocking": ["birth_date"], "comparisons": [{"col
 SELECT train_model(:'query', '{"blocking": ["birth_date"], "comparisons": [{"column": "full_name", "method": "names", "words": {"usual": 0.1, "other": 0.1, "values": {}, "listed": 1}}]}');
 SELECT train_model(:'query', '{"blocking": ["birth_date"], "comparisons": ["city", {"column": "full_name", "method": "names", "part_of": "city", "words": {"usual": 0.1, "other": 0.1, "values": {}}}]}');
 SELECT count(*) AS pairs FROM model, match_pairs('SELECT * FROM (VALUES (1, NULL, ''1950-01-01'', ''x''), (2, ''  '', ''1950-01-01'', ''x''), (3, repeat(''ab '', 2000), ''1950-01-01'', ''x''), (4, repeat(''ab '', 1999) || ''ac'', ''1950-01-01'', ''x''), (5, repeat(''q'', 5000), ''1950-01-01'', ''x'')) AS v (id, full_name, birth_date, city)', jsonb_set(model, '{comparisons,0,words,values}', '{"": 0.5, "two words": 0.5, "ab": 0.25}'), 1e-9);
+
+-- First letters speak for any name that begins with them. Where the same person has a full name beside, that one is compared: Jim, born on another day, is not Jane because of J.
+CREATE TABLE homes (id int, full_name text, birth_date text, city text);
+INSERT INTO homes VALUES (1, 'J Muir', '1999-12-10', 'austin'), (2, 'Jane Muir', '1999-12-10', 'austin'), (3, 'Jim Muir', NULL, 'austin');
+CREATE FUNCTION clusters_of_homes() RETURNS TABLE (id int, cluster_id int) LANGUAGE sql AS $$
+    SELECT id, cluster_id FROM match_clusters_as(NULL::int, 'SELECT * FROM homes', jsonb_build_object('blocking', '["city"]'::jsonb, 'prior', 1 / 17.0, 'comparisons', '[
+        {"column": "full_name", "method": "names", "levels": [0.9], "trained": [{"level": "exact", "weight": 9}, {"level": ">= 0.9", "weight": 6}, {"level": "else", "weight": -6}]},
+        {"column": "birth_date", "method": "exact", "trained": [{"level": "exact", "weight": 6}, {"level": "else", "weight": -5}]}]'::jsonb)) ORDER BY 1 $$;
+SELECT * FROM clusters_of_homes();
+-- Without the full name nothing speaks against it, and Jim in two forms is one.
+UPDATE homes SET full_name = 'J Muir' WHERE id = 2;
+SELECT * FROM clusters_of_homes();
+UPDATE homes SET full_name = 'Jim Muir' WHERE id = 2;
+SELECT * FROM clusters_of_homes();
 DROP SCHEMA shared_words CASCADE;

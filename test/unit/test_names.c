@@ -72,6 +72,22 @@ main(void)
                 unit_near(alike("john smith jr", "john smith"), 2 / 2.15, 1e-12),
             "generations of one name");
     unit_ok(alike("maryann", "mary ann") > 0.9, "a name in one word and in two");
+    unit_ok(names_abbreviates(view("j muir"), view("jane muir")) &&
+                names_abbreviates(view("muir j"), view("jane muir")) &&
+                names_abbreviates(view("j"), view("jane")) &&
+                names_abbreviates(view("j m"), view("jane m")) &&
+                names_abbreviates(view("j r r tolkien"), view("john ronald reuel tolkien")) &&
+                names_abbreviates(view("muir j"), view("jane anna muir")),
+            "first letters of a name");
+    unit_ok(!names_abbreviates(view("j muir"), view("j muir")) &&
+                !names_abbreviates(view("jane muir"), view("jane anna muir")) &&
+                !names_abbreviates(view("k muir"), view("jane muir")) &&
+                !names_abbreviates(view("j moore"), view("jane muir")) &&
+                !names_abbreviates(view("j j muir"), view("jane muir")) &&
+                !names_abbreviates(view("m muir"), view("jane muir")) &&
+                !names_abbreviates(view(""), view("j")) && !names_abbreviates(view("j"), view("")) &&
+                !names_abbreviates(view("jane muir"), view("j muir")),
+            "no first letters of a name");
     unit_ok(alike("", "") == 1 && alike("", "x") == 0 && alike(" ", "") == 1, "nothing");
     for (int trial = 0; trial < 20000; trial++) {
         char text[2][256] = {"", ""};
