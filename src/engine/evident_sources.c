@@ -3,6 +3,8 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "engine/big_memory.h"
 #include "engine/characters.h"
 #include "engine/evident_sources.h"
@@ -23,7 +25,10 @@
 #define COPIES_WORTH 3     /* pairs inside that may be taken for one that is a copy */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
 #define TRIANGLES_LOOKED_AT 100000
-#define MOST_TOLD 40 /* sources of each of which something is said; of more, how many */
+#define MOST_PLACES (16 * 1024 * 1024) /* records times sources, whose partners are kept */
+#define SIBLINGS_SHARE 0.5             /* of a source's twins, that are siblings at least */
+#define ENOUGH_EXPECTED 10             /* siblings with a partner of their own, were all twins such */
+#define MOST_TOLD 40                   /* sources of each of which something is said; of more, how many */
 
 /* What a record is linked to best, in its own source and outside; PG_UINT32_MAX: nothing. */
 typedef struct best_links {
@@ -187,6 +192,93 @@ weight_of_lone_copies(const triangle *pairs, uint64 count, double twins, double 
     return weight;
 }
 
+/* Of each source how many twins have a partner of their own, and how many would, were all of them siblings.
+ */
+typedef struct own_partners {
+    uint64 found;
+    double expected;
+} own_partners;
+
+/*
+ * By record and source: the best link into it; PG_UINT32_MAX: none.
+ */
+static uint32 *
+partners_by_source(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources)
+{
+    Size source_count = run->store->sources->count, count = Max(run->store->records.count, 1);
+    uint32 *partners = big_alloc(run->context, mul_size(mul_size(count, source_count), sizeof(uint32)));
+
+    memset(partners, 0xff, count * source_count * sizeof(uint32));
+    for (uint64 i = 0; i < link_count; i++) {
+        uint32 a = links[i].record, b = links[i].extra;
+        uint32 *of_a = &partners[a * source_count + sources[b]],
+               *of_b = &partners[b * source_count + sources[a]];
+
+        if (*of_a == PG_UINT32_MAX)
+            *of_a = b;
+        if (*of_b == PG_UINT32_MAX)
+            *of_b = a;
+        if ((i & 0xfffff) == 0)
+            CHECK_FOR_INTERRUPTS();
+    }
+    return partners;
+}
+
+/*
+ * Editions of one song, sizes of one product are about as much like a third one as copies are. But each has a
+ * partner of its own in another source as often as any record has one, while copies have one and the same. A
+ * twin's own partner: in the source where the record has its (that goes both ways), and another one.
+ */
+static void
+count_own_partners(match_run *run, const keyed_record *links, uint64 link_count, const uint32 *sources,
+                   const best_links *best, own_partners *own)
+{
+    uint32 count = run->store->records.count, source_count = run->store->sources->count;
+    uint32 *partners;
+    uint64 *mutual, *records;
+
+    memset(own, 0, source_count * sizeof(own_partners));
+    if ((uint64)count * source_count > MOST_PLACES)
+        return;
+    partners = partners_by_source(run, links, link_count, sources);
+    mutual = palloc0((Size)source_count * source_count * sizeof(uint64));
+    records = palloc0(source_count * sizeof(uint64));
+    for (int turn = 0; turn < 2; turn++)
+        for (uint32 a = 0; a < count; a++) {
+            uint32 source = sources[a], twin = best->within[a];
+
+            records[source] += turn == 0;
+            for (uint32 other = 1; other < source_count; other++) {
+                uint32 b = partners[(Size)a * source_count + other], of_twin;
+
+                if (other == source || b == PG_UINT32_MAX || partners[(Size)b * source_count + source] != a)
+                    continue;
+                if (turn == 0) {
+                    mutual[source * source_count + other]++;
+                    continue;
+                }
+                if (twin == PG_UINT32_MAX)
+                    continue;
+                of_twin = partners[(Size)twin * source_count + other];
+                own[source].found += of_twin != PG_UINT32_MAX && of_twin != b;
+                own[source].expected += mutual[source * source_count + other] / (double)records[source];
+            }
+            if ((a & 0xfff) == 0)
+                CHECK_FOR_INTERRUPTS();
+        }
+    pfree(partners);
+    pfree(mutual);
+    pfree(records);
+}
+
+/* Whether at least half of a source's twins are siblings, by a standard error. */
+static bool
+are_siblings(const own_partners *own)
+{
+    return own->expected >= ENOUGH_EXPECTED &&
+           own->found - sqrt(own->found) >= SIBLINGS_SHARE * own->expected;
+}
+
 static void
 tell_source(match_run *run, uint32 source, uint64 across, uint64 within, uint64 copies, const char *verdict)
 {
@@ -205,6 +297,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     uint32 count = store->records.count, source_count = store->sources->count, step, unique_count = 0;
     uint64 *across, *within, *said, *copies, *twins, *heavy_twins, *partners, *records;
     best_links best;
+    own_partners *own;
     int64 median;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
     triangle *triangles, *pairs;
@@ -221,7 +314,9 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     heavy_twins = palloc0(source_count * sizeof(uint64));
     partners = palloc0(source_count * sizeof(uint64));
     records = palloc0(source_count * sizeof(uint64));
+    own = palloc(source_count * sizeof(own_partners));
     find_best_links(run, links, link_count, sources, &best);
+    count_own_partners(run, links, link_count, sources, &best, own);
     step = count / TRIANGLES_LOOKED_AT + 1;
     triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
     pairs = big_alloc(run->context, mul_size(count / step + 1, 2 * sizeof(triangle)));
@@ -281,7 +376,8 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
             most = Min(most, UNIQUE_SHARE_REPEATING);
         few = copies[source] + 0.5 < most * (said[source] + 2.0) &&
               copies[source] + SOURCES_ALIKE * usual < most * (said[source] + SOURCES_ALIKE);
-        unique[source] = across[source] >= ENOUGH_PARTNERS && many && (few || copies[source] < rarely);
+        unique[source] = across[source] >= ENOUGH_PARTNERS &&
+                         ((many && (few || copies[source] < rarely)) || are_siblings(&own[source]));
         if (unique[source] && copies_weight[source] == PG_INT64_MAX && tied < COARSE * mutual &&
             repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
                           within[source])) {

@@ -14,6 +14,10 @@
  * unique when the former is the rarer; where there are few such triangles, it must not have more pairs inside
  * than outside. Where little is seen of a source, the others must not speak against it either.
  *
+ * Editions of one thing may be as much alike as copies are. But each has a partner of its own in another
+ * source as often as any record has one there, while copies have one and the same: where that shows at least
+ * half of a source's twins to be siblings, it is unique, too.
+ *
  * links: heaviest first, as link_list has them; sources: by record. Sets by source unique, and in
  * copies_weight the weight from which on two records of it may be one thing all the same; PG_INT64_MAX: none.
  */
