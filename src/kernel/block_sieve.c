@@ -96,6 +96,15 @@ open_bound(const comparison *comparison, sieve_filter *filter)
     }
 }
 
+/* The best that it can say where profiles rule out that its values are alike: a part may be silent. */
+static int32_t
+best_ruled_out(const comparison *comparison)
+{
+    int32_t otherwise = comparison->weights[comparison->level_count];
+
+    return comparison->part_of != 0 && otherwise < 0 ? 0 : otherwise;
+}
+
 void
 block_sieve_open(const pair_visit *visit, const block_rows *rows, block_sieve *sieve)
 {
@@ -124,7 +133,9 @@ block_sieve_open(const pair_visit *visit, const block_rows *rows, block_sieve *s
 
             if (comparison->slot != slot)
                 continue;
-            sieve->exact[k] += comparison->weights[LEVEL_EXACT];
+            /* A part that is the same may be silent. */
+            sieve->exact[k] +=
+                comparison->part_of != 0 ? comparison->best_inexact : comparison->weights[LEVEL_EXACT];
             sieve->differ[k] += comparison->best_inexact;
             if (comparison->value_weights != NULL) {
                 sieve->frequencies[sieve->frequency_count].column = k;
@@ -139,7 +150,7 @@ block_sieve_open(const pair_visit *visit, const block_rows *rows, block_sieve *s
 
         filter->profile = &rows->profiles[p];
         filter->slot = comparison->slot;
-        filter->loss = (int64_t)comparison->best_inexact - comparison->weights[comparison->level_count];
+        filter->loss = (int64_t)comparison->best_inexact - best_ruled_out(comparison);
         open_bound(comparison, filter);
     }
     sieve->usable = true;

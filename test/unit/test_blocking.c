@@ -356,6 +356,15 @@ make_scorer(uint64_t *seed)
         for (int level = 2; level <= comparison->level_count; level++)
             comparison->weights[level] = scale * ((int32_t)unit_below(seed, 150000) - 100000);
     }
+    /* At times one of the texts has a part: the other text, or what is the same or not, of any weight. */
+    if (w.scorer.comparison_count > 3 && unit_below(seed, 2)) {
+        bool other = w.scorer.comparison_count > 4 && unit_below(seed, 3);
+        int text = w.scorer.comparison_count - 1 - (other && unit_below(seed, 2)),
+            part = other ? 7 - text : 1 + (int)unit_below(seed, 2);
+
+        w.scorer.comparisons[part].part_of = 1 + text;
+        w.scorer.comparisons[part].weights[LEVEL_EXACT] = scale * ((int32_t)unit_below(seed, 150000) - 75000);
+    }
     if (unit_below(seed, 2))
         w.scorer.comparisons[0].value_weights = rare;
     (void)scorer_prepare(&w.scorer);
