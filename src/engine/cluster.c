@@ -13,6 +13,7 @@
 #include "engine/compared_columns.h"
 #include "engine/hash_sort.h"
 #include "engine/link_parts.h"
+#include "engine/member_rings.h"
 #include "engine/partners.h"
 #include "engine/progress.h"
 #include "engine/evident_sources.h"
@@ -27,50 +28,43 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define COPIES_LOOKED_AT 256    /* pairs of them, before two clusters are joined */
-#define REFUSALS_KEPT 65536     /* by all threads, a power of two */
+#define BEYOND_DOUBT                                                                                         \
+    (6 * WEIGHT_UNITS)       /* more than is asked for of whole clusters, whose average has 3 bits of slack */
+#define COPIES_LOOKED_AT 256 /* pairs of them, before two clusters are joined */
+#define REFUSALS_KEPT 65536  /* by all threads, a power of two */
 #define LEAST_REFUSALS_KEPT 256 /* by one thread */
 #define LINKS_A_TURN 16384      /* of one part, before progress is told */
 #define PARTS_AT_ONCE 16        /* that are begun between two looks at cancel requests */
 #define LEAST_ESTIMATED 50      /* links, of which it is said how many are right */
 #define LINKS_AHEAD 16          /* whose records are fetched while others are looked at */
-#define MEMBERS_GONE_BY 1024    /* of a cluster, when some are chosen to be compared */
 #define MEMBERS_AHEAD 4         /* of their clusters, that are fetched, too */
-
-void
-cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count, void *context)
-{
-    link_list *list = context;
-
-    if (list->count + count > list->allocated) {
-        list->allocated =
-            Max(list->count + count, list->allocated == 0 ? PAIR_UNIT_OUTPUT : list->allocated * 2);
-        list->links = list->links == NULL
-                          ? big_alloc(list->context, mul_size(list->allocated, sizeof(keyed_record)))
-                          : big_realloc(list->links, mul_size(list->allocated, sizeof(keyed_record)));
-    }
-    for (uint32 i = 0; i < count; i++)
-        list->links[list->count++] =
-            (keyed_record){(uint64)((int64)PG_INT32_MAX - pairs[i].weight), pairs[i].a, pairs[i].b};
-}
 
 /* ---- joining ---- */
 
 /*
- * Two clusters, by the records of their roots, that are not alike on average. Clusters only grow, so size
- * says which state it was.
+ * Two clusters, by the records of the roots of what is alike in them, that are not alike on average. Both
+ * only grow, so the sum of their sizes says which state it was.
  */
 typedef struct refusal {
     uint32 a, b, size_a, size_b; /* a: of the lower number; size_a 0: none */
 } refusal;
+
+/* What a link would join: the clusters of its records, and what is alike in them (cluster_maker), by their
+ * roots. */
+typedef struct link_ends {
+    const keyed_record *link;
+    uint32 a, b, part_a, part_b;
+    uint32 size_a, size_b, part_size_a, part_size_b;
+} link_ends;
 
 /* What is kept of a part's members is kept by their numbers (link_parts.h). */
 typedef struct cluster_maker {
     match_run *run;
     const link_list *list;
     const uint32 *members; /* their records */
-    union_find forest;
-    uint32 *next; /* the members of a cluster in a ring */
+    member_rings clusters;
+    member_rings
+        alike; /* what would be together had labels joined nothing; the clusters where they have not */
     int32 *weakest;
     bool *unique;          /* by source: holds each thing once */
     int64 *copies;         /* by source: two of its records that weigh as much may be together */
@@ -81,6 +75,13 @@ typedef struct cluster_maker {
     refusal *refusals;    /* by thread and hash: links between clusters that were refused come by the dozen */
     uint32 refusals_kept; /* by each thread, a power of two */
 } cluster_maker;
+
+/* Whether there may be clusters whose records labels alone have joined. */
+static inline bool
+labels_join(const cluster_maker *maker)
+{
+    return maker->alike.next != maker->clusters.next;
+}
 
 /* The same as a model says it. */
 static void
@@ -175,7 +176,7 @@ find_clash_of_record(const cluster_maker *maker, uint32 record, uint32 cluster, 
             if (status != KERNEL_OK || *clash)
                 return status;
         }
-        member = maker->next[member];
+        member = maker->clusters.next[member];
     } while (member != cluster);
     return KERNEL_OK;
 }
@@ -201,61 +202,63 @@ find_clash(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *cla
             if (status != KERNEL_OK || *clash)
                 return status;
         }
-        member = maker->next[member];
+        member = maker->clusters.next[member];
     } while (member != a);
     return KERNEL_OK;
 }
 
 /*
- * Every n-th member of a cluster, so that no more than some are looked at. A large one is not gone round:
- * each of a hundred thousand records that come to it one by one would go.
+ * Two clusters are joined when their records look alike on the whole, not for one link alone. What labels
+ * alone have joined need not look alike: a thing that has two forms is no less like the records of one of
+ * them. So where such a part of a cluster is beyond doubt like a part of the other, and not one record like
+ * one record, that is enough.
  */
-static void
-some_members(const cluster_maker *maker, uint32 root, record_group *group)
-{
-    uint32 size = Min(maker->forest.size[root], MEMBERS_GONE_BY), member = root;
-
-    group->count = 0;
-    for (uint32 i = 0; i < size; i++) {
-        if (group->count < MEMBERS_LOOKED_AT &&
-            (uint64)i * Min(size, MEMBERS_LOOKED_AT) / size >= group->count)
-            group->members[group->count++] = maker->members[member];
-        member = maker->next[member];
-    }
-}
-
-/* Two clusters are joined when their records look alike on the whole, not for one link alone. */
 static kernel_status
-compare_clusters(const cluster_maker *maker, const keyed_record *link, uint32 a, uint32 b, int64 least_weight,
-                 int thread, bool *alike)
+compare_clusters(const cluster_maker *maker, const link_ends *ends, int64 least_weight, int thread,
+                 bool *alike)
 {
-    keyed_record linked = {link->key, maker->members[link->record], maker->members[link->extra]};
-    record_group group_a, group_b;
+    keyed_record linked = {ends->link->key, maker->members[ends->link->record],
+                           maker->members[ends->link->extra]};
+    int64 least_of_parts = least_weight + (ends->a == ends->b ? 0 : BEYOND_DOUBT);
+    record_group a, b;
 
-    some_members(maker, a, &group_a);
-    some_members(maker, b, &group_b);
-    return average_linkage_alike(maker->run, &linked, &group_a, &group_b, least_weight, thread, alike);
+    if (ends->a != ends->b) {
+        kernel_status status;
+
+        member_rings_sample(&maker->clusters, maker->members, ends->a, &a);
+        member_rings_sample(&maker->clusters, maker->members, ends->b, &b);
+        status = average_linkage_alike(maker->run, &linked, &a, &b, least_weight, thread, alike);
+        if (status != KERNEL_OK || *alike ||
+            (ends->size_a == ends->part_size_a && ends->size_b == ends->part_size_b) ||
+            (ends->part_size_a == 1 && ends->part_size_b == 1))
+            return status;
+    }
+    member_rings_sample(&maker->alike, maker->members, ends->part_a, &a);
+    member_rings_sample(&maker->alike, maker->members, ends->part_b, &b);
+    return average_linkage_alike(maker->run, &linked, &a, &b, least_of_parts, thread, alike);
 }
 
 /* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
 static kernel_status
-compare_clusters_once(const cluster_maker *maker, const keyed_record *link, uint32 a, uint32 b,
-                      int64 least_weight, int thread, bool *alike)
+compare_clusters_once(const cluster_maker *maker, const link_ends *ends, int64 least_weight, int thread,
+                      bool *alike)
 {
-    uint32 low = Min(a, b), high = Max(a, b);
-    refusal asked = {maker->members[low], maker->members[high], maker->forest.size[low],
-                     maker->forest.size[high]};
-    uint64 hash = hash_word((uint64)asked.a << 32 | asked.b);
-    refusal *kept = &maker->refusals[(Size)thread * maker->refusals_kept + hash % maker->refusals_kept];
+    refusal asked = {maker->members[ends->part_a], maker->members[ends->part_b],
+                     ends->size_a + ends->part_size_a, ends->size_b + ends->part_size_b};
+    refusal *kept;
     kernel_status status;
 
-    *alike = maker->forest.size[a] == 1 && maker->forest.size[b] == 1; /* nothing but the link says it */
+    *alike = ends->size_a == 1 && ends->size_b == 1; /* nothing but the link says it */
     if (*alike)
         return KERNEL_OK;
+    if (ends->part_a > ends->part_b)
+        asked = (refusal){asked.b, asked.a, asked.size_b, asked.size_a};
+    kept = &maker->refusals[(Size)thread * maker->refusals_kept +
+                            hash_word((uint64)asked.a << 32 | asked.b) % maker->refusals_kept];
     if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
         kept->size_b == asked.size_b)
         return KERNEL_OK;
-    status = compare_clusters(maker, link, a, b, least_weight, thread, alike);
+    status = compare_clusters(maker, ends, least_weight, thread, alike);
     if (status == KERNEL_OK && !*alike)
         *kept = asked;
     return status;
@@ -311,7 +314,7 @@ kept_apart(cluster_maker *maker, uint32 a, uint32 b)
 
     if (maker->apart_starts == NULL || !maker->barred[a] || !maker->barred[b])
         return false;
-    if (maker->forest.size[a] > maker->forest.size[b]) {
+    if (maker->clusters.forest.size[a] > maker->clusters.forest.size[b]) {
         uint32 swap = a;
 
         a = b;
@@ -320,44 +323,22 @@ kept_apart(cluster_maker *maker, uint32 a, uint32 b)
     i = a;
     do {
         for (uint32 k = maker->apart_starts[i]; k < maker->apart_starts[i + 1]; k++)
-            if (union_find_root(&maker->forest, maker->apart[k]) == b)
+            if (member_rings_root(&maker->clusters, maker->apart[k]) == b)
                 return true;
-        i = maker->next[i];
+        i = maker->clusters.next[i];
     } while (i != a);
     return false;
 }
 
-/*
- * Two clusters by their roots. That of the larger one stays, of two equal ones that of the lesser record: it
- * is from there that members are looked at.
- */
+/* Two clusters by their roots. */
 static void
 join(cluster_maker *maker, uint32 a, uint32 b, int32 weight)
 {
-    union_find *forest = &maker->forest;
-    bool larger = forest->size[a] > forest->size[b] ||
-                  (forest->size[a] == forest->size[b] && maker->members[a] < maker->members[b]);
-    uint32 root = larger ? a : b, other = larger ? b : a, swap = maker->next[a];
+    uint32 root = member_rings_join(&maker->clusters, maker->members, a, b), other = root == a ? b : a;
 
-    forest->parent[other] = root;
-    forest->size[root] += forest->size[other];
-    maker->next[a] = maker->next[b];
-    maker->next[b] = swap;
     maker->weakest[root] = Min(Min(maker->weakest[root], maker->weakest[other]), weight);
     if (maker->barred != NULL)
         maker->barred[root] |= maker->barred[other];
-}
-
-static int
-compare_links(const void *x, const void *y)
-{
-    const keyed_record *p = x, *q = y;
-
-    if (p->key != q->key)
-        return p->key < q->key ? -1 : 1;
-    if (p->record != q->record)
-        return p->record < q->record ? -1 : 1;
-    return p->extra < q->extra ? -1 : p->extra > q->extra;
 }
 
 /* The same for the members of one part. */
@@ -368,9 +349,8 @@ maker_of_part(const cluster_maker *maker, const link_parts *parts, int part)
     uint64 first = link_parts_first(parts, part);
 
     own.members += first;
-    own.forest =
-        (union_find){maker->forest.parent + first, maker->forest.size + first, parts->member_counts[part]};
-    own.next += first;
+    own.clusters = member_rings_from(&maker->clusters, first, parts->member_counts[part]);
+    own.alike = member_rings_from(&maker->alike, first, parts->member_counts[part]);
     own.weakest += first;
     if (maker->apart_starts != NULL) {
         own.apart_starts += first;
@@ -389,7 +369,7 @@ typedef struct labelled_link {
 static int
 compare_labelled(const void *x, const void *y)
 {
-    return compare_links(&((const labelled_link *)x)->link, &((const labelled_link *)y)->link);
+    return cluster_compare_links(&((const labelled_link *)x)->link, &((const labelled_link *)y)->link);
 }
 
 /* Labels of a part that say match, with what their pairs weigh. */
@@ -426,8 +406,8 @@ join_labelled(cluster_maker *maker, const link_parts *parts, bool warn)
     qsort(links, count, sizeof(labelled_link), compare_labelled);
     for (size_t i = 0; i < count; i++) {
         cluster_maker of_part = maker_of_part(maker, parts, links[i].part);
-        uint32 a = union_find_root(&of_part.forest, links[i].label->a),
-               b = union_find_root(&of_part.forest, links[i].label->b);
+        uint32 a = member_rings_root(&of_part.clusters, links[i].label->a),
+               b = member_rings_root(&of_part.clusters, links[i].label->b);
 
         if (a != b && kept_apart(&of_part, a, b)) {
             if (refused++ == 0)
@@ -455,25 +435,45 @@ join_labelled(cluster_maker *maker, const link_parts *parts, bool warn)
 
 /* ---- joining, on threads ---- */
 
+static link_ends
+ends_of(cluster_maker *maker, const keyed_record *link)
+{
+    link_ends ends = {link, member_rings_root(&maker->clusters, link->record),
+                      member_rings_root(&maker->clusters, link->extra),
+                      member_rings_root(&maker->alike, link->record),
+                      member_rings_root(&maker->alike, link->extra)};
+
+    ends.size_a = member_rings_size(&maker->clusters, ends.a);
+    ends.size_b = member_rings_size(&maker->clusters, ends.b);
+    ends.part_size_a = member_rings_size(&maker->alike, ends.part_a);
+    ends.part_size_b = member_rings_size(&maker->alike, ends.part_b);
+    return ends;
+}
+
 /* Follows a link, unless something forbids it. When the status is not KERNEL_OK, nothing was done. */
 static kernel_status
 try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight, int thread)
 {
-    uint32 a = union_find_root(&maker->forest, link->record),
-           b = union_find_root(&maker->forest, link->extra);
+    link_ends ends = ends_of(maker, link);
     bool clash, alike = true;
-    kernel_status status;
+    kernel_status status = KERNEL_OK;
 
-    if (a == b)
+    if (ends.part_a == ends.part_b)
         return KERNEL_OK;
-    status = find_clash(maker, a, b, thread, &clash);
-    if (status != KERNEL_OK || clash || kept_apart(maker, a, b))
-        return status;
+    if (ends.a != ends.b) {
+        status = find_clash(maker, ends.a, ends.b, thread, &clash);
+        if (status != KERNEL_OK || clash || kept_apart(maker, ends.a, ends.b))
+            return status;
+    }
     if (maker->run->spec->linkage == LINKAGE_AVERAGE)
-        status = compare_clusters_once(maker, link, a, b, least_weight, thread, &alike);
-    if (status == KERNEL_OK && alike)
-        join(maker, a, b, (int32)link_weight(link));
-    return status;
+        status = compare_clusters_once(maker, &ends, least_weight, thread, &alike);
+    if (status != KERNEL_OK || !alike)
+        return status;
+    if (ends.a != ends.b)
+        join(maker, ends.a, ends.b, (int32)link_weight(link));
+    if (labels_join(maker))
+        (void)member_rings_join(&maker->alike, maker->members, ends.part_a, ends.part_b);
+    return KERNEL_OK;
 }
 
 typedef struct joining {
@@ -496,11 +496,11 @@ start_part(void *context, int64_t part, int thread)
     if (joining->started[part])
         return;
     joining->started[part] = true;
-    for (uint32 i = 0; i < maker.forest.count; i++) {
-        maker.forest.parent[i] = maker.next[i] = i;
-        maker.forest.size[i] = 1;
+    member_rings_start(&maker.clusters);
+    if (labels_join(&maker))
+        member_rings_start(&maker.alike);
+    for (uint32 i = 0; i < joining->parts->member_counts[part]; i++)
         maker.weakest[i] = PG_INT32_MAX;
-    }
 }
 
 /* What a record and others of its cluster are compared by. */
@@ -512,7 +512,7 @@ fetch_cluster(const cluster_maker *maker, uint32 member)
 
     for (int fetched = 0; fetched < MEMBERS_AHEAD; fetched++) {
         record_row_prefetch(records, record_row(records, maker->members[i]));
-        i = maker->next[i];
+        i = maker->clusters.next[i];
         if (i == member)
             return;
     }
@@ -522,7 +522,8 @@ fetch_cluster(const cluster_maker *maker, uint32 member)
 FETCH_INLINE void
 fetch_records(const cluster_maker *maker, const keyed_record *link)
 {
-    if (maker->next[link->record] == link->record && maker->next[link->extra] == link->extra)
+    if (maker->clusters.next[link->record] == link->record &&
+        maker->clusters.next[link->extra] == link->extra)
         return;
     fetch_cluster(maker, link->record);
     fetch_cluster(maker, link->extra);
@@ -547,8 +548,8 @@ join_part(void *context, int64_t part, int thread)
     }
     joining->status[part] = status;
     if (*next == end && !joining->named[part]) {
-        cluster_name(maker.run->store, &maker.forest, maker.next, maker.weakest, maker.members,
-                     joining->result);
+        cluster_name(maker.run->store, &maker.clusters.forest, maker.clusters.next, maker.weakest,
+                     maker.members, joining->result);
         joining->named[part] = true;
     }
 }
@@ -595,9 +596,11 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
     link_parts_deal(run, heavy.links, heavy.count, verdicts, result->cluster, &parts);
     room = Max(link_parts_places(&parts), 1);
     maker.members = parts.members;
-    maker.forest.parent = big_alloc(run->context, mul_size(room, sizeof(uint32)));
-    maker.forest.size = big_alloc(run->context, mul_size(room, sizeof(uint32)));
-    maker.next = big_alloc(run->context, mul_size(room, sizeof(uint32)));
+    member_rings_allocate(&maker.clusters, room);
+    if (verdicts != NULL && verdicts->count > 0)
+        member_rings_allocate(&maker.alike, room);
+    else
+        maker.alike = maker.clusters;
     maker.weakest = big_alloc(run->context, mul_size(room, sizeof(int32)));
     maker.refusals_kept = REFUSALS_KEPT;
     while (maker.refusals_kept > LEAST_REFUSALS_KEPT && maker.refusals_kept > REFUSALS_KEPT / run->threads)
@@ -615,9 +618,9 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
     join_all(&joining);
     result->links = heavy.count;
     link_parts_free(&parts);
-    pfree(maker.forest.parent);
-    pfree(maker.forest.size);
-    pfree(maker.next);
+    if (labels_join(&maker))
+        member_rings_free(&maker.alike);
+    member_rings_free(&maker.clusters);
     pfree(maker.weakest);
     pfree(maker.refusals);
     if (maker.apart_starts != NULL) {
@@ -626,79 +629,6 @@ cluster_links(match_run *run, const link_list *list, int64 least_weight, const l
         pfree(maker.barred);
     }
     return result;
-}
-
-/* Whether a rule names its keys by records' numbers, which differ in a part of the data. */
-static bool
-order_needs_records(const match_spec *spec)
-{
-    for (int r = 0; r < spec->rule_count; r++)
-        if (spec->rules[r].top_k > 0)
-            return true;
-    return false;
-}
-
-/*
- * The heaviest links first; links of one weight in an order that no other records change. On all threads, for
- * which the keys are spread over all words for the time being.
- */
-void
-cluster_sort_links(match_run *run, link_list *list)
-{
-    keyed_record *sorted = big_alloc(list->context, mul_size(Max(list->count, 1), sizeof(keyed_record)));
-    uint64 least = PG_UINT64_MAX, most = 0;
-    int shift = 0;
-
-    for (uint64 i = 0; i < list->count; i++) {
-        least = Min(least, list->links[i].key);
-        most = Max(most, list->links[i].key);
-    }
-    while (shift < 63 && list->count > 0 && (most - least) >> (63 - shift) == 0)
-        shift++;
-    for (uint64 i = 0; i < list->count; i++)
-        list->links[i].key = (list->links[i].key - least) << shift;
-    hash_sort_all(run->threads, list->links, list->count, sorted);
-    for (uint64 i = 0; i < list->count; i++)
-        sorted[i].key = (sorted[i].key >> shift) + least;
-    if (list->links != NULL)
-        pfree(list->links);
-    list->links = sorted;
-    list->allocated = Max(list->count, 1);
-    for (uint64 first = 0, end; order_needs_records(run->spec) && first < list->count; first = end) {
-        for (end = first + 1; end < list->count && list->links[end].key == list->links[first].key; end++)
-            ;
-        qsort(list->links + first, end - first, sizeof(keyed_record), compare_links);
-        CHECK_FOR_INTERRUPTS();
-    }
-}
-
-static void
-free_links(link_list *list)
-{
-    if (list->links != NULL)
-        pfree(list->links);
-    pfree(list);
-}
-
-link_list *
-cluster_find_links(match_run *run, int64 least_weight)
-{
-    visit_options options = {.mode = PAIRS_SCORED, .least_weight = least_weight};
-    link_list *list = run->kept_links;
-
-    run->kept_links = NULL;
-    if (list != NULL && list->least_weight <= least_weight && list->weights_set == run->weights_set)
-        return list;
-    if (list != NULL)
-        free_links(list);
-    list = MemoryContextAllocZero(run->context, sizeof(link_list));
-    list->context = run->context;
-    list->least_weight = least_weight;
-    list->weights_set = run->weights_set;
-    match_run_visit(run, &options, cluster_collect_links, list);
-    if (list->count > 0)
-        cluster_sort_links(run, list);
-    return list;
 }
 
 void
@@ -856,7 +786,7 @@ cluster_links_surplus(match_run *run, const match_spec *spec)
     for (uint32 record = 0; record < store->records.count; record++)
         sources[record] = record_row(&store->records, record)[store->source_slot];
     surplus = source_rivals_surplus(run, &links, least_weight);
-    free_links(list);
+    cluster_free_links(list);
     pfree(sources);
     MemoryContextSwitchTo(before);
     return surplus;
@@ -871,7 +801,7 @@ cluster_at_thresholds(match_run *run, const int64 *least_weights, int count, con
 
     for (int i = 0; i < count; i++)
         results[i] = cluster_links(run, list, least_weights[i], verdicts, i == 0);
-    free_links(list);
+    cluster_free_links(list);
     MemoryContextSwitchTo(before);
     match_run_phase(run, "clustering", UINT64_FORMAT " links", results[0]->links);
 }

@@ -89,6 +89,11 @@ extern link_list *cluster_find_links(match_run *run, int64 least_weight);
 extern void cluster_collect_links(match_run *run, int rule, const scored_pair *pairs, uint32 count,
                                   void *context);
 
+/* The heaviest first, of one weight by their records: for qsort. */
+extern int cluster_compare_links(const void *x, const void *y);
+
+extern void cluster_free_links(link_list *list);
+
 /* The heaviest links first; links of one weight in an order that no other records change. */
 extern void cluster_sort_links(match_run *run, link_list *list);
 
