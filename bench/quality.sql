@@ -29,6 +29,6 @@ SELECT (SELECT sum(n * (n - 1) / 2) FROM (SELECT count(*) AS n FROM members GROU
 SELECT sum(new_pairs) AS pairs, round(sum(new_completeness)::numeric, 4) AS completeness
 FROM mastering.blocking_report(:'query', coalesce(nullif(:'spec', '')::jsonb, mastering.suggest(:'query')),
     format('SELECT id, entity_id FROM %I', :'truth')) \gset
-SELECT '| ' || concat_ws(' | ', :'set', round(shared / nullif(found, 0), 4), round(shared / wanted, 4),
+SELECT '| ' || concat_ws(' | ', :'set', coalesce(round(shared / nullif(found, 0), 4), 0), round(shared / wanted, 4),
     round(2 * shared / (found + wanted), 4), :'completeness', :'pairs', :'seconds') || ' |'
 FROM counts;
