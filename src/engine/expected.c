@@ -70,17 +70,35 @@ level_weight(const comparison_spec *comparison, int level, int shared)
 }
 
 /*
+ * The share of the matches that differ in what a comparison is of. Of whole names those that are half the
+ * same do, too: people of one family.
+ */
+static double
+differing_share(const comparison_spec *comparison)
+{
+    int last = LEVEL_EXACT + 1 + comparison->threshold_count, first = last;
+    double share = 0;
+
+    while (comparison->evidence == EVIDENCE_NAME && first > LEVEL_EXACT + 1 &&
+           comparison->thresholds[first - LEVEL_EXACT - 2] < expectations[EVIDENCE_NAME].neutral)
+        first--;
+    for (int level = first; level <= last; level++)
+        share += comparison->m[level];
+    return share;
+}
+
+/*
  * Whether what EM took for matches differs in what one person has more often than copies of a person do: then
  * it is families, at least in part.
  */
 static bool
-learnt_from_families(const match_run *run, const match_spec *spec)
+learnt_from_families(const match_spec *spec)
 {
     for (int c = 0; c < label_comparisons_first(spec); c++) {
         const comparison_spec *comparison = &spec->comparisons[c];
 
         if (expectations[comparison->evidence].differ <= PERSONAL_BITS &&
-            comparison->m[run->scorer.comparisons[c].level_count] > MOST_DIFFERENT)
+            differing_share(comparison) > MOST_DIFFERENT)
             return true;
     }
     return false;
@@ -127,7 +145,7 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
     found = count_matches(&run->scorer, trained, weight_to_bits(trained_prior), cases, case_count);
     learnt = matches / (EXPECTED_MATCHES * Max(label_comparisons_first(spec), 1));
     /* Where far more was taken for matches than is expected, it may be families that were learnt from. */
-    if (found > matches && learnt_from_families(run, spec))
+    if (found > matches && learnt_from_families(spec))
         learnt *= (matches / found) * (matches / found);
     learnt *= learnt; /* so that it goes fast from one to the other */
     learnt = LEAST_LEARNT + (1.0 - LEAST_LEARNT) * learnt * learnt / (1.0 + learnt * learnt);
