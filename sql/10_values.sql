@@ -21,6 +21,12 @@ CREATE FUNCTION mastering.normalize_email(value text) RETURNS text
 COMMENT ON FUNCTION mastering.normalize_email(text) IS
 'The first e-mail address in a text, in lower case: "Jay Jones <JJones@x.org>" is "jjones@x.org". A text without one stays, in lower case; NULL where it is empty.';
 
+CREATE FUNCTION mastering.personal_email(value text) RETURNS text
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2
+    AS 'MODULE_PATHNAME', 'mastering_personal_email';
+COMMENT ON FUNCTION mastering.personal_email(text) IS
+'The same as normalize_email, but NULL where the mailbox is a role''s, which several people share: info, sales, postmaster and the like (RFC 2142; a built-in list). Where persons are compared it says nothing of who they are.';
+
 CREATE FUNCTION mastering.email_addresses(value text) RETURNS text[]
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4
     AS 'MODULE_PATHNAME', 'mastering_email_addresses';

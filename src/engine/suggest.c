@@ -11,8 +11,10 @@
 #include "engine/column_groups.h"
 #include "engine/name_columns.h"
 #include "engine/one_sided.h"
+#include "engine/origin_column.h"
 #include "engine/profile.h"
 #include "engine/quantities.h"
+#include "engine/suggest_emails.h"
 #include "engine/suggest_evidence.h"
 #include "engine/suggest_lists.h"
 #include "engine/swapped.h"
@@ -39,6 +41,8 @@
 #define LEAST_WORDS_ALONE 1.5 /* of a name of a person that is all there is, on average */
 #define LEAST_WITH_MODELS 0.5 /* of the values of a text that names goods */
 #define MOST_RECORDS_FOR_WHOLE 100000
+#define MOST_CATEGORIES 0.1    /* different ones, by records */
+#define LEAST_OF_CATEGORY 0.01 /* of all pairs, that have the same */
 
 typedef struct candidate_rule {
     int columns[2]; /* -1: none */
@@ -211,29 +215,6 @@ write_pieces_of_names(StringInfo out, const column_profile *profile)
                            ",\"method\":\"tfidf\",\"q\":3,\"levels\":[0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2]}");
 }
 
-static char *
-local_part_expression(const column_profile *profile)
-{
-    return psprintf("pg_catalog.split_part(%s::pg_catalog.text, '@', 1)", profile->expression);
-}
-
-/*
- * A person has several e-mail addresses, strangers have one domain: of persons of whom little else is known
- * than their names, addresses are compared by what stands before the @. How
- * rare that is (info, mail) counts, too.
- */
-static void
-find_local_parts(column_profile *profiles, int count, const evidence_kind *evidence)
-{
-    bool persons = false;
-
-    for (int i = 0; i < count; i++)
-        persons |= profiles[i].kind == KIND_NAME && profiles[i].given_names >= SOME_GIVEN_NAMES;
-    for (int i = 0; i < count; i++)
-        profiles[i].by_local_part = persons && profiles[i].kind == KIND_EMAIL && !profiles[i].is_list &&
-                                    !profiles[i].is_group && evidence[i] == EVIDENCE_NONE;
-}
-
 /* alone: it is the only column that is compared. */
 static void
 write_comparison(StringInfo out, const column_profile *profile, evidence_kind evidence, bool alone)
@@ -244,8 +225,7 @@ write_comparison(StringInfo out, const column_profile *profile, evidence_kind ev
         appendStringInfoString(out, "{\"name\":");
         append_json_string(out, profile->name);
         appendStringInfoString(out, ",\"expression\":");
-        append_json_string(out,
-                           profile->by_local_part ? local_part_expression(profile) : profile->expression);
+        append_json_string(out, suggest_compared(profile));
     } else {
         appendStringInfoString(out, "{\"column\":");
         append_json_string(out, profile->name);
@@ -506,10 +486,12 @@ in_whole(const column_profile *profile)
             (profile->kind == KIND_QUANTITY && !profile->is_money));
 }
 
-/*
- * SQL of the columns with words as one text: of the first of them, for a function takes 100 arguments. The
- * function's schema is named, or whoever may create functions could put one of his own in front of it.
- */
+/* Whether many records have each of few values: a kind, a country, a theme. */
+static bool
+is_category(const column_profile *profile)
+{
+    return share_different(profile) < MOST_CATEGORIES && profile->equal_share > LEAST_OF_CATEGORY;
+}
 
 static int
 whole_columns(const column_profile *profiles, int count)
@@ -542,6 +524,25 @@ leave_one_sided(const record_store *store, column_profile *profiles, int count)
     pfree(own);
 }
 
+/*
+ * Beside one column that tells things apart, a name, categories say nothing in the text but what they say by
+ * themselves, and make things of one kind alike: the text is that column then.
+ */
+static void
+leave_categories(column_profile *profiles, int count)
+{
+    int telling = 0;
+
+    for (int i = 0; i < count; i++)
+        telling += in_whole(&profiles[i]) && !is_category(&profiles[i]);
+    for (int i = 0; i < count && telling == 1; i++)
+        profiles[i].left_of_whole |= is_category(&profiles[i]);
+}
+
+/*
+ * SQL of the columns with words as one text: of the first of them, for a function takes 100 arguments. The
+ * function's schema is named, or whoever may create functions could put one of his own in front of it.
+ */
 static char *
 whole_expression(const column_profile *profiles, int count)
 {
@@ -837,6 +838,8 @@ suggest_spec(const char *query)
     mark_repeating(store, profiles, count);
     bring_to_form(profiles, count);
     leave_one_sided(store, profiles, count);
+    leave_categories(profiles, count);
+    origin_column_find(store, profiles, count);
     swapped_count = swapped_columns_find(store, profiles, count, swapped);
     chosen = palloc0(count * sizeof(bool));
     left_out = palloc0(count * sizeof(bool));
@@ -846,7 +849,7 @@ suggest_spec(const char *query)
         chosen[i] = can_compare(&profiles[i]);
     suggest_evidence(profiles, count, chosen, swapped_count > 0 ? swapped[0] : NULL, evidence,
                      &swapped_evidence);
-    find_local_parts(profiles, count, evidence);
+    suggest_emails(profiles, count, evidence);
     if (rank_columns(store, profiles, count, evidence, left_out, first) && swapped_count > 0 &&
         left_out[swapped[0][0]] && left_out[swapped[0][1]])
         swapped_parts = true; /* the whole name is compared in any order */

@@ -326,3 +326,94 @@ word_forms_email(const char *text, size_t length, char *target)
     return word_forms_email_next(text, length, &place, target, &written) ? written
                                                                          : write_lower(text, length, target);
 }
+
+static const char *const roles[] = {
+    "abuse",
+    "accounting",
+    "accounts",
+    "admin",
+    "administrator",
+    "billing",
+    "booking",
+    "bookings",
+    "buchhaltung",
+    "bureau",
+    "buero",
+    "careers",
+    "contact",
+    "contacto",
+    "contato",
+    "customercare",
+    "customerservice",
+    "director",
+    "donotreply",
+    "email",
+    "enquiries",
+    "enquiry",
+    "feedback",
+    "finance",
+    "frontdesk",
+    "general",
+    "hello",
+    "help",
+    "helpdesk",
+    "hostmaster",
+    "hr",
+    "info",
+    "information",
+    "inquiries",
+    "inquiry",
+    "jobs",
+    "kontakt",
+    "legal",
+    "mail",
+    "mailbox",
+    "marketing",
+    "media",
+    "newsletter",
+    "no-reply",
+    "noc",
+    "noreply",
+    "office",
+    "order",
+    "orders",
+    "payroll",
+    "post",
+    "postmaster",
+    "press",
+    "privacy",
+    "reception",
+    "recepcion",
+    "registrar",
+    "reservations",
+    "sales",
+    "secretaria",
+    "secretary",
+    "security",
+    "sekretariat",
+    "service",
+    "shop",
+    "staff",
+    "support",
+    "team",
+    "vendas",
+    "ventas",
+    "verkauf",
+    "vertrieb",
+    "webmaster",
+};
+
+bool
+word_forms_is_role_mailbox(const char *email, size_t length)
+{
+    size_t end = 0;
+
+    while (end < length && email[end] != '@' && email[end] != '+')
+        end++;
+    if (memchr(email, '@', length) == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        if (strlen(roles[i]) == end && memcmp(roles[i], email, end) == 0)
+            return true;
+    return false;
+}

@@ -42,4 +42,11 @@ size_t word_forms_email(const char *text, size_t length, char *target);
 /* The next address from *place on, in the same form; false where there is none. *place is then behind it. */
 bool word_forms_email_next(const char *text, size_t length, size_t *place, char *target, size_t *written);
 
+/*
+ * Whether an e-mail address (of word_forms_email) is the mailbox of a role, which several people share, and
+ * not of a person: RFC 2142 (Crocker 1997), and what firms and offices call theirs. What follows a plus does
+ * not count.
+ */
+bool word_forms_is_role_mailbox(const char *email, size_t length);
+
 #endif

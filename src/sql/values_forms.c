@@ -69,6 +69,18 @@ MASTERING_FUNCTION(mastering_normalize_email)
     PG_RETURN_TEXT_P(result);
 }
 
+MASTERING_FUNCTION(mastering_personal_email)
+{
+    text *value = PG_GETARG_TEXT_PP(0), *result = palloc(VARHDRSZ + VARSIZE_ANY_EXHDR(value));
+    size_t length = word_forms_email(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), VARDATA(result));
+
+    SET_VARSIZE(result, VARHDRSZ + length);
+    PG_FREE_IF_COPY(value, 0);
+    if (length == 0 || word_forms_is_role_mailbox(VARDATA(result), length))
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(result);
+}
+
 #define MOST_ADDRESSES 1024 /* of a text: a record has no more keys either */
 
 MASTERING_FUNCTION(mastering_email_addresses)

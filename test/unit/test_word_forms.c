@@ -42,6 +42,21 @@ addresses(const char *text, const char *expected)
     return used == strlen(expected) && memcmp(found, expected, used) == 0;
 }
 
+static bool
+is_role(const char *email)
+{
+    size_t length = strlen(email);
+    char *copy = malloc(length == 0 ? 1 : length); /* to its last byte, so that a byte behind it is seen */
+    bool role;
+
+    if (copy == NULL)
+        abort();
+    memcpy(copy, email, length);
+    role = word_forms_is_role_mailbox(copy, length);
+    free(copy);
+    return role;
+}
+
 int
 main(void)
 {
@@ -69,6 +84,10 @@ main(void)
                 becomes(word_forms_email, "mailto:a_b+c@d-e.f.", "a_b+c@d-e.f") &&
                 becomes(word_forms_email, "'.j.o'neil@x.org'", "j.o'neil@x.org"),
             "the first e-mail address in a text");
+    unit_ok(is_role("info@x.org") && is_role("no-reply@x.org") && is_role("webmaster+a@x.org") &&
+                !is_role("info") && !is_role("infos@x.org") && !is_role("inf@x.org") && !is_role("@x.org") &&
+                !is_role("") && !is_role("jay.sales@x.org"),
+            "mailboxes of roles");
     unit_ok(addresses("Jay Jones <JJones@x.org>; jj@y.org, jj@z.org/a@b c@@d.e@f",
                       "jjones@x.org jj@y.org jj@z.org a@b d.e@f "),
             "word_forms_email_next: one behind the other");

@@ -1,0 +1,19 @@
+/*
+ * suggest_emails.h: how e-mail addresses of persons are compared.
+ */
+#ifndef MASTERING_ENGINE_SUGGEST_EMAILS_H
+#define MASTERING_ENGINE_SUGGEST_EMAILS_H
+
+#include "compat.h"
+
+#include "engine/profile.h"
+#include "engine/spec.h"
+
+/* Says in the profiles of a table of persons which addresses are compared without their domains, and leaves
+ * out mailboxes of roles where there are any. */
+extern void suggest_emails(column_profile *profiles, int count, const evidence_kind *evidence);
+
+/* SQL of what is compared of a column; its key is the profile's expression. */
+extern const char *suggest_compared(const column_profile *profile);
+
+#endif
