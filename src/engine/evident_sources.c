@@ -82,6 +82,51 @@ median_across(const match_run *run, const keyed_record *links, uint64 link_count
     return PG_INT64_MIN;
 }
 
+typedef struct partner_weight {
+    uint32 source;
+    int64 weight;
+} partner_weight;
+
+static int
+compare_partner_weights(const void *x, const void *y)
+{
+    const partner_weight *p = x, *q = y;
+
+    if (p->source != q->source)
+        return p->source < q->source ? -1 : 1;
+    return p->weight > q->weight ? -1 : p->weight < q->weight;
+}
+
+/*
+ * The weight from which on a source's best links outside count: the median of all sources, but where next to
+ * none of its own reach that, for it has fewer columns than others, the median of its own.
+ */
+static int64 *
+least_by_source(const match_run *run, const uint32 *sources, const best_links *best, int64 median)
+{
+    uint32 count = run->store->records.count, source_count = run->store->sources->count;
+    partner_weight *weights = big_alloc(run->context, mul_size(Max(count, 1), sizeof(partner_weight)));
+    int64 *least = palloc(source_count * sizeof(int64));
+    uint64 used = 0;
+
+    for (uint32 a = 0; a < count; a++)
+        if (best->across[a] != PG_UINT32_MAX && best->across[best->across[a]] == a)
+            weights[used++] = (partner_weight){sources[a], best->across_weight[a]};
+    qsort(weights, used, sizeof(partner_weight), compare_partner_weights);
+    for (uint32 source = 0; source < source_count; source++)
+        least[source] = median;
+    for (uint64 first = 0, end; first < used; first = end) {
+        uint64 heavy = 0;
+
+        for (end = first; end < used && weights[end].source == weights[first].source; end++)
+            heavy += weights[end].weight >= median;
+        if (heavy < ENOUGH_PARTNERS && end - first >= 2 * ENOUGH_PARTNERS)
+            least[weights[first].source] = weights[first + (end - first) / 2].weight;
+    }
+    pfree(weights);
+    return least;
+}
+
 typedef enum { SIBLINGS, COPIES, NOT_SAID } kind_of_twins;
 
 /*
@@ -298,13 +343,14 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     uint64 *across, *within, *said, *copies, *twins, *heavy_twins, *partners, *records;
     best_links best;
     own_partners *own;
-    int64 median;
+    int64 median, *least;
     double unique_share = run->relatives_apart ? UNIQUE_SHARE_APART : UNIQUE_SHARE;
     triangle *triangles, *pairs;
     uint64 mutual = 0, tied = 0; /* records with a best one outside; whose weight is the median */
     uint64 triangle_count = 0, pair_count = 0, first, first_pair = 0; /* first: of a source's triangles */
     double all_copies = 0, all_said = 0,
-           usual; /* usual: share of the triangles of all sources that are copies */
+           usual;     /* usual: share of the triangles of all sources that are copies */
+    bool none_copies; /* triangles say that there are next to none: a few are enough for a source */
 
     across = palloc0(source_count * sizeof(uint64));
     within = palloc0(source_count * sizeof(uint64));
@@ -321,6 +367,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
     triangles = big_alloc(run->context, mul_size(count / step + 1, sizeof(triangle)));
     pairs = big_alloc(run->context, mul_size(count / step + 1, 2 * sizeof(triangle)));
     median = median_across(run, links, link_count, &best);
+    least = least_by_source(run, sources, &best, median);
     for (uint32 a = 0; a < count; a += step) {
         uint32 b = best.across[a], twin = best.within[a];
         kind_of_twins kind;
@@ -334,10 +381,10 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         if (twin != PG_UINT32_MAX && best.within[twin] == a) {
             twins[sources[a]]++;
             pairs[pair_count] = (triangle){match_run_pair_weight(run, a, twin), sources[a], true};
-            heavy_twins[sources[a]] += pairs[pair_count++].weight >= median;
+            heavy_twins[sources[a]] += pairs[pair_count++].weight >= least[sources[a]];
         }
         partners[sources[a]] += b != PG_UINT32_MAX && best.across[b] == a;
-        if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < median)
+        if (b == PG_UINT32_MAX || best.across[b] != a || best.across_weight[a] < least[sources[a]])
             continue;
         across[sources[a]]++;
         if (twin == PG_UINT32_MAX)
@@ -360,8 +407,10 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         all_said += said[source];
     }
     usual = all_said > 0 ? all_copies / all_said : 0;
+    none_copies = all_said >= SOURCES_ALIKE && usual < RARELY;
     for (uint32 source = 1; source < source_count; first += within[source++]) {
-        bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source], few;
+        bool many = within[source] >= ENOUGH_TRIANGLES || twins[source] < partners[source] || none_copies,
+             few;
         double most = unique_share;
         uint64 source_pairs = twins[source] + partners[source];
         /* of triangles that say nothing as many are copies as of the others */
@@ -370,7 +419,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
 
         copies_weight[source] = weight_of_copies(
             triangles + first, within[source], Max((uint64)(RARELY * across[source]) + 1, ENOUGH_TRIANGLES));
-        if (copies_weight[source] < median)
+        if (copies_weight[source] < least[source])
             copies_weight[source] = PG_INT64_MAX;
         if (copies_weight[source] == PG_INT64_MAX && heavy_twins[source] > across[source])
             most = Min(most, UNIQUE_SHARE_REPEATING);
@@ -397,6 +446,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         match_run_phase(run, "source", "%u sources, %u of them unique", source_count - 1, unique_count);
     pfree(triangles);
     pfree(pairs);
+    pfree(least);
     pfree(best.within);
     pfree(best.across);
     pfree(best.across_weight);
