@@ -18,6 +18,7 @@
 #define MOST_BYTES_LOOKED_AT ((Size)64 * 1024 * 1024)
 
 #define FEW_VALUES 60
+#define SOME_DATES 0.1  /* of the values, from which on years are dates, too */
 #define SHORTEST_DATE 6 /* characters */
 #define LONGEST_DATE 40
 #define FEWEST_DIGITS_OF_DATE 3
@@ -84,6 +85,13 @@ looks_like_date(text_view text, const value_look *look)
            (look->letters <= 2 ? look->digits >= 4 : look->letters <= 20) && parse_date(text, &date) &&
            date.year >= 1000 && date.year <= 2999 && date.month <= 31 && date.day <= 31 &&
            (date.day > 0 || look->digits >= 8);
+}
+
+static bool
+looks_like_year(text_view text, const value_look *look)
+{
+    return text.length == 4 && look->digits == 4 &&
+           (text_view_at(text, 0) == '1' || text_view_at(text, 0) == '2');
 }
 
 bool
@@ -299,7 +307,7 @@ static void
 profile_column(column_profile *profile, const dictionary *values, const record_store *store)
 {
     double length = 0, whole = 0, words = 0, digits = 0, equal = 0, date = 0, phone = 0, email = 0, coded = 0;
-    double measured = 0, once = 0, given_names[GIVEN_NAME_ENGLISH + 1] = {0};
+    double measured = 0, once = 0, year = 0, given_names[GIVEN_NAME_ENGLISH + 1] = {0};
     number_lengths lengths = {0};
     bool wide;
 
@@ -321,6 +329,7 @@ profile_column(column_profile *profile, const dictionary *values, const record_s
         equal += weight * (weight - 1);
         once += weight == 1;
         date += looks_like_date(text, &look) ? weight : 0;
+        year += looks_like_year(text, &look) ? weight : 0;
         phone += looks_like_phone(text, &look) ? weight : 0;
         email += look.has_at && look.words <= look.ats * 2 - 1 ? weight : 0; /* several with words between */
         if (looks_like_number(text, &look))
@@ -350,6 +359,11 @@ profile_column(column_profile *profile, const dictionary *values, const record_s
     }
     if (profile->filled > 1)
         profile->equal_share = equal / ((double)profile->filled * (profile->filled - 1));
+    /* Years where others have dates: one source says no more. */
+    if (date >= SOME_DATES * (double)profile->filled) {
+        date += year;
+        profile->with_years = year / Max(profile->filled, 1);
+    }
     profile->kind =
         kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
                 email / Max(profile->filled, 1), lengths.all / Max(profile->filled, 1),

@@ -38,6 +38,7 @@ typedef struct column_profile {
     double mean_whole;  /* the same, of all characters */
     double mean_words;
     double mean_digits;
+    double with_years;  /* share of filled values that are years, where others are dates */
     double with_digits; /* share of filled values that have letters and digits */
     double with_models; /* share of filled values that have a model number (kernel/quantity.h) */
     double given_names; /* share of filled values with a word that is a given name or a nickname */

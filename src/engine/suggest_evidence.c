@@ -13,6 +13,7 @@
 #define CROWD 10            /* records with one value, and the times of the usual number below */
 #define CROWD_TIMES 5
 #define LEAST_WORDS 1.6 /* of a whole name, on average */
+#define MOST_YEARS 0.1  /* of the values, that are years alone */
 #define LEAST_YEARS 10  /* that the middle half of birth dates spans */
 #define MOST_SHARED 0.1 /* of the pairs of values, that are equal */
 #define LEAST_FILLED 0.05
@@ -43,7 +44,10 @@ compare_years(const void *a, const void *b)
     return *(const int32 *)a - *(const int32 *)b;
 }
 
-/* Dates of birth lie decades apart; dates of what happened to a record crowd in a few years. */
+/*
+ * Dates of birth lie decades apart; dates of what happened to a record crowd in a few years. What equal ones
+ * mean is not what it means that one is the year of the other.
+ */
 static bool
 are_birth_dates(const column_profile *profile)
 {
@@ -51,7 +55,7 @@ are_birth_dates(const column_profile *profile)
     int32 *years;
     uint32 used = 0, span;
 
-    if (profile->kind != KIND_DATE || profile->is_list)
+    if (profile->kind != KIND_DATE || profile->is_list || profile->with_years > MOST_YEARS)
         return false;
     years = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(values->count, 1), sizeof(int32)));
     for (uint32 code = 1; code < values->count; code++) {

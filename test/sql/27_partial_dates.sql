@@ -13,3 +13,9 @@ CROSS JOIN LATERAL mastering.explain_pair(format('SELECT 1 AS id, %L::text AS d 
 SELECT a, b, e.value_a, e.value_b, e.similarity, e.level
 FROM (VALUES (1, '$1,150.00', '1150'), (2, '12,50 EUR', 'USD 12.5'), (3, E'\u20ac 1.150,99', '1150.99'), (4, '$9.99', '10'), (5, '$9.99', 'on request'), (6, '9.-', '9.00')) AS v (n, a, b)
 CROSS JOIN LATERAL mastering.explain_pair(format('SELECT 1 AS id, %L::text AS d UNION ALL SELECT 2, %L', a, b), :'model', '1', '2') AS e WHERE e.comparison = 'd' ORDER BY n;
+
+-- Years where others have dates are dates: one source may say no more. Years alone are none.
+CREATE TEMP TABLE launched AS SELECT n AS id, 1970 + n % 47 AS year, (date '1970-01-01' + n * 17 % 17000)::text AS day FROM generate_series(1, 600) AS n;
+SELECT (SELECT kind FROM mastering.profile('SELECT id, CASE WHEN id % 6 > 0 THEN year::text ELSE day END AS d FROM launched')) AS years_and_some_days, (SELECT kind FROM mastering.profile('SELECT id, year::text AS d FROM launched')) AS years,
+    (SELECT kind FROM mastering.profile('SELECT id, CASE WHEN id % 30 > 0 THEN year::text ELSE day END AS d FROM launched')) AS years_and_a_few_days, (SELECT kind FROM mastering.profile('SELECT id, CASE WHEN id % 6 > 0 THEN (4000 + id)::text ELSE day END AS d FROM launched')) AS numbers_and_days;
+SELECT c ->> 'method' AS method FROM jsonb_array_elements(mastering.suggest('SELECT id, ''x'' || id AS name, CASE WHEN id % 6 > 0 THEN year::text ELSE day END AS d FROM launched') -> 'comparisons') AS c WHERE c ->> 'column' = 'd';
