@@ -92,6 +92,9 @@ sub killed
 		kill 'KILL', $pid;
 		$psql->finish;
 		my $tries = 0;
+		# The postmaster starts anew when it has seen the backend's end, which is when the process is gone; until then it says it is ready.
+		usleep(10_000) while kill(0, $pid) && ++$tries < 6000;
+		$tries = 0;
 		usleep(100_000) until system_log('pg_isready', '--quiet', '--dbname', $node->connstr('postgres')) == 0 || ++$tries > 600;
 	}
 	return $out =~ /done/ ? 1 : 0;
