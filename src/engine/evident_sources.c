@@ -82,15 +82,17 @@ median_across(const match_run *run, const keyed_record *links, uint64 link_count
     return PG_INT64_MIN;
 }
 
-typedef struct partner_weight {
-    uint32 source;
+/* A record with one inside and one outside; what it weighs with the one inside. */
+typedef struct triangle {
     int64 weight;
-} partner_weight;
+    uint32 source;
+    bool are_copies;
+} triangle;
 
 static int
-compare_partner_weights(const void *x, const void *y)
+compare_triangles(const void *x, const void *y)
 {
-    const partner_weight *p = x, *q = y;
+    const triangle *p = x, *q = y;
 
     if (p->source != q->source)
         return p->source < q->source ? -1 : 1;
@@ -105,14 +107,15 @@ static int64 *
 least_by_source(const match_run *run, const uint32 *sources, const best_links *best, int64 median)
 {
     uint32 count = run->store->records.count, source_count = run->store->sources->count;
-    partner_weight *weights = big_alloc(run->context, mul_size(Max(count, 1), sizeof(partner_weight)));
+    triangle *weights =
+        big_alloc(run->context, mul_size(Max(count, 1), sizeof(triangle))); /* of partners outside */
     int64 *least = palloc(source_count * sizeof(int64));
     uint64 used = 0;
 
     for (uint32 a = 0; a < count; a++)
         if (best->across[a] != PG_UINT32_MAX && best->across[best->across[a]] == a)
-            weights[used++] = (partner_weight){sources[a], best->across_weight[a]};
-    qsort(weights, used, sizeof(partner_weight), compare_partner_weights);
+            weights[used++] = (triangle){best->across_weight[a], sources[a], false};
+    qsort(weights, used, sizeof(triangle), compare_triangles);
     for (uint32 source = 0; source < source_count; source++)
         least[source] = median;
     for (uint64 first = 0, end; first < used; first = end) {
@@ -155,23 +158,6 @@ kind_by_third(match_run *run, uint32 record, uint32 twin, uint32 outside)
     if (twin_all >= ABOUT_AS_ALIKE * all)
         return COPIES;
     return twin_common >= Min(common, ABOUT_AS_ALIKE * common) ? NOT_SAID : SIBLINGS;
-}
-
-/* A record with one inside and one outside; what it weighs with the one inside. */
-typedef struct triangle {
-    int64 weight;
-    uint32 source;
-    bool are_copies;
-} triangle;
-
-static int
-compare_triangles(const void *x, const void *y)
-{
-    const triangle *p = x, *q = y;
-
-    if (p->source != q->source)
-        return p->source < q->source ? -1 : 1;
-    return p->weight > q->weight ? -1 : p->weight < q->weight;
 }
 
 /*
