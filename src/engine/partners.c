@@ -21,6 +21,7 @@
 #define LEAST_F1 0.4          /* that another threshold promises: less may be by chance */
 #define LEAST_GAIN 0.02       /* in F1, that a lower one promises */
 #define LEAST_GAIN_HIGHER 0.1 /* the same, a higher one: second partners may be right */
+#define LEAST_LEFT 0.1        /* of the records with a partner: few of those that weigh most have a second */
 #define MOST_APART 0.4        /* of the second partners, where links are of copies */
 #define HALVINGS 50
 #define LN_2 0.69314718055994530942
@@ -185,7 +186,8 @@ best_step(const partner_sums *sums, double records, bool strangers)
 
         if (step == AS_IT_IS)
             as_it_is = f1;
-        if (sums->links[step] < LEAST_LINKS || (step < AS_IT_IS && !would_be_seen(sums, records, step)))
+        if (sums->links[step] < LEAST_LINKS || (step < AS_IT_IS && !would_be_seen(sums, records, step)) ||
+            (!strangers && sums->best[step] < LEAST_LEFT * sums->best[AS_IT_IS]))
             continue;
         if (f1 > most || (f1 == most && f1 > 0 && step <= AS_IT_IS)) {
             most = f1;

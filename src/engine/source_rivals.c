@@ -18,6 +18,7 @@
 #define STEPS 81           /* above the threshold, that are looked at */
 #define LEAST_LINKS 50     /* that say something */
 #define ABOUT_AS_GOOD 0.02 /* a lower threshold that is, is taken */
+#define ABOUT_AS_GOOD_WITHIN 0.05 /* the same, of all records: second partners may be right */
 
 /* What a higher threshold must promise at least, in F1, and how much better that is; where nothing is known
    of sources less, for a second partner is no other source's. */
@@ -34,6 +35,7 @@
    right pairs of all links; or partners of one record differ from each other so often, or so often are no
    links: those of many copies of one thing are. Then so many pairs are to be right, as few may by chance. */
 #define LEAST_LEFT 0.4
+#define LEAST_LEFT_AT_ALL 0.1 /* few have a second partner of those that weigh most, whatever these are */
 #define LEAST_PAIRS 0.2
 #define OPEN_SHARE 0.1
 #define APART_SHARE 0.12
@@ -372,7 +374,7 @@ static int
 choose_step(const rival_counts *counts)
 {
     bool across = counts->links->sources != NULL, repeating = !across && (!counts->without || counts->alike);
-    double f1[STEPS], best = 0;
+    double f1[STEPS], best = 0, about = across ? ABOUT_AS_GOOD : ABOUT_AS_GOOD_WITHIN;
     int chosen = 0;
 
     if (counts->reached[0] < (repeating ? LEAST_LINKS_REPEATING : LEAST_LINKS) ||
@@ -382,12 +384,13 @@ choose_step(const rival_counts *counts)
         f1[step] = counts->right[step] > 0
                        ? 2.0 * counts->right[step] / (counts->reached[step] + counts->right[0])
                        : 0;
-        best = Max(best, f1[step]);
+        if (across || counts->paired[step] >= LEAST_LEFT_AT_ALL * counts->paired[0])
+            best = Max(best, f1[step]);
     }
     if (best < (counts->without ? LEAST_F1_WITHOUT : LEAST_F1) ||
         best < f1[0] + (repeating ? LEAST_GAIN_REPEATING : LEAST_GAIN))
         return 0;
-    while (f1[chosen] < best - ABOUT_AS_GOOD)
+    while (f1[chosen] < best - about)
         chosen++;
     if (across || counts->open >= OPEN_SHARE ||
         (counts->apart >= APART_SHARE && counts->right[chosen] >= LEAST_RIGHT) ||
