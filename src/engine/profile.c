@@ -27,6 +27,8 @@
 #define MOST_OF_A_LENGTH 0.6    /* of numbers that are amounts: codes have mostly one */
 #define MOST_OF_TWO_LENGTHS 0.9 /* of the same */
 #define MOST_LEADING_ZEROS 0.01
+#define NUMBERS 0.9      /* of the values of a column of numbers, at least */
+#define SEVERAL_WAYS 0.1 /* of these, that are written in several ways, too */
 #define WIDE 3 /* times the lowest twentieth of amounts is the highest: then differences are relative */
 #define LENGTHS 20
 
@@ -219,6 +221,32 @@ lengths_vary(const number_lengths *lengths)
            lengths->zeros <= MOST_LEADING_ZEROS * lengths->all;
 }
 
+/* A column's different values as numbers, in order; those that are none are left out. */
+static double *
+sorted_numbers(const dictionary *values, uint32 *count)
+{
+    double *numbers = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(double)));
+
+    *count = 0;
+    for (uint32 code = 1; code < values->count; code++)
+        *count += parse_number(values->texts[code], &numbers[*count]);
+    qsort(numbers, *count, sizeof(double), compare_numbers);
+    return numbers;
+}
+
+/* Whether a good part of a column's numbers are written in several ways: 2000 and 2000.0. */
+static bool
+numbers_in_several_ways(const dictionary *values)
+{
+    uint32 count, again = 0;
+    double *numbers = sorted_numbers(values, &count);
+
+    for (uint32 i = 1; i < count; i++)
+        again += numbers[i] == numbers[i - 1];
+    pfree(numbers);
+    return again >= SEVERAL_WAYS * (count - again);
+}
+
 /*
  * How far the middle nine tenths of a column's different numbers reach; 0: there are none. wide: whether the
  * highest of them are a multiple of the lowest.
@@ -226,13 +254,9 @@ lengths_vary(const number_lengths *lengths)
 static double
 spread_of(const dictionary *values, bool *wide)
 {
-    double *numbers = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(values->count, sizeof(double)));
-    double spread = 0;
-    uint32 used = 0;
+    uint32 used;
+    double *numbers = sorted_numbers(values, &used), spread = 0;
 
-    for (uint32 code = 1; code < values->count; code++)
-        used += parse_number(values->texts[code], &numbers[used]);
-    qsort(numbers, used, sizeof(double), compare_numbers);
     if (used > 1)
         spread = numbers[used - 1 - used / 20] - numbers[used / 20];
     *wide = spread > 0 && numbers[used / 20] > 0 && numbers[used - 1 - used / 20] > WIDE * numbers[used / 20];
@@ -252,12 +276,12 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
         return KIND_DATE;
     if (profile->distinct <= FEW_VALUES && profile->filled >= 10 * profile->distinct)
         return KIND_CATEGORY;
-    if (number > 0.9 && measured > 0.5)
+    if (number > NUMBERS && measured > 0.5)
         return KIND_NUMBER;
     if (phone > 0.8)
         return KIND_PHONE;
     /* Among few values the copies of a thing make equal ones frequent. */
-    if (number > 0.9)
+    if (number > NUMBERS)
         return (profile->mean_length >= 4 && profile->equal_share < 0.02 && !varied) ||
                        (profile->mean_digits >= LONG_NUMBER && share_different(profile) >= MANY_DIFFERENT)
                    ? KIND_CODE
@@ -368,6 +392,10 @@ profile_column(column_profile *profile, const dictionary *values, const record_s
         kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
                 email / Max(profile->filled, 1), lengths.all / Max(profile->filled, 1),
                 coded / Max(profile->filled, 1), measured / Max(profile->filled, 1), lengths_vary(&lengths));
+    profile->several_ways =
+        lengths.all > NUMBERS * (double)profile->filled && numbers_in_several_ways(values);
+    if (profile->kind == KIND_CATEGORY && profile->several_ways)
+        profile->kind = KIND_NUMBER;
     if (profile->kind == KIND_NUMBER) {
         profile->spread = spread_of(values, &wide);
         profile->wide = wide && profile->mean_length >= 4 && measured == 0 && lengths_vary(&lengths);

@@ -48,8 +48,9 @@ typedef struct column_profile {
     double usual;       /* in the unit, where plain numbers have several (kernel/quantity_value.h); else 0 */
     bool decimal_comma;
     bool is_money;
-    bool wide;    /* they differ by a multiple */
-    uint32 *same; /* by code: the first code with that amount; 0: none */
+    bool wide;         /* they differ by a multiple */
+    bool several_ways; /* they are written in several ways: 2000 and 2000.0 */
+    uint32 *same;      /* by code: the first code with that amount; 0: none */
     uint64 longest;
     uint32 top_count; /* most frequent values, at most 5 */
     uint32 top_codes[5];

@@ -185,7 +185,8 @@ write_number_levels(StringInfo out, const column_profile *profile)
         appendStringInfoString(
             out, ",\"method\":\"numeric\",\"levels\":[0.98,0.9,0.75,0.5],\"term_frequency\":true,"
                  "\"scale\":\"relative\"");
-    else if (profile->spread > 0 && (profile->kind == KIND_QUANTITY || profile->distinct > 20)) {
+    else if (profile->spread > 0 &&
+             (profile->kind == KIND_QUANTITY || profile->several_ways || profile->distinct > 20)) {
         appendStringInfoString(
             out, ",\"method\":\"numeric\",\"levels\":[0.999,0.99,0.95],\"term_frequency\":true,\"scale\":");
         append_json_number(out, profile->spread);
