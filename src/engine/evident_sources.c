@@ -21,6 +21,7 @@
 #define RARELY 0.03                /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
 #define COARSE 0.05        /* of the best links outside: as many weigh the same */
+#define ENOUGH_SAID 20     /* triangles: what they say of things that others have is so of the rest */
 #define ENOUGH_HEAVY 10    /* records as much alike with one inside */
 #define COPIES_WORTH 3     /* pairs inside that may be taken for one that is a copy */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
@@ -414,6 +415,7 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         unique[source] = across[source] >= ENOUGH_PARTNERS &&
                          ((many && (few || copies[source] < rarely)) || are_siblings(&own[source]));
         if (unique[source] && copies_weight[source] == PG_INT64_MAX && tied < COARSE * mutual &&
+            said[source] < ENOUGH_SAID &&
             repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
                           within[source])) {
             copies_weight[source] = weight_of_lone_copies(pairs + first_pair, source_pairs, twins[source],
