@@ -89,34 +89,40 @@ differing_share(const comparison_spec *comparison)
 
 /*
  * Whether what EM took for matches differs in what one person has more often than copies of a person do: then
- * it is families, at least in part.
+ * it is families, at least in part. compared: by comparison, the matches that have both values.
  */
 static bool
-learnt_from_families(const match_spec *spec)
+learnt_from_families(const match_spec *spec, const double *compared)
 {
     for (int c = 0; c < label_comparisons_first(spec); c++) {
         const comparison_spec *comparison = &spec->comparisons[c];
 
-        if (expectations[comparison->evidence].differ <= PERSONAL_BITS &&
+        if (expectations[comparison->evidence].differ <= PERSONAL_BITS && compared[c] >= EXPECTED_MATCHES &&
             differing_share(comparison) > MOST_DIFFERENT)
             return true;
     }
     return false;
 }
 
-/* The matches to expect among the candidates by the expected weights alone. */
+/* The matches to expect among the candidates by weights; into compared, by comparison, those that have both
+   values. */
 static double
 count_matches(const scorer *layout, const double (*weights)[MAX_LEVELS], double prior_bits,
-              const logistic_case *cases, size_t case_count)
+              const logistic_case *cases, size_t case_count, double *compared)
 {
     double matches = 0;
 
+    memset(compared, 0, layout->comparison_count * sizeof(double));
     for (size_t i = 0; i < case_count; i++) {
-        double bits = prior_bits;
+        double bits = prior_bits, expected;
 
         for (int c = 0; c < layout->comparison_count; c++)
             bits += weights[c][pattern_level(&layout->comparisons[c], cases[i].pattern)];
-        matches += cases[i].count * probability_from_weight((int64)floor(bits * WEIGHT_UNITS + 0.5));
+        expected = cases[i].count * probability_from_weight((int64)floor(bits * WEIGHT_UNITS + 0.5));
+        matches += expected;
+        for (int c = 0; c < layout->comparison_count; c++)
+            if (pattern_level(&layout->comparisons[c], cases[i].pattern) != LEVEL_MISSING)
+                compared[c] += expected;
     }
     return matches;
 }
@@ -124,7 +130,8 @@ count_matches(const scorer *layout, const double (*weights)[MAX_LEVELS], double 
 void
 expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, size_t case_count)
 {
-    double(*weights)[MAX_LEVELS], (*trained)[MAX_LEVELS], prior_bits, matches, found, learnt;
+    double(*weights)[MAX_LEVELS], (*trained)[MAX_LEVELS], compared[MAX_COMPARISONS];
+    double prior_bits, matches, found, learnt;
     int shared = 0;
     int64 trained_prior = weight_from_probability(spec->prior);
 
@@ -141,11 +148,11 @@ expected_weigh(match_run *run, match_spec *spec, const logistic_case *cases, siz
         }
     /* Half as many matches as records. */
     prior_bits = -portable_log2((double)run->store->records.count);
-    matches = count_matches(&run->scorer, weights, prior_bits, cases, case_count);
-    found = count_matches(&run->scorer, trained, weight_to_bits(trained_prior), cases, case_count);
+    matches = count_matches(&run->scorer, weights, prior_bits, cases, case_count, compared);
+    found = count_matches(&run->scorer, trained, weight_to_bits(trained_prior), cases, case_count, compared);
     learnt = matches / (EXPECTED_MATCHES * Max(label_comparisons_first(spec), 1));
     /* Where far more was taken for matches than is expected, it may be families that were learnt from. */
-    if (found > matches && learnt_from_families(spec))
+    if (found > matches && learnt_from_families(spec, compared))
         learnt *= (matches / found) * (matches / found);
     learnt *= learnt; /* so that it goes fast from one to the other */
     learnt = LEAST_LEARNT + (1.0 - LEAST_LEARNT) * learnt * learnt / (1.0 + learnt * learnt);
