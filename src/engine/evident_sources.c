@@ -21,7 +21,7 @@
 #define RARELY 0.03                /* of all records with one outside */
 #define ENOUGH_TRIANGLES 10
 #define COARSE 0.05        /* of the best links outside: as many weigh the same */
-#define ENOUGH_SAID 20     /* triangles: what they say of things that others have is so of the rest */
+#define ENOUGH_SAID 20     /* triangles, that tell what copies weigh of other things, too */
 #define ENOUGH_HEAVY 10    /* records as much alike with one inside */
 #define COPIES_WORTH 3     /* pairs inside that may be taken for one that is a copy */
 #define ENOUGH_PARTNERS 10 /* records with one outside */
@@ -224,6 +224,19 @@ weight_of_lone_copies(const triangle *pairs, uint64 count, double twins, double 
     return weight;
 }
 
+/*
+ * The same, where triangles say of enough things that others have what weighs how much: those that weigh more
+ * than any that are no copies. triangles: of the source, the heaviest first.
+ */
+static int64
+weight_beyond_siblings(const triangle *triangles, uint64 count, int64 least)
+{
+    for (uint64 i = 0; i < count; i++)
+        if (!triangles[i].are_copies)
+            return Max(triangles[i].weight + 1, least);
+    return least;
+}
+
 /* Of each source how many twins have a partner of their own, and how many would, were all of them siblings.
  */
 typedef struct own_partners {
@@ -415,11 +428,13 @@ find_evident_sources(match_run *run, const keyed_record *links, uint64 link_coun
         unique[source] = across[source] >= ENOUGH_PARTNERS &&
                          ((many && (few || copies[source] < rarely)) || are_siblings(&own[source]));
         if (unique[source] && copies_weight[source] == PG_INT64_MAX && tied < COARSE * mutual &&
-            said[source] < ENOUGH_SAID &&
             repeats_alone(records[source], across[source], twins[source], heavy_twins[source],
                           within[source])) {
-            copies_weight[source] = weight_of_lone_copies(pairs + first_pair, source_pairs, twins[source],
-                                                          heavy_twins[source], partners[source]);
+            copies_weight[source] =
+                said[source] >= ENOUGH_SAID
+                    ? weight_beyond_siblings(triangles + first, within[source], least[source])
+                    : weight_of_lone_copies(pairs + first_pair, source_pairs, twins[source],
+                                            heavy_twins[source], partners[source]);
             unique[source] = copies_weight[source] != PG_INT64_MIN;
         }
         first_pair += source_pairs;

@@ -244,7 +244,7 @@ numbers_in_several_ways(const dictionary *values)
     for (uint32 i = 1; i < count; i++)
         again += numbers[i] == numbers[i - 1];
     pfree(numbers);
-    return again >= SEVERAL_WAYS * (count - again);
+    return again > 0 && again >= SEVERAL_WAYS * (count - again);
 }
 
 /*
@@ -275,14 +275,15 @@ kind_of(const column_profile *profile, double date, double phone, double email, 
     if (date > 0.8)
         return KIND_DATE;
     if (profile->distinct <= FEW_VALUES && profile->filled >= 10 * profile->distinct)
-        return KIND_CATEGORY;
+        return profile->several_ways ? KIND_NUMBER : KIND_CATEGORY;
     if (number > NUMBERS && measured > 0.5)
         return KIND_NUMBER;
     if (phone > 0.8)
         return KIND_PHONE;
     /* Among few values the copies of a thing make equal ones frequent. */
     if (number > NUMBERS)
-        return (profile->mean_length >= 4 && profile->equal_share < 0.02 && !varied) ||
+        return (profile->mean_length >= 4 && profile->equal_share < 0.02 && !varied &&
+                !(profile->several_ways && share_different(profile) < MANY_DIFFERENT)) ||
                        (profile->mean_digits >= LONG_NUMBER && share_different(profile) >= MANY_DIFFERENT)
                    ? KIND_CODE
                    : KIND_NUMBER;
@@ -388,14 +389,12 @@ profile_column(column_profile *profile, const dictionary *values, const record_s
         date += year;
         profile->with_years = year / Max(profile->filled, 1);
     }
+    profile->several_ways = measured > 0 && date == 0 && lengths.all > NUMBERS * (double)profile->filled &&
+                            numbers_in_several_ways(values);
     profile->kind =
         kind_of(profile, date / Max(profile->filled, 1), phone / Max(profile->filled, 1),
                 email / Max(profile->filled, 1), lengths.all / Max(profile->filled, 1),
                 coded / Max(profile->filled, 1), measured / Max(profile->filled, 1), lengths_vary(&lengths));
-    profile->several_ways =
-        lengths.all > NUMBERS * (double)profile->filled && numbers_in_several_ways(values);
-    if (profile->kind == KIND_CATEGORY && profile->several_ways)
-        profile->kind = KIND_NUMBER;
     if (profile->kind == KIND_NUMBER) {
         profile->spread = spread_of(values, &wide);
         profile->wide = wide && profile->mean_length >= 4 && measured == 0 && lengths_vary(&lengths);

@@ -21,4 +21,15 @@ SELECT kind, size, count(*) FROM size_of GROUP BY 1, 2 ORDER BY 1, 2;
 -- Where all that is alike weighs the same, nothing tells copies from siblings.
 UPDATE held SET name = COALESCE(name, series), series = NULL, v = NULL, w = NULL, x = NULL, y = NULL, z = NULL;
 SELECT kind, size, count(*) FROM size_of GROUP BY 1, 2 ORDER BY 1, 2;
+-- What triangles say of things that both have: forty of a hundred in a have a sibling that weighs 2 bits. So of the 120 things that are twice in a alone those that weigh as much as half of the matches are copies, and siblings are none.
+TRUNCATE held;
+SELECT jsonb_set(:'model', '{comparisons,0,trained,1,weight}', '-1') AS model \gset
+SET lone.model = :'model';
+INSERT INTO held SELECT r.id, r.source, r.name, r.series, CASE WHEN r.n & 1 > 0 THEN 'v' END, CASE WHEN r.n & 2 > 0 THEN 'w' END, CASE WHEN r.n & 4 > 0 THEN 'x' END, CASE WHEN r.n & 8 > 0 THEN 'y' END, CASE WHEN r.n & 16 > 0 THEN 'z' END
+FROM (SELECT 'a' || i AS id, 'a' AS source, 'n' || i AS name, CASE WHEN i % 5 < 2 THEN 's' || i END AS series, i AS n FROM generate_series(1, 100) AS i
+    UNION ALL SELECT 'b' || i, 'b', 'n' || i, NULL, i FROM generate_series(1, 100) AS i
+    UNION ALL SELECT 'a' || i || k, 'a', 'm' || i, NULL, i FROM generate_series(201, 320) AS i, unnest('{x,y}'::text[]) AS k
+    UNION ALL SELECT 'a' || i || 's', 'a', 'q' || i, 's' || i, 0 FROM generate_series(1, 100) AS i WHERE i % 5 < 2) AS r;
+SELECT kind, size, count(*) FROM size_of GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT facts FROM mastering.last_run() WHERE phase = 'source' ORDER BY step;
 DROP SCHEMA lone CASCADE;
