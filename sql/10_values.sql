@@ -25,7 +25,7 @@ CREATE FUNCTION mastering.personal_email(value text) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2
     AS 'MODULE_PATHNAME', 'mastering_personal_email';
 COMMENT ON FUNCTION mastering.personal_email(text) IS
-'The same as normalize_email, but NULL where the mailbox is a role''s, which several people share: info, sales, postmaster and the like (RFC 2142; a built-in list). Where persons are compared it says nothing of who they are.';
+'The same as normalize_email, but of several addresses the first whose mailbox is no role''s, which several people share: info, sales, postmaster and the like (RFC 2142; a built-in list); NULL where there are others only. Where persons are compared it says nothing of who they are.';
 
 CREATE FUNCTION mastering.email_addresses(value text) RETURNS text[]
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4

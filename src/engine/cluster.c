@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#define MOST_ROUNDS 4 /* through the links, while labels let more be joined */
 #define BEYOND_DOUBT                                                                                         \
     (6 * WEIGHT_UNITS)       /* more than is asked for of whole clusters, whose average has 3 bits of slack */
 #define COPIES_LOOKED_AT 256 /* pairs of them, before two clusters are joined */
@@ -42,8 +43,8 @@
 /* ---- joining ---- */
 
 /*
- * Two clusters, by the records of the roots of what is alike in them, that are not alike on average. Both
- * only grow, so the sum of their sizes says which state it was.
+ * Two clusters, by the records of the roots of what is alike in them, that were not to be joined. Both only
+ * grow, so the sum of their sizes says which state it was.
  */
 typedef struct refusal {
     uint32 a, b, size_a, size_b; /* a: of the lower number; size_a 0: none */
@@ -207,11 +208,23 @@ find_clash(const cluster_maker *maker, uint32 a, uint32 b, int thread, bool *cla
     return KERNEL_OK;
 }
 
+/* Whether two records are the same in all that is compared. */
+static bool
+are_same(const match_run *run, uint32 a, uint32 b)
+{
+    const uint32 *of_a = record_row(&run->store->records, a), *of_b = record_row(&run->store->records, b);
+
+    for (int c = 0; c < run->scorer.comparison_count; c++)
+        if (of_a[run->scorer.comparisons[c].slot] != of_b[run->scorer.comparisons[c].slot])
+            return false;
+    return true;
+}
+
 /*
  * Two clusters are joined when their records look alike on the whole, not for one link alone. What labels
  * alone have joined need not look alike: a thing that has two forms is no less like the records of one of
  * them. So where such a part of a cluster is beyond doubt like a part of the other, and not one record like
- * one record, that is enough.
+ * one record that differs from it, that is enough.
  */
 static kernel_status
 compare_clusters(const cluster_maker *maker, const link_ends *ends, int64 least_weight, int thread,
@@ -230,7 +243,8 @@ compare_clusters(const cluster_maker *maker, const link_ends *ends, int64 least_
         status = average_linkage_alike(maker->run, &linked, &a, &b, least_weight, thread, alike);
         if (status != KERNEL_OK || *alike ||
             (ends->size_a == ends->part_size_a && ends->size_b == ends->part_size_b) ||
-            (ends->part_size_a == 1 && ends->part_size_b == 1))
+            (ends->part_size_a == 1 && ends->part_size_b == 1 &&
+             !are_same(maker->run, linked.record, linked.extra)))
             return status;
     }
     member_rings_sample(&maker->alike, maker->members, ends->part_a, &a);
@@ -238,30 +252,19 @@ compare_clusters(const cluster_maker *maker, const link_ends *ends, int64 least_
     return average_linkage_alike(maker->run, &linked, &a, &b, least_of_parts, thread, alike);
 }
 
-/* The same, remembered: between two large clusters there are hundreds of links, and each would look again. */
-static kernel_status
-compare_clusters_once(const cluster_maker *maker, const link_ends *ends, int64 least_weight, int thread,
-                      bool *alike)
+/*
+ * What was refused is remembered: between two large clusters there are hundreds of links, and each would look
+ * again. Groups only grow, so that their sizes say whether they are as they were.
+ */
+static refusal *
+find_refusal(const cluster_maker *maker, const link_ends *ends, int thread, refusal *asked)
 {
-    refusal asked = {maker->members[ends->part_a], maker->members[ends->part_b],
-                     ends->size_a + ends->part_size_a, ends->size_b + ends->part_size_b};
-    refusal *kept;
-    kernel_status status;
-
-    *alike = ends->size_a == 1 && ends->size_b == 1; /* nothing but the link says it */
-    if (*alike)
-        return KERNEL_OK;
+    *asked = (refusal){maker->members[ends->part_a], maker->members[ends->part_b],
+                       ends->size_a + ends->part_size_a, ends->size_b + ends->part_size_b};
     if (ends->part_a > ends->part_b)
-        asked = (refusal){asked.b, asked.a, asked.size_b, asked.size_a};
-    kept = &maker->refusals[(Size)thread * maker->refusals_kept +
-                            hash_word((uint64)asked.a << 32 | asked.b) % maker->refusals_kept];
-    if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
-        kept->size_b == asked.size_b)
-        return KERNEL_OK;
-    status = compare_clusters(maker, ends, least_weight, thread, alike);
-    if (status == KERNEL_OK && !*alike)
-        *kept = asked;
-    return status;
+        *asked = (refusal){asked->b, asked->a, asked->size_b, asked->size_a};
+    return &maker->refusals[(Size)thread * maker->refusals_kept +
+                            hash_word((uint64)asked->a << 32 | asked->b) % maker->refusals_kept];
 }
 
 /* Writes for each member those it must not be with. */
@@ -387,6 +390,7 @@ weigh_labelled(const cluster_maker *maker, const link_parts *parts, int part, la
         if (label->is_match)
             links[count++] = (labelled_link){
                 {(uint64)((int64)PG_INT32_MAX - match_run_pair_weight(run, a, b)), a, b}, label, part};
+        CHECK_FOR_INTERRUPTS();
     }
     return count;
 }
@@ -414,6 +418,7 @@ join_labelled(cluster_maker *maker, const link_parts *parts, bool warn)
                 first_refused = links[i].link;
         } else if (a != b)
             join(&of_part, a, b, WEIGHT_LIMIT);
+        CHECK_FOR_INTERRUPTS();
     }
     if (refused > 0 && warn) {
         char buffer_a[24], buffer_b[24];
@@ -450,25 +455,57 @@ ends_of(cluster_maker *maker, const keyed_record *link)
     return ends;
 }
 
-/* Follows a link, unless something forbids it. When the status is not KERNEL_OK, nothing was done. */
-static kernel_status
-try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight, int thread)
+/* Two records: nothing but the link says what they are. */
+static bool
+are_alone(const link_ends *ends)
 {
-    link_ends ends = ends_of(maker, link);
-    bool clash, alike = true;
-    kernel_status status = KERNEL_OK;
+    return ends->size_a == 1 && ends->size_b == 1;
+}
 
-    if (ends.part_a == ends.part_b)
-        return KERNEL_OK;
-    if (ends.a != ends.b) {
-        status = find_clash(maker, ends.a, ends.b, thread, &clash);
-        if (status != KERNEL_OK || clash || kept_apart(maker, ends.a, ends.b))
+/* Whether the clusters of a link may be one, and are alike. */
+static kernel_status
+may_join(cluster_maker *maker, const link_ends *ends, int64 least_weight, int thread, bool *joined)
+{
+    bool clash;
+
+    *joined = false;
+    if (ends->a != ends->b) {
+        kernel_status status = find_clash(maker, ends->a, ends->b, thread, &clash);
+
+        if (status != KERNEL_OK || clash || kept_apart(maker, ends->a, ends->b))
             return status;
     }
-    if (maker->run->spec->linkage == LINKAGE_AVERAGE)
-        status = compare_clusters_once(maker, &ends, least_weight, thread, &alike);
-    if (status != KERNEL_OK || !alike)
+    *joined = true;
+    return maker->run->spec->linkage == LINKAGE_AVERAGE && !are_alone(ends)
+               ? compare_clusters(maker, ends, least_weight, thread, joined)
+               : KERNEL_OK;
+}
+
+/* Follows a link, unless something forbids it. When the status is not KERNEL_OK, nothing was done. */
+static kernel_status
+try_link(cluster_maker *maker, const keyed_record *link, int64 least_weight, int thread, bool *joined)
+{
+    link_ends ends = ends_of(maker, link);
+    refusal asked, *kept = NULL;
+    kernel_status status;
+
+    *joined = false;
+    if (ends.part_a == ends.part_b)
+        return KERNEL_OK;
+    if (!are_alone(&ends)) {
+        kept = find_refusal(maker, &ends, thread, &asked);
+        if (kept->a == asked.a && kept->b == asked.b && kept->size_a == asked.size_a &&
+            kept->size_b == asked.size_b)
+            return KERNEL_OK;
+    }
+    status = may_join(maker, &ends, least_weight, thread, joined);
+    if (status != KERNEL_OK)
         return status;
+    if (!*joined) {
+        if (kept != NULL)
+            *kept = asked;
+        return KERNEL_OK;
+    }
     if (ends.a != ends.b)
         join(maker, ends.a, ends.b, (int32)link_weight(link));
     if (labels_join(maker))
@@ -482,7 +519,9 @@ typedef struct joining {
     int64 least_weight;
     uint64 next[MOST_LINK_PARTS]; /* link of each part */
     kernel_status status[MOST_LINK_PARTS];
+    int rounds[MOST_LINK_PARTS]; /* that are over */
     bool started[MOST_LINK_PARTS], named[MOST_LINK_PARTS];
+    bool grown[MOST_LINK_PARTS]; /* something was joined in this round */
     clustering *result;
 } joining;
 
@@ -529,6 +568,22 @@ fetch_records(const cluster_maker *maker, const keyed_record *link)
     fetch_cluster(maker, link->extra);
 }
 
+/*
+ * Whether the links of a part are gone through once more: one that a record alone among what labels joined
+ * was refused may be followed when more records like it have come.
+ */
+static bool
+goes_on(joining *joining, const cluster_maker *maker, int part)
+{
+    const uint64 *labels = joining->parts->label_starts;
+    bool grown = joining->grown[part];
+
+    joining->grown[part] = false;
+    joining->rounds[part]++;
+    return labels_join(maker) && labels[part] < labels[part + 1] && grown &&
+           joining->rounds[part] < MOST_ROUNDS;
+}
+
 /* Some links of a part; a cancel request ends it between two. When all are done, its clusters are named. */
 static void
 join_part(void *context, int64_t part, int thread)
@@ -540,18 +595,27 @@ join_part(void *context, int64_t part, int thread)
     uint64 turn_end = Min(end, *next + LINKS_A_TURN);
     kernel_status status = KERNEL_OK;
 
+    if (joining->named[part])
+        return;
     start_part(joining, part, thread);
     for (; *next < turn_end && status == KERNEL_OK && !InterruptPending; *next += status == KERNEL_OK) {
+        bool joined;
+
         if (*next + LINKS_AHEAD < end)
             fetch_records(&maker, &links[*next + LINKS_AHEAD]);
-        status = try_link(&maker, &links[*next], joining->least_weight, thread);
+        status = try_link(&maker, &links[*next], joining->least_weight, thread, &joined);
+        joining->grown[part] |= joined;
     }
     joining->status[part] = status;
-    if (*next == end && !joining->named[part]) {
-        cluster_name(maker.run->store, &maker.clusters.forest, maker.clusters.next, maker.weakest,
-                     maker.members, joining->result);
-        joining->named[part] = true;
+    if (*next < end)
+        return;
+    if (goes_on(joining, &maker, (int)part)) {
+        *next = joining->parts->starts[part];
+        return;
     }
+    cluster_name(maker.run->store, &maker.clusters.forest, maker.clusters.next, maker.weakest, maker.members,
+                 joining->result);
+    joining->named[part] = true;
 }
 
 /* What a link leads to depends on its component alone, so that threads may each take some. */
@@ -572,7 +636,7 @@ join_all(joining *joining)
         all_named = true;
         for (int p = 0; p < parts->count; p++) {
             (void)kernel_must_repeat(joining->status[p]);
-            done += joining->next[p] - parts->starts[p];
+            done += (joining->rounds[p] > 0 ? parts->starts[p + 1] : joining->next[p]) - parts->starts[p];
             all_named &= joining->named[p];
         }
         progress_done(done);

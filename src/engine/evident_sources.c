@@ -83,7 +83,7 @@ median_across(const match_run *run, const keyed_record *links, uint64 link_count
     return PG_INT64_MIN;
 }
 
-/* A record with one inside and one outside; what it weighs with the one inside. */
+/* What a record weighs with one inside, or with one outside. */
 typedef struct triangle {
     int64 weight;
     uint32 source;

@@ -19,6 +19,8 @@
 
 #define FEW_VALUES 60
 #define SOME_DATES 0.1  /* of the values, from which on years are dates, too */
+#define FIRST_YEAR 1500 /* that four digits are taken for where others are dates */
+#define LAST_YEAR 2100
 #define SHORTEST_DATE 6 /* characters */
 #define LONGEST_DATE 40
 #define FEWEST_DIGITS_OF_DATE 3
@@ -92,8 +94,13 @@ looks_like_date(text_view text, const value_look *look)
 static bool
 looks_like_year(text_view text, const value_look *look)
 {
-    return text.length == 4 && look->digits == 4 &&
-           (text_view_at(text, 0) == '1' || text_view_at(text, 0) == '2');
+    uint32 year = 0;
+
+    if (text.length != 4 || look->digits != 4)
+        return false;
+    for (uint32 i = 0; i < text.length; i++)
+        year = 10 * year + (text_view_at(text, i) - '0');
+    return year >= FIRST_YEAR && year <= LAST_YEAR;
 }
 
 bool

@@ -15,10 +15,10 @@
 #define MOST_SOURCES 64
 #define MOST_PLACES (64 * 1024 * 1024) /* bytes: records times sources */
 #define STEP (WEIGHT_UNITS / 2)
-#define STEPS 81           /* above the threshold, that are looked at */
-#define LEAST_LINKS 50     /* that say something */
-#define ABOUT_AS_GOOD 0.02 /* a lower threshold that is, is taken */
-#define ABOUT_AS_GOOD_WITHIN 0.05 /* the same, of all records: second partners may be right */
+#define STEPS 81                  /* above the threshold, that are looked at */
+#define LEAST_LINKS 50            /* that say something */
+#define ABOUT_AS_GOOD 0.02        /* a lower threshold that is, is taken */
+#define ABOUT_AS_GOOD_WITHIN 0.03 /* the same, of all records: second partners may be right */
 
 /* What a higher threshold must promise at least, in F1, and how much better that is; where nothing is known
    of sources less, for a second partner is no other source's. */
@@ -369,6 +369,14 @@ estimate_right(rival_counts *counts, bool generous)
     }
 }
 
+/* Whether enough of the records with a partner keep one; where equal ones are one, enough of the links. */
+static bool
+leaves_enough(const rival_counts *counts, int step)
+{
+    return counts->alike ? counts->reached[step] >= LEAST_LEFT_AT_ALL * counts->reached[0]
+                         : counts->paired[step] >= LEAST_LEFT_AT_ALL * counts->paired[0];
+}
+
 /* The step from which on links are right as far as can be; 0: nothing better is seen. */
 static int
 choose_step(const rival_counts *counts)
@@ -384,7 +392,7 @@ choose_step(const rival_counts *counts)
         f1[step] = counts->right[step] > 0
                        ? 2.0 * counts->right[step] / (counts->reached[step] + counts->right[0])
                        : 0;
-        if (across || counts->paired[step] >= LEAST_LEFT_AT_ALL * counts->paired[0])
+        if (across || leaves_enough(counts, step))
             best = Max(best, f1[step]);
     }
     if (best < (counts->without ? LEAST_F1_WITHOUT : LEAST_F1) ||

@@ -8,7 +8,7 @@
 #include "kernel/word_forms.h"
 #include "utils/builtins.h"
 
-/* Whether a record has the mailbox of a role; of longer values than addresses are none is looked for. */
+/* Whether a record has the mailbox of a role; values longer than addresses are not looked at. */
 static bool
 has_role_mailbox(const column_profile *profile)
 {

@@ -69,15 +69,26 @@ MASTERING_FUNCTION(mastering_normalize_email)
     PG_RETURN_TEXT_P(result);
 }
 
+/* The first address that is no role's; of a text without an address the text, as normalize_email has it. */
 MASTERING_FUNCTION(mastering_personal_email)
 {
-    text *value = PG_GETARG_TEXT_PP(0), *result = palloc(VARHDRSZ + VARSIZE_ANY_EXHDR(value));
-    size_t length = word_forms_email(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), VARDATA(result));
+    text *value = PG_GETARG_TEXT_PP(0), *result = palloc(VARHDRSZ + VARSIZE_ANY_EXHDR(value) + 1);
+    const char *bytes = VARDATA_ANY(value);
+    size_t length = VARSIZE_ANY_EXHDR(value), place = 0, written = 0;
+    bool is_address = false, is_role = true;
 
-    SET_VARSIZE(result, VARHDRSZ + length);
+    while (is_role && word_forms_email_next(bytes, length, &place, VARDATA(result), &written)) {
+        is_address = true;
+        is_role = word_forms_is_role_mailbox(VARDATA(result), written);
+    }
+    if (!is_address) {
+        written = word_forms_email(bytes, length, VARDATA(result));
+        is_role = word_forms_is_role_mailbox(VARDATA(result), written);
+    }
     PG_FREE_IF_COPY(value, 0);
-    if (length == 0 || word_forms_is_role_mailbox(VARDATA(result), length))
+    if (written == 0 || is_role)
         PG_RETURN_NULL();
+    SET_VARSIZE(result, VARHDRSZ + written);
     PG_RETURN_TEXT_P(result);
 }
 

@@ -50,7 +50,7 @@ UNION ALL SELECT c -> 'expression' FROM jsonb_path_query(suggest('SELECT id, nam
 SELECT jsonb_path_query_array(suggest('SELECT id, name || '' made by '' || word(name) AS name, theme FROM sets'), '$.blocking[*] ? (@.top_k > 0).keys') AS neighbours;
 
 -- ---- mailboxes of roles ----
-SELECT v, personal_email(v) FROM unnest(ARRAY['Jay Jones <JJones@x.org>', 'INFO@x.org', 'Our office <office+a@x.org>', 'information.desk@x.org', 'sales', 'informatik@x.org', '', NULL]) AS emails (v);
+SELECT v, personal_email(v) FROM unnest(ARRAY['Jay Jones <JJones@x.org>', 'INFO@x.org', 'Our office <office+a@x.org>', 'information.desk@x.org', 'sales', 'informatik@x.org', 'info@x.org, Jane@x.org; sales@x.org', 'sales@x.org, info@x.org', '', NULL]) AS emails (v);
 -- Of persons they are left out, in keys and comparisons; where none is a role's, addresses are what they are.
 SELECT count(*) FILTER (WHERE c::text LIKE '%personal_email%') AS compared, (SELECT count(*) FROM jsonb_path_query(s, '$.blocking[*].keys[*]') AS k WHERE k::text LIKE '%personal_email%') > 0 AS keys
 FROM suggest('SELECT id, name, street, phone, CASE WHEN id % 40 = 0 THEN ''info@example.org'' ELSE email END AS email FROM book') AS s, jsonb_path_query(s, '$.comparisons[*]') AS c GROUP BY s;

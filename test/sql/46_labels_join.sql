@@ -20,6 +20,14 @@ UPDATE records SET name = 'x' || id, phone = 'x' || id, email = 'x' || id WHERE 
 UPDATE records SET name = 'hannah', phone = '2' WHERE id = 9;
 SELECT groups(:'model', NULL) AS by_looks, groups(:'model', 'SELECT 1 AS id_a, 5 AS id_b, true AS is_match') AS by_a_label;
 
+-- Copies stay together, whichever of them labels join to what is unlike them.
+\set copies '{"blocking": ["k"], "prior": 0.01, "comparisons": [{"column": "name", "method": "jaro_winkler", "levels": [0.9], "trained": [{"weight": 40}, {"weight": 25}, {"weight": -6}]}]}'
+SELECT n, w AS labelled, groups(:'copies', format('SELECT %s AS id_a, o AS id_b, true AS is_match FROM generate_series(8, 9) AS o', w), format('SELECT i AS id, 1 AS k, ''john smith'' AS name FROM generate_series(1, %s) AS i UNION ALL SELECT 8, 2, ''quite another'' UNION ALL SELECT 9, 3, ''vvv''', n))
+FROM generate_series(2, 4) AS n, generate_series(1, n) AS w ORDER BY 1, 2;
+-- So do those that differ a little, where there are several.
+SELECT w AS labelled, groups(:'copies', format('SELECT %s AS id_a, o AS id_b, true AS is_match FROM generate_series(8, 9) AS o', w), 'SELECT i AS id, 1 AS k, ''john smit'' || chr(96 + i) AS name FROM generate_series(1, 4) AS i UNION ALL SELECT 8, 2, ''quite another'' UNION ALL SELECT 9, 3, ''vvv''')
+FROM generate_series(1, 4) AS w ORDER BY 1;
+
 -- The same in any order, by any number of threads, and in passes; and labels that follow from the others change nothing.
 CREATE TABLE many AS
 SELECT n AS id, k % 500 AS thing, 'first' || k % 40 AS name, CASE WHEN n % 4 > 0 THEN 'p' || k % 500 || 'f' || n / 500 % 3 END AS phone, 'm' || k % 170 || 'f' || n / 500 % 2 AS email FROM (SELECT n, (n * 7919) % 500 AS k FROM generate_series(1, 3000) AS n) AS numbers;
