@@ -812,6 +812,14 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
             if (odds > 0)
                 raise_weights(run, spec, odds);
             match_run_phase(run, "sources", "odds of %.1f bits", weight_to_bits(odds));
+            if (may_rise && few) {
+                maker.list = cluster_find_links(run, least_weight - SOURCE_RIVALS_DEPTH * WEIGHT_UNITS);
+                run->kept_links = (link_list *)maker.list;
+                links = (source_links){maker.list->links, maker.list->count, maker.sources, maker.unique};
+                more = source_rivals_lower(run, &links, least_weight);
+                if (more > 0)
+                    raise_weights(run, spec, more);
+            }
         }
     }
     if (maker.sources != NULL)

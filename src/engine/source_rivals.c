@@ -41,6 +41,12 @@
 #define APART_SHARE 0.12
 #define LEAST_RIGHT 25
 
+/* A lower threshold, of sources that all hold each thing once, must promise so much more F1; and of so many
+   of the records with a partner at most may have a second. */
+#define LEAST_GAIN_LOWER 0.04
+#define MOST_SECONDS 0.4
+#define AS_IT_IS (SOURCE_RIVALS_DEPTH * WEIGHT_UNITS / STEP) /* the step of the threshold */
+
 /* Records, or records of a source with links to another, whose best or second link is of a step. */
 typedef struct rivals {
     double records;
@@ -467,6 +473,54 @@ source_rivals_learn(match_run *run, const source_links *links, int64 least_weigh
         100.0 * counts->open, 100.0 * counts->apart, weight_to_bits(chosen * STEP));
     free_counts(counts);
     return chosen * STEP;
+}
+
+/* Of all sources, by step and those above: records with a partner, and with a second, where these are most.
+ */
+static double
+share_of_seconds(const rival_counts *counts, int step)
+{
+    double most = 0;
+
+    for (uint32 i = 0; i < counts->groups * counts->groups; i++) {
+        double best = 0, second = 0;
+
+        for (int above = step; above < STEPS; above++) {
+            best += counts->rivals[i].best[above];
+            second += counts->rivals[i].second[above];
+        }
+        if (best >= LEAST_LINKS)
+            most = Max(most, second / best);
+    }
+    return most;
+}
+
+int32
+source_rivals_lower(match_run *run, const source_links *links, int64 least_weight)
+{
+    rival_counts *counts =
+        look_at_links(run, links, least_weight - SOURCE_RIVALS_DEPTH * WEIGHT_UNITS, false, false);
+    int lowest = AS_IT_IS, chosen = AS_IT_IS;
+    double f1[STEPS] = {0};
+
+    if (counts == NULL)
+        return 0;
+    while (lowest > 0 && share_of_seconds(counts, lowest - 1) <= MOST_SECONDS)
+        lowest--;
+    for (int step = AS_IT_IS; step >= lowest; step--) {
+        if (counts->right[lowest] > 0)
+            f1[step] = 2.0 * counts->right[step] / (counts->reached[step] + counts->right[lowest]);
+        if (f1[step] > f1[chosen])
+            chosen = step;
+    }
+    if (counts->reached[AS_IT_IS] < LEAST_LINKS || f1[chosen] < f1[AS_IT_IS] + LEAST_GAIN_LOWER)
+        chosen = AS_IT_IS;
+    match_run_phase(run, "lower", "%.0f of %.0f links right, of %.0f; %.0f of %.0f with %.1f bits more",
+                    counts->right[AS_IT_IS], counts->reached[AS_IT_IS], counts->right[lowest],
+                    counts->right[chosen], counts->reached[chosen],
+                    weight_to_bits((AS_IT_IS - chosen) * STEP));
+    free_counts(counts);
+    return (AS_IT_IS - chosen) * STEP;
 }
 
 double

@@ -40,6 +40,14 @@ extern bool source_rivals_fit(const record_store *store);
 extern int32 source_rivals_learn(match_run *run, const source_links *links, int64 least_weight,
                                  bool *few_right);
 
+#define SOURCE_RIVALS_DEPTH 8 /* bits */
+
+/*
+ * What the weight of all pairs is to be raised by, where sources all hold each thing once and links below
+ * least_weight promise clearly more; 0: nothing. links: from SOURCE_RIVALS_DEPTH below that on.
+ */
+extern int32 source_rivals_lower(match_run *run, const source_links *links, int64 least_weight);
+
 /* How many more links are right than wrong, from the weight on from which they are the most. */
 extern double source_rivals_surplus(match_run *run, const source_links *links, int64 least_weight);
 
