@@ -36,6 +36,7 @@
 #define LEAST_REFUSALS_KEPT 256 /* by one thread */
 #define LINKS_A_TURN 16384      /* of one part, before progress is told */
 #define PARTS_AT_ONCE 16        /* that are begun between two looks at cancel requests */
+#define SOURCES_LOWERED 3       /* at most: one of a family in each of many is without rivals, too */
 #define LEAST_ESTIMATED 50      /* links, of which it is said how many are right */
 #define LINKS_AHEAD 16          /* whose records are fetched while others are looked at */
 #define MEMBERS_AHEAD 4         /* of their clusters, that are fetched, too */
@@ -812,13 +813,17 @@ weigh_sources(match_run *run, match_spec *spec, bool may_rise, bool *few_right)
             if (odds > 0)
                 raise_weights(run, spec, odds);
             match_run_phase(run, "sources", "odds of %.1f bits", weight_to_bits(odds));
-            if (may_rise && few) {
+            if (may_rise && few && run->store->sources->count <= SOURCES_LOWERED + 1) {
                 maker.list = cluster_find_links(run, least_weight - SOURCE_RIVALS_DEPTH * WEIGHT_UNITS);
                 run->kept_links = (link_list *)maker.list;
                 links = (source_links){maker.list->links, maker.list->count, maker.sources, maker.unique};
                 more = source_rivals_lower(run, &links, least_weight);
                 if (more > 0)
                     raise_weights(run, spec, more);
+                else { /* links below the threshold say nothing of sources */
+                    run->kept_links = NULL;
+                    cluster_free_links((link_list *)maker.list);
+                }
             }
         }
     }
