@@ -9,8 +9,8 @@
 #include "engine/origin_column.h"
 
 #define LEAST_BY_CHANCE 0.03 /* of all pairs, that agree in a column with few values */
-#define MOST_DIFFERENT                                                                                       \
-    0.5                   /* different values in it for each of its records, at most; in the other at least */
+#define MOST_DIFFERENT 0.5   /* different values in it for each of its records */
+#define FAR_RARER 3       /* times as often as two records are equal in it they are in the other, at most */
 #define LEAST_PAIRS 30    /* of records that are equal in the other column */
 #define LEAST_EXPECTED 10 /* of these, that would agree by chance */
 #define FAR_LESS 0.5      /* times what chance alone would bring */
@@ -86,7 +86,7 @@ origin_column_find(const record_store *store, column_profile *profiles, int coun
         const column_profile *origin = &profiles[useful[i]], *other = &profiles[useful[1 - i]];
 
         if (origin->equal_share >= LEAST_BY_CHANCE && share_different(origin) < MOST_DIFFERENT &&
-            share_different(other) > MOST_DIFFERENT &&
+            other->equal_share * FAR_RARER < origin->equal_share &&
             differs_where_other_is_equal(store, useful[i], useful[1 - i], origin->equal_share)) {
             profiles[useful[i]].repeats = true;
             return;

@@ -850,7 +850,7 @@ suggest_spec(const char *query)
         chosen[i] = can_compare(&profiles[i]);
     suggest_evidence(profiles, count, chosen, swapped_count > 0 ? swapped[0] : NULL, evidence,
                      &swapped_evidence);
-    suggest_emails(profiles, count, evidence);
+    suggest_emails(store, profiles, count, evidence);
     if (rank_columns(store, profiles, count, evidence, left_out, first) && swapped_count > 0 &&
         left_out[swapped[0][0]] && left_out[swapped[0][1]])
         swapped_parts = true; /* the whole name is compared in any order */

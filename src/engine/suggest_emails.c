@@ -8,28 +8,50 @@
 #include "kernel/word_forms.h"
 #include "utils/builtins.h"
 
-/* Whether a record has the mailbox of a role; values longer than addresses are not looked at. */
+#define SHARED_MORE 1.5 /* times as many records for an address of a role as for another */
+
 static bool
-has_role_mailbox(const column_profile *profile)
+is_role_mailbox(text_view view)
 {
     char address[320]; /* the longest there is: RFC 5321 */
+    text *value;
+    bool role;
 
-    for (uint32 code = 1; code < profile->values->count; code++) {
-        text_view view = profile->values->texts[code];
-        text *value;
-        bool role;
+    if (view.length >= sizeof address)
+        return false;
+    value = text_view_to_text(view);
+    role = VARSIZE_ANY_EXHDR(value) < sizeof address &&
+           word_forms_is_role_mailbox(
+               address, word_forms_email(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), address));
+    pfree(value);
+    return role;
+}
 
-        if (view.length >= sizeof address)
-            continue;
-        value = text_view_to_text(view);
-        role = VARSIZE_ANY_EXHDR(value) < sizeof address &&
-               word_forms_is_role_mailbox(
-                   address, word_forms_email(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), address));
-        pfree(value);
-        if (role)
-            return true;
-    }
-    return false;
+/*
+ * Whether strangers have mailboxes of roles in common: one is shared by more records than another address,
+ * and most records have another. Where each of them has its own (post@ of the domain of one person) it tells
+ * who is who as well as any.
+ */
+static bool
+share_role_mailboxes(const record_store *store, int column, const column_profile *profile)
+{
+    uint32 count = profile->values->count;
+    uint32 *records = MemoryContextAllocExtended(
+        CurrentMemoryContext, mul_size(Max(count, 1), sizeof(uint32)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    double addresses[2] = {0}, having[2] = {0}; /* of others, of roles */
+
+    for (uint32 record = 0; record < store->records.count; record++)
+        records[record_row(&store->records, record)[column]]++;
+    for (uint32 code = 1; code < count; code++)
+        if (records[code] > 0) {
+            bool role = is_role_mailbox(profile->values->texts[code]);
+
+            addresses[role]++;
+            having[role] += records[code];
+        }
+    pfree(records);
+    return addresses[true] > 0 && having[true] <= having[false] &&
+           having[true] * addresses[false] >= SHARED_MORE * having[false] * addresses[true];
 }
 
 /*
@@ -38,7 +60,7 @@ has_role_mailbox(const column_profile *profile)
  * too. Of others two people who write as info@ are no more alike than two who have one employer.
  */
 void
-suggest_emails(column_profile *profiles, int count, const evidence_kind *evidence)
+suggest_emails(const record_store *store, column_profile *profiles, int count, const evidence_kind *evidence)
 {
     bool persons = false;
 
@@ -50,7 +72,7 @@ suggest_emails(column_profile *profiles, int count, const evidence_kind *evidenc
         if (!persons || profile->kind != KIND_EMAIL || profile->is_list || profile->is_group)
             continue;
         profile->by_local_part = evidence[i] == EVIDENCE_NONE;
-        if (evidence[i] == EVIDENCE_CONTACT && has_role_mailbox(profile)) {
+        if (evidence[i] == EVIDENCE_CONTACT && share_role_mailboxes(store, i, profile)) {
             profile->expression =
                 psprintf("mastering.personal_email(%s::pg_catalog.text)", quote_identifier(profile->name));
             profile->in_form = true;

@@ -9,9 +9,10 @@
 #include "engine/profile.h"
 #include "engine/spec.h"
 
-/* Says in the profiles of a table of persons which addresses are compared without their domains, and leaves
- * out mailboxes of roles where there are any. */
-extern void suggest_emails(column_profile *profiles, int count, const evidence_kind *evidence);
+/* Of a table of persons: says in the profiles which addresses are compared without their domains, and in
+ * which columns mailboxes of roles count as none, for strangers share them. */
+extern void suggest_emails(const record_store *store, column_profile *profiles, int count,
+                           const evidence_kind *evidence);
 
 /* SQL of what is compared of a column; its key is the profile's expression. */
 extern const char *suggest_compared(const column_profile *profile);

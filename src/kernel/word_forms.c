@@ -328,92 +328,41 @@ word_forms_email(const char *text, size_t length, char *target)
 }
 
 static const char *const roles[] = {
-    "abuse",
-    "accounting",
-    "accounts",
-    "admin",
-    "administrator",
-    "billing",
-    "booking",
-    "bookings",
-    "buchhaltung",
-    "bureau",
-    "buero",
-    "careers",
-    "contact",
-    "contacto",
-    "contato",
-    "customercare",
-    "customerservice",
-    "director",
-    "donotreply",
-    "email",
-    "enquiries",
-    "enquiry",
-    "feedback",
-    "finance",
-    "frontdesk",
-    "general",
-    "hello",
-    "help",
-    "helpdesk",
-    "hostmaster",
-    "hr",
-    "info",
-    "information",
-    "inquiries",
-    "inquiry",
-    "jobs",
-    "kontakt",
-    "legal",
-    "mail",
-    "mailbox",
-    "marketing",
-    "media",
-    "newsletter",
-    "no-reply",
-    "noc",
-    "noreply",
-    "office",
-    "order",
-    "orders",
-    "payroll",
-    "post",
-    "postmaster",
-    "press",
-    "privacy",
-    "reception",
-    "recepcion",
-    "registrar",
-    "reservations",
-    "sales",
-    "secretaria",
-    "secretary",
-    "security",
-    "sekretariat",
-    "service",
-    "shop",
-    "staff",
-    "support",
-    "team",
-    "vendas",
-    "ventas",
-    "verkauf",
-    "vertrieb",
-    "webmaster",
+    /* in order; without - _ . */
+    "abuse",      "accounting",  "accounts",     "admin",        "administrator",   "billing",
+    "booking",    "bookings",    "buchhaltung",  "bureau",       "buero",           "careers",
+    "contact",    "contacto",    "contato",      "customercare", "customerservice", "director",
+    "donotreply", "email",       "enquiries",    "enquiry",      "feedback",        "finance",
+    "frontdesk",  "general",     "hello",        "help",         "helpdesk",        "hostmaster",
+    "hr",         "info",        "information",  "inquiries",    "inquiry",         "jobs",
+    "kontakt",    "legal",       "mail",         "mailbox",      "marketing",       "media",
+    "newsletter", "noc",         "noreply",      "office",       "order",           "orders",
+    "payroll",    "post",        "postmaster",   "press",        "privacy",         "recepcion",
+    "reception",  "registrar",   "reservations", "sales",        "secretaria",      "secretary",
+    "security",   "sekretariat", "service",      "shop",         "staff",           "support",
+    "team",       "vendas",      "ventas",       "verkauf",      "vertrieb",        "webmaster",
 };
+
+static int
+compare_role(const void *name, const void *role)
+{
+    return strcmp(name, *(const char *const *)role);
+}
 
 bool
 word_forms_is_role_mailbox(const char *email, size_t length)
 {
-    size_t end = 0;
+    char name[20]; /* longer than any of these */
+    size_t used = 0;
 
-    while (end < length && email[end] != '@' && email[end] != '+')
-        end++;
     if (memchr(email, '@', length) == NULL)
         return false;
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
-        if (strlen(roles[i]) == end && memcmp(roles[i], email, end) == 0)
-            return true;
-    return false;
+    for (const char *at = email; *at != '@' && *at != '+'; at++)
+        if (*at != '-' && *at != '_' && *at != '.') {
+            if (used == sizeof name - 1)
+                return false;
+            name[used++] = *at;
+        }
+    name[used] = '\0';
+    return bsearch(name, roles, sizeof roles / sizeof roles[0], sizeof roles[0], compare_role) != NULL;
 }

@@ -44,8 +44,8 @@ bool word_forms_email_next(const char *text, size_t length, size_t *place, char 
 
 /*
  * Whether an e-mail address (of word_forms_email) is the mailbox of a role, which several people share, and
- * not of a person: RFC 2142 (Crocker 1997), and what firms and offices call theirs. What follows a plus does
- * not count.
+ * not of a person: RFC 2142 (Crocker 1997), and what firms and offices call theirs. Hyphens, underscores,
+ * full stops and what follows a plus do not count.
  */
 bool word_forms_is_role_mailbox(const char *email, size_t length);
 

@@ -42,6 +42,12 @@ SELECT jsonb_path_query_array(suggest('SELECT id, name, ''kind '' || thing % 5 A
     jsonb_path_query_array(suggest('SELECT id, vendor AS source, name, CASE vendor WHEN ''Acme'' THEN ''here'' WHEN ''Dorn'' THEN ''there'' ELSE ''elsewhere'' END AS place FROM catalog'), '$.comparisons[*].column') AS with_sources;
 SELECT jsonb_path_query_array(suggest('SELECT id, name, vendor FROM catalog LIMIT ' || n), '$.comparisons[*].column') AS compared FROM (VALUES (0), (1), (2), (20)) AS counts (n);
 
+-- However often each is listed: two, three and all four list everything.
+CREATE TABLE listed AS
+SELECT row_number() OVER (ORDER BY md5('r' || thing || vendor))::int AS id, thing, place, concat_ws(' ', word('a' || thing), word('b' || thing), word('c' || thing)) AS title, vendor
+FROM generate_series(1, 300) AS thing, LATERAL (SELECT v AS vendor, row_number() OVER (ORDER BY md5(v || thing)) AS place FROM unnest(ARRAY['acme', 'bolt', 'core', 'dyne']) AS v) AS vendors;
+SELECT listings, f1('SELECT id, title, vendor FROM little.listed WHERE place <= ' || listings, 'SELECT id, thing AS entity_id FROM little.listed WHERE place <= ' || listings) > 0.9 AS found FROM generate_series(2, 4) AS listings;
+
 -- ---- categories beside one name ----
 -- The text of the whole record would make sets of one theme alike. Beside two columns that tell things apart it is one.
 CREATE VIEW sets AS SELECT id, thing, name || ' ' || word('c' || thing) AS name, 'Theme of ' || initcap(word('t' || thing % 90)) AS theme, word('d' || thing) || ' ' || word('e' || thing) || ' for ' || word('f' || thing) || ' with ' || word('g' || thing) AS note FROM catalog;
@@ -56,4 +62,12 @@ SELECT count(*) FILTER (WHERE c::text LIKE '%personal_email%') AS compared, (SEL
 FROM suggest('SELECT id, name, street, phone, CASE WHEN id % 40 = 0 THEN ''info@example.org'' ELSE email END AS email FROM book') AS s, jsonb_path_query(s, '$.comparisons[*]') AS c GROUP BY s;
 SELECT suggest('SELECT id, name, street, phone, email FROM book')::text LIKE '%personal_email%' AS none_is_a_role,
     suggest('SELECT id, initcap(word(''k'' || id)) || '' '' || initcap(word(''l'' || id)) || '' Ltd'' AS firm, phone, CASE WHEN id % 40 = 0 THEN ''info@example.org'' ELSE ''x'' || id || ''@example.org'' END AS email FROM book')::text LIKE '%personal_email%' AS of_firms;
+-- Where each has one of its own, nobody shares it: all of these were left out, with an F1 of 0.
+CREATE TABLE own AS
+SELECT row_number() OVER (ORDER BY md5('r' || thing || copy))::int AS id, thing,
+    slip((ARRAY['Mary', 'Robert', 'Susan', 'Edward', 'Margaret', 'William', 'Elizabeth', 'Richard', 'Catherine', 'Thomas'])[1 + pick('g' || thing, 10)] || ' ' || initcap(word('s' || thing % 200)), 'n' || thing || copy, 5) AS name,
+    (ARRAY['mail', 'hello', 'post', 'contact', 'office'])[1 + pick('m' || thing, 5)] || '@' || word('d' || thing) || word('e' || thing) || '.example' AS email,
+    CASE WHEN pick('p' || thing || copy, 3) > 0 THEN '0' || 200000000 + pick('f' || thing || CASE WHEN pick('q' || thing || copy, 3) = 0 THEN copy END, 90000000) END AS phone
+FROM generate_series(1, 1000) AS thing, generate_series(0, 1) AS copy WHERE copy = 0 OR pick('c' || thing, 3) > 0;
+SELECT f1('SELECT id, name, email, phone FROM little.own', 'SELECT id, thing AS entity_id FROM little.own') > 0.9 AS own_mailboxes_tell;
 DROP SCHEMA little CASCADE;

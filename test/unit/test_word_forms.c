@@ -85,8 +85,10 @@ main(void)
                 becomes(word_forms_email, "'.j.o'neil@x.org'", "j.o'neil@x.org"),
             "the first e-mail address in a text");
     unit_ok(is_role("info@x.org") && is_role("no-reply@x.org") && is_role("webmaster+a@x.org") &&
-                !is_role("info") && !is_role("infos@x.org") && !is_role("inf@x.org") && !is_role("@x.org") &&
-                !is_role("") && !is_role("jay.sales@x.org"),
+                is_role("do_not.reply@x.org") && is_role("customer-service@x.org") &&
+                !is_role("informationinformation@x.org") && !is_role("--@x.org") && !is_role("info") &&
+                !is_role("infos@x.org") && !is_role("inf@x.org") && !is_role("@x.org") && !is_role("") &&
+                !is_role("jay.sales@x.org"),
             "mailboxes of roles");
     unit_ok(addresses("Jay Jones <JJones@x.org>; jj@y.org, jj@z.org/a@b c@@d.e@f",
                       "jjones@x.org jj@y.org jj@z.org a@b d.e@f "),
